@@ -1,0 +1,33 @@
+# make search [STUDY=digits_cnn] [TRIALS=20] [DATA=folder]   make test   make check
+PYTHON ?= python3
+STUDY ?= digits_cnn
+TRIALS ?= 20
+DATA ?=
+
+PY := .venv/bin/python
+
+.PHONY: search test check format
+
+search: .venv/installed
+	$(PY) -m search.run --study "$(STUDY)" --trials "$(TRIALS)" $(if $(DATA),--data "$(DATA)")
+
+test: .venv/installed-test
+	$(PY) -m pytest
+
+check: .venv/installed-test
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: .venv/installed-test
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+.venv/installed: pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(PY) -m pip install --quiet --editable '.[test]'
+	touch $@

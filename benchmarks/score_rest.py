@@ -1,0 +1,22 @@
+"""A child's job: score a model on the training images that a study left out, neither trained nor validated on."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from search.child import Channel
+from search.data import open_dataset
+from search.training import backends
+from search.training.validation import predict_logits, scores
+
+
+def score(payload: dict[str, Any], channel: Channel) -> None:
+    """Load ``payload["model"]`` and score it on the images whose indices lie in the file ``payload["chosen"]``."""
+    import numpy as np
+
+    backends.current().use_device(payload["gpu_memory"])
+    images, labels = open_dataset(Path(payload["dataset"])).train()
+    chosen = np.load(payload["chosen"])
+    model = keras.models.load_model(payload["model"])
+    channel.send({"kind": "done", **scores(predict_logits(model, images, chosen), labels[chosen])})

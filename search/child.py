@@ -1,0 +1,367 @@
+"""The trial's own process: a fork server that has the backend imported, and the children forked from it.
+
+The server touches no device and no database; a child is ready at once where a fresh process would import for ten
+seconds. A child that crashes, leaks or is killed ends its job alone. Messages are JSON both ways over a socket pair;
+a child whose worker is gone notices its closed end and ends (it is the server's child, so PDEATHSIG would not fire).
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
+
+# What a child would otherwise import for itself.
+PRELOAD = ("numpy", "sklearn.model_selection", "sklearn.metrics", "keras", "search.training.job")
+LAST_LINES = 20
+OOM_KILLS = Path("/sys/fs/cgroup/memory.events")
+
+
+class Child:
+    """One job in a process of its own; made by ``ForkServer.start``.
+
+    Attributes:
+        pid: Its process id.
+        log: The file with all that it printed.
+    """
+
+    def __init__(self, server: "ForkServer", pid: int, connection: Connection, log: Path) -> None:
+        self.pid = pid
+        self.log = log
+        self._server = server
+        self._connection = connection
+        self._status: int | None = None
+        self._oom_kills = _oom_kills()
+
+    def receive(self, timeout: float | None = None) -> dict[str, Any] | None:
+        """Wait for a message.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+
+        Returns:
+            The message, or None when none came in time.
+
+        Raises:
+            EOFError: The child has ended.
+        """
+        try:
+            if not self._connection.poll(timeout):
+                return None
+            message: dict[str, Any] = json.loads(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            raise EOFError(f"child {self.pid} has ended") from None
+        return message
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; one to a child that has ended is dropped (``receive`` tells of its end)."""
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(json.dumps(message).encode())
+
+    def stop(self) -> None:
+        """Ask it to stop at its next batch boundary."""
+        self.send({"stop": True})
+
+    def wait(self) -> int:
+        """Wait for its end: its exit status as ``subprocess`` gives it (a negative number is a signal)."""
+        if self._status is None:
+            self._status = self._server.wait(self.pid)
+        return self._status
+
+    def kill(self) -> None:
+        """End it now."""
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def last_lines(self) -> str:
+        """The end of its log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+        return ""
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """Wait for a job that only answers once, with ``{"kind": "done", ...}``.
+
+        Raises:
+            TrialCrashed, TrialOutOfMemory, TrialInterrupted: It ended in another way, or not in ``timeout`` seconds.
+        """
+        try:
+            message = self.receive(timeout)
+        except EOFError:
+            raise self.ending() from None
+        if message is None:
+            self.kill()
+            raise TrialCrashed(f"no answer in {timeout:.0f} s", self.last_lines())
+        if message["kind"] == "error":
+            raise error_of(message)
+        return message
+
+    def ending(self) -> Exception:
+        """What the end of a child that told no result means; its class decides what happens next."""
+        status = self.wait()
+        if status == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return TrialOutOfMemory("out of memory: killed by the system", self.last_lines())
+        if status in (-signal.SIGKILL, -signal.SIGTERM):
+            return TrialInterrupted(f"killed by {signal.Signals(-status).name}")
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return TrialCrashed(f"the training process ended by itself: {how}", self.last_lines())
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        self._connection.close()
+        self.wait()
+
+
+def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory:
+    """The exception for a job's ``error`` message."""
+    kind = TrialOutOfMemory if message["oom"] else TrialCrashed
+    first_line = str(message["message"]).strip().splitlines()[:1]
+    return kind(": ".join([message["type"], *first_line])[:300], message["traceback"])
+
+
+class ForkServer:
+    """Starts children; itself a process started once, with the backend imported and no device touched.
+
+    Use it as a context manager, or call ``close``. It ends by itself when its owner is gone.
+
+    Args:
+        backend: Keras's backend, ``tensorflow``, ``jax`` or ``torch``.
+    """
+
+    def __init__(self, backend: str = "tensorflow") -> None:
+        self.backend = backend
+        ours, theirs = socket.socketpair()
+        # On torch, importing Keras asks CUDA for its devices, which must not happen before a fork; on macOS a fork
+        # after such imports is unsafe. There the child imports.
+        preload = () if backend == "torch" or sys.platform == "darwin" else PRELOAD
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        }
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "search.child", str(theirs.fileno()), *preload],
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            start_new_session=True,  # A terminal's Ctrl-C is for the worker, which stops its child in good order.
+            stdin=subprocess.DEVNULL,
+            stdout=self._printed,
+            stderr=self._printed,
+        )
+        theirs.close()
+        self._socket = ours
+        self._lock = threading.Lock()
+
+    def start(self, job: str, payload: dict[str, Any], log: Path, threads: int = 0) -> Child:
+        """Fork a child for one job.
+
+        Args:
+            job: ``module:function``; the child calls ``function(payload, channel)``.
+            payload: Plain values (JSON).
+            log: Gets all that the child prints, appended.
+            threads: Of the backend in the child, 0 for as many as there are cores.
+
+        Raises:
+            StudyStopped: The server is gone.
+        """
+        ours, theirs = socket.socketpair()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as printed, theirs:
+            pid = self._ask({"start": True}, [theirs.fileno(), printed.fileno()])
+        connection = Connection(ours.detach())
+        child = Child(self, pid, connection, log)
+        child.send({"job": job, "payload": payload, "threads": threads})
+        return child
+
+    def wait(self, pid: int) -> int:
+        """Wait for the end of child ``pid``: its exit status."""
+        return self._ask({"wait": pid}, [])
+
+    def _ask(self, request: dict[str, Any], files: list[int]) -> int:
+        with self._lock:
+            try:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], files)
+                answer = self._socket.recv(64)
+            except OSError:
+                answer = b""
+        if not answer:
+            self._printed.seek(0)
+            words = self._printed.read().decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+            raise StudyStopped(f"the process that starts trials has ended; its last line: {words[0]}")
+        return int(answer)
+
+    def close(self) -> None:
+        """End the server; its children notice their closed ends."""
+        self._socket.close()
+        self.process.kill()
+        self.process.wait()
+        self._printed.close()
+
+    def __enter__(self) -> "ForkServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Channel:
+    """A job's side of the messages.
+
+    Attributes:
+        stopped: Whether the worker asked to stop at the next batch boundary.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.stopped = False
+        self._connection = connection
+        self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def listen(self) -> None:
+        """Start to read in the background; the worker's end of the line ends this process."""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Tell the worker something."""
+        self._connection.send_bytes(json.dumps(message).encode())
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Tell the worker something and wait for its reply."""
+        self.send(message)
+        return self._replies.get()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = json.loads(self._connection.recv_bytes())
+            except (EOFError, OSError):
+                os._exit(3)
+            if "stop" in message:
+                self.stopped = True
+            else:
+                self._replies.put(message)
+
+
+def _serve(control: socket.socket) -> None:
+    """Fork on request until the owner is gone."""
+    while True:
+        data, files, _, _ = socket.recv_fds(control, 4096, 2)
+        if not data:
+            return
+        request = json.loads(data)
+        if "start" in request:
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _become_child(*files)
+            for file in files:
+                os.close(file)
+            control.send(str(pid).encode())
+        else:
+            control.send(str(_wait(request["wait"])).encode())
+
+
+def _wait(pid: int) -> int:
+    # A child whose line is closed ends at once; one that does not is killed, lest it hang everybody.
+    deadline = time.monotonic() + 10
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _become_child(line: int, log: int) -> None:
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        connection = Connection(line)
+        request = json.loads(connection.recv_bytes())
+        channel = Channel(connection)
+        channel.listen()
+        status = _run(request, channel)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(request: dict[str, Any], channel: Channel) -> int:
+    import importlib
+
+    from search.training import backends
+
+    try:
+        backends.use_threads(request["threads"])
+        module, function = request["job"].split(":")
+        getattr(importlib.import_module(module), function)(request["payload"], channel)
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        lines = traceback.format_exc().splitlines()[-LAST_LINES:]
+        channel.send(
+            {
+                "kind": "error",
+                "type": type(error).__name__,
+                "message": str(error),
+                "traceback": "\n".join(lines),
+                "oom": backends.is_out_of_memory(error),
+            }
+        )
+        return 1
+    return 0
+
+
+def _oom_kills() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in OOM_KILLS.read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def main(arguments: list[str]) -> None:
+    """The server: ``python -m search.child FD MODULE...``."""
+    import gc
+    import importlib
+
+    control = socket.socket(fileno=int(arguments[0]))
+    for name in arguments[1:]:
+        importlib.import_module(name)
+    gc.freeze()  # Children share these pages for as long as no collection touches them.
+    _serve(control)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

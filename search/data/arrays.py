@@ -1,0 +1,199 @@
+"""Images as arrays: from a notebook, and what every source that is not a folder comes down to."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from search.data.decode import as_pixels, resize
+from search.data.source import Labels, Loaded, Part, Pixels, Say
+from search.errors import InputError
+
+Array = npt.NDArray[Any]
+BLOCK = 1024
+
+
+class Arrays(NamedTuple):
+    """Two splits, as they were given."""
+
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """``x_train, y_train, x_test, y_test`` from a notebook; images ``(N, H, W)`` or ``(N, H, W, C)``."""
+
+    arrays: Arrays
+    image_size: int | None
+    said: str = "arrays"
+
+    def request(self) -> dict[str, Any]:
+        """The content itself, hashed: nothing else names arrays."""
+        digest = hashlib.sha256()
+        for array in self.arrays:
+            digest.update(f"{array.dtype.str} {array.shape}".encode())
+            # An object array holds addresses: its values are what counts.
+            digest.update(
+                repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data
+            )
+        return {"kind": "arrays", "content": digest.hexdigest(), "image_size": self.image_size}
+
+    def read(self, say: Say) -> Loaded:
+        """Check shapes, values and labels."""
+        return load_arrays(self.arrays, "data (arrays)", self.image_size)
+
+
+def array_source(data: Sequence[Any], image_size: int | None) -> ArraySource:
+    """Take ``(x_train, y_train, x_test, y_test)``, or the two pairs of them that Keras's loaders return.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if len(data) == 2 and all(isinstance(part, (tuple, list)) and len(part) == 2 for part in data):
+        data = [*data[0], *data[1]]
+    if len(data) != 4:
+        raise InputError(
+            f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a "
+            f"name or path"
+        )
+    return ArraySource(Arrays(*(np.asarray(array) for array in data)), image_size)
+
+
+def load_arrays(
+    arrays: Arrays, what: str, image_size: int | None, classes: Sequence[str] = (), flip: bool | None = None
+) -> Loaded:
+    """Check arrays and make them a source's images; colour may be mirrored unless ``flip`` says otherwise.
+
+    Args:
+        arrays: As given; floats from 0 to 1 or from 0 to 255 become uint8.
+        what: How messages name them.
+        image_size: Resize to squares of this side.
+        classes: Names, in label order; by default the labels themselves.
+        flip: See ``Loaded.flip``.
+
+    Raises:
+        InputError: Shapes, values or labels are not those of images and classes.
+    """
+    x_train = _check_images(arrays.x_train, f"{what}: x_train")
+    x_test = _check_images(arrays.x_test, f"{what}: x_test")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise InputError(
+            f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size "
+            f"for both"
+        )
+    scale = _scale(x_train, x_test, what)
+    y_train, y_test, names = _labels(arrays, what)
+    _check_lengths(x_train, y_train, f"{what}: x_train", "y_train")
+    _check_lengths(x_test, y_test, f"{what}: x_test", "y_test")
+    height, width, channels = x_train.shape[1:]
+    return Loaded(
+        classes=tuple(classes) or names,
+        height=image_size or height,
+        width=image_size or width,
+        channels=channels,
+        flip=channels == 3 if flip is None else flip,
+        train=Part(y_train, partial(_fill, x_train, scale)),
+        test=Part(y_test, partial(_fill, x_test, scale)),
+    )
+
+
+def _check_images(images: Array, name: str) -> Array:
+    if images.dtype.kind not in "buif":
+        raise InputError(
+            f"{name} holds {images.dtype}: expected numbers from 0 to 255, all images of one size"
+        )
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        hint = "; move the channels to the end" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
+        raise InputError(
+            f"{name} has shape {images.shape}: expected (images, height, width) or (images, height, width, 1 "
+            f"or 3){hint}"
+        )
+    if 0 in images.shape:
+        raise InputError(f"{name} has shape {images.shape}: expected at least one image")
+    return images
+
+
+def _scale(x_train: Array, x_test: Array, what: str) -> float:
+    """What to multiply by for 0 to 255: decided on both splits together, so that they stay comparable."""
+    if x_train.dtype == bool and x_test.dtype == bool:
+        return 255.0
+    low = float(min(x_train.min(), x_test.min()))
+    high = float(max(x_train.max(), x_test.max()))
+    if not (low >= 0 and high <= 255):  # also true of NaN
+        raise InputError(
+            f"{what}: pixels from {low:g} to {high:g}: expected 0 to 255, or 0 to 1 as floats (not "
+            f"standardised: the "
+            "model does that itself)"
+        )
+    return 255.0 if high <= 1 and "f" in x_train.dtype.kind + x_test.dtype.kind else 1.0
+
+
+def _labels(arrays: Arrays, what: str) -> tuple[Labels, Labels, tuple[str, ...]]:
+    train, test = _flat(arrays.y_train, f"{what}: y_train"), _flat(arrays.y_test, f"{what}: y_test")
+    known = np.unique(train)
+    if strange := [str(label) for label in np.unique(test) if label not in known]:
+        raise InputError(
+            f"{what}: y_test has the label {strange[0]}, which y_train has not: labels out of range; "
+            f"expected the same "
+            "classes in both"
+        )
+    if len(known) < 2:
+        raise InputError(f"{what}: y_train has one class ({known[0]}): expected at least two")
+    if known.dtype.kind != "U" and (known[0] != 0 or known[-1] != len(known) - 1):
+        raise InputError(
+            f"{what}: y_train has {len(known)} different labels from {known[0]} to {known[-1]}: labels out "
+            f"of range; "
+            f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
+        )
+    y_train, y_test = (np.searchsorted(known, labels).astype(np.int64) for labels in (train, test))
+    return y_train, y_test, tuple(str(label) for label in known)
+
+
+def _flat(labels: Array, name: str) -> Array:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) == 0:
+        raise InputError(
+            f"{name} has shape {labels.shape}: expected (images,); of one-hot labels pass y.argmax(axis=1)"
+        )
+    if labels.dtype == object and all(isinstance(label, str) for label in labels):
+        labels = labels.astype(str)
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all():
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "buiU":
+        raise InputError(f"{name} holds {labels.dtype}: expected whole numbers from 0, or names")
+    return labels.astype(np.int64) if labels.dtype.kind in "bu" else labels
+
+
+def _check_lengths(images: Array, labels: Labels, x_name: str, y_name: str) -> None:
+    if len(images) != len(labels):
+        raise InputError(
+            f"{x_name} has {len(images)} images, but {y_name} {len(labels)} labels: expected one each"
+        )
+
+
+def _fill(images: Array, scale: float, out: Pixels, say: Say) -> None:
+    height, width = out.shape[1:3]
+    for start in range(0, len(images), BLOCK):
+        block = images[start : start + BLOCK]
+        pixels = block if block.dtype == np.uint8 else np.rint(block * scale).astype(np.uint8)
+        if pixels.shape[1:3] == (height, width):
+            out[start : start + BLOCK] = pixels
+            continue
+        for index, image in enumerate(pixels, start):
+            picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
+            out[index] = as_pixels(resize(picture, height, width))
+
+
+def _size(images: Array) -> str:
+    return "x".join(str(side) for side in images.shape[1:])

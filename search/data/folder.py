@@ -1,0 +1,231 @@
+"""A folder of image files: ``train/<class>/`` and ``test/<class>/``, or just ``<class>/``."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from search.data.decode import Header, decode_all, for_each, read_header
+from search.data.source import Loaded, Part, Say
+from search.data.splits import TEST, hold_out
+from search.errors import InputError
+
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
+OTHER = (".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".tga")
+IMAGE_ENDINGS = JPEG + OTHER
+
+
+class File(NamedTuple):
+    """One file in a class folder: enough to notice that it changed."""
+
+    path: str
+    size: int
+    time: int
+
+
+ClassFiles = dict[str, list[File]]
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Images as files, resized to ``image_size`` if given; without a ``test/`` folder a part is set aside."""
+
+    path: Path
+    image_size: int | None
+    test: float
+    seed: int
+
+    @property
+    def said(self) -> str:
+        """The absolute path."""
+        return str(self.path)
+
+    @cached_property
+    def parts(self) -> dict[str, ClassFiles]:
+        """The files of each class: of ``train`` and ``test``, or all under one empty name."""
+        inside = _folders(self.path)
+        if "train" in inside and "test" in inside:
+            return {part: _class_files(self.path / part) for part in ("train", "test")}
+        if inside == ["train"]:
+            raise InputError(
+                f"--data {self.path}: has train/ but no test/: expected both; to set a part of train/ aside "
+                f"as test "
+                f"images, pass --data {self.path / 'train'}"
+            )
+        return {"": _class_files(self.path)}
+
+    def request(self) -> dict[str, Any]:
+        """Path, size and time of every file; nothing is opened."""
+        drawn = {"test": self.test, "seed": self.seed} if "" in self.parts else {}
+        return {
+            "kind": "folder",
+            "path": str(self.path),
+            "files": self.parts,
+            "image_size": self.image_size,
+            **drawn,
+        }
+
+    def read(self, say: Say) -> Loaded:
+        """Sort the files into images and others, look at every image's header, and set test images aside."""
+        images, skipped = _only_images(self.parts)
+        classes = self._check_classes(images)
+        train, train_labels = _flatten(images.get("train", images.get("", {})), classes)
+        test, test_labels = _flatten(images.get("test", {}), classes)
+        if "" in images:
+            held = hold_out(
+                train_labels,
+                self.test,
+                [self.seed, TEST],
+                f"--test {self.test:g} and a validation split",
+                3,
+                classes,
+            )
+            rest = np.setdiff1d(np.arange(len(train)), held, assume_unique=True)
+            test, test_labels = [train[index] for index in held], train_labels[held]
+            train, train_labels = [train[index] for index in rest], train_labels[rest]
+        paths = train + test
+        say(f"reading {len(paths):,} image files in {self.path}")
+        headers = for_each(lambda index: read_header(paths[index]), len(paths), "looked at", say)
+        height, width = self._size(headers)
+        return Loaded(
+            classes=classes,
+            height=height,
+            width=width,
+            channels=1 if all(header.grey for header in headers) else 3,
+            flip=True,
+            train=Part(train_labels, partial(decode_all, train)),
+            test=Part(test_labels, partial(decode_all, test)),
+            notes=tuple(self._notes(skipped, images)),
+        )
+
+    def _check_classes(self, images: dict[str, ClassFiles]) -> tuple[str, ...]:
+        for part, of_class in images.items():
+            where = self.path / part if part else self.path
+            if not any(of_class.values()):
+                raise InputError(
+                    f"--data {where}: no images in it; expected a folder of images for each class"
+                )
+            for name, files in of_class.items():
+                if not files:
+                    raise InputError(
+                        f"--data {where}: class {name!r} has no images; add some or remove that folder"
+                    )
+        classes = tuple(images.get("train", images.get("", {})))
+        if len(classes) < 2:
+            raise InputError(
+                f"--data {self.path}: one class ({classes[0]!r}): expected a folder for each of two or more"
+            )
+        if strange := [name for name in images.get("test", {}) if name not in classes]:
+            raise InputError(
+                f"--data {self.path}: test/ has the class {strange[0]!r}, which train/ has not: expected the "
+                f"same classes"
+            )
+        return classes
+
+    def _size(self, headers: Sequence[Header]) -> tuple[int, int]:
+        if self.image_size is not None:
+            return self.image_size, self.image_size
+        sizes = Counter((header.height, header.width) for header in headers)
+        if len(sizes) > 1:
+            low, high = min(min(size) for size in sizes), max(max(size) for size in sizes)
+            raise InputError(
+                f"--data {self.path}: images of {len(sizes)} sizes (sides from {low} to {high} pixels): pass "
+                f"the one to "
+                "resize them all to, such as --image-size 64"
+            )
+        return next(iter(sizes))
+
+    def _notes(self, skipped: Sequence[str], images: dict[str, ClassFiles]) -> list[str]:
+        notes = []
+        if skipped:
+            count = (
+                "1 file that is no image"
+                if len(skipped) == 1
+                else f"{len(skipped):,} files that are no images"
+            )
+            notes.append(f"warning: skipped {count} in {self.path} (the first is {skipped[0]})")
+        if "test" in images:
+            if missing := [name for name in images["train"] if name not in images["test"]]:
+                notes.append(f"warning: test/ has no images of {', '.join(missing)}")
+            if other := [name for name in _folders(self.path) if name not in ("train", "test")]:
+                notes.append(
+                    f"warning: only train/ and test/ of {self.path} are used, not {', '.join(other)}"
+                )
+        return notes
+
+
+def _folders(path: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; not hidden ones, nor what unpacking leaves (``__MACOSX``)."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(
+                entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__"))
+            )
+    except OSError as error:
+        raise InputError(
+            f"--data {path}: this folder cannot be read ({error.strerror}); make it readable"
+        ) from error
+
+
+def _class_files(path: Path) -> ClassFiles:
+    names = _folders(path)
+    if not names:
+        what = "an empty folder" if not any(path.iterdir()) else "no folders in it"
+        raise InputError(
+            f"--data {path}: {what}; expected train/<class>/ and test/<class>/, or <class>/, with images "
+            f"inside"
+        )
+    return {name: _files(path / name) for name in names}
+
+
+def _files(folder: Path) -> list[File]:
+    try:
+        with os.scandir(folder) as entries:
+            found = []
+            for entry in entries:
+                if entry.is_file():
+                    status = entry.stat()
+                    found.append(File(entry.path, status.st_size, status.st_mtime_ns))
+            return sorted(found)
+    except OSError as error:
+        raise InputError(
+            f"--data {folder}: this folder cannot be read ({error.strerror}); make it readable"
+        ) from error
+
+
+def _only_images(parts: dict[str, ClassFiles]) -> tuple[dict[str, ClassFiles], list[str]]:
+    skipped: list[str] = []
+    images: dict[str, ClassFiles] = {}
+    for part, of_class in parts.items():
+        images[part] = {}
+        for name, files in of_class.items():
+            others = {file.path for file in files if not _is_image(file.path)}
+            images[part][name] = [file for file in files if file.path not in others]
+            skipped += sorted(others)
+    return images, skipped
+
+
+def _is_image(path: str) -> bool:
+    """By its ending, or else by its first bytes: a damaged ``.jpg`` is an image, and will be named."""
+    name = Path(path).name
+    if name.startswith("."):
+        return False
+    if name.lower().endswith(IMAGE_ENDINGS):
+        return True
+    try:
+        with Image.open(path):
+            return True
+    except Exception:
+        return False
+
+
+def _flatten(of_class: ClassFiles, classes: Sequence[str]) -> tuple[list[str], Any]:
+    paths = [file.path for name in classes for file in of_class.get(name, [])]
+    counts = [len(of_class.get(name, [])) for name in classes]
+    return paths, np.repeat(np.arange(len(classes), dtype=np.int64), counts)

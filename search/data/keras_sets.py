@@ -1,0 +1,98 @@
+"""Data sets by name, through Keras's own loaders and cache."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from search.data import keras_download
+from search.data.arrays import Arrays, load_arrays
+from search.data.source import Loaded, Say
+from search.errors import InputError
+
+CIFAR10 = """airplane automobile bird cat deer dog frog horse ship truck"""
+CIFAR100 = """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
+dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard
+lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark
+shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"""
+
+
+class KerasSet(NamedTuple):
+    """What Keras's loader does not tell: class names in label order, and ``Loaded.flip``."""
+
+    classes: tuple[str, ...]
+    flip: bool
+
+
+KERAS_SETS = {
+    "cifar10": KerasSet(tuple(CIFAR10.split()), True),
+    "cifar100": KerasSet(tuple(CIFAR100.split()), True),
+    "mnist": KerasSet(tuple("0123456789"), False),
+    "fashion_mnist": KerasSet(
+        (
+            "t-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
+        True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class KerasSource:
+    """One of ``KERAS_SETS``; loaded in a fresh Python, as this process may never load Keras."""
+
+    said: str
+    image_size: int | None
+
+    def request(self) -> dict[str, Any]:
+        """The name: what is published under it never changes (Keras checks its hash)."""
+        return {"kind": "keras", "name": self.said, "image_size": self.image_size}
+
+    def read(self, say: Say) -> Loaded:
+        """Load all arrays, after a download if Keras's cache has none."""
+        say(f"loading {self.said} through Keras (downloaded once, into Keras's own cache)")
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "data.npz"
+            self._download(out)
+            with np.load(out, allow_pickle=False) as file:
+                arrays = Arrays(*(file[name] for name in Arrays._fields))
+        known = KERAS_SETS[self.said]
+        return load_arrays(arrays, f"--data {self.said}", self.image_size, known.classes, known.flip)
+
+    def _download(self, out: Path) -> None:
+        # -P: the script's own folder would otherwise come first on the import path.
+        command = [sys.executable, "-P", keras_download.__file__, self.said, str(out)]
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+        run = subprocess.run(
+            command,
+            env={**os.environ, **quiet},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if run.returncode == 0:
+            return
+        reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+        raise InputError(
+            f"--data {self.said}: Keras has it not in its cache and could not download it ({reason}); "
+            f"connect to the "
+            "network once, or pass what needs none: digits, a folder of images, or an .npz file"
+        )

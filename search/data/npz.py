@@ -1,0 +1,70 @@
+"""An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.data.arrays import Arrays, load_arrays
+from search.data.source import Loaded, Say
+from search.errors import InputError
+
+
+@dataclass(frozen=True)
+class NpzSource:
+    """Four arrays in one file; nothing pickled is ever loaded."""
+
+    path: Path
+    image_size: int | None
+
+    @property
+    def said(self) -> str:
+        """The absolute path."""
+        return str(self.path)
+
+    def request(self) -> dict[str, Any]:
+        """The file's path, size and time."""
+        status = self.path.stat()
+        return {
+            "kind": "npz",
+            "file": [str(self.path), status.st_size, status.st_mtime_ns],
+            "image_size": self.image_size,
+        }
+
+    def read(self, say: Say) -> Loaded:
+        """Load and check the four arrays."""
+        try:
+            file = np.load(self.path, allow_pickle=False)
+        except Exception as error:  # zipfile, zlib and numpy each have their own
+            raise InputError(
+                f"--data {self.path}: not an .npz file that can be read; {_expected()}"
+            ) from error
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise InputError(f"--data {self.path}: holds one array, not an .npz archive; {_expected()}")
+        with file:
+            if missing := [name for name in Arrays._fields if name not in file.files]:
+                raise InputError(
+                    f"--data {self.path}: has no {', '.join(missing)} (only "
+                    f"{', '.join(file.files) or 'nothing'}); " + _expected()
+                )
+            arrays = Arrays(*(self._array(file, name) for name in Arrays._fields))
+        return load_arrays(arrays, f"--data {self.path}", self.image_size)
+
+    def _array(self, file: Any, name: str) -> Any:
+        try:
+            return file[name]
+        except ValueError as error:
+            if "allow_pickle" not in str(error):
+                raise InputError(f"--data {self.path}: {name} is damaged ({error}); save it again") from error
+            raise InputError(
+                f"--data {self.path}: {name} is pickled, which is not loaded as it could run code: expected "
+                f"plain arrays "
+                "(all images of one size, dtype uint8; labels as integers); save it again so"
+            ) from error
+        except Exception as error:
+            raise InputError(f"--data {self.path}: {name} is damaged ({error}); save it again") from error
+
+
+def _expected() -> str:
+    return "expected one saved with np.savez(file, x_train=..., y_train=..., x_test=..., y_test=...)"

@@ -1,0 +1,43 @@
+"""What can go wrong, sorted by what then happens: the class of an exception decides its fate.
+
+``InputError`` is the user's to mend (one line, exit code 2). ``StudyStopped`` ends a search (one line, exit code 1).
+The rest end one trial, each in the way that the docstring says; the worker goes on.
+"""
+
+
+class InputError(Exception):
+    """Something given from outside is wrong: what was given, what was expected, how to mend it, in one line."""
+
+
+class StudyStopped(Exception):
+    """The search cannot usefully go on (failures of one kind, a database that is gone); the message says why."""
+
+
+class TrialPruned(Exception):
+    """The trial ends PRUNED and counts: the pruner's verdict, or a loss that became NaN or infinite."""
+
+
+class TrialFailed(Exception):
+    """The trial ends FAIL with this reason and does not count.
+
+    Args:
+        reason: A few words, the same for every failure of one kind: repeated reasons stop the study.
+        last_lines: The end of the child's log, for a person to read.
+    """
+
+    def __init__(self, reason: str, last_lines: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.last_lines = last_lines
+
+
+class TrialCrashed(TrialFailed):
+    """The child crashed by itself or hung: the same trial once more, then FAIL."""
+
+
+class TrialOutOfMemory(TrialFailed):
+    """Host or device memory ran out: once more with half the batch and accumulated gradients, then FAIL."""
+
+
+class TrialInterrupted(Exception):
+    """Stopped or killed from outside: the trial goes back to WAITING under its number, with its last checkpoint."""

@@ -1,0 +1,62 @@
+"""The export's folder: filled aside, then put in its place in one step, so that it is whole or absent."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from search.errors import InputError
+
+FILES = (
+    "model.keras",
+    "summary.json",
+    "confusion_matrix.csv",
+    "confusion_matrix.png",
+    "classification_report.txt",
+    "classification_report.json",
+    "curves.png",
+    "labels.json",
+    "predictions.csv",
+    "preprocessing.json",
+)
+
+
+def check_target(out: Path) -> Path:
+    """The absolute path of ``out``, if an export may be put there; nothing is written yet.
+
+    Raises:
+        InputError: It is a file, or a folder with anything in it that no export wrote.
+    """
+    target = out.expanduser().absolute().resolve()
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
+    foreign = (
+        sorted(entry.name for entry in target.iterdir() if entry.name not in FILES) if target.exists() else []
+    )
+    if foreign:
+        raise InputError(
+            f"--out {out}: holds {foreign[0]!r}, which no export wrote and which would be "
+            "lost; name another folder"
+        )
+    above = next(folder for folder in (target, *target.parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: {above} is not a folder that can be written to; name another folder")
+    return target
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of ``target`` when the block ends well, and is gone otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        fresh = aside / "new"
+        fresh.mkdir()  # with the user's own umask, which mkdtemp does not heed
+        yield fresh
+        if target.exists():
+            target.rename(aside / "old")
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,104 @@
+"""Every file of one export, made from one training and one pass of predictions."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from search.evaluation.curves import write_curves
+from search.evaluation.matrix import write_matrix_csv, write_matrix_png
+from search.evaluation.predictions import write_predictions
+from search.evaluation.reload import check_reload
+from search.evaluation.report import write_report
+from search.evaluation.score import Scored, score_in_child
+from search.evaluation.scores import Integers
+from search.evaluation.summary import Training, check_value, summarise, write_json
+from search.evaluation.weights import copy_weights, refit
+from storage.ledger import record_scoring
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.child import ForkServer
+    from search.study import LoadedStudy
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One export to make; see ``search.export.export_study``."""
+
+    loaded: "LoadedStudy"
+    trial: "FrozenTrial"
+    refit: bool
+    refit_epochs: int | None
+    gpu_memory: float | None
+    say: Callable[[str], None]
+
+
+class Filled(NamedTuple):
+    """What was written, for those who will not read it from the files."""
+
+    summary: dict[str, Any]
+    report: str
+    confusion_matrix: Integers
+
+
+def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
+    """Make every file of an export in the empty ``folder``, and check the model by loading it afresh."""
+    loaded, trial, say = wanted.loaded, wanted.trial, wanted.say
+    model = folder / "model.keras"
+    if wanted.refit:
+        training = refit(loaded, trial, wanted.refit_epochs, model, server, say, wanted.gpu_memory)
+    else:
+        training = copy_weights(loaded, trial, model)
+    with tempfile.TemporaryDirectory() as scratch:
+        stored = Path(scratch) / "scores.npz"
+        payload = score_payload(wanted, model, stored)
+        # Before the test images are opened: a scoring that dies half way has looked at them all the same.
+        times = record_scoring(loaded.optuna, trial.number, "refit" if wanted.refit else "export")
+        threads = int(trial.user_attrs.get("threads") or 0)
+        scored = score_in_child(server, payload, loaded.paths.worker_log("export"), threads)
+        if not wanted.refit:
+            check_value(loaded.config, trial.value, scored.validation)
+        summary = summarise(loaded.config, trial, training, scored, times)
+        report = write_files(folder, wanted, training, scored, summary)
+        check_reload(model, stored, server.backend)
+    say(
+        f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images "
+        f"(test images scored {times} time{'s' if times > 1 else ''} in this study)"
+    )
+    return Filled(summary, report, scored.test.confusion_matrix)
+
+
+def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
+    """What the scoring job is told."""
+    config = wanted.loaded.config
+    return {
+        "model": str(model),
+        "dataset": str(wanted.loaded.dataset().folder),
+        "validation": config.validation,
+        "images": config.images,
+        "split_seed": config.seed,
+        "out": str(stored),
+        "gpu_memory": wanted.gpu_memory,
+    }
+
+
+def write_files(
+    folder: Path, wanted: Wanted, training: Training, scored: Scored, summary: dict[str, Any]
+) -> str:
+    """Everything beside the model, from the one pass of predictions; the classification report as text."""
+    config, test = wanted.loaded.config, scored.test
+    name = f"{config.study}, trial {wanted.trial.number}" + (
+        ", refit on all training images" if training.refit else ""
+    )
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "labels.json", list(config.classes))
+    write_json(folder / "preprocessing.json", wanted.loaded.dataset().preprocessing)
+    write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
+    title = f"{name}\ntest accuracy {test.accuracy:.4f}"
+    write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
+    write_curves(folder / "curves.png", training.history, training.kept, name)
+    write_predictions(folder / "predictions.csv", test, config.classes)
+    return write_report(folder, test, config.classes)

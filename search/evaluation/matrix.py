@@ -1,0 +1,77 @@
+"""``confusion_matrix.csv`` and ``confusion_matrix.png``."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search.evaluation.scores import Integers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LONGEST_NAME = 24
+
+
+def write_matrix_csv(path: Path, matrix: Integers, classes: Sequence[str]) -> None:
+    """Counts, one row a true class, one column a predicted class, names in the first row and column."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *classes])
+        for name, row in zip(classes, matrix, strict=True):
+            writer.writerow([name, *row.tolist()])
+
+
+def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title: str) -> None:
+    """The same as a picture: counts as text, the fraction of each true class as colour."""
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    count = len(classes)
+    cell = cell_inches(count, int(matrix.max()))
+    side = max(2.2, cell * count)
+    figure = Figure(figsize=(side + 2.2, side + 1.6), dpi=110 if count > 30 else 130)
+    axes = figure.add_subplot()
+    fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    # By square root: a confusion of a few in a hundred is what a reader looks for, and would be near white.
+    picture = axes.imshow(fractions, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
+    font = max(7.0, min(11.0, 72 * cell / 3))
+    write_counts(axes, matrix, fractions, font if count <= 30 else 25 * cell)
+    name_axes(axes, classes, font if count <= 30 else 34 * cell)
+    axes.set_title(title, fontsize=12 if count <= 30 else 22, pad=12)
+    bar = figure.colorbar(picture, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label("fraction of the true class", fontsize=9 if count <= 30 else 16)
+    figure.savefig(path, bbox_inches="tight")
+
+
+def cell_inches(count: int, largest: int) -> float:
+    """Side of one cell: wide enough for its count, small enough that a hundred classes stay one picture."""
+    if count > 30:
+        return min(0.26, 45 / count)
+    return max(0.4, 0.1 * len(str(largest)) + 0.12, 1.6 / count)
+
+
+def write_counts(axes: "Axes", matrix: Integers, fractions: np.ndarray, font: float) -> None:
+    """The number in each cell; zeros are left out where they would be most of the picture."""
+    for row, column in np.ndindex(*matrix.shape):
+        value = int(matrix[row, column])
+        if value == 0 and len(matrix) > 30:
+            continue
+        colour = "white" if fractions[row, column] > 0.35 else ("black" if value else "#9a9a9a")
+        axes.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=font)
+
+
+def name_axes(axes: "Axes", classes: Sequence[str], font: float) -> None:
+    """Class names at both axes, long ones cut."""
+    names = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in classes]
+    longest = max(map(len, names))
+    upright = longest <= 2 or (len(names) <= 4 and longest <= 8)
+    axes.set_xticks(range(len(names)), names, rotation=0 if upright else 90, fontsize=font)
+    axes.set_yticks(range(len(names)), names, fontsize=font)
+    for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
+        label.set_parse_math(False)  # a class may have a dollar sign in its name
+    axes.set_xlabel("predicted", fontsize=max(10.0, min(18.0, len(classes) / 5)))
+    axes.set_ylabel("true", fontsize=max(10.0, min(18.0, len(classes) / 5)))
+    axes.tick_params(length=0)

@@ -1,0 +1,92 @@
+"""``python -m search.evaluation.reload MODEL NPZ``: does the exported file say what was scored?
+
+Runs in a process of its own in which nothing of the model was ever built: Keras, numpy and the file must do.
+Exit status 0: it does; 1: it does not, and the last line says in what.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from search.errors import StudyStopped
+
+SECONDS = 900
+TOLERANCE = 1e-4
+# Half-precision layers round differently when a GPU's libraries choose other kernels in another process.
+TOLERANCE_HALF = 2e-2
+
+
+def check_reload(model: Path, stored: Path, backend: str) -> None:
+    """Run this module in a fresh process.
+
+    Args:
+        model: The exported ``.keras`` file.
+        stored: See ``compare``.
+        backend: Keras's backend.
+
+    Raises:
+        StudyStopped: The file does not load there, or says something else.
+    """
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # On a GPU the search may still hold most of the memory.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    command = [sys.executable, "-m", "search.evaluation.reload", str(model), str(stored)]
+    try:
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise StudyStopped(
+            f"the exported file did not load in a fresh process in {SECONDS} s; nothing exported"
+        ) from None
+    if ended.returncode:
+        reason = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
+        raise StudyStopped(f"the exported file, loaded in a fresh process, fails: {reason}; nothing exported")
+
+
+def compare(model_file: str, stored_file: str) -> str:
+    """What differs, or an empty text.
+
+    Args:
+        model_file: The exported ``.keras`` file.
+        stored_file: ``.npz`` with ``reload_images`` ``(N, H, W, C)``, uint8, and the ``reload_logits``
+            ``(N, classes)`` that the scoring job computed for them.
+    """
+    import keras
+    import numpy as np
+
+    from search.evaluation.forward import logits
+    from search.evaluation.scores import log_probabilities
+
+    model = keras.models.load_model(model_file)
+    with np.load(stored_file) as stored:
+        images, expected = stored["reload_images"], np.exp(log_probabilities(stored["reload_logits"]))
+    found = np.exp(log_probabilities(logits(model, images)))
+    half = any("16" in str(layer.compute_dtype) for layer in model.layers)
+    tolerance = TOLERANCE_HALF if half else TOLERANCE
+    difference = float(np.abs(found - expected).max())
+    if not difference <= tolerance:
+        return f"probabilities differ by up to {difference:.2g}, more than {tolerance:.0e}"
+    # Two classes nearer to each other than the tolerance may change places; any other change is a fault.
+    margin = np.diff(np.sort(expected, axis=1)[:, -2:], axis=1)[:, 0]
+    changed = int(((found.argmax(1) != expected.argmax(1)) & (margin > 2 * tolerance)).sum())
+    return f"{changed} of {len(images)} images change their class" if changed else ""
+
+
+def main(arguments: list[str]) -> int:
+    """The command's body: the exit status."""
+    problem = compare(*arguments)
+    if problem:
+        print(problem, file=sys.stderr)
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

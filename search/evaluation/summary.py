@@ -1,0 +1,123 @@
+"""``summary.json``: the flat facts of an export, with no path or host name of the machine it was made on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.config import StudyConfig
+from search.errors import StudyStopped
+from search.evaluation.curves import History
+from search.evaluation.score import Scored
+from search.evaluation.scores import Scores
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+# The exported file's validation figure may differ by so much from the trial's: other batches round otherwise.
+SAME_VALUE = 2e-3
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training run whose weights are exported: the search trial's own, or the refit's.
+
+    Attributes:
+        refit: Whether it is a refit on all training images.
+        images: Images trained on; 0 for those of the search's split.
+        epochs: Epochs run.
+        kept: The epoch, from 1, whose weights are exported.
+        seconds: Time it took.
+        history: Curves, one entry an epoch.
+        facts: ``flops``, ``parameters``, ``seed``, ``batch_size``, ``versions``, ``backend``, ``device``,
+            ``threads``.
+    """
+
+    refit: bool
+    images: int
+    epochs: int
+    kept: int
+    seconds: float
+    history: History
+    facts: Mapping[str, Any]
+
+
+def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
+    """Validation accuracy and loss of the search trial, at the epoch whose weights it kept."""
+    history, kept = trial.user_attrs["history"], trial.user_attrs["kept_epoch"] - 1
+    return float(history["val_accuracy"][kept]), float(history["val_loss"][kept])
+
+
+def check_value(config: StudyConfig, value: float | None, validation: Scores) -> None:
+    """The exported file must score what the search recorded for the trial.
+
+    Raises:
+        StudyStopped: It does not; the file is not that of the weights that scored.
+    """
+    figures = {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1, "loss": validation.loss}
+    found = figures[config.metric]
+    allowed = max(SAME_VALUE, 2 / len(validation.labels)) * max(1.0, abs(value or 0.0))
+    if value is not None and not abs(found - value) <= allowed:
+        raise StudyStopped(
+            f"the kept weights score a validation {config.metric} of {found:.4f} where the trial recorded "
+            f"{value:.4f}; nothing exported: pass --refit to train its configuration again"
+        )
+
+
+def summarise(
+    config: StudyConfig, trial: "FrozenTrial", training: Training, scored: Scored, times_test_scored: int
+) -> dict[str, Any]:
+    """All facts of one export.
+
+    Args:
+        config: The study's.
+        trial: Of the search.
+        training: Where the exported weights come from.
+        scored: The exported weights' outputs.
+        times_test_scored: This scoring included.
+    """
+    validation, test = scored.validation, scored.test
+    images = training.images or scored.train_images
+    accuracy, loss = validation.accuracy, validation.loss
+    summary: dict[str, Any] = {
+        "study": config.study,
+        "trial": trial.number,
+        "params": trial.user_attrs["params"],
+        "metric": config.metric,
+        "value": trial.value,
+    }
+    if training.refit:
+        accuracy, loss = validation_figures(trial)
+        summary["validation_note"] = (
+            f"validation figures are the search trial's ({scored.train_images} training images); the "
+            f"exported weights were trained anew on all {images}, these {len(validation.labels)} included"
+        )
+    facts = training.facts
+    summary |= {
+        "validation_accuracy": accuracy,
+        "validation_loss": loss,
+        "test_accuracy": test.accuracy,
+        "test_loss": test.loss,
+        "macro_f1": test.macro_f1,
+        "refit": training.refit,
+        "times_test_scored": times_test_scored,
+        "train_images": images,
+        "validation_images": len(validation.labels),
+        "test_images": len(test.labels),
+        "classes": len(config.classes),
+        "epochs": training.epochs,
+        "kept_epoch": training.kept,
+        "seconds": round(training.seconds, 1),
+        "training_flops": 3 * int(facts["flops"]) * images * training.epochs,
+        **{name: facts.get(name) for name in ("flops", "parameters", "seed", "batch_size")},
+        "data_fingerprint": config.fingerprint,
+        "space": config.space,
+        **{name: facts.get(name) for name in ("versions", "backend", "device", "threads")},
+    }
+    return summary
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` for people and programs, non-ASCII names as they are."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

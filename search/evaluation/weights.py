@@ -1,0 +1,151 @@
+"""Where the exported weights come from: the exact ones that scored, or a refit on all training images."""
+
+import dataclasses
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.errors import InputError, StudyStopped, TrialOutOfMemory
+from search.evaluation.summary import Training
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.child import Child, ForkServer
+    from search.study import LoadedStudy
+    from search.training.plan import TrainingPlan
+
+
+def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:
+    """The file of the weights that scored in the search.
+
+    Raises:
+        InputError: They are not kept any more.
+    """
+    kept = loaded.paths.model(trial.number)
+    if not kept.is_file():
+        raise InputError(
+            f"trial {trial.number} of study {loaded.config.study}: its weights are not kept (only those of "
+            "the best few trials are); pass --refit to train its configuration again on all training images"
+        )
+    return kept
+
+
+def copy_weights(loaded: "LoadedStudy", trial: "FrozenTrial", model: Path) -> Training:
+    """Copy the weights that scored in the search to ``model``; raises as ``kept_weights``."""
+    shutil.copyfile(kept_weights(loaded, trial), model)
+    history = trial.user_attrs["history"]
+    return Training(
+        refit=False,
+        images=0,  # the scoring job counts them
+        epochs=len(history["loss"]),
+        kept=int(trial.user_attrs["kept_epoch"]),
+        seconds=float(trial.user_attrs.get("seconds", 0.0)),
+        history=history,
+        facts=trial.user_attrs,
+    )
+
+
+def refit(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    epochs: int | None,
+    model: Path,
+    server: "ForkServer",
+    say: Callable[[str], None],
+    gpu_memory: float | None = None,
+) -> Training:
+    """Train the trial's configuration on all training images, to the end, and keep the last weights.
+
+    Where memory runs out it is tried once more, gradients accumulated over half batches.
+
+    Raises:
+        TrialFailed: The training crashed, or ran out of memory twice.
+        StudyStopped: Its loss became NaN or infinite.
+    """
+    plan = refit_plan(loaded, trial, epochs or loaded.config.epochs, model, gpu_memory)
+    threads = int(trial.user_attrs.get("threads") or 0)
+    for accumulate in (plan.accumulate, 2):
+        payload = {**plan.to_payload(), "accumulate": accumulate}
+        log = loaded.paths.worker_log("export")
+        try:
+            with server.start("search.training.job:train", payload, log, threads) as child:
+                outcome = follow(child, plan.epochs, say)
+            break
+        except TrialOutOfMemory:
+            if accumulate == 2:
+                raise
+            say("refit: out of memory, once more with half the batch at a time")
+    facts = {**trial.user_attrs, **{name: outcome[name] for name in ("versions", "backend", "device")}}
+    return Training(
+        refit=True,
+        images=outcome["training_images"],
+        epochs=outcome["epochs"],
+        kept=outcome["epochs"],
+        seconds=float(sum(outcome["history"]["seconds"])),
+        history=outcome["history"],
+        facts={**facts, "seed": plan.seed},
+    )
+
+
+def refit_plan(
+    loaded: "LoadedStudy", trial: "FrozenTrial", epochs: int, model: Path, gpu_memory: float | None
+) -> "TrainingPlan":
+    """The trial's own training, but on all training images and without an early end."""
+    import spaces
+    from search.trial import ACCUMULATE, plan_training, recipe_of
+
+    params = trial.user_attrs["params"]
+    recipe = recipe_of(spaces.load(loaded.config.space), params, loaded.config)
+    return dataclasses.replace(
+        plan_training(loaded, trial.number, params, recipe),
+        epochs=epochs,
+        early_stopping=0,
+        model=str(model),
+        full=True,
+        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
+        gpu_memory=gpu_memory,
+    )
+
+
+def follow(child: "Child", epochs: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Hear a training out, saying a line an epoch; its ``done`` message with the device added."""
+    from search.child import error_of
+
+    device = ""
+    while True:
+        try:
+            message = child.receive(None)
+        except EOFError:
+            raise child.ending() from None
+        if message is None:
+            continue
+        if message["kind"] == "error":
+            raise error_of(message)
+        if message["kind"] == "done":
+            return {**message, "device": device}
+        if message["kind"] == "built":
+            device = message["device"]
+            continue
+        check_finite(message)
+        say(f"refit: epoch {message['epoch']} of {epochs}, {line(message)}")
+        child.send({"go": True})
+
+
+def check_finite(message: Mapping[str, Any]) -> None:
+    """End a refit that has diverged, before it trains on."""
+    if not math.isfinite(message["loss"]):
+        raise StudyStopped(
+            f"the refit diverged in epoch {message['epoch']} (its loss is no number); nothing exported: "
+            "export without --refit, or another --trial"
+        )
+
+
+def line(message: Mapping[str, Any]) -> str:
+    """One epoch of a refit, for a person."""
+    return (
+        f"loss {message['loss']:.4f}, accuracy {message['accuracy']:.4f}, "
+        f"{message['images_per_second']:.0f} images/s"
+    )

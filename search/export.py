@@ -1,0 +1,206 @@
+"""``python -m search.export``: the model of a trial with everything that is known of it, in one folder."""
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.command import main, make_app
+from search.config import check_number, check_study_name
+from search.errors import InputError, StudyStopped, TrialFailed, TrialInterrupted
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from optuna.trial import FrozenTrial
+
+    from search.child import ForkServer
+    from search.study import LoadedStudy
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export as it lies on disk.
+
+    Attributes:
+        folder: With all its files.
+        summary: What ``summary.json`` holds.
+        report: The classification report, as a person reads it.
+        confusion_matrix: Counts, ``(true classes, predicted classes)``, int64.
+        labels: Class names, in the order of the matrix and of the model's outputs.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    report: str
+    confusion_matrix: "np.ndarray"
+    labels: list[str]
+
+    def model(self) -> "keras.Model":
+        """The model: raw pixels ``(N, H, W, C)``, 0 to 255, to logits ``(N, classes)``. Loads Keras."""
+        import keras
+
+        return keras.models.load_model(self.folder / "model.keras")
+
+
+def export_study(
+    study: str,
+    *,
+    trial: int | None = None,
+    refit: bool = False,
+    refit_epochs: int | None = None,
+    out: Path | None = None,
+    storage: str | None = None,
+    root: Path = Path("studies"),
+    server: "ForkServer | None" = None,
+    gpu_memory: float | None = None,
+    say: Callable[[str], None] = print,
+) -> Export:
+    """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
+
+    Args:
+        study: The study's name.
+        trial: Its number; by default the best finished trial by validation.
+        refit: Train its configuration on all training images, instead of taking its weights.
+        refit_epochs: Length of that training; by default a trial's.
+        out: The folder, new or of an earlier export; by default ``exports/<study>``.
+        storage: The database's URL; by default SQLite under ``root``.
+        root: The folder of all studies.
+        server: To start child processes with; by default one of its own.
+        gpu_memory: GB to take of a GPU at most.
+        say: Gets lines for a person.
+
+    Raises:
+        InputError: Nothing to export, or nowhere to write it; nothing was written.
+        StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
+    """
+    from search.evaluation.folder import check_target, written_aside
+    from search.evaluation.make import Wanted, fill
+    from search.evaluation.weights import kept_weights
+    from search.study import load_study
+
+    check_study_name(study)
+    if refit_epochs is not None:
+        check_number("--refit-epochs", refit_epochs, 1, 10_000)
+        if not refit:
+            raise InputError(
+                f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
+            )
+    loaded = load_study(study, storage, root)
+    chosen = choose_trial(loaded, trial)
+    target = check_target(out or Path("exports") / study)
+    if not refit:
+        kept_weights(loaded, chosen)
+    wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, say)
+    try:
+        with server_of(server, chosen) as running, written_aside(target) as folder:
+            made = fill(folder, wanted, running)
+    except (TrialFailed, TrialInterrupted) as error:
+        log = loaded.paths.worker_log("export")
+        raise StudyStopped(
+            f"export of trial {chosen.number}: {error}; nothing exported, its log is {log}"
+        ) from error
+    return Export(target, made.summary, made.report, made.confusion_matrix, list(loaded.config.classes))
+
+
+def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":
+    """The trial ``number``, or the best of the finished ones.
+
+    Raises:
+        InputError: No such trial, one that has not finished, or none that has.
+    """
+    study = loaded.config.study
+    if number is None:
+        ranked = loaded.ranked()
+        if not ranked:
+            raise InputError(
+                f"study {study}: no trial has finished yet, so there is nothing to export; run "
+                f"python -m search.run --study {study} first"
+            )
+        return ranked[0]
+    trials = loaded.optuna.get_trials(deepcopy=False)
+    if not 0 <= number < len(trials):
+        last = f"0 to {len(trials) - 1}" if trials else "none yet"
+        raise InputError(f"--trial {number}: study {study} has no such trial; its trials: {last}")
+    trial = trials[number]
+    if trial.state.name not in ("COMPLETE", "PRUNED"):
+        state = {"RUNNING": "is still running", "WAITING": "has not run yet", "FAIL": "failed"}[
+            trial.state.name
+        ]
+        raise InputError(f"--trial {number}: it {state}; only a trial that has finished can be exported")
+    return trial
+
+
+def server_of(server: "ForkServer | None", trial: "FrozenTrial") -> Any:
+    """The server given, left open; or a new one on the backend that the trial was trained with."""
+    from search.child import ForkServer
+
+    if server is not None:
+        return nullcontext(server)
+    backend = os.environ.get("KERAS_BACKEND") or str(trial.user_attrs.get("backend") or "tensorflow")
+    return ForkServer(backend)
+
+
+def export(
+    study: Annotated[str, typer.Option("--study", help="Name of the study.")],
+    trial: Annotated[
+        int | None, typer.Option("--trial", help="Its number (default: the best by validation).")
+    ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Train the configuration anew on all training images, validation included."
+        ),
+    ] = False,
+    refit_epochs: Annotated[
+        int | None, typer.Option("--refit-epochs", help="Length of that training (default: a trial's).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to (default: exports/STUDY).")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="URL", help="Database (default: sqlite in the studies folder)."),
+    ] = None,
+    root: Annotated[
+        Path,
+        typer.Option("--studies", metavar="FOLDER", help="Where databases, checkpoints and logs are kept."),
+    ] = Path("studies"),
+    gpu_memory: Annotated[
+        float | None, typer.Option("--gpu-memory", metavar="GB", help="Most memory to take of a GPU.")
+    ] = None,
+) -> None:
+    """Export a trial: model, confusion matrix, report, curves and test predictions, in one folder.
+
+    By default exactly the weights that scored in the search. Each call scores the test images and is counted.
+    """
+    if gpu_memory is not None:
+        check_number("--gpu-memory", gpu_memory, 0.1, 10_000)
+    made = export_study(
+        study,
+        trial=trial,
+        refit=refit,
+        refit_epochs=refit_epochs,
+        out=out,
+        storage=storage,
+        root=root,
+        gpu_memory=gpu_memory,
+    )
+    print(made.report)
+    print(f"exported to {made.folder}")
+
+
+app = make_app(
+    export,
+    example="""
+python -m search.export --study cifar_cnn
+python -m search.export --study cifar_cnn --trial 12 --refit --refit-epochs 30 --out exports/final
+""",
+)
+
+if __name__ == "__main__":
+    main(app)

@@ -1,0 +1,258 @@
+"""A study opened for a search: found again, or checked, prepared and created."""
+
+import importlib.util
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import spaces
+from search.config import StudyConfig, check_choice, check_number, check_study_name
+from search.data import Dataset, prepare, split
+from search.errors import InputError
+from search.presets import PRESETS, Preset
+from search.sampling import check_trial, enqueue
+from search.study import LoadedStudy, create_study, find_study
+from spaces.contract import Space
+
+BACKENDS = ("tensorflow", "jax", "torch")
+IMBALANCE = 2.0
+# What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
+SETTINGS = (
+    "space", "epochs", "images", "validation", "seed", "metric", "class_weights", "flip", "early_stopping",
+    "sampler", "pruner", "max_parameters",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user said of a study; see ``search.life.run_study`` for each."""
+
+    study: str
+    data: str | Path | Sequence[Any] | None = None
+    preset: str | None = None
+    space: str | None = None
+    trials: int | None = None
+    epochs: int | None = None
+    images: int | None = None
+    validation: float | None = None
+    test: float = 0.2
+    image_size: int | None = None
+    seed: int | None = None
+    metric: str | None = None
+    class_weights: str | None = None
+    flip: bool | None = None
+    early_stopping: int | None = None
+    sampler: str | None = None
+    pruner: str | None = None
+    max_cost: float | None = None
+    max_parameters: int | None = None
+    try_first: Sequence[Path | Mapping[str, Any]] = ()
+    storage: str | None = None
+    root: Path = Path("studies")
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check what needs no data, before anything slow.
+
+        Raises:
+            InputError: A name is unknown or a number absurd.
+        """
+        check_study_name(self.study)
+        if self.preset is not None:
+            check_choice("--preset", self.preset, tuple(sorted(PRESETS)))
+        if self.trials is not None:
+            check_number("--trials", self.trials, 1, 1_000_000)
+        if self.space is not None:
+            load_space(self.space)
+        for item in self.try_first:
+            read_trial(item)
+
+    @property
+    def named(self) -> Preset | None:
+        """The preset asked for, or the one that is named as the study."""
+        return PRESETS.get(self.preset or self.study)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were said."""
+        return {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+
+
+def open_study(request: Request) -> tuple[LoadedStudy, int]:
+    """The study asked for, its first trials queued, and the number of finished trials that it shall have.
+
+    Raises:
+        InputError: Something said is wrong; nothing but the cache of images has been written.
+    """
+    found = find_study(request.study, request.storage, request.root)
+    named = request.named
+    if found is None:
+        dataset = _prepare_new(request, named)
+        config = _new_config(request, dataset, named)
+    else:
+        config = found.config
+        dataset = _rejoin(found, request)
+    first = _first_trials(load_space(config.space), config, request.try_first)
+    print_balance(config, dataset)
+    opened = found or create_study(config, dataset.folder, request.storage, request.root)
+    enqueue(opened.optuna, first)
+    return opened, request.trials or (named.trials if named else 50)
+
+
+def load_space(name: str) -> Space:
+    """The space of this name.
+
+    Raises:
+        InputError: There is none, or it is not fit to be one.
+    """
+    try:
+        return spaces.load(name)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def check_backend(backend: str | None, gpu_memory: float | None) -> str:
+    """The backend asked for, or the environment's, if it is installed.
+
+    Raises:
+        InputError: It is unknown, not installed, or cannot do what is asked of it.
+    """
+    chosen = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
+    check_choice("--backend", chosen, BACKENDS)
+    if importlib.util.find_spec(chosen) is None:
+        raise InputError(f"--backend {chosen}: not installed here; pip install {chosen}, or choose another")
+    if chosen == "jax" and gpu_memory is not None:
+        raise InputError(
+            f"--gpu-memory {gpu_memory}: JAX takes no limit in GB; set XLA_PYTHON_CLIENT_MEM_FRACTION instead"
+        )
+    return chosen
+
+
+def _prepare_new(request: Request, named: Preset | None) -> Dataset:
+    data = request.data if request.data is not None else (named.data if named else None)
+    if data is None:
+        raise InputError(
+            f"--study {request.study}: no such study yet, and no preset of this name that brings data; "
+            f"pass --data (a folder, an .npz, cifar10, ...) or a study of {', '.join(sorted(PRESETS))}"
+        )
+    return prepare(
+        data,
+        image_size=request.image_size or (named.image_size if named else None),
+        test=request.test,
+        seed=request.seed or 0,
+        cache=request.cache,
+    )
+
+
+def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> StudyConfig:
+    settings: dict[str, Any] = {"flip": dataset.flip}
+    if named is not None:
+        presets = {"epochs": named.epochs, "images": named.images, "space": named.space}
+        settings |= {name: value for name, value in presets.items() if value is not None}
+        _, labels = dataset.train()
+        if named.images is not None and named.images >= len(labels):
+            del settings["images"]
+    return StudyConfig(
+        study=request.study,
+        data=dataset.source,
+        fingerprint=dataset.fingerprint,
+        classes=dataset.classes,
+        height=dataset.height,
+        width=dataset.width,
+        channels=dataset.channels,
+        max_flops=int(request.max_cost or 0),
+        **(settings | request.settings),
+    )
+
+
+def _rejoin(found: LoadedStudy, request: Request) -> Dataset:
+    """The images of a study that exists; everything said again must be as it was."""
+    config = found.config
+    said = dict(request.settings)
+    if request.max_cost is not None:
+        said["max_flops"] = int(request.max_cost)
+    for name, value in said.items():
+        if value != getattr(config, name):
+            flag = "--max-cost" if name == "max_flops" else "--" + name.replace("_", "-")
+            raise InputError(
+                f"{flag} {value}: study {config.study} was made with {getattr(config, name)}; "
+                "leave the flag out, or choose another --study name"
+            )
+    if request.data is None:
+        return found.dataset()
+    size = request.image_size or (config.height if config.height == config.width else None)
+    dataset = prepare(request.data, image_size=size, test=request.test, seed=config.seed, cache=request.cache)
+    if dataset.fingerprint != config.fingerprint:
+        raise InputError(
+            f"--data {dataset.source}: study {config.study} was made for other images ({config.data}); "
+            "choose another --study name"
+        )
+    return dataset
+
+
+def _first_trials(
+    space: Space, config: StudyConfig, try_first: Sequence[Path | Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The recipe's own default, then what the user wants tried; each checked."""
+    spec = config.input_spec
+    own = space.first(spec) if hasattr(space, "first") else []
+    checked = [check_trial(space, values, spec, f"space {config.space}") for values in own]
+    for item in try_first:
+        checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))
+    return checked
+
+
+def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration to try, from a TOML file or as it is.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if isinstance(item, Mapping):
+        return item
+    try:
+        return tomllib.loads(Path(item).read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"
+        ) from None
+
+
+def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
+    """Images of each class in ``training``, ``validation`` and ``test``.
+
+    Raises:
+        InputError: A class has too few images to be split.
+    """
+    _, labels = dataset.train()
+    parts = split(labels, config.validation, config.images, config.seed, config.classes)
+    count = len(config.classes)
+    return {
+        "training": np.bincount(labels[parts.train], minlength=count).tolist(),
+        "validation": np.bincount(labels[parts.validation], minlength=count).tolist(),
+        "test": list(dataset.test_counts),
+    }
+
+
+def print_balance(config: StudyConfig, dataset: Dataset) -> None:
+    """Show how many images of each class every split has, and warn where the classes differ much."""
+    shown = split_counts(config, dataset)
+    count = len(config.classes)
+    for name, counts in shown.items():
+        balance = (
+            f"{counts[0]:,} of each of {count} classes"
+            if len(set(counts)) == 1
+            else ", ".join(f"{label} {n:,}" for label, n in zip(config.classes, counts, strict=True))
+        )
+        print(f"{name:>10}: {sum(counts):,} images: {balance}")
+    training = shown["training"]
+    if max(training) > IMBALANCE * max(1, min(training)) and config.class_weights == "none":
+        print(
+            f"warning: the largest class has {max(training) / max(1, min(training)):.1f} times the images of the "
+            "smallest; --class-weights balanced counts each class alike, --metric macro_f1 ranks by all alike"
+        )

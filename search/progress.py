@@ -1,0 +1,160 @@
+"""Live progress: the study's database is polled by a thread, whatever engine works on it.
+
+On a terminal a table that stays in place, in a notebook the same as HTML, elsewhere one line an ended trial.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from search.notebook_progress import NotebookScreen, in_notebook
+from search.snapshot import Snapshot, best_line, ended_line, headline, running_cells
+
+__all__ = ["Progress", "Snapshot"]
+
+
+class Screen(Protocol):
+    """A way to show snapshots; called from one thread at a time."""
+
+    seconds: float
+    """How long to wait between two looks at the database."""
+
+    def show(self, snapshot: Snapshot, trouble: str = "") -> None:
+        """Show this snapshot in place of the last; ``trouble`` says why it is not the newest."""
+
+    def close(self) -> None:
+        """Show nothing more; what is shown stays."""
+
+
+class Progress:
+    """Shows a study while the ``with`` block runs.
+
+    A look that fails (a busy or restarting database) is shown as such and tried again: the search goes on.
+
+    Args:
+        read: Looks at the study; called from a thread of its own, and once more when the block ends.
+        console: Where to; by default the notebook or the process's standard output.
+        log: The file that the libraries' chatter goes to, named on the screen.
+    """
+
+    def __init__(
+        self, read: Callable[[], Snapshot], console: Console | None = None, log: Path | None = None
+    ) -> None:
+        self._read = read
+        self._where = (console, log)
+        self._last: Snapshot | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._screen = _screen_for(*self._where)
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(timeout=10)
+        # A thread that hangs in a locked database must not be joined by a second look at it.
+        if not self._thread.is_alive():
+            self._look()
+        self._screen.close()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._screen.seconds):
+            self._look()
+
+    def _look(self) -> None:
+        trouble = ""
+        try:
+            self._last = self._read()
+        except Exception as error:  # Whatever it is, the search itself is not concerned.
+            trouble = f"the database did not answer ({type(error).__name__}); trying again"
+        if self._last is not None:
+            self._screen.show(self._last, trouble)
+
+
+class TableScreen:
+    """A table on a terminal, redrawn in place; what others print meanwhile appears above it."""
+
+    seconds = 0.5
+
+    def __init__(self, console: Console, log: Path | None) -> None:
+        self._log = log
+        self._live = Live(console=console, auto_refresh=False)
+        self._live.start()
+
+    def show(self, snapshot: Snapshot, trouble: str = "") -> None:
+        """Redraw."""
+        self._live.update(table(snapshot, self._log, trouble), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last table standing and give the terminal back."""
+        self._live.stop()
+
+
+class LineScreen:
+    """One line an ended trial, for logs and pipes; trials that had ended before are passed over."""
+
+    seconds = 2.0
+
+    def __init__(self, console: Console, log: Path | None) -> None:
+        self._console = console
+        self._log = log
+        self._told: set[int] | None = None
+        self._trouble = ""
+
+    def show(self, snapshot: Snapshot, trouble: str = "") -> None:
+        """Print the trials that ended since the last look."""
+        if self._told is None:
+            self._told = {trial.number for trial in snapshot.ended}
+            self._say(headline(snapshot))
+            if self._log is not None:
+                self._say(f"log: {self._log}")
+        for trial in snapshot.ended:
+            if trial.number not in self._told:
+                self._told.add(trial.number)
+                self._say(ended_line(trial, snapshot.metric))
+        if trouble and trouble != self._trouble:
+            self._say(trouble)
+        self._trouble = trouble
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+    def _say(self, line: str) -> None:
+        # Not wrapped: a program or grep reads these lines.
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Group:
+    """The snapshot for a terminal: how far, the best so far, a row a worker, the log file's name."""
+    rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in ("worker", "trial", "epoch", snapshot.metric, "images/s", "time left"):
+        rows.add_column(head, justify="left" if head == "worker" else "right", no_wrap=True)
+    for trial in snapshot.running:
+        rows.add_row(*(Text(cell) for cell in running_cells(trial)))
+    lines: list[Text | Table] = [Text(headline(snapshot), style="bold"), Text(best_line(snapshot))]
+    if snapshot.running:
+        lines.append(rows)
+    if trouble:
+        lines.append(Text(trouble, style="yellow"))
+    if log is not None:
+        lines.append(Text(f"log: {log}", style="dim", overflow="fold"))
+    return Group(*lines)
+
+
+def _screen_for(console: Console | None, log: Path | None) -> Screen:
+    if console is None and in_notebook():
+        return NotebookScreen(log)
+    console = console or Console()
+    return TableScreen(console, log) if console.is_interactive else LineScreen(console, log)

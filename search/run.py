@@ -1,0 +1,224 @@
+"""``python -m search.run``: search, train, prune, export. It parses; ``search.life.run_study`` does it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search.command import main, make_app, number, parse_compute, parse_cost, parse_duration, whole_number
+from search.config import METRICS, PRUNERS, SAMPLERS, check_choice, check_number, check_study_name
+from search.errors import InputError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+CLASS_WEIGHTS = ("none", "balanced")
+# Of each number: its flag, the smallest and the largest value that make sense.
+LIMITS: dict[str, tuple[str, float, float]] = {
+    "trials": ("--trials", 1, 1_000_000),
+    "epochs": ("--epochs", 1, 10_000),
+    "images": ("--images", 2, 10**9),
+    "validation": ("--validation", 0.01, 0.5),
+    "test": ("--test", 0.01, 0.9),
+    "image_size": ("--image-size", 4, 2048),
+    "seed": ("--seed", 0, 2**31 - 1),
+    "early_stopping": ("--early-stopping", 0, 10_000),
+    "max_parameters": ("--max-parameters", 1, 10**12),
+    "refit_epochs": ("--refit-epochs", 1, 10_000),
+    "gpu_memory": ("--gpu-memory", 0.1, 10_000),
+}
+CHOICES = {
+    "metric": ("--metric", METRICS),
+    "class_weights": ("--class-weights", CLASS_WEIGHTS),
+    "sampler": ("--sampler", SAMPLERS),
+    "pruner": ("--pruner", PRUNERS),
+    "backend": ("--backend", BACKENDS),
+}
+
+
+def _flag(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar)
+
+
+def _whole(name: str, *, help: str, metavar: str = "N") -> Any:
+    return typer.Option(name, help=help, metavar=metavar, parser=whole_number)
+
+
+def _number(name: str, *, help: str, metavar: str = "NUMBER") -> Any:
+    return typer.Option(name, help=help, metavar=metavar, parser=number)
+
+
+def _word(name: str, choices: tuple[str, ...], *, help: str) -> Any:
+    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", metavar="WORD")
+
+
+Study = Annotated[
+    str, _flag("--study", metavar="NAME", help="The study; run it again under its name to go on.")
+]
+Preset = Annotated[
+    str | None, _flag("--preset", metavar="NAME", help="Named settings (default: those named as the study).")
+]
+Data = Annotated[
+    str | None,
+    _flag(
+        "--data",
+        metavar="DATA",
+        help="cifar10, cifar100, mnist, fashion_mnist, digits, a folder of class folders, or an .npz file.",
+    ),
+]
+Space = Annotated[
+    str | None,
+    _flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, my_package.my_space."),
+]
+Trials = Annotated[int | None, _whole("--trials", help="Finished trials that the study shall have in all.")]
+Timeout = Annotated[str | None, _flag("--timeout", metavar="TIME", help="Stop after 90 (seconds), 30m, 2h.")]
+Budget = Annotated[str | None, _flag("--budget", metavar="FLOPS", help="Stop after so much compute: 1PFLOP.")]
+Epochs = Annotated[int | None, _whole("--epochs", help="A trial's full length.")]
+Images = Annotated[
+    int | None, _whole("--images", help="Train on a stratified so many of the training images.")
+]
+Validation = Annotated[
+    float | None, _number("--validation", help="Fraction of the training images validated on.")
+]
+Test = Annotated[
+    float, _number("--test", help="Fraction set aside for the test where a folder has no test/ of its own.")
+]
+ImageSize = Annotated[
+    int | None, _whole("--image-size", metavar="PIXELS", help="Height and width that images are resized to.")
+]
+Seed = Annotated[int | None, _whole("--seed", help="Of the splits, the sampler and every trial.")]
+Metric = Annotated[str | None, _word("--metric", METRICS, help="What a trial scores")]
+ClassWeights = Annotated[
+    str | None, _word("--class-weights", CLASS_WEIGHTS, help="Whether images of rare classes weigh more")
+]
+Flip = Annotated[
+    bool | None, _flag("--flip/--no-flip", help="Whether a mirrored image is still of its class.")
+]
+EarlyStopping = Annotated[
+    int | None,
+    _whole("--early-stopping", metavar="EPOCHS", help="End a trial after so many without gain; 0: never."),
+]
+Sampler = Annotated[str | None, _word("--sampler", SAMPLERS, help="Which configuration comes next")]
+Pruner = Annotated[str | None, _word("--pruner", PRUNERS, help="Which trials end early")]
+MaxCost = Annotated[
+    str | None, _flag("--max-cost", metavar="FLOPS", help="Bound on a net's operations an image: 170MFLOP.")
+]
+MaxParameters = Annotated[
+    int | None, _whole("--max-parameters", help="Bound on a net's trainable parameters.")
+]
+Try = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--try", metavar="FILE.toml", exists=True, dir_okay=False, help="Try this first; repeatable."
+    ),
+]
+Storage = Annotated[
+    str | None, _flag("--storage", metavar="URL", help="Database (default: SQLite in the studies folder).")
+]
+Studies = Annotated[
+    Path, _flag("--studies", metavar="FOLDER", help="Where database, checkpoints and logs lie.")
+]
+Cache = Annotated[Path | None, _flag("--cache", metavar="FOLDER", help="Where decoded images are kept.")]
+Out = Annotated[Path | None, _flag("--out", metavar="FOLDER", help="The export (default: exports/STUDY).")]
+Refit = Annotated[
+    bool, _flag("--refit", help="Export the best configuration trained anew on all training images.")
+]
+RefitEpochs = Annotated[
+    int | None, _whole("--refit-epochs", help="Length of that training (default: a trial's).")
+]
+Export = Annotated[bool, _flag("--export/--no-export", help="Whether to export the best trial at the end.")]
+Backend = Annotated[str | None, _word("--backend", BACKENDS, help="What Keras computes with")]
+GpuMemory = Annotated[
+    float | None, _number("--gpu-memory", metavar="GB", help="Most memory to take of a GPU.")
+]
+
+
+def run(
+    study: Study,
+    preset: Preset = None,
+    data: Data = None,
+    space: Space = None,
+    trials: Trials = None,
+    timeout: Timeout = None,
+    budget: Budget = None,
+    epochs: Epochs = None,
+    images: Images = None,
+    validation: Validation = None,
+    test: Test = 0.2,
+    image_size: ImageSize = None,
+    seed: Seed = None,
+    metric: Metric = None,
+    class_weights: ClassWeights = None,
+    flip: Flip = None,
+    early_stopping: EarlyStopping = None,
+    sampler: Sampler = None,
+    pruner: Pruner = None,
+    max_cost: MaxCost = None,
+    max_parameters: MaxParameters = None,
+    try_first: Try = None,
+    storage: Storage = None,
+    root: Studies = Path("studies"),
+    cache: Cache = None,
+    out: Out = None,
+    export: Export = True,
+    refit: Refit = False,
+    refit_epochs: RefitEpochs = None,
+    backend: Backend = None,
+    gpu_memory: GpuMemory = None,
+) -> None:
+    """Search for a good image classifier: sample, train, prune, and export the best trial.
+
+    Ctrl-C stops at the next batch and loses nothing: the same command goes on. --trials counts the finished
+    trials of the whole study, so that a larger number adds to it.
+    """
+    settings = checked(dict(locals()))
+    # Here, not above: --help and every refusal so far must not wait for Optuna.
+    from search.life import run_study
+
+    result = run_study(**settings)
+    if result.export is not None:
+        print(f"exported to {result.export.folder}")
+    if result.stopped:
+        print(result.stopped)
+    if result.by_user:
+        # A signal, not --timeout or --budget: make and shell scripts must not go on as if all were done.
+        raise typer.Exit(130)
+
+
+def checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """Arguments for ``run_study`` out of what was typed, each number and word looked at first.
+
+    Raises:
+        InputError: One value is wrong, or two contradict each other.
+    """
+    check_study_name(settings["study"])
+    for name, (flag, low, high) in LIMITS.items():
+        if settings[name] is not None:
+            check_number(flag, settings[name], low, high)
+    for name, (flag, choices) in CHOICES.items():
+        if settings[name] is not None:
+            check_choice(flag, settings[name], choices)
+    if settings["refit_epochs"] is not None and not settings["refit"]:
+        raise InputError(
+            f"--refit-epochs {settings['refit_epochs']} says nothing without --refit: give both or neither"
+        )
+    if settings["refit"] and not settings["export"]:
+        raise InputError("--refit makes an export and --no-export forbids it: leave one of the two out")
+    parsers = {"timeout": parse_duration, "budget": parse_compute, "max_cost": parse_cost}
+    parsed = {
+        name: parse(f"--{name.replace('_', '-')}", settings[name])
+        for name, parse in parsers.items()
+        if settings[name] is not None
+    }
+    return {**settings, **parsed, "try_first": tuple(settings["try_first"] or ())}
+
+
+app = make_app(
+    run,
+    example="""
+python -m search.run --study cifar_cnn --trials 50
+python -m search.run --study flowers --data photos/ --image-size 64 --timeout 2h
+python -m search.run --study cifar_cnn --trials 80 --images 10000 --refit
+""",
+)
+
+if __name__ == "__main__":
+    main(app)

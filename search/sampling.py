@@ -1,0 +1,88 @@
+"""Optuna's samplers and pruners by our names, and the first trials of a study."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+
+from search.config import StudyConfig
+from search.errors import InputError
+from spaces.contract import InputSpec, Space
+
+RUNGS = 4
+REDUCTION = 3
+
+
+def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler for trial ``number``: seeded by study and number, so that workers never propose the same point."""
+    seed = trial_seed(config, number)
+    if config.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if config.sampler == "gp":
+        return optuna.samplers.GPSampler(seed=seed)
+    if config.sampler == "cmaes":
+        return optuna.samplers.CmaEsSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed)
+
+
+def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
+    """The pruner of a study.
+
+    The default, ``halving``, is one bracket of asynchronous successive halving by epochs, asking first after a
+    quarter of the epochs: Hyperband's brackets each keep a TPE history of their own and starve it at fifty trials (measured).
+    """
+    shortest = max(1, config.epochs // RUNGS)
+    if config.pruner == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=shortest, reduction_factor=REDUCTION)
+    if config.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=shortest, max_resource=config.epochs)
+    if config.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=shortest)
+    return optuna.pruners.NopPruner()
+
+
+def trial_seed(config: StudyConfig, number: int) -> int:
+    """The seed of everything in trial ``number``."""
+    return (config.seed * 1_000_003 + number * 7919) % 2**31
+
+
+def check_trial(space: Space, values: Mapping[str, Any], input_spec: InputSpec, said: str) -> dict[str, Any]:
+    """Check a configuration that somebody wants tried.
+
+    Args:
+        space: Where it is to be tried.
+        values: One for every parameter that the space samples.
+        input_spec: Of the study.
+        said: Where it came from, for the message.
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: A parameter is missing, unknown, or out of its range.
+    """
+    trial = optuna.trial.FixedTrial(dict(values))
+    try:
+        space.sample(trial, input_spec)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{said}: {error}") from None
+    unknown = sorted(set(values) - set(trial.distributions))
+    if unknown:
+        known = ", ".join(sorted(trial.distributions))
+        raise InputError(f"{said}: {', '.join(unknown)} is not sampled by this space; expected {known}")
+    for name, distribution in trial.distributions.items():
+        try:
+            inside = distribution._contains(distribution.to_internal_repr(values[name]))
+        except (ValueError, TypeError):
+            inside = False
+        if not inside:
+            raise InputError(
+                f"{said}: {name} = {values[name]!r} is outside what this space samples, {distribution}"
+            )
+    return dict(values)
+
+
+def enqueue(study: optuna.Study, configurations: Sequence[Mapping[str, Any]]) -> None:
+    """Queue ``configurations`` ahead of any sampling; one already in the study is not queued again."""
+    for values in configurations:
+        study.enqueue_trial(dict(values), skip_if_exists=True)

@@ -1,0 +1,174 @@
+"""How a study stands at one moment, read from its database, and the words that every screen has for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial in training, as its worker last said; None where nothing was said yet."""
+
+    number: int
+    worker: str
+    epoch: int = 0
+    epochs: int | None = None
+    value: float | None = None
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial at its end; ``state`` is finished, pruned or failed, ``value`` the last one reported."""
+
+    number: int
+    state: str
+    value: float | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment.
+
+    Attributes:
+        study: Its name.
+        metric: What its trials score.
+        wanted: How many finished or pruned trials it shall have; None where only clock or compute bounds it.
+        ended: Its ended trials, by number.
+        running: Its trials in training, by number.
+        best: The best finished trial; None before there is one.
+        seconds_left: An estimate from the trials so far; None while there is nothing to estimate from.
+    """
+
+    study: str
+    metric: str = "accuracy"
+    wanted: int | None = None
+    ended: Sequence[Ended] = ()
+    running: Sequence[Running] = ()
+    best: Ended | None = None
+    seconds_left: float | None = None
+
+    def count(self, state: str) -> int:
+        """How many trials ended as ``state``."""
+        return sum(trial.state == state for trial in self.ended)
+
+
+def read_snapshot(
+    study: "optuna.Study", *, metric: str, wanted: int | None = None, training_images: int | None = None
+) -> Snapshot:
+    """Look at the database once.
+
+    Args:
+        study: Opened by the process that shows.
+        metric: What its trials score.
+        wanted: The number of finished trials that end the search.
+        training_images: Images an epoch, from which a running trial's time left is estimated.
+    """
+    trials = study.get_trials(deepcopy=False)
+    ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
+    running = [_running(trial, training_images) for trial in trials if trial.state.name == "RUNNING"]
+    scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
+    sign = 1 if study.direction.name == "MINIMIZE" else -1
+    best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
+    left = _seconds_left(ended, running, wanted)
+    return Snapshot(study.study_name, metric, wanted, ended, running, best, left)
+
+
+def _ended(trial: "FrozenTrial") -> Ended:
+    reports = trial.intermediate_values
+    last = reports[max(reports)] if reports else None
+    return Ended(
+        trial.number,
+        WORDS[trial.state.name],
+        trial.value if trial.state.name == "COMPLETE" else last,
+        int(trial.user_attrs.get("epochs", max(reports, default=0))),
+        float(trial.user_attrs.get("seconds", 0.0)),
+        trial.params or trial.user_attrs.get("params", {}),
+        str(trial.user_attrs.get("reason", "")),
+    )
+
+
+def _running(trial: "FrozenTrial", training_images: int | None) -> Running:
+    life = trial.system_attrs.get("life", {})
+    epoch, epochs, rate = life.get("epoch") or 0, life.get("epochs"), life.get("images_per_second")
+    left = (epochs - epoch) * training_images / rate if epochs and rate and training_images else None
+    return Running(trial.number, str(life.get("worker", "")), epoch, epochs, life.get("value"), rate, left)
+
+
+def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: int | None) -> float | None:
+    counted = [trial for trial in ended if trial.state != "failed"]
+    timed = [trial.seconds for trial in counted if trial.seconds > 0]
+    if wanted is None or not timed:
+        return None
+    begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
+    owed = max(0.0, wanted - len(counted) - begun)
+    return owed * sum(timed) / len(timed) / max(1, len(running))
+
+
+def headline(snapshot: Snapshot) -> str:
+    """Trials finished, pruned and failed of how many, and how long it may still take."""
+    finished, pruned, failed = (snapshot.count(state) for state in WORDS.values())
+    of = f" of {snapshot.wanted}" if snapshot.wanted is not None else " trials"
+    text = (
+        f"{snapshot.study}: {finished + pruned}{of} ({finished} finished, {pruned} pruned), {failed} failed"
+    )
+    left = snapshot.seconds_left
+    return f"{text}, about {duration(left)} left" if left else text
+
+
+def best_line(snapshot: Snapshot) -> str:
+    """The best trial so far, its score and its params."""
+    best = snapshot.best
+    if best is None:
+        return "no trial has finished yet"
+    return f"best {snapshot.metric} {score(best.value)}, trial {best.number}: {words(best.params)}"
+
+
+def ended_line(trial: Ended, metric: str) -> str:
+    """One line for one ended trial."""
+    # "pruned (pruned after epoch 1)" would say it twice.
+    why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
+    return (
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {trial.epochs} "
+        f"epoch{'' if trial.epochs == 1 else 's'}, {duration(trial.seconds)}, {words(trial.params)}"
+    )
+
+
+def running_cells(trial: Running) -> tuple[str, str, str, str, str, str]:
+    """Worker, trial, epoch, value, images a second and time left, as text."""
+    epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else "starts"
+    rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
+    left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
+    return trial.worker or "-", str(trial.number), epoch, score(trial.value), rate, left
+
+
+def score(value: float | None) -> str:
+    """A metric's value, or a dash."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 and seconds != whole else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def words(params: Mapping[str, Any]) -> str:
+    """Sampled values as a person reads them."""
+    shown = (f"{value:.3g}" if isinstance(value, float) else str(value) for value in params.values())
+    return ", ".join(f"{name}={value}" for name, value in zip(params, shown, strict=True))

@@ -1,0 +1,1 @@
+"""Fit, schedules, augmentation, checkpoints: plain Keras 3 on any backend; no Optuna."""

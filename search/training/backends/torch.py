@@ -1,0 +1,23 @@
+"""PyTorch's own calls."""
+
+import torch
+
+
+def use_threads(threads: int) -> None:
+    """See ``Backend``."""
+    torch.set_num_threads(threads)
+
+
+def use_device(gpu_memory: float | None) -> str:
+    """See ``Backend``; PyTorch's memory grows as needed by itself."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    if gpu_memory:
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, gpu_memory * 2**30 / total))
+    return str(torch.cuda.get_device_name(0))
+
+
+def steps_per_call(on_gpu: bool) -> int:
+    """See ``Backend``; more than one raises on torch."""
+    return 1

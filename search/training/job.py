@@ -1,0 +1,251 @@
+"""The child's job: one training from plan to kept weights, reporting every epoch and able to go on from any."""
+
+import math
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import spaces
+from search.child import Channel
+from search.data import open_dataset, split
+from search.training import backends
+from search.training.feed import TrainingFeed, balanced_weights
+from search.training.optimizer import make_optimizer, updates
+from search.training.plan import TrainingPlan
+from search.training.state import AveragedWeights, capture, restore
+from search.training.validation import predict_logits, scores
+from storage.checkpoints import read_checkpoint, write_checkpoint
+
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
+
+
+def train(payload: dict[str, Any], channel: Channel) -> None:
+    """Train as ``payload`` (a ``TrainingPlan``) says.
+
+    Sends ``built``, then an ``epoch`` a time (the reply's ``go`` says whether to go on), then ``done``, whose
+    ``stopped`` tells that it was asked to stop and left a checkpoint.
+    """
+    plan = TrainingPlan.from_payload(payload)
+    device = backends.current().use_device(plan.gpu_memory)
+    _set_precision(device)
+    training = Training(plan, device)
+    training.resume()
+    channel.send({"kind": "built", **training.facts()})
+    while training.epoch < plan.epochs and not training.exhausted():
+        if not training.run_epoch(channel):
+            training.save_checkpoint(now=True)
+            channel.send({"kind": "done", "stopped": True, "epochs": training.epoch})
+            return
+        reply = channel.ask({"kind": "epoch", "epoch": training.epoch, **training.latest()})
+        if not reply["go"]:
+            channel.send({"kind": "done", "stopped": False, **training.outcome()})
+            return
+        if training.epoch < plan.epochs:
+            training.save_checkpoint(now=False)
+    training.keep()
+    channel.send({"kind": "done", "stopped": False, **training.outcome()})
+
+
+class Training:
+    """The state of one training between epochs.
+
+    Attributes:
+        epoch: Epochs finished.
+        history: One entry an epoch for each name of ``HISTORY``; the ``val_`` ones are empty in a refit.
+    """
+
+    def __init__(self, plan: TrainingPlan, device: str) -> None:
+        keras.utils.set_random_seed(plan.seed)
+        self.plan, self.device = plan, device
+        self.images, self.labels = open_dataset(Path(plan.dataset)).train()
+        chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
+        self.validation = chosen.validation
+        self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
+        self.model = self._build()
+        self.history: dict[str, list[float]] = {name: [] for name in HISTORY}
+        self.epoch = 0
+        self._best: tuple[int, float, list[np.ndarray]] | None = None
+        self._images_per_second = 0.0
+        self._saved_at = time.monotonic()
+        self._snapshot: tuple[list[np.ndarray], dict[str, Any]] | None = None
+
+    def _build(self) -> keras.Model:
+        plan, recipe = self.plan, self.plan.recipe
+        space = spaces.load(plan.space)
+        model = space.build(plan.params, plan.input_spec)
+        if hasattr(space, "adapt"):
+            # A sample that is the same for every trial and large enough for means, variances and patches.
+            space.adapt(model, self.images[np.sort(self.chosen[:2000])])
+        steps = updates(len(self.chosen), recipe.batch_size, plan.epochs)
+        model.compile(
+            optimizer=make_optimizer(recipe, steps, plan.accumulate),
+            loss=keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            ),
+            metrics=["accuracy"],
+            jit_compile=keras.config.backend() == "jax" or self.device != "cpu",
+            steps_per_execution=backends.current().steps_per_call(self.device != "cpu"),
+        )
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    def facts(self) -> dict[str, Any]:
+        """What the worker records of where and on what this trains."""
+        return {
+            "device": self.device,
+            "training_images": len(self.chosen),
+            "validation_images": len(self.validation),
+            "epoch": self.epoch,
+        }
+
+    def resume(self) -> None:
+        """Go on from the plan's checkpoint, if there is one."""
+        stored = read_checkpoint(Path(self.plan.checkpoint)) if self.plan.checkpoint else None
+        if stored is None:
+            return
+        arrays, facts = stored
+        count = len(capture(self.model))
+        restore(self.model, arrays[:count])
+        self.epoch, self.history = facts["epoch"], facts["history"]
+        if facts["best"] is not None:
+            self._best = (*facts["best"], arrays[count:])
+
+    def run_epoch(self, channel: Channel) -> bool:
+        """Train and validate one epoch; False where the worker asked to stop before its end."""
+        self._take_snapshot()
+        plan, started = self.plan, time.monotonic()
+        feed = TrainingFeed(
+            self.images,
+            self.labels,
+            self.chosen,
+            plan.recipe.batch_size // plan.accumulate,
+            plan.input_spec.classes,
+            epoch=self.epoch,
+            seed=plan.seed,
+            strength=plan.recipe.augmentation,
+            flip=plan.flip,
+            weights=self._class_weights(),
+        )
+        logs = self.model.fit(feed, verbose=0, shuffle=False, callbacks=[_Watch(channel)]).history
+        if channel.stopped:
+            return False
+        self._images_per_second = len(feed) * feed.batch_size / (time.monotonic() - started)
+        loss, accuracy = float(logs["loss"][0]), float(logs["accuracy"][0])
+        seconds = time.monotonic() - started
+        if not math.isfinite(loss):
+            loss = math.nan
+        scored = {} if plan.full else self._validate()
+        for name, value in {"loss": loss, "accuracy": accuracy, **scored, "seconds": seconds}.items():
+            self.history[name].append(value)
+        self.epoch += 1
+        return True
+
+    def _class_weights(self) -> np.ndarray | None:
+        if self.plan.class_weights == "none":
+            return None
+        return balanced_weights(self.labels[self.chosen], self.plan.input_spec.classes)
+
+    def _validate(self) -> dict[str, float]:
+        with AveragedWeights(self.model):
+            found = scores(
+                predict_logits(self.model, self.images, self.validation), self.labels[self.validation]
+            )
+            better = self._best is None or found["val_loss"] < self._best[1]
+            if self.plan.early_stopping and better:
+                weights = [np.array(weight) for weight in self.model.weights]
+                self._best = (self.epoch + 1, found["val_loss"], weights)
+        return found
+
+    def latest(self) -> dict[str, float | None]:
+        """The newest epoch's entries, with the images trained a second."""
+        newest = {name: values[-1] if values else None for name, values in self.history.items()}
+        return {**newest, "images_per_second": self._images_per_second}
+
+    def exhausted(self) -> bool:
+        """Whether early stopping has waited long enough."""
+        patience = self.plan.early_stopping
+        return bool(patience and self._best is not None and self.epoch - self._best[0] >= patience)
+
+    def keep(self) -> None:
+        """Leave in the model, and in the plan's file, the weights that count."""
+        if self._best is not None:
+            for weight, array in zip(self.model.weights, self._best[2], strict=True):
+                weight.assign(array)
+        elif self.model.optimizer.use_ema:
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if self.plan.model:
+            path = Path(self.plan.model)
+            aside = path.with_name(f".{os.getpid()}.{path.name}")
+            self._as_exported().save(aside)
+            aside.replace(path)
+
+    def _as_exported(self) -> keras.Model:
+        """The same net and weights, never compiled (our schedule is not in the file) and in plain float32."""
+        keras.mixed_precision.set_dtype_policy("float32")
+        model = spaces.load(self.plan.space).build(self.plan.params, self.plan.input_spec)
+        model.set_weights(self.model.get_weights())
+        return model
+
+    def outcome(self) -> dict[str, Any]:
+        """What the worker stores: history, and the epoch (counted from 1) whose weights are kept."""
+        return {
+            "epochs": self.epoch,
+            "kept_epoch": self._best[0] if self._best is not None else self.epoch,
+            "history": self.history,
+            "training_images": len(self.chosen),
+            "backend": keras.config.backend(),
+            "versions": _versions(),
+        }
+
+    def _take_snapshot(self) -> None:
+        if self.plan.checkpoint:
+            best = None if self._best is None else self._best[:2]
+            facts = {
+                "epoch": self.epoch,
+                "history": {k: list(v) for k, v in self.history.items()},
+                "best": best,
+            }
+            self._snapshot = (
+                [*capture(self.model), *(self._best[2] if self._best is not None else [])],
+                facts,
+            )
+
+    def save_checkpoint(self, now: bool) -> None:
+        """Write the state at the last epoch's end, if it is due (or ``now``: what the running epoch began from)."""
+        if not self.plan.checkpoint:
+            return
+        if not now:
+            if time.monotonic() - self._saved_at < self.plan.checkpoint_seconds:
+                return
+            self._take_snapshot()
+        if self._snapshot is not None:
+            write_checkpoint(Path(self.plan.checkpoint), *self._snapshot)
+            self._saved_at = time.monotonic()
+
+
+class _Watch(keras.callbacks.Callback):
+    """Ends an epoch early when the worker asks, or when the loss is no number any more."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._channel.stopped or not math.isfinite((logs or {}).get("loss", 0.0)):
+            self.model.stop_training = True
+
+
+def _set_precision(device: str) -> None:
+    # bfloat16 needs no loss scaling; logits stay float32 (the spaces say so). On a CPU it is exact float32.
+    keras.mixed_precision.set_dtype_policy("float32" if device == "cpu" else "mixed_bfloat16")
+
+
+def _versions() -> dict[str, str]:
+    names = ("keras", keras.config.backend(), "numpy")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -1,0 +1,72 @@
+"""What a trial's child is told: one frozen record of plain values, the same on both sides."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.contract import InputSpec
+from spaces.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """One training, whole.
+
+    Attributes:
+        space: Name of the space.
+        params: What its ``build`` takes.
+        recipe: How to train.
+        input_spec: Of the images.
+        dataset: Folder of the prepared images.
+        validation: Fraction drawn for validation.
+        images: Train on so many of the rest; None takes all.
+        split_seed: The study's seed.
+        seed: This trial's own, of weights, order, augmentation and dropout.
+        epochs: The full length, which the schedule is made for.
+        metric: See ``StudyConfig``.
+        early_stopping: See ``StudyConfig``.
+        class_weights: See ``StudyConfig``.
+        flip: See ``StudyConfig``.
+        checkpoint: File to go on from and to write; None for neither.
+        checkpoint_seconds: At most one checkpoint in so many seconds.
+        model: File for the kept weights; None keeps none.
+        full: Train on all training images, validation included (a refit).
+        accumulate: Split each batch into so many, accumulating gradients: for when memory ran out.
+        gpu_memory: Limit in GB; None lets it grow.
+    """
+
+    space: str
+    params: dict[str, Any]
+    recipe: Recipe
+    input_spec: InputSpec
+    dataset: str
+    validation: float
+    images: int | None
+    split_seed: int
+    seed: int
+    epochs: int
+    metric: str = "accuracy"
+    early_stopping: int = 0
+    class_weights: str = "none"
+    flip: bool = True
+    checkpoint: str | None = None
+    checkpoint_seconds: float = 30.0
+    model: str | None = None
+    full: bool = False
+    accumulate: int = 1
+    gpu_memory: float | None = None
+
+    @property
+    def value_name(self) -> str:
+        """The entry of the history that a trial scores."""
+        return "val_loss" if self.metric == "loss" else f"val_{self.metric}"
+
+    def to_payload(self) -> dict[str, Any]:
+        """As a child's payload."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> "TrainingPlan":
+        """In the child, from its payload."""
+        nested = {"recipe": Recipe(**payload["recipe"]), "input_spec": InputSpec(**payload["input_spec"])}
+        return cls(**{**payload, **nested})

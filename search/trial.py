@@ -1,0 +1,273 @@
+"""One trial's whole life, top to bottom, as its worker sees it."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+import spaces
+from search.child import Child, ForkServer, error_of
+from search.config import StudyConfig
+from search.errors import (
+    TrialCrashed,
+    TrialFailed,
+    TrialInterrupted,
+    TrialOutOfMemory,
+    TrialPruned,
+)
+from search.sampling import make_pruner, make_sampler, trial_seed
+from search.stopping import Stop
+from search.study import LoadedStudy
+from search.training.plan import TrainingPlan
+from spaces.contract import Params, Space
+from spaces.recipe import Recipe
+from storage.claims import Claims
+
+BEAT_SECONDS = 15.0
+POLL_SECONDS = 0.25
+KEPT_MODELS = 3
+CRASHES, ACCUMULATE = "crashes", "accumulate"
+
+
+@dataclass
+class Worker:
+    """What a worker has at hand for its trials.
+
+    Attributes:
+        study: The open study.
+        server: Starts the children.
+        claims: This worker's claims on the study.
+        stop: Whether, and how urgently, to stop.
+        gpu_memory: Limit in GB for each child; None lets it grow.
+        threads: CPU threads for each child; 0 leaves the backend's own choice.
+        checkpoint_seconds: At most one checkpoint in so many seconds.
+    """
+
+    study: LoadedStudy
+    server: ForkServer
+    claims: Claims
+    stop: Stop
+    gpu_memory: float | None = None
+    threads: int = 0
+    checkpoint_seconds: float = 30.0
+
+
+def run_trial(worker: Worker, trial_id: int) -> None:
+    """Run the claimed trial to whatever end it comes to, and tell the study.
+
+    Every way to end is one ``except``: the class of the exception decides (see ``search.errors``).
+    """
+    study = worker.study.optuna
+    number = worker.study.storage.get_trial(trial_id).number
+    study.sampler = make_sampler(worker.study.config, number)
+    study.pruner = make_pruner(worker.study.config)
+    trial = optuna.trial.Trial(study, trial_id)
+    try:
+        plan = _sample(worker, trial)
+        value = _train(worker, trial, plan)
+    except TrialPruned as pruned:
+        trial.set_user_attr("reason", str(pruned))
+        study.tell(number, state=TrialState.PRUNED)
+    except TrialInterrupted:
+        worker.claims.give_back(trial_id)
+        return
+    except TrialOutOfMemory as failure:
+        # The checkpoint is of the same weights, but of a training whose batches were another size: begin again.
+        worker.study.paths.checkpoint(number).unlink(missing_ok=True)
+        _once_more_or_fail(worker, trial, ACCUMULATE, failure)
+        return
+    except TrialCrashed as failure:
+        _once_more_or_fail(worker, trial, CRASHES, failure)
+        return
+    except TrialFailed as failure:
+        _fail(worker, trial, failure)
+    else:
+        study.tell(number, value, state=TrialState.COMPLETE)
+    worker.study.paths.checkpoint(number).unlink(missing_ok=True)
+    _keep_best_models(worker.study)
+
+
+def plan_training(study: LoadedStudy, number: int, params: Params, recipe: Recipe) -> TrainingPlan:
+    """The training of trial ``number``, as its study has it, with neither checkpoint nor kept file."""
+    config = study.config
+    return TrainingPlan(
+        space=config.space,
+        params=dict(params),
+        recipe=recipe,
+        input_spec=config.input_spec,
+        dataset=str(study.dataset().folder),
+        validation=config.validation,
+        images=config.images,
+        split_seed=config.seed,
+        seed=trial_seed(config, number),
+        epochs=config.epochs,
+        metric=config.metric,
+        early_stopping=config.early_stopping,
+        class_weights=config.class_weights,
+        flip=config.flip,
+    )
+
+
+def recipe_of(space: Space, params: Params, config: StudyConfig) -> Recipe:
+    """The recipe of a configuration: the space's own, or the default one."""
+    if hasattr(space, "recipe"):
+        return space.recipe(params, config.input_spec)
+    return Recipe()
+
+
+def _sample(worker: Worker, trial: optuna.Trial) -> TrainingPlan:
+    config, paths = worker.study.config, worker.study.paths
+    space = spaces.load(config.space)
+    params = space.sample(trial, config.input_spec)
+    cost = space.cost(params, config.input_spec)
+    recipe = recipe_of(space, params, config)
+    plan = plan_training(worker.study, trial.number, params, recipe)
+    for name, value in {
+        "params": dict(params),
+        "parameters": cost.parameters,
+        "flops": cost.flops,
+        "seed": plan.seed,
+        "worker": worker.claims.worker,
+        "threads": worker.threads,
+        "batch_size": recipe.batch_size,
+    }.items():
+        trial.set_user_attr(name, value)
+    if cost.flops > config.max_flops or cost.parameters > config.max_parameters:
+        raise TrialFailed("too large: over --max-cost or --max-parameters")
+    paths.trial(trial.number).mkdir(parents=True, exist_ok=True)
+    return TrainingPlan.from_payload(
+        plan.to_payload()
+        | {
+            "checkpoint": str(paths.checkpoint(trial.number)),
+            "checkpoint_seconds": worker.checkpoint_seconds,
+            "model": str(paths.model(trial.number)),
+            "accumulate": 2 if trial.user_attrs.get(ACCUMULATE) else 1,
+            "gpu_memory": worker.gpu_memory,
+        }
+    )
+
+
+def _train(worker: Worker, trial: optuna.Trial, plan: TrainingPlan) -> float:
+    """Train in a child; the value of the weights that it kept."""
+    log = worker.study.paths.log(trial.number)
+    follower = _Follower(worker, trial, plan)
+    with worker.server.start("search.training.job:train", plan.to_payload(), log, worker.threads) as child:
+        done = follower.follow(child)
+    if done["stopped"]:
+        raise TrialInterrupted("stopped")
+    _record(trial, done)
+    if follower.verdict:
+        raise TrialPruned(follower.verdict)
+    return float(done["history"][plan.value_name][done["kept_epoch"] - 1])
+
+
+class _Follower:
+    """Listens to one child: reports its epochs, asks the pruner, gives signs of life, passes on the wish to stop.
+
+    Attributes:
+        verdict: Why the trial is pruned; empty for one that runs its length.
+    """
+
+    def __init__(self, worker: Worker, trial: optuna.Trial, plan: TrainingPlan) -> None:
+        self.verdict = ""
+        self._worker, self._trial, self._plan = worker, trial, plan
+        self._shown: dict[str, Any] = {"epoch": 0, "epochs": plan.epochs}
+        self._beaten = 0.0
+        self._images = 0
+
+    def follow(self, child: Child) -> dict[str, Any]:
+        """The child's last message."""
+        asked = False
+        while True:
+            if self._worker.stop.now:
+                raise TrialInterrupted("stopped at once")
+            if self._worker.stop.requested and not asked:
+                child.stop()
+                asked = True
+            if time.monotonic() - self._beaten > BEAT_SECONDS:
+                self._beat()
+            try:
+                message = child.receive(POLL_SECONDS)
+            except EOFError:
+                raise child.ending() from None
+            if message is None:
+                continue
+            if message["kind"] == "done":
+                return message
+            if message["kind"] == "error":
+                raise error_of(message)
+            if message["kind"] == "built":
+                self._images = message["training_images"]
+                self._trial.set_user_attr("device", message["device"])
+                self._shown["epoch"] = message["epoch"]
+            else:
+                child.send({"go": self._report(message)})
+            self._beat()
+
+    def _beat(self) -> None:
+        self._worker.claims.beat(self._trial._trial_id, **self._shown)
+        self._beaten = time.monotonic()
+
+    def _report(self, message: dict[str, Any]) -> bool:
+        """Store an epoch and decide whether the child shall go on."""
+        epoch, trial = message["epoch"], self._trial
+        value = message[self._plan.value_name]
+        compute = 3.0 * trial.user_attrs["flops"] * self._images * epoch
+        trial.set_user_attr("epochs", epoch)
+        trial.set_user_attr("compute", compute)
+        if not math.isfinite(message["loss"]) or not math.isfinite(message["val_loss"]):
+            self.verdict = f"diverged: the loss became NaN or infinite in epoch {epoch}"
+            return False
+        trial.report(value, epoch)
+        self._shown |= {
+            "epoch": epoch,
+            "value": value,
+            "images_per_second": message["images_per_second"],
+        }
+        # After the last epoch a verdict would only waste what has been paid for already.
+        if epoch < self._plan.epochs and trial.should_prune():
+            self.verdict = f"pruned after epoch {epoch}"
+            return False
+        self._worker.stop.check_budget(compute)
+        return True
+
+
+def _record(trial: optuna.Trial, done: dict[str, Any]) -> None:
+    history = done["history"]
+    seconds = sum(history["seconds"])
+    for name, value in {
+        "history": history,
+        "epochs": done["epochs"],
+        "kept_epoch": done["kept_epoch"],
+        "seconds": round(seconds, 3),
+        "images_per_second": round(done["training_images"] * done["epochs"] / max(seconds, 1e-9), 1),
+        "backend": done["backend"],
+        "versions": done["versions"],
+    }.items():
+        trial.set_user_attr(name, value)
+
+
+def _once_more_or_fail(worker: Worker, trial: optuna.Trial, kind: str, failure: TrialFailed) -> None:
+    """The first failure of its kind gives the trial back; the second ends it."""
+    if trial.user_attrs.get(kind):
+        _fail(worker, trial, failure)
+        worker.study.paths.checkpoint(trial.number).unlink(missing_ok=True)
+        return
+    trial.set_user_attr(kind, 1)
+    trial.set_user_attr("first_failure", failure.reason)
+    worker.claims.give_back(trial._trial_id)
+
+
+def _fail(worker: Worker, trial: optuna.Trial, failure: TrialFailed) -> None:
+    trial.set_user_attr("reason", failure.reason)
+    trial.set_user_attr("last_lines", failure.last_lines)
+    worker.study.optuna.tell(trial.number, state=TrialState.FAIL)
+
+
+def _keep_best_models(study: LoadedStudy) -> None:
+    """Delete the kept weights of all but the best few trials: disk use must not grow with the study."""
+    for trial in study.ranked()[KEPT_MODELS:]:
+        study.paths.model(trial.number).unlink(missing_ok=True)

@@ -1,0 +1,159 @@
+"""The default space: eight parameters, all always active, around a recipe that is good before any search.
+
+The net: a frozen 2x2 convolution that whitens patches, then blocks of [Conv 3x3, MaxPool 2, BatchNorm, silu, Conv 3x3,
+BatchNorm, silu], global maximum, one dense layer, dropout, logits. After Page's and Jordan's nets for CIFAR-10
+(airbench94, https://arxiv.org/abs/2404.00498), in plain Keras layers.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from spaces.arithmetic import Tally
+from spaces.contract import Cost, InputSpec, Params
+from spaces.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import optuna
+
+MOST_BLOCKS = 6
+MOST_FILTERS = 512
+PATCH = 2
+RATE = 0.15
+MOST_PATCHES = 500_000
+# Added to the patches' variances before they are divided by: without it noise is blown up.
+WHITENING_EPSILON = 5e-4
+
+
+def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
+    """Suggest one configuration; the depth's range is what the image size allows."""
+    deepest = _deepest(input_spec)
+    return {
+        "blocks": trial.suggest_int("blocks", max(1, deepest - 2), deepest),
+        "filters": trial.suggest_int("filters", 16, 64, step=8),
+        "growth": trial.suggest_float("growth", 1.0, 2.0, step=0.25),
+        "dense_width": trial.suggest_int("dense_width", 32, 512, log=True),
+        "dropout": trial.suggest_float("dropout", 0.0, 0.5),
+        "rate": trial.suggest_float("rate", 0.25, 4.0, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-4, 1e-2, log=True),
+        "augmentation": trial.suggest_float("augmentation", 0.0, 2.0),
+    }
+
+
+def cost(params: Params, input_spec: InputSpec) -> Cost:
+    """The size of the net that ``build`` makes of ``params``."""
+    tally = Tally.of(input_spec).conv(_patch_filters(input_spec), PATCH, "valid", bias=False)
+    tally.parameters = 0  # The whitening is computed, not trained.
+    for filters in _filters(params):
+        tally.conv(filters, 3, bias=False).pool().batch_norm()
+        tally.conv(filters, 3, bias=False).batch_norm()
+    return tally.global_pool().dense(params["dense_width"]).dense(input_spec.classes).cost()
+
+
+def build(params: Params, input_spec: InputSpec) -> "keras.Model":
+    """The net: raw pixels ``(N, H, W, C)`` in 0 to 255 to logits ``(N, classes)``, float32."""
+    from keras import Input, Model, layers
+
+    def norm(x: Any) -> Any:
+        # A short training has too few steps for Keras's own momentum of 0.99.
+        return layers.Activation("silu")(layers.BatchNormalization(momentum=0.8, epsilon=1e-5)(x))
+
+    inputs = Input((input_spec.height, input_spec.width, input_spec.channels))
+    x = layers.Normalization()(inputs)
+    x = layers.Conv2D(
+        _patch_filters(input_spec),
+        PATCH,
+        use_bias=False,
+        trainable=False,
+        activation="silu",
+        name="whitening",
+    )(x)
+    for filters in _filters(params):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = norm(layers.MaxPooling2D()(x))
+        x = norm(layers.Conv2D(filters, 3, padding="same", use_bias=False)(x))
+    x = layers.GlobalMaxPooling2D()(x)
+    x = layers.Dense(params["dense_width"], activation="silu")(x)
+    if params["dropout"]:
+        x = layers.Dropout(params["dropout"])(x)
+    # float32 also under mixed precision: a softmax over half-precision logits loses small probabilities.
+    return Model(inputs, layers.Dense(input_spec.classes, dtype="float32")(x))
+
+
+def recipe(params: Params, input_spec: InputSpec) -> Recipe:
+    """The fixed recipe, with the configuration's rate, weight decay and augmentation."""
+    return Recipe(
+        learning_rate=RATE * params["rate"],
+        weight_decay=params["weight_decay"],
+        augmentation=params["augmentation"],
+    )
+
+
+def adapt(model: "keras.Model", images: "np.ndarray") -> None:
+    """Set mean, variance and the whitening filters from training images ``(N, H, W, C)``, uint8."""
+    from keras import layers
+
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization):
+            mean, deviation = images.mean((0, 1, 2)), images.std((0, 1, 2)) + 1e-3
+            layer.adapt_mean.assign(mean)
+            layer.adapt_variance.assign(deviation**2)
+            layer.finalize_state()
+    model.get_layer("whitening").set_weights([whitening_filters(images, mean, deviation)])
+
+
+def whitening_filters(images: "np.ndarray", mean: "np.ndarray", deviation: "np.ndarray") -> "np.ndarray":
+    """Filters whose responses to patches of standardized images are uncorrelated and of variance 1, in both signs.
+
+    Args:
+        images: ``(N, H, W, C)``, uint8.
+        mean: ``(C,)``.
+        deviation: ``(C,)``.
+
+    Returns:
+        ``(2, 2, C, 8 * C)``, float32.
+    """
+    import numpy as np
+
+    pixels = images.shape[1] * images.shape[2]
+    images = images[:: max(1, len(images) * pixels // MOST_PATCHES)]  # Enough for a small covariance.
+    images = ((images - mean) / deviation).astype("float32")
+    windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))
+    # (N, H', W', C, 2, 2) to one row a patch, ordered as a kernel is: height, width, channel.
+    patches = np.moveaxis(windows, 3, 5).reshape(-1, PATCH * PATCH * images.shape[-1])
+    variances, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+    filters = vectors / np.sqrt(np.maximum(variances, 0.0) + WHITENING_EPSILON)
+    both: np.ndarray = np.concatenate([filters, -filters], axis=1)
+    return both.reshape(PATCH, PATCH, images.shape[-1], -1).astype("float32")
+
+
+def first(input_spec: InputSpec) -> list[dict[str, Any]]:
+    """The recipe's own default, to try before any sampling."""
+    return [
+        {
+            "blocks": max(1, _deepest(input_spec) - 1),
+            "filters": 32,
+            "growth": 2.0,
+            "dense_width": 128,
+            "dropout": 0.1,
+            "rate": 1.0,
+            "weight_decay": 1e-3,
+            "augmentation": 1.0,
+        }
+    ]
+
+
+def _deepest(input_spec: InputSpec) -> int:
+    """So many halvings leave a pixel of what the whitening leaves; 6 at most."""
+    side = min(input_spec.height, input_spec.width) - PATCH + 1
+    return max(1, min(MOST_BLOCKS, side.bit_length() - 1))
+
+
+def _filters(params: Params) -> list[int]:
+    """Of each block, in multiples of 8, which is what vector units take."""
+    growing = (params["filters"] * params["growth"] ** index for index in range(params["blocks"]))
+    return [min(MOST_FILTERS, round(filters / 8) * 8) for filters in growing]
+
+
+def _patch_filters(input_spec: InputSpec) -> int:
+    return 2 * PATCH * PATCH * input_spec.channels

@@ -1,0 +1,63 @@
+"""What a space is: a module with ``sample``, ``cost`` and ``build``.
+
+A module (ours, or a user's ``my_package.my_space``) is a space when it has the three functions below. It may also have
+``recipe(params, input_spec) -> Recipe``, ``adapt(model, images)`` and ``first(input_spec) -> list[params]``.
+Nothing in it may import Keras at module level: sampling happens in a process that never loads it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from spaces.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import optuna
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What goes into a net and how many classes come out: images ``(N, height, width, channels)``, uint8, 0 to 255."""
+
+    height: int
+    width: int
+    channels: int
+    classes: int
+
+
+class Cost(NamedTuple):
+    """Size of a net: trainable parameters, and floating-point operations (2 a multiply-add) of one image forward."""
+
+    parameters: int
+    flops: int
+
+
+class Space(Protocol):
+    """The functions of a space, once for all of them.
+
+    ``sample`` must suggest through ``trial`` alone (no randomness of its own) and return plain values; ``build`` must
+    depend on its arguments alone, return an uncompiled model from raw pixels ``(N, H, W, C)`` in 0 to 255 to logits
+    ``(N, classes)`` in float32, with normalisation inside, augmentation outside, and no Lambda or custom class.
+    """
+
+    def sample(self, trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
+        """Suggest one configuration."""
+
+    def cost(self, params: Params, input_spec: InputSpec) -> Cost:
+        """Plain arithmetic, exact for parameters, convolutions and dense layers; no Keras."""
+
+    def build(self, params: Params, input_spec: InputSpec) -> "keras.Model":
+        """The net itself."""
+
+    def recipe(self, params: Params, input_spec: InputSpec) -> Recipe:
+        """Optional: how to train it; by default ``Recipe()``."""
+
+    def adapt(self, model: "keras.Model", images: "np.ndarray") -> None:
+        """Optional: set what depends on the data (mean and variance) from training images ``(N, H, W, C)``, uint8."""
+
+    def first(self, input_spec: InputSpec) -> list[dict[str, Any]]:
+        """Optional: configurations to try before any sampling, each with a value for every sampled parameter."""

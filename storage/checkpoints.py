@@ -1,0 +1,38 @@
+"""Checkpoint files: arrays and a few plain values, written aside, then renamed: a reader sees all of it or none."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_checkpoint(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, Any]) -> None:
+    """Replace the checkpoint at ``path``.
+
+    Args:
+        path: Its file; the folder exists.
+        arrays: In an order that the reader knows; dtypes and shapes are kept.
+        facts: Plain values (JSON).
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            named = {f"array{index:05d}": np.asarray(array) for index, array in enumerate(arrays)}
+            np.savez(file, facts=np.array(json.dumps(facts)), **named)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> tuple[list[np.ndarray], dict[str, Any]] | None:
+    """The arrays and facts at ``path``; None where there is no checkpoint."""
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        names = sorted(name for name in stored.files if name.startswith("array"))
+        return [stored[name] for name in names], json.loads(str(stored["facts"]))

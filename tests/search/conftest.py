@@ -1,0 +1,51 @@
+"""A small real study, searched once, for the tests of what comes after a search."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from search.child import ForkServer
+from search.config import StudyConfig
+from search.data import prepare
+from search.stopping import Stop
+from search.study import LoadedStudy, create_study
+from search.trial import Worker
+from search.worker import work
+from storage.claims import Claims
+
+TRIALS = 2
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    with ForkServer("tensorflow") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> LoadedStudy:
+    """The study ``tiny``: digits, two finished trials of two epochs, on 300 images, and one waiting."""
+    place = tmp_path_factory.mktemp("searched")
+    dataset = prepare("digits", cache=place / "cache", say=lambda line: None)
+    config = StudyConfig(
+        study="tiny",
+        data="digits",
+        fingerprint=dataset.fingerprint,
+        classes=dataset.classes,
+        height=dataset.height,
+        width=dataset.width,
+        channels=dataset.channels,
+        epochs=2,
+        images=300,
+        flip=False,
+        pruner="none",
+        sampler="random",
+    )
+    root = place / "studies"
+    root.mkdir()
+    study = create_study(config, dataset.folder, None, root)
+    claims = Claims(study.storage, study.url, study.study_id, "worker-1")
+    work(Worker(study, fork_server, claims, Stop(), threads=os.cpu_count() or 1), TRIALS)
+    study.optuna.enqueue_trial({})
+    return study

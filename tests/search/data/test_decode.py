@@ -1,0 +1,140 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data.decode import ORIENTATION_TAG, decode, preprocessing, read_header
+from search.errors import InputError
+
+
+def save(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_decode_of_right_size_is_exact(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    path = save(Image.fromarray(pixels), tmp_path / "a.png")
+    decoded = decode(path, 6, 9, 3)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, pixels)
+
+
+def test_decode_stretches_to_size(tmp_path: Path) -> None:
+    path = save(Image.new("RGB", (40, 20), (10, 20, 30)), tmp_path / "a.png")
+    decoded = decode(path, 8, 8, 3)
+    assert decoded.shape == (8, 8, 3)
+    assert (decoded == (10, 20, 30)).all()
+
+
+def test_decode_colour_to_grey_and_back(tmp_path: Path) -> None:
+    colour = save(Image.new("RGB", (5, 5), (255, 0, 0)), tmp_path / "colour.png")
+    grey = save(Image.new("L", (5, 5), 77), tmp_path / "grey.png")
+    assert decode(colour, 5, 5, 1).shape == (5, 5, 1)
+    assert (decode(grey, 5, 5, 3) == 77).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_decode_turns_by_exif(tmp_path: Path, orientation: int) -> None:
+    stored = Image.new("RGB", (32, 16), "black")
+    stored.paste((255, 255, 255), (0, 0, 16, 8))
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    path = save(stored, tmp_path / "a.jpg", exif=exif, quality=95)
+    header = read_header(path)
+    assert (header.height, header.width) == ((32, 16) if orientation >= 5 else (16, 32))
+    decoded = decode(path, header.height, header.width, 3)
+    # Where the stored picture's upper left corner ends up, by the EXIF standard.
+    corner = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+    corners = {(row, column): int(decoded[row, column, 0]) for row in (0, -1) for column in (0, -1)}
+    assert max(corners, key=lambda place: corners[place]) == corner[orientation]
+
+
+def test_decode_sixteen_bit_keeps_the_high_byte(tmp_path: Path) -> None:
+    values = np.array([[0, 0x1234], [0x8000, 0xFFFF]], dtype=np.uint16)
+    path = save(Image.fromarray(values), tmp_path / "a.png")
+    assert decode(path, 2, 2, 1)[:, :, 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
+
+
+def test_decode_float_tiff_between_0_and_1(tmp_path: Path) -> None:
+    path = save(Image.fromarray(np.array([[0.0, 0.5], [1.0, 0.25]], dtype=np.float32)), tmp_path / "a.tiff")
+    assert decode(path, 2, 2, 1)[:, :, 0].tolist() == [[0, 128], [255, 64]]
+
+
+def test_decode_lays_transparency_on_white(tmp_path: Path) -> None:
+    path = save(Image.new("RGBA", (3, 3), (255, 0, 0, 0)), tmp_path / "a.png")
+    assert (decode(path, 3, 3, 3) == 255).all()
+
+
+def test_decode_transparent_palette(tmp_path: Path) -> None:
+    image = Image.new("P", (3, 3), 0)
+    image.putpalette([200, 0, 0, 0, 0, 200])
+    path = save(image, tmp_path / "a.png", transparency=1)
+    assert (decode(path, 3, 3, 3) == (200, 0, 0)).all()
+
+
+def test_decode_cmyk_jpeg(tmp_path: Path) -> None:
+    path = save(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), tmp_path / "a.jpg", quality=95)
+    red, green, blue = decode(path, 16, 16, 3)[8, 8]
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+def test_decode_takes_first_picture_of_animation(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    path = save(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (decode(path, 4, 4, 3) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "grey"),
+    [("1", True), ("L", True), ("LA", True), ("I;16", True), ("RGB", False), ("RGBA", False)],
+)
+def test_header_tells_grey(tmp_path: Path, mode: str, grey: bool) -> None:
+    assert read_header(save(Image.new(mode, (4, 3)), tmp_path / "a.png")).grey is grey
+
+
+def test_header_of_palette_goes_by_colours(tmp_path: Path) -> None:
+    image = Image.new("P", (4, 3), 0)
+    image.putpalette([90, 90, 90, 255, 0, 0])
+    assert read_header(save(image, tmp_path / "grey.png")).grey
+    image.putpixel((0, 0), 1)
+    assert not read_header(save(image, tmp_path / "colour.png")).grey
+
+
+def test_decode_truncated_file_is_named(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(whole, "JPEG")
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(whole.getvalue()[:1500])
+    with pytest.raises(InputError, match=r"cut\.jpg: a damaged image .*remove or replace"):
+        decode(path, 8, 8, 3)
+
+
+def test_decode_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "page.jpg"
+    path.write_text("<html>not found</html>")
+    with pytest.raises(InputError, match=r"page\.jpg: not an image"):
+        decode(path, 8, 8, 3)
+
+
+def test_decode_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.jpg: no such file"):
+        decode(tmp_path / "gone.jpg", 8, 8, 3)
+
+
+def test_decode_of_large_jpeg_stays_true_to_it(tmp_path: Path) -> None:
+    ramp = np.repeat(np.linspace(0, 255, 1600).astype(np.uint8)[None, :, None], 1200, axis=0).repeat(
+        3, axis=2
+    )
+    path = save(Image.fromarray(ramp), tmp_path / "a.jpg", quality=95)
+    exact = np.asarray(Image.fromarray(ramp).resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    assert abs(decode(path, 32, 32, 3).astype(int) - exact).max() <= 4
+
+
+def test_preprocessing_names_the_size() -> None:
+    said = preprocessing(8, 9, 3)
+    assert (said["height"], said["width"], said["channels"], said["resize"]) == (8, 9, 3, "stretch")

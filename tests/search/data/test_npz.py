@@ -1,0 +1,75 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.data import prepare
+from search.errors import InputError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
+LABELS = np.arange(12) % 3
+
+
+def save(path: Path, **changed: Any) -> Path:
+    whole = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:6], "y_test": LABELS[:6]} | changed
+    np.savez(path, **{name: value for name, value in whole.items() if value is not None})
+    return path
+
+
+def test_npz_is_prepared(tmp_path: Path, cache: Path) -> None:
+    path = save(tmp_path / "data.npz")
+    dataset = prepare(str(path), cache=cache)
+    np.testing.assert_array_equal(dataset.train()[0][..., 0], IMAGES)
+    assert (dataset.source, dataset.flip) == (str(path), False)
+
+
+def test_npz_compressed_has_the_same_content(tmp_path: Path, cache: Path) -> None:
+    plain = prepare(save(tmp_path / "data.npz"), cache=cache)
+    np.savez_compressed(tmp_path / "small.npz", **np.load(tmp_path / "data.npz"))
+    assert prepare(tmp_path / "small.npz", cache=cache).fingerprint == plain.fingerprint
+
+
+def test_npz_changed_is_read_again(tmp_path: Path, cache: Path) -> None:
+    before = prepare(save(tmp_path / "data.npz"), cache=cache)
+    after = prepare(save(tmp_path / "data.npz", x_train=255 - IMAGES), cache=cache)
+    assert before.fingerprint != after.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_test": None, "y_test": None}, r"has no x_test, y_test \(only x_train, y_train\)"),
+        ({"x_train": np.array([{}] * 12, dtype=object)}, "x_train is pickled"),
+        ({"y_train": LABELS + 1, "y_test": LABELS[:6] + 1}, "from 1 to 3: labels out of range"),
+        ({"y_train": LABELS[:-1]}, "12 images, but y_train 11 labels"),
+    ],
+)
+def test_npz_with_bad_arrays(tmp_path: Path, cache: Path, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        prepare(save(tmp_path / "data.npz", **changed), cache=cache)
+    assert "data.npz" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive at all", b"PK\x03\x04 cut short", b"\x80\x04N."])
+def test_npz_that_is_none(tmp_path: Path, cache: Path, content: bytes) -> None:
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"data\.npz: not an \.npz file"):
+        prepare(tmp_path / "data.npz", cache=cache)
+
+
+def test_npz_that_is_an_npy(tmp_path: Path, cache: Path) -> None:
+    with (tmp_path / "data.npz").open("wb") as file:
+        np.save(file, IMAGES)
+    with pytest.raises(InputError, match="one array"):
+        prepare(tmp_path / "data.npz", cache=cache)
+
+
+def test_npz_damaged_inside(tmp_path: Path, cache: Path) -> None:
+    path = save(tmp_path / "data.npz")
+    content = bytearray(path.read_bytes())
+    content[200:260] = b"\0" * 60
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="x_train is damaged"):
+        prepare(path, cache=cache)

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from search.errors import InputError
+from search.evaluation.folder import check_target, written_aside
+
+
+def test_folder_is_absent_when_the_filling_fails(tmp_path: Path) -> None:
+    def fill_half() -> None:
+        with written_aside(tmp_path / "deep" / "out") as folder:
+            (folder / "summary.json").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fill_half()
+
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_folder_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
+    with written_aside(tmp_path / "out") as folder:
+        (folder / "summary.json").write_text("{}")
+        assert not (tmp_path / "out").exists()
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "summary.json"]
+
+
+def test_folder_replaces_an_earlier_export_whole(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "curves.png").write_text("old")
+    with written_aside(tmp_path / "out") as folder:
+        (folder / "summary.json").write_text("new")
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["summary.json"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_text("")
+
+    with pytest.raises(InputError, match=r"holiday\.jpg"):
+        check_target(tmp_path)
+
+
+def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(InputError, match="not a folder that can be written to"):
+        check_target(tmp_path / "file" / "out")

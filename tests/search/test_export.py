@@ -1,0 +1,270 @@
+"""An export of a small real study: every file, and that they agree with each other."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.child import ForkServer
+from search.command import main
+from search.errors import InputError, StudyStopped
+from search.evaluation.folder import FILES
+from search.export import Export, app, export_study
+from search.study import LoadedStudy
+from storage.ledger import times_scored
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+def export(searched: LoadedStudy, fork_server: ForkServer, out: Path, **more: object) -> Export:
+    settings = {"root": searched.paths.root, "server": fork_server, "say": lambda line: None, **more}
+    return export_study("tiny", out=out, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    return export(searched, fork_server, tmp_path_factory.mktemp("exports") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def refitted(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> Export:
+    out = tmp_path_factory.mktemp("refits") / "tiny"
+    return export(searched, fork_server, out, refit=True, refit_epochs=3)
+
+
+def summary(made: Export) -> dict[str, object]:
+    found: dict[str, object] = json.loads((made.folder / "summary.json").read_text())
+    return found
+
+
+def predictions(made: Export) -> list[dict[str, str]]:
+    with (made.folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_export_holds_every_file_and_no_other(made: Export) -> None:
+    assert sorted(path.name for path in made.folder.iterdir()) == sorted(FILES)
+    assert all((made.folder / name).stat().st_size > 0 for name in FILES)
+
+
+def test_export_leaves_nothing_beside_itself(made: Export) -> None:
+    assert list(made.folder.parent.iterdir()) == [made.folder]
+
+
+def test_accuracy_is_the_same_in_every_file(made: Export) -> None:
+    accuracy = summary(made)["test_accuracy"]
+    rows = predictions(made)
+    with (made.folder / "confusion_matrix.csv").open(newline="") as file:
+        matrix = np.array([row[1:] for row in list(csv.reader(file))[1:]], dtype=int)
+    report = json.loads((made.folder / "classification_report.json").read_text())
+
+    assert matrix.trace() / matrix.sum() == pytest.approx(accuracy, abs=1e-12)
+    assert np.mean([row["true"] == row["predicted"] for row in rows]) == pytest.approx(accuracy, abs=1e-12)
+    assert report["accuracy"] == pytest.approx(accuracy, abs=1e-12)
+    assert report["macro avg"]["f1-score"] == pytest.approx(summary(made)["macro_f1"], abs=1e-12)
+    assert (matrix == made.confusion_matrix).all()
+
+
+def test_predictions_have_every_test_image_once(made: Export) -> None:
+    rows = predictions(made)
+
+    assert [int(row["image"]) for row in rows] == list(range(len(rows)))
+    assert len(rows) == summary(made)["test_images"] == made.confusion_matrix.sum()
+
+
+def test_default_weights_are_the_ones_that_scored(made: Export, searched: LoadedStudy) -> None:
+    best = searched.ranked()[0]
+
+    assert (made.folder / "model.keras").read_bytes() == searched.paths.model(best.number).read_bytes()
+    assert summary(made)["trial"] == best.number
+    assert summary(made)["validation_accuracy"] == pytest.approx(best.value, abs=0.002)
+
+
+def test_summary_has_the_facts_of_the_trial(made: Export, searched: LoadedStudy) -> None:
+    found, best = summary(made), searched.ranked()[0]
+
+    assert found["params"] == best.user_attrs["params"]
+    assert (found["train_images"], found["epochs"], found["refit"]) == (300, 2, False)
+    assert found["data_fingerprint"] == searched.config.fingerprint
+    for name in ("flops", "parameters", "seed", "versions", "backend", "threads"):
+        assert found[name] == best.user_attrs[name], name
+    assert "validation_note" not in found
+
+
+def test_summary_names_no_path_of_the_machine(made: Export, searched: LoadedStudy) -> None:
+    text = (made.folder / "summary.json").read_text() + (made.folder / "preprocessing.json").read_text()
+
+    assert str(searched.paths.root.parent) not in text
+    assert "tmp" not in text
+
+
+def test_pictures_can_be_opened(made: Export) -> None:
+    for name in ("confusion_matrix.png", "curves.png"):
+        with Image.open(made.folder / name) as picture:
+            picture.load()
+            assert min(picture.size) > 300
+
+
+def test_export_hands_back_what_a_notebook_shows(made: Export) -> None:
+    assert made.labels == [str(digit) for digit in range(10)]
+    assert made.report == (made.folder / "classification_report.txt").read_text()
+    assert made.summary == summary(made)
+
+
+def test_refit_trains_on_all_training_images(refitted: Export, searched: LoadedStudy) -> None:
+    found = summary(refitted)
+
+    assert found["refit"] is True
+    assert found["train_images"] == sum(searched.dataset().train_counts)
+    assert found["epochs"] == found["kept_epoch"] == 3
+
+
+def test_refit_reports_the_search_trials_validation_and_says_so(
+    refitted: Export, searched: LoadedStudy
+) -> None:
+    found, best = summary(refitted), searched.ranked()[0]
+
+    assert found["validation_accuracy"] == best.value
+    assert "search trial's" in str(found["validation_note"])
+
+
+def test_refit_needs_no_kept_weights(searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path) -> None:
+    kept = searched.paths.model(searched.ranked()[1].number)
+    weights = kept.read_bytes()
+    kept.unlink()
+    try:
+        number = searched.ranked()[1].number
+        with pytest.raises(InputError, match="--refit"):
+            export(searched, fork_server, tmp_path / "out", trial=number)
+        assert list(tmp_path.iterdir()) == []
+        made = export(searched, fork_server, tmp_path / "out", trial=number, refit=True, refit_epochs=1)
+    finally:
+        kept.write_bytes(weights)
+
+    assert summary(made)["trial"] == number
+
+
+def test_every_scoring_is_counted(searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path) -> None:
+    before = times_scored(searched.optuna)
+    again = export(searched, fork_server, tmp_path / "out")
+
+    assert again.summary["times_test_scored"] == times_scored(searched.optuna) == before + 1
+
+
+def test_scoring_is_counted_before_the_test_images_are_opened(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    before = times_scored(searched.optuna)
+    sealed = searched.dataset().folder / "sealed"
+    away = sealed.rename(sealed.with_name("away"))
+    try:
+        with pytest.raises(StudyStopped, match="test images"):
+            export(searched, fork_server, tmp_path / "out")
+    finally:
+        away.rename(sealed)
+
+    assert times_scored(searched.optuna) == before + 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_export_leaves_the_earlier_one(
+    made: Export, searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    out = shutil.copytree(made.folder, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    other = searched.paths.model(searched.ranked()[1].number).read_bytes()
+    kept = searched.paths.model(searched.ranked()[0].number)
+    weights = kept.read_bytes()
+    kept.write_bytes(other)  # a file that is not of the weights that scored
+    try:
+        with pytest.raises(StudyStopped, match="where the trial recorded"):
+            export(searched, fork_server, out)
+    finally:
+        kept.write_bytes(weights)
+
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--study", "nobody"], "no such study"),
+        (["--study", "../tiny"], "not a path"),
+        (["--study", "tiny", "--trial", "99"], "no such trial"),
+        (["--study", "tiny", "--trial", "-1"], "no such trial"),
+        (["--study", "tiny", "--trial", "2"], "has not run yet"),
+        (["--study", "tiny", "--refit-epochs", "3"], "without --refit"),
+        (["--study", "tiny", "--refit", "--refit-epochs", "0"], "from 1 to"),
+        (["--study", "tiny", "--out", "taken"], "no export wrote"),
+        (["--study", "tiny", "--out", "file"], "is a file"),
+        (["--study", "tiny", "--storage", "nonsense"], "database URL"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    searched: LoadedStudy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").write_text("years of work")
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as end:
+        main(app, [*arguments, "--studies", str(searched.paths.root)])
+
+    errors = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_study_without_a_finished_trial_is_refused(searched: LoadedStudy, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from search.study import create_study
+
+    (tmp_path / "studies").mkdir()
+    create_study(
+        replace(searched.config, study="empty"), searched.dataset().folder, None, tmp_path / "studies"
+    )
+
+    with pytest.raises(InputError, match="no trial has finished yet"):
+        export_study("empty", root=tmp_path / "studies", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_command_loads_no_framework(searched: LoadedStudy, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom search.export import export_study\n"
+        f"made = export_study('tiny', root=Path({str(searched.paths.root)!r}), out=Path('made'))\n"
+        "print('HEAVY', *sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"^HEAVY$", ended.stdout, re.MULTILINE), ended.stdout
+    assert (tmp_path / "made" / "model.keras").is_file()

@@ -1,0 +1,167 @@
+"""Class and confidence of files, by a real export."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.child import ForkServer
+from search.command import main
+from search.errors import InputError
+from search.export import export_study
+from search.predict import app, find_images, predict_images
+from search.study import LoadedStudy
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "tiny"
+    root = searched.paths.root
+    return export_study("tiny", root=root, out=out, server=fork_server, say=lambda line: None).folder
+
+
+@pytest.fixture(scope="module")
+def photos(searched: LoadedStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four test images of the study as files: one in a folder below, one larger than the net's input."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "more").mkdir()
+    images, _ = searched.dataset().test()
+    for index, name in enumerate(("a.png", "b.png", "more/c.png")):
+        Image.fromarray(np.asarray(images[index])[:, :, 0]).save(folder / name)
+    Image.fromarray(np.asarray(images[3])[:, :, 0]).resize((64, 64)).convert("RGB").save(folder / "d.jpg")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def with_corrupt(photos: Path, tmp_path: Path) -> Path:
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    return folder
+
+
+Run = Callable[[list[str]], tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process: exit code, what it printed, what it printed as errors."""
+
+    def called(arguments: list[str]) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(app, arguments if "--model" in arguments else ["--model", str(model), *arguments])
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return called
+
+
+def test_predictions_are_those_of_the_export(model: Path, photos: Path) -> None:
+    with (model / "predictions.csv").open(newline="") as file:
+        expected = list(csv.DictReader(file))[:3]
+    found = predict_images(model, [photos / "a.png", photos / "b.png", photos / "more" / "c.png"])
+
+    assert [answer.label for answer in found] == [row["predicted"] for row in expected]
+    for answer, row in zip(found, expected, strict=True):
+        assert answer.confidence == pytest.approx(float(row["confidence"]), abs=1e-4)
+
+
+def test_folder_gives_its_images_at_any_depth(photos: Path) -> None:
+    names = [path.relative_to(photos).as_posix() for path in find_images([photos])]
+
+    assert names == ["a.png", "b.png", "d.jpg", "more/c.png"]
+
+
+def test_table_has_a_row_a_file(run: Run, photos: Path) -> None:
+    code, printed, errors = run([str(photos)])
+
+    assert (code, errors) == (0, "")
+    assert all(str(photos / name) in printed for name in ("a.png", "b.png", "d.jpg", "more/c.png"))
+    assert printed.count(" % ") == 4
+
+
+def test_json_and_csv_say_the_same(run: Run, photos: Path) -> None:
+    as_json = json.loads(run(["--json", str(photos)])[1])
+    as_csv = list(csv.DictReader(io.StringIO(run(["--csv", str(photos)])[1])))
+
+    assert [row["class"] for row in as_json] == [row["class"] for row in as_csv]
+    assert [row["confidence"] for row in as_json] == pytest.approx(
+        [float(row["confidence"]) for row in as_csv], abs=1e-6
+    )
+
+
+def test_corrupt_image_is_named_and_the_others_are_answered(run: Run, with_corrupt: Path) -> None:
+    code, printed, errors = run(["--csv", str(with_corrupt)])
+    rows = {Path(row["image"]).name: row for row in csv.DictReader(io.StringIO(printed))}
+
+    assert code == 1
+    assert errors.startswith(f"unreadable: {with_corrupt / 'broken.png'}: ")
+    assert len(errors.splitlines()) == 1
+    assert rows["broken.png"]["class"] == ""
+    assert all(rows[name]["class"] for name in ("a.png", "b.png", "c.png", "d.jpg"))
+
+
+def test_missing_file_is_named_and_the_others_are_answered(run: Run, photos: Path) -> None:
+    code, printed, errors = run(["--json", str(photos / "a.png"), str(photos / "gone.png")])
+
+    assert code == 1
+    assert "gone.png: no such file" in errors
+    assert [row["class"] is None for row in json.loads(printed)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "nowhere", "a.png"], "no such folder"),
+        (["--model", "empty", "a.png"], "is no export"),
+        (["empty"], "no images in empty"),
+        ([], "IMAGE_OR_FOLDER"),
+        (["--json", "--csv", "a.png"], "exclude each other"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    code, printed, errors = run(arguments)
+
+    assert (code, printed) == (2, "")
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_export_that_is_spoilt_is_refused(model: Path, photos: Path, tmp_path: Path) -> None:
+    spoilt = shutil.copytree(model, tmp_path / "spoilt")
+    (spoilt / "preprocessing.json").write_text("{}")
+
+    with pytest.raises(InputError, match="spoilt"):
+        predict_images(spoilt, [photos / "a.png"])
+
+
+def test_predict_needs_no_database(model: Path, photos: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom search.command import main\nfrom search.predict import app\n"
+        "try:\n    main(app)\nfinally:\n"
+        "    print('DATABASE', *sorted({'optuna', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code, "--model", str(model), str(photos / "a.png")]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "DATABASE"
+    assert ended.stderr == ""

@@ -1,0 +1,213 @@
+"""What every registered space promises (see ``spaces/contract.py``), over images of several sizes."""
+
+import dataclasses
+import functools
+import json
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+import pytest
+
+import spaces
+from search.config import StudyConfig, default_max_flops
+from spaces import InputSpec, Recipe
+
+# Keras 3.15's own, once a weight that it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+INPUTS = (
+    InputSpec(8, 8, 1, 10),
+    InputSpec(28, 28, 1, 10),
+    InputSpec(32, 32, 3, 10),
+    InputSpec(32, 32, 3, 100),
+    InputSpec(64, 48, 3, 2),
+)
+SAMPLES = 200
+BUILT = 6
+MOST_TOO_LARGE = 0.15
+
+
+class Case(NamedTuple):
+    space: Any
+    input_spec: InputSpec
+
+
+class Built(NamedTuple):
+    space: Any
+    input_spec: InputSpec
+    params: dict[str, Any]
+    model: Any
+    images: np.ndarray
+
+    def logits(self, model=None):
+        from keras import ops
+
+        return ops.convert_to_numpy((model or self.model)(self.images.astype("float32")))
+
+
+def label(value):
+    return f"{value[0]}-{value[1].height}x{value[1].width}x{value[1].channels}-{value[1].classes}"
+
+
+CASES = [(name, input_spec) for name in spaces.REGISTERED for input_spec in INPUTS]
+
+
+@pytest.fixture(params=CASES, ids=label)
+def case(request):
+    name, input_spec = request.param
+    return Case(spaces.load(name), input_spec)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(*case, index) for case in CASES for index in range(BUILT)],
+    ids=lambda v: f"{label(v)}-{v[2]}",
+)
+def built(request):
+    """One of ``BUILT`` nets from the smallest to the largest of the samples, adapted to its images."""
+    name, input_spec, index = request.param
+    space = spaces.load(name)
+    fitting = [
+        params for params in samples(space, input_spec) if fits(space.cost(params, input_spec), input_spec)
+    ]
+    fitting.sort(key=lambda params: space.cost(params, input_spec).flops)
+    params = fitting[index * (len(fitting) - 1) // (BUILT - 1)]
+    shape = (2, input_spec.height, input_spec.width, input_spec.channels)
+    images = np.random.default_rng(index).integers(0, 256, shape).astype(np.uint8)
+    model = space.build(params, input_spec)
+    if hasattr(space, "adapt"):
+        space.adapt(model, images)
+    return Built(space, input_spec, params, model, images)
+
+
+@functools.cache
+def trials(space, input_spec):
+    """Trials of a random sampler, each with the params made of it."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    asked = [study.ask() for _ in range(SAMPLES)]
+    return [(trial, space.sample(trial, input_spec)) for trial in asked]
+
+
+def samples(space, input_spec):
+    return [params for _, params in trials(space, input_spec)]
+
+
+def fits(cost, input_spec):
+    bound = default_max_flops(input_spec.height, input_spec.width)
+    return cost.flops <= bound and cost.parameters <= StudyConfig.max_parameters
+
+
+def count(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+def test_samples_are_plain_values(case):
+    for params in samples(*case):
+        assert json.loads(json.dumps(params)) == params
+
+
+def test_samples_have_all_parameters_always_active(case):
+    names = {frozenset(trial.params) for trial, _ in trials(*case)}
+    assert len(names) == 1
+
+
+def test_samples_repeat_from_the_same_values(case):
+    for trial, params in trials(*case)[:20]:
+        assert case.space.sample(optuna.trial.FixedTrial(trial.params), case.input_spec) == params
+
+
+def test_samples_are_seldom_too_large(case):
+    costs = [case.space.cost(params, case.input_spec) for params in samples(*case)]
+    too_large = sum(not fits(cost, case.input_spec) for cost in costs)
+    assert too_large < MOST_TOO_LARGE * SAMPLES
+
+
+def test_first_has_a_value_in_range_for_every_parameter(case, recwarn):
+    (trial, _), *_ = trials(*case)
+    for values in case.space.first(case.input_spec):
+        assert set(values) == set(trial.params)
+        params = case.space.sample(optuna.trial.FixedTrial(values), case.input_spec)
+        assert fits(case.space.cost(params, case.input_spec), case.input_spec)
+    assert not recwarn.list  # Optuna only warns of a value out of its range
+
+
+def test_recipe_is_of_plain_values(case):
+    recipe = getattr(case.space, "recipe", lambda *_: Recipe())
+    for params in samples(*case)[:20]:
+        values = dataclasses.asdict(recipe(params, case.input_spec))
+        assert json.loads(json.dumps(values)) == values
+
+
+def test_cost_parameters_are_the_built_models(built):
+    assert built.space.cost(built.params, built.input_spec).parameters == count(built.model.trainable_weights)
+
+
+def test_cost_flops_are_those_of_the_built_layers(built):
+    flops = 0
+    for layer in built.model.layers:
+        if hasattr(layer, "kernel"):
+            positions = np.prod(layer.output.shape[1:-1], dtype=int)
+            flops += 2 * count([layer.kernel]) * int(positions)
+    assert built.space.cost(built.params, built.input_spec).flops == pytest.approx(flops, rel=0.01)
+
+
+def test_model_gives_float32_logits_of_raw_pixels(built):
+    logits = built.logits()
+    assert built.model.input_shape[1:] == built.images.shape[1:]
+    assert logits.shape == (len(built.images), built.input_spec.classes)
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+    assert built.model.layers[-1].get_config()["activation"] == "linear"
+
+
+def test_model_gives_the_same_twice(built):
+    np.testing.assert_array_equal(built.logits(), built.logits())
+
+
+def test_model_saved_and_loaded_gives_the_same(built, tmp_path):
+    import keras
+
+    built.model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    logits = built.logits()
+    np.testing.assert_allclose(built.logits(again), logits, rtol=1e-4, atol=1e-5 * np.abs(logits).max())
+
+
+def test_model_is_made_of_keras_classes_alone(built):
+    assert not [name for name in foreign(built.model.get_config()) if name]
+
+
+def foreign(config):
+    """Names in a model's config that need more than Keras to load, or that carry code."""
+    if isinstance(config, dict):
+        if "class_name" in config and not str(config.get("module", "keras")).startswith("keras"):
+            yield config["class_name"]
+        if config.get("class_name") == "Lambda" or config.get("registered_name"):
+            yield config["class_name"]
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for value in config:
+            yield from foreign(value)
+
+
+@pytest.mark.parametrize("name", spaces.REGISTERED)
+def test_sampling_loads_no_framework(name):
+    code = f"""
+import sys, optuna, spaces
+input_spec = spaces.InputSpec(32, 32, 3, 10)
+space = spaces.load({name!r})
+params = space.sample(optuna.create_study().ask(), input_spec)
+space.cost(params, input_spec), space.first(input_spec), space.recipe(params, input_spec)
+print({{"keras", "tensorflow", "jax", "torch"}} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", spaces.REGISTERED)
+def test_loading_needs_no_optuna(name):
+    code = f"import sys, spaces; spaces.load({name!r}); print({{'optuna', 'sqlalchemy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
