@@ -28,11 +28,11 @@ VARIANTS: dict[str, dict[str, object]] = {
     "averaged weights 0.99": {"ema": 0.99},
     "cosine without warm-up": {"schedule": "cosine"},
     "constant rate": {"schedule": "constant"},
-    "batch 64": {"batch_size": 64, "learning_rate": 0.075},
-    "batch 256": {"batch_size": 256, "learning_rate": 0.3},
+    "batch 128": {"batch_size": 128, "learning_rate": 0.15},
+    "batch 32": {"batch_size": 32, "learning_rate": 0.0375},
     "no label smoothing": {"label_smoothing": 0.0},
     "label smoothing 0.2": {"label_smoothing": 0.2},
-    "momentum 0.9": {"momentum": 0.9, "learning_rate": 0.1},
+    "momentum 0.9": {"momentum": 0.9, "learning_rate": 0.05},
     "no augmentation": {"augmentation": 0.0},
 }
 

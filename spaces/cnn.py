@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_BLOCKS = 6
 MOST_FILTERS = 512
 PATCH = 2
-RATE = 0.15
+RATE = 0.075
 MOST_PATCHES = 500_000
 # Added to the patches' variances before they are divided by: without it noise is blown up.
 WHITENING_EPSILON = 5e-4

@@ -29,12 +29,12 @@ class Recipe:
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = 0.15
+    learning_rate: float = 0.075
     momentum: float = 0.85
     weight_decay: float = 5e-4
     schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     warmup: float = 0.2
-    batch_size: int = 128
+    batch_size: int = 64
     label_smoothing: float = 0.1
     ema: float = 0.0
     augmentation: float = 1.0

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LONGEST_NAME = 24
+# With more classes a cell is smaller than any number that can be read; the csv has them all.
+READABLE_COUNTS = 250
 
 
 def write_matrix_csv(path: Path, matrix: Integers, classes: Sequence[str]) -> None:
@@ -38,7 +40,8 @@ def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title
     # By square root: a confusion of a few in a hundred is what a reader looks for, and would be near white.
     picture = axes.imshow(fractions, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
     font = max(7.0, min(11.0, 72 * cell / 3))
-    write_counts(axes, matrix, fractions, font if count <= 30 else 25 * cell)
+    if count <= READABLE_COUNTS:
+        write_counts(axes, matrix, fractions, font if count <= 30 else 25 * cell)
     name_axes(axes, classes, font if count <= 30 else 34 * cell)
     axes.set_title(title, fontsize=12 if count <= 30 else 22, pad=12)
     bar = figure.colorbar(picture, ax=axes, fraction=0.04, pad=0.02)
