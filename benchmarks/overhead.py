@@ -90,7 +90,7 @@ class Timeline:
             began = time.monotonic()
             if self.trials:
                 self.trials[-1].ended = began
-            trial_id = claim(claims, wanted)
+            trial_id: int | None = claim(claims, wanted)
             if trial_id is not None:
                 self.trials.append(Times(trial_id, began, time.monotonic()))
             return trial_id
@@ -107,7 +107,8 @@ class Timeline:
                     child.result()
                 times.server = time.monotonic() - now
             times.started = time.monotonic()
-            return start(server, "timed_job:train", payload, log, threads)
+            made: Child = start(server, "timed_job:train", payload, log, threads)
+            return made
 
         return timed
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _their_net(keras: Any) -> Any:
 
 
 def _clock(keras: Any) -> Any:
-    class Clock(keras.callbacks.Callback):
+    class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         """Seconds of each epoch, and of its part before validation."""
 
         def __init__(self) -> None:
@@ -123,7 +124,7 @@ def ours(folder: Path, images: int, epochs: int) -> dict[str, Any]:
     if trial.user_attrs["parameters"] != TRAINABLE:
         raise RuntimeError(f"{trial.user_attrs['parameters']} parameters, not {TRAINABLE}")
     history = trial.user_attrs["history"]
-    whole = [end - start for start, end in zip(received[:epochs], received[1 : epochs + 1], strict=True)]
+    whole = [end - start for start, end in pairwise(received)][:epochs]
     return {
         "images": images // BATCH * BATCH,  # The last, incomplete batch is left out.
         "epoch": whole,

@@ -1,6 +1,6 @@
 """How fast, and in how much memory: the notebook's three-layer net its own way, and the same net as a trial of ours.
 
-Result, hardware, versions, number of runs: results/throughput.json (wanted: images/s at least equal, memory under half).
+Result, hardware, versions, number of runs: results/throughput.json. Wanted: images/s at least equal, memory under half.
 
 The notebook's way: one process with Keras, all images as float64 divided by 255, ``fit`` on arrays, batch 64, Adam,
 validation each epoch. Ours: a study of one fixed trial of ``cnn_wide`` (worker, fork server and child; uint8 cache,
@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -68,17 +69,16 @@ def _run(side: str, dataset: Dataset, images: int, epochs: int, *, sampled: bool
         out = Path(folder) / "out.json"
         command = [sys.executable, str(script), side, str(dataset.folder), str(images), str(epochs), str(out)]
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
-        process = subprocess.Popen(command, env=environment)
-        try:
-            if not sampled:
-                status, peak = process.wait(), None
-            else:
-                with PeakMemory(process.pid) as peak:
+        with (Path(folder) / "log.txt").open("w+") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            try:
+                with PeakMemory(process.pid) if sampled else nullcontext() as peak:
                     status = process.wait()
-        finally:
-            process.kill()
-        if status:
-            raise SystemExit(f"error: {side} ended with status {status}")
+            finally:
+                process.kill()
+            if status:
+                log.seek(0)
+                raise SystemExit(f"error: {side} ended with status {status}\n{log.read()}")
         found: dict[str, Any] = json.loads(out.read_text())
     if peak is not None:
         found |= {"peak_mib": peak.bytes / 2**20, "processes": peak.processes, "samples": peak.samples}

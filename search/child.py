@@ -24,7 +24,7 @@ from typing import Any
 from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
 
 # What a child would otherwise import for itself.
-PRELOAD = ("numpy", "sklearn.model_selection", "sklearn.metrics", "keras", "search.training.job")
+PRELOAD = ("keras", "search.training.job")
 LAST_LINES = 20
 OOM_KILLS = Path("/sys/fs/cgroup/memory.events")
 

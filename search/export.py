@@ -78,21 +78,14 @@ def export_study(
         InputError: Nothing to export, or nowhere to write it; nothing was written.
         StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
     """
-    from search.evaluation.folder import check_target, written_aside
+    from search.evaluation.folder import written_aside
     from search.evaluation.make import Wanted, fill
     from search.evaluation.weights import kept_weights
     from search.study import load_study
 
-    check_study_name(study)
-    if refit_epochs is not None:
-        check_number("--refit-epochs", refit_epochs, 1, 10_000)
-        if not refit:
-            raise InputError(
-                f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
-            )
+    target = check_export(study, refit, refit_epochs, out)
     loaded = load_study(study, storage, root)
     chosen = choose_trial(loaded, trial)
-    target = check_target(out or Path("exports") / study)
     if not refit:
         kept_weights(loaded, chosen)
     wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, say)
@@ -105,6 +98,24 @@ def export_study(
             f"export of trial {chosen.number}: {error}; nothing exported, its log is {log}"
         ) from error
     return Export(target, made.summary, made.report, made.confusion_matrix, list(loaded.config.classes))
+
+
+def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | None) -> Path:
+    """The folder of an export, looked at together with all else that can be checked before there is a trial.
+
+    Raises:
+        InputError: Something said is wrong, or the folder holds what no export wrote.
+    """
+    from search.evaluation.folder import check_target
+
+    check_study_name(study)
+    if refit_epochs is not None:
+        check_number("--refit-epochs", refit_epochs, 1, 10_000)
+        if not refit:
+            raise InputError(
+                f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
+            )
+    return check_target(out or Path("exports") / study)
 
 
 def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":

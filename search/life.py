@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from search.child import ForkServer
+from search.export import Export, check_export, export_study
 from search.opening import Request, check_backend, open_study, split_counts
 from search.progress import Progress
 from search.snapshot import Snapshot, read_snapshot
@@ -21,9 +22,6 @@ from search.study import LoadedStudy
 from search.trial import Worker
 from search.worker import work
 from storage.claims import Claims
-
-if TYPE_CHECKING:
-    from search.export import Export
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class StudyResult:
     study: LoadedStudy
     stopped: str
     by_user: bool
-    export: "Export | None"
+    export: Export | None
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -134,6 +132,8 @@ def run_study(
     names = Request.__dataclass_fields__
     request = Request(**{name: value for name, value in locals().items() if name in names})
     backend = check_backend(backend, gpu_memory)
+    if export:  # Better now than after hours of search.
+        check_export(study, refit, refit_epochs, out)
     _quiet_libraries()
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened, wanted = open_study(request)
@@ -145,8 +145,6 @@ def run_study(
         _search(opened, wanted, server, stop, gpu_memory)
         made = None
         if export and opened.ranked() and not stop.by_user:
-            from search.export import export_study
-
             made = export_study(
                 study,
                 refit=refit,

@@ -28,8 +28,9 @@ def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSample
 def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
     """The pruner of a study.
 
-    The default, ``halving``, is one bracket of asynchronous successive halving by epochs, asking first after a
-    quarter of the epochs: Hyperband's brackets each keep a TPE history of their own and starve it at fifty trials (measured).
+    The default, ``halving``, is one bracket of asynchronous successive halving by epochs, which asks first after
+    a quarter of them: Hyperband's brackets each keep a TPE history of their own and starve it at fifty trials
+    (measured).
     """
     shortest = max(1, config.epochs // RUNGS)
     if config.pruner == "halving":

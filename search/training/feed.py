@@ -61,26 +61,6 @@ class TrainingFeed(keras.utils.PyDataset):
         return batch, targets, self._weights[labels]
 
 
-class PlainFeed(keras.utils.PyDataset):
-    """All the images of one split, in order, for prediction.
-
-    Args:
-        images: ``(N, H, W, C)``, uint8, may be memory-mapped.
-        chosen: ``(M,)``: which of them.
-        batch_size: Images a batch.
-    """
-
-    def __init__(self, images: np.ndarray, chosen: np.ndarray, batch_size: int = 500) -> None:
-        super().__init__()
-        self._images, self._chosen, self._batch_size = images, chosen, batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self._chosen) // self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        return (self._images[self._chosen[index * self._batch_size : (index + 1) * self._batch_size]],)
-
-
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     """A weight for each class, inverse to its share, 1 on average over the images (scikit-learn's ``balanced``)."""
     counts = np.bincount(labels, minlength=classes)

@@ -19,7 +19,7 @@ from search.training.feed import TrainingFeed, balanced_weights
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
 from search.training.state import AveragedWeights, capture, restore
-from search.training.validation import predict_logits, scores
+from search.training.validation import validate
 from storage.checkpoints import read_checkpoint, write_checkpoint
 
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
@@ -153,9 +153,7 @@ class Training:
 
     def _validate(self) -> dict[str, float]:
         with AveragedWeights(self.model):
-            found = scores(
-                predict_logits(self.model, self.images, self.validation), self.labels[self.validation]
-            )
+            found = validate(self.model, self.images, self.labels, self.validation)
             better = self._best is None or found["val_loss"] < self._best[1]
             if self.plan.early_stopping and better:
                 weights = [np.array(weight) for weight in self.model.weights]

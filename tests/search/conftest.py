@@ -8,6 +8,7 @@ import pytest
 from search.child import ForkServer
 from search.config import StudyConfig
 from search.data import prepare
+from search.export import Export, export_study
 from search.stopping import Stop
 from search.study import LoadedStudy, create_study
 from search.trial import Worker
@@ -49,3 +50,11 @@ def searched(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) 
     work(Worker(study, fork_server, claims, Stop(), threads=os.cpu_count() or 1), TRIALS)
     study.optuna.enqueue_trial({})
     return study
+
+
+@pytest.fixture(scope="session")
+def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The best trial of ``searched``, exported; not to be written to."""
+    out = tmp_path_factory.mktemp("exports") / "tiny"
+    root = searched.paths.root
+    return export_study("tiny", root=root, out=out, server=fork_server, say=lambda line: None)

@@ -30,11 +30,6 @@ def export(searched: LoadedStudy, fork_server: ForkServer, out: Path, **more: ob
 
 
 @pytest.fixture(scope="module")
-def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return export(searched, fork_server, tmp_path_factory.mktemp("exports") / "tiny")
-
-
-@pytest.fixture(scope="module")
 def refitted(
     searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Export:

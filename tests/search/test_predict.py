@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.child import ForkServer
 from search.command import main
 from search.errors import InputError
-from search.export import export_study
+from search.export import Export
 from search.predict import app, find_images, predict_images
 from search.study import LoadedStudy
 
@@ -25,10 +24,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def model(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("models") / "tiny"
-    root = searched.paths.root
-    return export_study("tiny", root=root, out=out, server=fork_server, say=lambda line: None).folder
+def model(made: Export) -> Path:
+    return made.folder
 
 
 @pytest.fixture(scope="module")
