@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from search.child import Channel
 from search.data import open_dataset
+from search.server import Channel
 from search.training import backends
 from search.training.validation import predict_logits, scores
 

@@ -6,7 +6,7 @@ Times are of the clock that all processes of a host share (``time.monotonic`` on
 import time
 from typing import Any
 
-from search.child import Channel
+from search.server import Channel
 
 
 def train(payload: dict[str, Any], channel: Channel) -> None:

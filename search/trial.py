@@ -1,7 +1,6 @@
 """One trial's whole life, top to bottom, as its worker sees it."""
 
-import math
-import time
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 import spaces
-from search.child import Child, ForkServer, error_of
+from search.child import ForkServer
 from search.config import StudyConfig
 from search.errors import (
     TrialCrashed,
@@ -18,6 +17,7 @@ from search.errors import (
     TrialOutOfMemory,
     TrialPruned,
 )
+from search.follower import Follower
 from search.sampling import make_pruner, make_sampler, trial_seed
 from search.stopping import Stop
 from search.study import LoadedStudy
@@ -26,8 +26,6 @@ from spaces.contract import Params, Space
 from spaces.recipe import Recipe
 from storage.claims import Claims
 
-BEAT_SECONDS = 15.0
-POLL_SECONDS = 0.25
 KEPT_MODELS = 3
 CRASHES, ACCUMULATE = "crashes", "accumulate"
 
@@ -121,9 +119,12 @@ def recipe_of(space: Space, params: Params, config: StudyConfig) -> Recipe:
 def _sample(worker: Worker, trial: optuna.Trial) -> TrainingPlan:
     config, paths = worker.study.config, worker.study.paths
     space = spaces.load(config.space)
-    params = space.sample(trial, config.input_spec)
-    cost = space.cost(params, config.input_spec)
-    recipe = recipe_of(space, params, config)
+    try:
+        params = space.sample(trial, config.input_spec)
+        cost = space.cost(params, config.input_spec)
+        recipe = recipe_of(space, params, config)
+    except Exception as error:  # Of a user's own space anything may come; it ends this trial, not the worker.
+        raise TrialFailed(f"the space failed: {error!r}", traceback.format_exc()) from error
     plan = plan_training(worker.study, trial.number, params, recipe)
     for name, value in {
         "params": dict(params),
@@ -153,7 +154,7 @@ def _sample(worker: Worker, trial: optuna.Trial) -> TrainingPlan:
 def _train(worker: Worker, trial: optuna.Trial, plan: TrainingPlan) -> float:
     """Train in a child; the value of the weights that it kept."""
     log = worker.study.paths.log(trial.number)
-    follower = _Follower(worker, trial, plan)
+    follower = Follower(worker.claims, worker.stop, trial, plan)
     with worker.server.start("search.training.job:train", plan.to_payload(), log, worker.threads) as child:
         done = follower.follow(child)
     if done["stopped"]:
@@ -162,77 +163,6 @@ def _train(worker: Worker, trial: optuna.Trial, plan: TrainingPlan) -> float:
     if follower.verdict:
         raise TrialPruned(follower.verdict)
     return float(done["history"][plan.value_name][done["kept_epoch"] - 1])
-
-
-class _Follower:
-    """Listens to one child: reports its epochs, asks the pruner, gives signs of life, passes on the wish to stop.
-
-    Attributes:
-        verdict: Why the trial is pruned; empty for one that runs its length.
-    """
-
-    def __init__(self, worker: Worker, trial: optuna.Trial, plan: TrainingPlan) -> None:
-        self.verdict = ""
-        self._worker, self._trial, self._plan = worker, trial, plan
-        self._shown: dict[str, Any] = {"epoch": 0, "epochs": plan.epochs}
-        self._beaten = 0.0
-        self._images = 0
-
-    def follow(self, child: Child) -> dict[str, Any]:
-        """The child's last message."""
-        asked = False
-        while True:
-            if self._worker.stop.now:
-                raise TrialInterrupted("stopped at once")
-            if self._worker.stop.requested and not asked:
-                child.stop()
-                asked = True
-            if time.monotonic() - self._beaten > BEAT_SECONDS:
-                self._beat()
-            try:
-                message = child.receive(POLL_SECONDS)
-            except EOFError:
-                raise child.ending() from None
-            if message is None:
-                continue
-            if message["kind"] == "done":
-                return message
-            if message["kind"] == "error":
-                raise error_of(message)
-            if message["kind"] == "built":
-                self._images = message["training_images"]
-                self._trial.set_user_attr("device", message["device"])
-                self._shown["epoch"] = message["epoch"]
-            else:
-                child.send({"go": self._report(message)})
-            self._beat()
-
-    def _beat(self) -> None:
-        self._worker.claims.beat(self._trial._trial_id, **self._shown)
-        self._beaten = time.monotonic()
-
-    def _report(self, message: dict[str, Any]) -> bool:
-        """Store an epoch and decide whether the child shall go on."""
-        epoch, trial = message["epoch"], self._trial
-        value = message[self._plan.value_name]
-        compute = 3.0 * trial.user_attrs["flops"] * self._images * epoch
-        trial.set_user_attr("epochs", epoch)
-        trial.set_user_attr("compute", compute)
-        if not math.isfinite(message["loss"]) or not math.isfinite(message["val_loss"]):
-            self.verdict = f"diverged: the loss became NaN or infinite in epoch {epoch}"
-            return False
-        trial.report(value, epoch)
-        self._shown |= {
-            "epoch": epoch,
-            "value": value,
-            "images_per_second": message["images_per_second"],
-        }
-        # After the last epoch a verdict would only waste what has been paid for already.
-        if epoch < self._plan.epochs and trial.should_prune():
-            self.verdict = f"pruned after epoch {epoch}"
-            return False
-        self._worker.stop.check_budget(compute)
-        return True
 
 
 def _record(trial: optuna.Trial, done: dict[str, Any]) -> None:

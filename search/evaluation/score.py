@@ -10,7 +10,8 @@ from search.errors import StudyStopped
 from search.evaluation.scores import Scores
 
 if TYPE_CHECKING:
-    from search.child import Channel, ForkServer
+    from search.child import ForkServer
+from search.server import Channel
 
 # Enough to tell a spoilt file from a good one; few enough to take a moment in the fresh process.
 RELOAD_IMAGES = 256

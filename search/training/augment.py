@@ -1,35 +1,55 @@
-"""Augmentation on the host: outside the model, so that the exported file holds none of it."""
+"""Augmentation, outside the model, so that the exported file holds none of it."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 
-def augment(
-    images: np.ndarray, mirrored: np.ndarray, strength: float, random: np.random.Generator
-) -> np.ndarray:
-    """Mirror and shift a batch.
+class Draw(NamedTuple):
+    """What happens to each image of a batch.
 
-    Shifts are uniform, in whole pixels, up to ``strength / 16`` of the shorter side, filled by reflection
-    (2 pixels at 32x32 and strength 1, as in airbench, https://github.com/KellerJordan/cifar10-airbench).
+    Attributes:
+        mirrored: ``(N,)``, bool: left to right.
+        down: ``(N,)``, int32: first row taken, counted in an image with ``reach`` reflected pixels on each side.
+        right: ``(N,)``, int32: first column, likewise.
+        reach: The furthest shift, pixels.
+    """
+
+    mirrored: np.ndarray
+    down: np.ndarray
+    right: np.ndarray
+    reach: int
+
+
+def draw(mirrored: np.ndarray, side: int, strength: float, random: np.random.Generator) -> Draw:
+    """Draw shifts: uniform, in whole pixels, up to ``strength / 16`` of ``side``.
+
+    That is 2 pixels at 32x32 and strength 1, as in airbench (https://github.com/KellerJordan/cifar10-airbench).
+    """
+    reach = round(strength * side / 16)
+    down, right = random.integers(0, 2 * reach + 1, (2, len(mirrored)), dtype=np.int32)
+    return Draw(mirrored, down, right, reach)
+
+
+def augment(images: np.ndarray, drawn: Draw) -> np.ndarray:
+    """Mirror and shift a batch, filling by reflection.
 
     Args:
         images: ``(N, H, W, C)``, uint8; not changed.
-        mirrored: ``(N,)``, bool: which ones to mirror.
-        strength: 0 is off.
-        random: Source of the shifts.
+        drawn: What to do to each.
 
     Returns:
         A new batch of the same shape and dtype.
     """
     images = images.copy()
-    images[mirrored] = images[mirrored][:, :, ::-1]
-    count, height, width, _ = images.shape
-    reach = round(strength * min(height, width) / 16)
+    images[drawn.mirrored] = images[drawn.mirrored][:, :, ::-1]
+    reach = drawn.reach
     if reach == 0:
         return images
     padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
-    down, right = random.integers(0, 2 * reach + 1, (2, count))
-    return np.ascontiguousarray(np.moveaxis(windows[np.arange(count), down, right], 1, -1))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
+    chosen = windows[np.arange(len(images)), drawn.down, drawn.right]
+    return np.ascontiguousarray(np.moveaxis(chosen, 1, -1))
 
 
 def mirrored_in(epoch: int, count: int, seed: int) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Batches for Keras, from memory-mapped images: each one a function of seed, epoch and position alone."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
-from search.training.augment import augment, mirrored_in
+from search.training.augment import augment, draw, mirrored_in
 
 
 class TrainingFeed(keras.utils.PyDataset):
@@ -12,7 +14,7 @@ class TrainingFeed(keras.utils.PyDataset):
     Args:
         images: ``(N, H, W, C)``, uint8, may be memory-mapped; never copied as a whole.
         labels: ``(N,)``, int64.
-        chosen: ``(M,)``: which of them to train on.
+        chosen: ``(M,)``, sorted: which of them to train on.
         batch_size: Images a batch.
         classes: Number of classes.
         epoch: Counted from 0.
@@ -20,6 +22,7 @@ class TrainingFeed(keras.utils.PyDataset):
         strength: Of the augmentation, 0 is off.
         flip: Whether augmentation may mirror.
         weights: ``(classes,)``, a weight for each class; None for none.
+        on_device: Yield what ``on_device.Gather`` takes (positions in ``chosen``), not pixels.
     """
 
     def __init__(
@@ -35,27 +38,37 @@ class TrainingFeed(keras.utils.PyDataset):
         strength: float,
         flip: bool,
         weights: np.ndarray | None = None,
+        on_device: bool = False,
     ) -> None:
         super().__init__()
-        self._images, self._labels, self._classes = images, labels, classes
+        self._images, self._labels, self._chosen, self._classes = images, labels, chosen, classes
         self.batch_size = min(batch_size, len(chosen))
-        self._seed, self._epoch, self._strength, self._weights = seed, epoch, strength, weights
-        order = np.random.default_rng((seed, 1, epoch)).permutation(len(chosen))
-        self._order = chosen[order]
-        flipping = flip and strength > 0
-        self._mirrored = mirrored_in(epoch, len(chosen), seed)[order] & flipping
+        self._seed, self._epoch, self._strength = seed, epoch, strength
+        self._weights, self._on_device = weights, on_device
+        self._order = np.random.default_rng((seed, 1, epoch)).permutation(len(chosen))
+        self._mirrored = mirrored_in(epoch, len(chosen), seed) & (flip and strength > 0)
 
     def __len__(self) -> int:
         return len(self._order) // self.batch_size
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        place = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        which = np.sort(self._order[place])  # Reading a memory map in order; the batch is a set.
-        mirrored = self._mirrored[place][np.argsort(self._order[place])]
-        images, labels = self._images[which], self._labels[which]
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        # Sorted, to read a memory map in order; a batch is a set.
+        places = np.sort(self._order[index * self.batch_size : (index + 1) * self.batch_size])
+        which = self._chosen[places]
         random = np.random.default_rng((self._seed, 2, self._epoch, index))
-        batch = augment(images, mirrored, self._strength, random)
+        drawn = draw(self._mirrored[places], min(self._images.shape[1:3]), self._strength, random)
+        labels = self._labels[which]
         targets = np.eye(self._classes, dtype="float32")[labels]
+        batch: Any
+        if self._on_device:
+            batch = {
+                "which": places.astype("int32"),
+                "mirrored": drawn.mirrored,
+                "down": drawn.down - drawn.reach,
+                "right": drawn.right - drawn.reach,
+            }
+        else:
+            batch = augment(self._images[which], drawn)
         if self._weights is None:
             return batch, targets
         return batch, targets, self._weights[labels]

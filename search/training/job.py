@@ -12,10 +12,11 @@ import keras
 import numpy as np
 
 import spaces
-from search.child import Channel
 from search.data import open_dataset, split
+from search.server import Channel
 from search.training import backends
 from search.training.feed import TrainingFeed, balanced_weights
+from search.training.on_device import fits_device, with_images
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
 from search.training.state import AveragedWeights, capture, restore
@@ -67,7 +68,8 @@ class Training:
         chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
-        self.model = self._build()
+        self.model, self.fitted = self._build()
+        self.optimizer = self.fitted.optimizer
         self.history: dict[str, list[float]] = {name: [] for name in HISTORY}
         self.epoch = 0
         self._best: tuple[int, float, list[np.ndarray]] | None = None
@@ -75,7 +77,8 @@ class Training:
         self._saved_at = time.monotonic()
         self._snapshot: tuple[list[np.ndarray], dict[str, Any]] | None = None
 
-    def _build(self) -> keras.Model:
+    def _build(self) -> tuple[keras.Model, keras.Model]:
+        """The net, and what is fitted: the net itself, or the net behind the images on the device."""
         plan, recipe = self.plan, self.plan.recipe
         space = spaces.load(plan.space)
         model = space.build(plan.params, plan.input_spec)
@@ -83,7 +86,9 @@ class Training:
             # A sample that is the same for every trial and large enough for means, variances and patches.
             space.adapt(model, self.images[np.sort(self.chosen[:2000])])
         steps = updates(len(self.chosen), recipe.batch_size, plan.epochs)
-        model.compile(
+        self.on_device = fits_device(self.device, self.images)
+        fitted = with_images(model, self.images[self.chosen]) if self.on_device else model
+        fitted.compile(
             optimizer=make_optimizer(recipe, steps, plan.accumulate),
             loss=keras.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=recipe.label_smoothing
@@ -92,8 +97,8 @@ class Training:
             jit_compile=keras.config.backend() == "jax" or self.device != "cpu",
             steps_per_execution=backends.current().steps_per_call(self.device != "cpu"),
         )
-        model.optimizer.build(model.trainable_variables)
-        return model
+        fitted.optimizer.build(model.trainable_variables)
+        return model, fitted
 
     def facts(self) -> dict[str, Any]:
         """What the worker records of where and on what this trains."""
@@ -110,8 +115,8 @@ class Training:
         if stored is None:
             return
         arrays, facts = stored
-        count = len(capture(self.model))
-        restore(self.model, arrays[:count])
+        count = len(capture(self.model, self.optimizer))
+        restore(self.model, self.optimizer, arrays[:count])
         self.epoch, self.history = facts["epoch"], facts["history"]
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[count:])
@@ -131,8 +136,9 @@ class Training:
             strength=plan.recipe.augmentation,
             flip=plan.flip,
             weights=self._class_weights(),
+            on_device=self.on_device,
         )
-        logs = self.model.fit(feed, verbose=0, shuffle=False, callbacks=[_Watch(channel)]).history
+        logs = self.fitted.fit(feed, verbose=0, shuffle=False, callbacks=[_Watch(channel)]).history
         if channel.stopped:
             return False
         self._images_per_second = len(feed) * feed.batch_size / (time.monotonic() - started)
@@ -152,7 +158,7 @@ class Training:
         return balanced_weights(self.labels[self.chosen], self.plan.input_spec.classes)
 
     def _validate(self) -> dict[str, float]:
-        with AveragedWeights(self.model):
+        with AveragedWeights(self.model, self.optimizer):
             found = validate(self.model, self.images, self.labels, self.validation)
             better = self._best is None or found["val_loss"] < self._best[1]
             if self.plan.early_stopping and better:
@@ -175,8 +181,8 @@ class Training:
         if self._best is not None:
             for weight, array in zip(self.model.weights, self._best[2], strict=True):
                 weight.assign(array)
-        elif self.model.optimizer.use_ema:
-            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        elif self.optimizer.use_ema:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.plan.model:
             path = Path(self.plan.model)
             aside = path.with_name(f".{os.getpid()}.{path.name}")
@@ -210,7 +216,7 @@ class Training:
                 "best": best,
             }
             self._snapshot = (
-                [*capture(self.model), *(self._best[2] if self._best is not None else [])],
+                [*capture(self.model, self.optimizer), *(self._best[2] if self._best is not None else [])],
                 facts,
             )
 

@@ -39,15 +39,16 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 def make_optimizer(recipe: Recipe, steps: int, accumulate: int = 1) -> keras.optimizers.Optimizer:
     """The optimizer of ``recipe`` for a training of ``steps`` updates.
 
-    Weight decay is decoupled and spares biases and batch normalisation.
+    Weight decay is decoupled and spares biases and batch normalisation. Where gradients are accumulated over
+    ``accumulate`` batches, Keras asks its schedule, and moves its averages, at each of them.
     """
     settings: dict[str, Any] = {
-        "learning_rate": _schedule(recipe, steps),
+        "learning_rate": _schedule(recipe, steps * accumulate),
         "weight_decay": recipe.weight_decay or None,
         "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
     }
     if recipe.ema:
-        settings |= {"use_ema": True, "ema_momentum": recipe.ema}
+        settings |= {"use_ema": True, "ema_momentum": recipe.ema ** (1 / accumulate)}
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **settings)
     else:

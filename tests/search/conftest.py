@@ -1,13 +1,16 @@
 """A small real study, searched once, for the tests of what comes after a search."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from search.child import ForkServer
 from search.config import StudyConfig
-from search.data import prepare
+from search.data import Dataset, prepare
 from search.export import Export, export_study
 from search.stopping import Stop
 from search.study import LoadedStudy, create_study
@@ -16,12 +19,46 @@ from search.worker import work
 from storage.claims import Claims
 
 TRIALS = 2
+# The jobs and the space that tests run in children; the fork server takes our path over when it starts.
+IN_CHILD = Path(__file__).parent / "in_child"
+sys.path.append(str(IN_CHILD))
 
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
     with ForkServer("tensorflow") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return prepare("digits", cache=tmp_path_factory.mktemp("digits"), say=lambda line: None)
+
+
+@pytest.fixture
+def make_worker(digits: Dataset, fork_server: ForkServer, tmp_path: Path) -> Callable[..., Worker]:
+    """Make a worker on a new study of digits and ``in_child/small_space.py``; settings are a StudyConfig's."""
+
+    def make(
+        study: str = "small", server: Any = fork_server, stop: Stop | None = None, **settings: Any
+    ) -> Worker:
+        fixed = {
+            "data": "digits",
+            "space": "small_space",
+            "flip": False,
+            "pruner": "none",
+            "sampler": "random",
+        }
+        of_data = ("fingerprint", "classes", "height", "width", "channels")
+        seen = {name: getattr(digits, name) for name in of_data}
+        config = StudyConfig(study, **{**fixed, **seen, "epochs": 2, "images": 200, **settings})
+        root = tmp_path / "studies"
+        root.mkdir(exist_ok=True)
+        made = create_study(config, digits.folder, None, root)
+        claims = Claims(made.storage, made.url, made.study_id, "worker-1")
+        return Worker(made, server, claims, stop or Stop(), threads=1, checkpoint_seconds=0.0)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,94 @@
+"""Jobs for the tests, run in a child of the fork server."""
+
+import os
+import signal
+import sys
+import time
+
+
+def echo(payload, channel):
+    channel.send({"kind": "done", **payload})
+
+
+def converse(payload, channel):
+    reply = channel.ask({"kind": "question"})
+    channel.send({"kind": "done", "heard": reply})
+
+
+def fail(payload, channel):
+    raise RuntimeError("it broke\nin two lines")
+
+
+def run_out_of_memory(payload, channel):
+    raise MemoryError("no room")
+
+
+def leave(payload, channel):
+    os._exit(payload["status"])
+
+
+def die(payload, channel):
+    os.kill(os.getpid(), getattr(signal, payload["signal"]))
+
+
+def sleep(payload, channel):
+    channel.send({"kind": "ready"})
+    time.sleep(payload.get("seconds", 120))
+    channel.send({"kind": "done"})
+
+
+def wait_for_stop(payload, channel):
+    before = channel.stopped
+    channel.send({"kind": "ready"})
+    while not channel.stopped:
+        time.sleep(0.01)
+    channel.send({"kind": "done", "before": before, "after": channel.stopped})
+
+
+def speak(payload, channel):
+    print("said in the child")
+    print("and to its errors", file=sys.stderr)
+    os.write(1, b"past Python\n")
+    channel.send({"kind": "done"})
+
+
+def count_threads(payload, channel):
+    import tensorflow as tf
+
+    channel.send({"kind": "done", "threads": tf.config.threading.get_intra_op_parallelism_threads()})
+
+
+def look_at_device(payload, channel):
+    """What the server left behind, before anything has run in the child."""
+    from tensorflow.python.eager import context
+
+    found = context.context_safe()
+    channel.send(
+        {
+            "kind": "done",
+            "initialized": bool(found is not None and found._initialized),
+            "modules": sorted(sys.modules),
+        }
+    )
+
+
+def train_and_list_modules(payload, channel):
+    from search.training.job import train
+
+    train(payload, channel)
+    channel.send({"kind": "modules", "modules": sorted(sys.modules)})
+
+
+def score_file(payload, channel):
+    """Scores of a kept file on the validation images, as the file itself has them."""
+    from pathlib import Path
+
+    import keras
+
+    from search.data import open_dataset, split
+    from search.training.validation import predict_logits, scores
+
+    model = keras.models.load_model(payload["model"])
+    images, labels = open_dataset(Path(payload["dataset"])).train()
+    chosen = split(labels, payload["validation"], payload["images"], payload["split_seed"]).validation
+    channel.send({"kind": "done", **scores(predict_logits(model, images, chosen), labels[chosen])})

@@ -1,0 +1,236 @@
+"""Children of the fork server: answers, every way to end, and what they do when nobody listens any more."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from search.child import Child, ForkServer
+from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
+
+OWNER = """
+import sys
+from pathlib import Path
+from search.child import ForkServer
+
+server = ForkServer("tensorflow")
+child = server.start("child_jobs:sleep", {}, Path(sys.argv[1]))
+assert child.receive(60)["kind"] == "ready"
+print(server.process.pid, child.pid, flush=True)
+child.receive(None)
+"""
+
+
+@pytest.fixture
+def start(fork_server: ForkServer, tmp_path: Path):
+    """Start a job of child_jobs.py; what still runs at the end is killed."""
+    started: list[Child] = []
+
+    def start_job(job: str, payload: dict | None = None, threads: int = 0) -> Child:
+        log = tmp_path / "logs" / "child.log"
+        started.append(fork_server.start(f"child_jobs:{job}", payload or {}, log, threads))
+        return started[-1]
+
+    yield start_job
+    for child in started:
+        child.kill()
+
+
+def gone_within(pid: int, seconds: float) -> bool:
+    """Whether process ``pid`` ends in time; a zombie that nobody has waited for counts as ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z"):
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_result_is_what_the_job_answers(start) -> None:
+    with start("echo", {"value": [1, 2.5, "three"]}) as child:
+        assert child.result(60) == {"kind": "done", "value": [1, 2.5, "three"]}
+    assert child.wait() in (0, 3)  # 3: its line was closed before it had ended.
+
+
+def test_reply_reaches_the_job_that_asked(start) -> None:
+    with start("converse") as child:
+        assert child.receive(60) == {"kind": "question"}
+        child.send({"go": True})
+        assert child.result(60)["heard"] == {"go": True}
+
+
+def test_error_in_job_is_a_crash_with_its_reason_and_traceback(start) -> None:
+    with pytest.raises(TrialCrashed) as crash, start("fail") as child:
+        child.result(60)
+    assert crash.value.reason == "RuntimeError: it broke"
+    assert 'raise RuntimeError("it broke' in crash.value.last_lines
+
+
+def test_memory_error_is_out_of_memory(start) -> None:
+    with pytest.raises(TrialOutOfMemory, match="^MemoryError: no room$"), start("run_out_of_memory") as child:
+        child.result(60)
+
+
+def test_job_that_does_not_exist_is_a_crash(start) -> None:
+    with pytest.raises(TrialCrashed, match="no_such_job"), start("no_such_job") as child:
+        child.result(60)
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_child_killed_from_outside_is_interrupted(start, name: str) -> None:
+    with start("sleep") as child:
+        assert child.receive(60) == {"kind": "ready"}
+        os.kill(child.pid, getattr(signal, name))
+        with pytest.raises(TrialInterrupted, match=name):
+            child.result(60)
+
+
+def test_exit_by_itself_is_a_crash(start) -> None:
+    with pytest.raises(TrialCrashed, match="exit status 3"), start("leave", {"status": 3}) as child:
+        child.result(60)
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT"])
+def test_fatal_signal_of_its_own_is_a_crash(start, name: str) -> None:
+    with pytest.raises(TrialCrashed, match=f"signal {name}"), start("die", {"signal": name}) as child:
+        child.result(60)
+
+
+def test_sigkill_with_a_risen_oom_counter_is_out_of_memory(start, tmp_path: Path, monkeypatch) -> None:
+    counter = tmp_path / "memory.events"
+    counter.write_text("low 0\noom 1\noom_kill 4\n")
+    monkeypatch.setattr("search.child.OOM_KILLS", counter)
+    with start("sleep") as child:
+        assert child.receive(60) == {"kind": "ready"}
+        counter.write_text("low 0\noom 2\noom_kill 5\n")
+        os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(TrialOutOfMemory, match="killed by the system"):
+            child.result(60)
+
+
+def test_receive_gives_none_when_nothing_came_in_time(start) -> None:
+    with start("sleep", {"seconds": 0.5}) as child:
+        assert child.receive(60) == {"kind": "ready"}
+        assert child.receive(0.01) is None
+        assert child.receive(60) == {"kind": "done"}
+
+
+def test_receive_raises_after_the_last_message(start) -> None:
+    with start("echo") as child:
+        assert child.receive(60) == {"kind": "done"}
+        with pytest.raises(EOFError):
+            child.receive(60)
+
+
+def test_result_kills_a_silent_child(start) -> None:
+    with start("sleep") as child:
+        assert child.receive(60) == {"kind": "ready"}
+        with pytest.raises(TrialCrashed, match="no answer in 0 s"):
+            child.result(0.2)
+        assert gone_within(child.pid, 2)
+
+
+def test_leaving_with_an_exception_kills_the_child(start) -> None:
+    with pytest.raises(KeyError), start("sleep") as child:
+        raise KeyError
+    assert gone_within(child.pid, 2)
+
+
+def test_stop_reaches_the_job_between_its_steps(start) -> None:
+    with start("wait_for_stop") as child:
+        assert child.receive(60) == {"kind": "ready"}
+        child.stop()
+        assert child.result(60) == {"kind": "done", "before": False, "after": True}
+
+
+def test_message_to_an_ended_child_is_dropped(start) -> None:
+    with start("echo") as child:
+        child.result(60)
+        child.wait()
+        child.stop()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_are_set_in_the_child(start, threads: int) -> None:
+    with start("count_threads", threads=threads) as child:
+        assert child.result(60)["threads"] == threads
+
+
+def test_log_gets_all_that_the_child_prints(start) -> None:
+    with start("speak") as child:
+        child.result(60)
+    assert set(child.last_lines().splitlines()) == {"said in the child", "and to its errors", "past Python"}
+
+
+def test_log_is_appended_to(start) -> None:
+    for _ in range(2):
+        with start("speak") as child:
+            child.result(60)
+    assert child.log.read_text().count("said in the child") == 2
+
+
+def test_ctrl_c_at_a_terminal_does_not_reach_the_child(start) -> None:
+    with start("sleep", {"seconds": 0.5}) as child:
+        assert child.receive(60) == {"kind": "ready"}
+        assert os.getpgid(child.pid) != os.getpgid(0)
+        os.kill(child.pid, signal.SIGINT)
+        assert child.result(60) == {"kind": "done"}
+
+
+def test_children_started_by_several_threads_are_kept_apart(start) -> None:
+    answers: dict[int, int] = {}
+
+    def ask(number: int) -> None:
+        with start("echo", {"value": number}) as child:
+            answers[number] = child.result(60)["value"]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: number for number in range(6)}
+
+
+@pytest.mark.slow
+def test_children_and_server_of_a_killed_owner_end_by_themselves(tmp_path: Path) -> None:
+    path = os.pathsep.join(filter(None, sys.path))
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path / "log.txt")],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout is not None
+    server, child = map(int, owner.stdout.readline().split())
+    owner.kill()
+    owner.communicate()
+    assert gone_within(child, 5)
+    assert gone_within(server, 5)
+
+
+@pytest.mark.slow
+def test_start_on_a_dead_server_stops_the_study(tmp_path: Path) -> None:
+    server = ForkServer("tensorflow")
+    server.process.kill()
+    server.process.wait()
+    with pytest.raises(StudyStopped, match="the process that starts trials has ended"):
+        server.start("child_jobs:echo", {}, tmp_path / "log.txt")
+    server.close()
+
+
+def test_server_that_cannot_import_says_its_last_line(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("search.child.PRELOAD", ("no_such_backend",))
+    with (
+        ForkServer("tensorflow") as server,
+        pytest.raises(StudyStopped, match="No module named 'no_such_backend'"),
+    ):
+        server.start("child_jobs:echo", {}, tmp_path / "log.txt")
