@@ -8,7 +8,7 @@ import keras
 from search.data import open_dataset
 from search.server import Channel
 from search.training import backends
-from search.training.validation import predict_logits, scores
+from search.training.validation import validate
 
 
 def score(payload: dict[str, Any], channel: Channel) -> None:
@@ -19,4 +19,4 @@ def score(payload: dict[str, Any], channel: Channel) -> None:
     images, labels = open_dataset(Path(payload["dataset"])).train()
     chosen = np.load(payload["chosen"])
     model = keras.models.load_model(payload["model"])
-    channel.send({"kind": "done", **scores(predict_logits(model, images, chosen), labels[chosen])})
+    channel.send({"kind": "done", **validate(model, images, labels, chosen)})

@@ -19,6 +19,7 @@ The difference is winner minus default in the study's metric, with a 95 % interv
 
 import argparse
 import dataclasses
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,6 +152,8 @@ def _score(
         payload = {"model": plan.model, "dataset": plan.dataset, "chosen": str(chosen), "gpu_memory": None}
         with server.start("score_rest:score", payload, log, threads) as child:
             found = child.result()
+    if not math.isfinite(found["val_loss"]):
+        raise StudyStopped(f"the {side.name} (trial {side.trial.number}) diverged with seed {plan.seed}")
     return {
         **{name: found[name] for name in ("val_accuracy", "val_macro_f1", "val_loss")},
         "training_images": done["training_images"],

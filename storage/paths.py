@@ -34,6 +34,10 @@ class StudyPaths:
         """Where an unfinished trial goes on from; gone once the trial has finished."""
         return self.trial(number) / "checkpoint.npz"
 
+    def refit_checkpoint(self, number: int, epochs: int) -> Path:
+        """Where an interrupted refit of so many epochs goes on from; gone once it has finished."""
+        return self.trial(number) / f"refit-{epochs}.npz"
+
     def model(self, number: int) -> Path:
         """Exactly the weights that scored; kept for the best few trials."""
         return self.trial(number) / "model.keras"

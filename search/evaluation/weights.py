@@ -59,13 +59,18 @@ def refit(
 ) -> Training:
     """Train the trial's configuration on all training images, to the end, and keep the last weights.
 
-    Where memory runs out it is tried once more, gradients accumulated over half batches.
+    Where memory runs out it is tried once more, gradients accumulated over half batches. One that was interrupted
+    goes on from its last checkpoint.
 
     Raises:
         TrialFailed: The training crashed, or ran out of memory twice.
         StudyStopped: Its loss became NaN or infinite.
     """
     plan = refit_plan(loaded, trial, epochs or loaded.config.epochs, model, gpu_memory)
+    checkpoint = Path(str(plan.checkpoint))
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    if checkpoint.exists():
+        say(f"refit: going on from {checkpoint}")
     threads = int(trial.user_attrs.get("threads") or 0)
     for accumulate in (plan.accumulate, 2):
         payload = {**plan.to_payload(), "accumulate": accumulate}
@@ -77,7 +82,9 @@ def refit(
         except TrialOutOfMemory:
             if accumulate == 2:
                 raise
+            checkpoint.unlink(missing_ok=True)  # It is of a training whose batches were another size.
             say("refit: out of memory, once more with half the batch at a time")
+    checkpoint.unlink(missing_ok=True)
     facts = {**trial.user_attrs, **{name: outcome[name] for name in ("versions", "backend", "device")}}
     return Training(
         refit=True,
@@ -103,6 +110,7 @@ def refit_plan(
         plan_training(loaded, trial.number, params, recipe),
         epochs=epochs,
         early_stopping=0,
+        checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
         model=str(model),
         full=True,
         accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,

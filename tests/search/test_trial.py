@@ -75,7 +75,16 @@ def test_trial_that_runs_its_epochs_is_complete(make_worker) -> None:
 
 def test_complete_trial_records_what_it_was(make_worker) -> None:
     attributes = run_next(make_worker(epochs=2)).user_attrs
-    recorded = {"params", "parameters", "flops", "epochs", "seconds", "images_per_second", "backend", "device"}
+    recorded = {
+        "params",
+        "parameters",
+        "flops",
+        "epochs",
+        "seconds",
+        "images_per_second",
+        "backend",
+        "device",
+    }
     assert recorded | {"threads", "versions", "seed", "batch_size", "worker", "compute"} <= attributes.keys()
     assert attributes["compute"] == 3 * attributes["flops"] * 200 * 2
     assert (attributes["backend"], attributes["threads"], attributes["epochs"]) == ("tensorflow", 1, 2)
@@ -226,6 +235,10 @@ def test_ten_failures_for_one_reason_stop_the_study(make_worker, fault) -> None:
 def test_weights_are_kept_of_the_best_trials_only(make_worker) -> None:
     worker = make_worker(epochs=1)
     work(worker, KEPT_MODELS + 2)
-    kept = [trial.number for trial in worker.study.optuna.trials if worker.study.paths.model(trial.number).exists()]
+    kept = [
+        trial.number
+        for trial in worker.study.optuna.trials
+        if worker.study.paths.model(trial.number).exists()
+    ]
     best = [trial.number for trial in worker.study.ranked()[:KEPT_MODELS]]
     assert sorted(kept) == sorted(best)
