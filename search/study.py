@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config import StudyConfig, check_study_name
 from search.errors import InputError
-from storage.database import default_url, open_storage
+from storage.database import database_exists, default_url, open_storage
 from storage.paths import StudyPaths
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def find_study(study: str, storage: str | None, root: Path) -> LoadedStudy | Non
     """
     check_study_name(study)
     url = storage or default_url(root)
-    if storage is None and not StudyPaths(root, study).database.exists():
-        return None
     try:
+        if not database_exists(url):
+            return None
         opened = open_storage(url)
     except ValueError as error:
         raise InputError(str(error)) from None

@@ -28,6 +28,10 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     """
     parsed = _parse(url)
     path = Path(str(parsed.database))
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"--storage {_shown(parsed)}: the folder {path.parent} does not exist; make it, or name another"
+        )
     try:
         with claim_lock(url):
             with sqlite3.connect(path, timeout=BUSY_SECONDS) as connection:
@@ -48,6 +52,15 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     return storage
 
 
+def database_exists(url: str) -> bool:
+    """Whether there is a database at ``url`` yet; creates nothing.
+
+    Raises:
+        ValueError: The URL is no URL of ours.
+    """
+    return Path(str(_parse(url).database)).exists()
+
+
 @contextmanager
 def claim_lock(url: str, timeout: float = BUSY_SECONDS) -> Iterator[None]:
     """Hold the one lock under which trials are counted, created and given away.
@@ -55,7 +68,6 @@ def claim_lock(url: str, timeout: float = BUSY_SECONDS) -> Iterator[None]:
     A file beside the SQLite database: SQLite's own locking let two workers claim one waiting trial (Optuna, measured).
     """
     path = Path(str(_parse(url).database))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".claim.lock"), timeout=timeout):
         yield
 

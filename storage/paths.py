@@ -21,11 +21,6 @@ class StudyPaths:
         """All files of this study."""
         return self.root / self.study
 
-    @property
-    def database(self) -> Path:
-        """The default SQLite database, shared by the studies under ``root``."""
-        return self.root / "search.db"
-
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
         return self.folder / "trials" / f"{number:05d}"
