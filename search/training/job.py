@@ -23,6 +23,7 @@ from search.training.state import AveragedWeights, capture, restore
 from search.training.validation import validate
 from storage.checkpoints import read_checkpoint, write_checkpoint
 
+ADAPT_IMAGES = 2000
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 
 
@@ -83,8 +84,8 @@ class Training:
         space = spaces.load(plan.space)
         model = space.build(plan.params, plan.input_spec)
         if hasattr(space, "adapt"):
-            # A sample that is the same for every trial and large enough for means, variances and patches.
-            space.adapt(model, self.images[np.sort(self.chosen[:2000])])
+            # Evenly over all (folders come sorted by class): enough for means, variances and patches.
+            space.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
         steps = updates(len(self.chosen), recipe.batch_size, plan.epochs)
         self.on_device = fits_device(self.device, self.images)
         fitted = with_images(model, self.images[self.chosen]) if self.on_device else model
