@@ -124,6 +124,8 @@ def create_study(config: StudyConfig, dataset_folder: Path, storage: str | None,
         InputError: The database cannot be opened.
     """
     url = storage or default_url(root)
+    if storage is None:
+        root.mkdir(parents=True, exist_ok=True)
     try:
         opened = open_storage(url)
     except ValueError as error:
