@@ -14,7 +14,7 @@ products of epochs and FLOPs agree. The test images stay sealed. Scored are
 
 The difference is winner minus default in the study's metric, with a 95 % interval (paired t over the seeds).
 
-    python benchmarks/winner.py --study NAME [--studies studies] [--seeds 3]
+    python benchmarks/winner.py --study NAME [--studies studies] [--seeds 3] [--epochs N]
 """
 
 import argparse
@@ -70,12 +70,13 @@ def main() -> None:
     parser.add_argument("--study", required=True)
     parser.add_argument("--studies", type=Path, default=Path("studies"))
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each, at least 2")
+    parser.add_argument("--epochs", type=int, help="of the costlier net (default: the study's)")
     asked = parser.parse_args()
     if asked.seeds < 2:
         parser.error("--seeds: expected at least 2, one gives no interval")
     try:
         loaded = load_study(asked.study, None, asked.studies)
-        sides = _sides(loaded)
+        sides = _sides(loaded, asked.epochs or loaded.config.epochs)
         unseen = _unseen(loaded)
         pairs = _train_pairs(loaded, sides, unseen, asked.seeds)
     except (InputError, StudyStopped, TrialFailed) as error:
@@ -83,7 +84,7 @@ def main() -> None:
     _report(loaded, sides, unseen, pairs)
 
 
-def _sides(loaded: LoadedStudy) -> tuple[Side, Side]:
+def _sides(loaded: LoadedStudy, longest: int) -> tuple[Side, Side]:
     """Winner and default, with the epochs that make their FLOPs agree."""
     winner, default = choose_trial(loaded, None), choose_trial(loaded, 0)
     if "fixed_params" not in default.system_attrs:
@@ -96,9 +97,7 @@ def _sides(loaded: LoadedStudy) -> tuple[Side, Side]:
             "search on with more --trials, or say so"
         )
     most = max(float(trial.user_attrs["flops"]) for trial in (winner, default))
-    epochs = [
-        round(loaded.config.epochs * most / float(trial.user_attrs["flops"])) for trial in (winner, default)
-    ]
+    epochs = [round(longest * most / float(trial.user_attrs["flops"])) for trial in (winner, default)]
     return Side("winner", winner, epochs[0]), Side("default", default, epochs[1])
 
 
@@ -129,7 +128,7 @@ def _train_pairs(
 
 def _plan(loaded: LoadedStudy, side: Side, seed: int, model: Path, *, fresh: bool) -> TrainingPlan:
     plan = dataclasses.replace(
-        refit_plan(loaded, side.trial, side.epochs, model, None), full=False, seed=seed
+        refit_plan(loaded, side.trial, side.epochs, model, None), full=False, seed=seed, checkpoint=None
     )
     if fresh:
         return dataclasses.replace(

@@ -12,18 +12,6 @@ from spaces.contract import InputSpec
 METRICS = ("accuracy", "macro_f1", "loss")
 SAMPLERS = ("tpe", "random", "gp", "cmaes")
 PRUNERS = ("halving", "hyperband", "median", "none")
-# Joining a study with another value of one of these would mix results that cannot be compared.
-IDENTITY = (
-    "fingerprint",
-    "space",
-    "epochs",
-    "validation",
-    "images",
-    "seed",
-    "metric",
-    "flip",
-    "early_stopping",
-)
 
 
 @dataclass(frozen=True)
@@ -115,10 +103,6 @@ class StudyConfig:
         values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(values["classes"])
         return cls(**values)
-
-    def differences(self, other: "StudyConfig") -> list[str]:
-        """Names of the settings that make results of ``self`` and ``other`` incomparable."""
-        return [name for name in IDENTITY if getattr(self, name) != getattr(other, name)]
 
 
 def default_max_flops(height: int, width: int) -> int:

@@ -14,6 +14,8 @@ from storage.claims import Claims
 
 BEAT_SECONDS = 15.0
 POLL_SECONDS = 0.25
+# Long enough for a batch and a checkpoint: the second Ctrl-C shall lose no finished epoch.
+AT_ONCE_SECONDS = 2.0
 
 
 class Follower:
@@ -32,13 +34,15 @@ class Follower:
 
     def follow(self, child: Child) -> dict[str, Any]:
         """The child's last message."""
-        asked = False
+        asked, last_chance = False, 0.0
         while True:
-            if self._stop.now:
-                raise TrialInterrupted("stopped at once")
             if self._stop.requested and not asked:
                 child.stop()
                 asked = True
+            if self._stop.now:
+                last_chance = last_chance or time.monotonic() + AT_ONCE_SECONDS
+                if time.monotonic() > last_chance:
+                    raise TrialInterrupted("stopped at once")
             if time.monotonic() - self._beaten > BEAT_SECONDS:
                 self._beat()
             try:

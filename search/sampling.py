@@ -62,7 +62,7 @@ def check_trial(space: Space, values: Mapping[str, Any], input_spec: InputSpec, 
     Raises:
         InputError: A parameter is missing, unknown, or out of its range.
     """
-    trial = optuna.trial.FixedTrial(dict(values))
+    trial = _Tried(dict(values))
     try:
         space.sample(trial, input_spec)
     except (ValueError, KeyError) as error:
@@ -71,16 +71,27 @@ def check_trial(space: Space, values: Mapping[str, Any], input_spec: InputSpec, 
     if unknown:
         known = ", ".join(sorted(trial.distributions))
         raise InputError(f"{said}: {', '.join(unknown)} is not sampled by this space; expected {known}")
-    for name, distribution in trial.distributions.items():
+    return dict(values)
+
+
+class _Tried(optuna.trial.FixedTrial):
+    """Gives out given values, each of which must be there and inside what is sampled."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._given = values
+
+    def _suggest(self, name: str, distribution: optuna.distributions.BaseDistribution) -> Any:
+        if name not in self._given:
+            raise ValueError(f"{name} is missing; expected a value of {distribution}")
+        value = self._given[name]
         try:
-            inside = distribution._contains(distribution.to_internal_repr(values[name]))
+            inside = distribution._contains(distribution.to_internal_repr(value))
         except (ValueError, TypeError):
             inside = False
         if not inside:
-            raise InputError(
-                f"{said}: {name} = {values[name]!r} is outside what this space samples, {distribution}"
-            )
-    return dict(values)
+            raise ValueError(f"{name} = {value!r} is outside what this space samples, {distribution}")
+        return super()._suggest(name, distribution)
 
 
 def enqueue(study: optuna.Study, configurations: Sequence[Mapping[str, Any]]) -> None:

@@ -74,7 +74,7 @@ def run_trial(worker: Worker, trial_id: int) -> None:
         return
     except TrialOutOfMemory as failure:
         # The checkpoint is of the same weights, but of a training whose batches were another size: begin again.
-        worker.study.paths.checkpoint(number).unlink(missing_ok=True)
+        _forget_checkpoint(worker.study, number)
         _once_more_or_fail(worker, trial, ACCUMULATE, failure)
         return
     except TrialCrashed as failure:
@@ -84,7 +84,7 @@ def run_trial(worker: Worker, trial_id: int) -> None:
         _fail(worker, trial, failure)
     else:
         study.tell(number, value, state=TrialState.COMPLETE)
-    worker.study.paths.checkpoint(number).unlink(missing_ok=True)
+    _forget_checkpoint(worker.study, number)
     _keep_best_models(worker.study)
 
 
@@ -184,7 +184,7 @@ def _once_more_or_fail(worker: Worker, trial: optuna.Trial, kind: str, failure: 
     """The first failure of its kind gives the trial back; the second ends it."""
     if trial.user_attrs.get(kind):
         _fail(worker, trial, failure)
-        worker.study.paths.checkpoint(trial.number).unlink(missing_ok=True)
+        _forget_checkpoint(worker.study, trial.number)
         return
     trial.set_user_attr(kind, 1)
     trial.set_user_attr("first_failure", failure.reason)
@@ -195,6 +195,14 @@ def _fail(worker: Worker, trial: optuna.Trial, failure: TrialFailed) -> None:
     trial.set_user_attr("reason", failure.reason)
     trial.set_user_attr("last_lines", failure.last_lines)
     worker.study.optuna.tell(trial.number, state=TrialState.FAIL)
+
+
+def _forget_checkpoint(study: LoadedStudy, number: int) -> None:
+    """Delete it, and what a writer that was killed left beside it."""
+    checkpoint = study.paths.checkpoint(number)
+    checkpoint.unlink(missing_ok=True)
+    for left in checkpoint.parent.glob(".*"):
+        left.unlink(missing_ok=True)
 
 
 def _keep_best_models(study: LoadedStudy) -> None:

@@ -75,7 +75,10 @@ def claim_lock(url: str, timeout: float = BUSY_SECONDS) -> Iterator[None]:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except SQLAlchemyError:
+    except (
+        SQLAlchemyError,
+        ValueError,
+    ):  # The latter for a port that is no number; it quotes what may be a password.
         raise ValueError(
             "--storage: not a database URL; expected one such as sqlite:///studies/search.db"
         ) from None

@@ -75,7 +75,10 @@ def test_error_in_job_is_a_crash_with_its_reason_and_traceback(start) -> None:
 
 
 def test_memory_error_is_out_of_memory(start) -> None:
-    with pytest.raises(TrialOutOfMemory, match="^MemoryError: no room$"), start("run_out_of_memory") as child:
+    with (
+        pytest.raises(TrialOutOfMemory, match=r"^MemoryError: no room$"),
+        start("run_out_of_memory") as child,
+    ):
         child.result(60)
 
 

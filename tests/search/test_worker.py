@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,9 @@ def ended(*reasons: str) -> list[FrozenTrial]:
     trials = []
     for number, reason in enumerate(reasons):
         state = TrialState.FAIL if reason else TrialState.COMPLETE
-        made = optuna.trial.create_trial(state=state, value=None if reason else 0.5, user_attrs={"reason": reason})
+        made = optuna.trial.create_trial(
+            state=state, value=None if reason else 0.5, user_attrs={"reason": reason}
+        )
         made.number = number
         trials.append(made)
     return trials
@@ -65,8 +68,16 @@ def test_queued_trials_are_run_first(make_worker) -> None:
     assert [trial.params for trial in worker.study.optuna.trials] == queued
 
 
+@pytest.mark.slow
 def test_timeout_gives_the_running_trial_back_and_loses_nothing(make_worker) -> None:
-    worker = make_worker(epochs=400, stop=Stop(deadline=time.monotonic() + 2.5))
+    worker = make_worker(epochs=400)
+
+    def set_deadline() -> None:
+        while not worker.study.paths.checkpoint(0).exists():
+            time.sleep(0.01)
+        worker.stop.deadline = time.monotonic() + 0.3
+
+    threading.Thread(target=set_deadline, daemon=True).start()
     work(worker, 1)
     assert worker.stop.reason == "the time is up (--timeout)"
     assert not worker.stop.by_user
@@ -78,6 +89,7 @@ def test_timeout_gives_the_running_trial_back_and_loses_nothing(make_worker) -> 
     assert stored[1]["history"]["val_accuracy"] == list(trial.intermediate_values.values())
 
 
+@pytest.mark.slow
 def test_budget_stops_within_an_epoch_of_it_and_a_larger_one_goes_on(make_worker) -> None:
     worker = make_worker(epochs=4)
     worker.stop.spent = lambda: compute_spent(worker.study)
@@ -129,7 +141,9 @@ class Search:
     def start(self, *more: str, fault: str = "") -> "Search":
         path = os.pathsep.join([str(ROOT), str(Path(__file__).parent / "in_child")])
         here = {"PYTHONPATH": path, "XDG_CACHE_HOME": str(self.place / "cache"), "SMALL_SPACE_FAULT": fault}
-        command = "search.run --study s --data digits --space small_space --images 200 --no-export --pruner none"
+        command = (
+            "search.run --study s --data digits --space small_space --images 200 --no-export --pruner none"
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command.split(), *more],
             cwd=self.place,
@@ -172,7 +186,7 @@ def search(tmp_path: Path):
 
 @pytest.mark.slow
 def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on_to_n(search: Search) -> None:
-    command = ("--trials", "2", "--epochs", "60")
+    command = ("--trials", "2", "--epochs", "25")
     search.start(*command).wait_until(lambda trial: (trial.last_step or 0) >= 3)
     search.process.send_signal(signal.SIGINT)
     assert search.end() == 130
@@ -181,14 +195,14 @@ def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on_to_n(search: S
     stored = read_checkpoint(search.study.paths.checkpoint(0))
     assert trial.state == TrialState.WAITING
     assert stored is not None
-    assert 3 <= stored[1]["epoch"] == trial.last_step < 60
+    assert 3 <= stored[1]["epoch"] == trial.last_step < 25
 
     assert search.start(*command).end() == 0
     first, second = search.study.optuna.trials
     assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
     assert first.system_attrs[INTERRUPTIONS] == 1
     assert first.user_attrs["history"]["val_accuracy"] == list(first.intermediate_values.values())
-    assert len(first.intermediate_values) == 60
+    assert len(first.intermediate_values) == 25
 
 
 @pytest.mark.slow
@@ -206,7 +220,7 @@ def test_second_ctrl_c_stops_at_once(search: Search) -> None:
 
 @pytest.mark.slow
 def test_trial_of_a_killed_worker_goes_on_in_the_next(search: Search, fork_server: ForkServer) -> None:
-    search.start("--trials", "1", "--epochs", "60").wait_until(lambda trial: (trial.last_step or 0) >= 3)
+    search.start("--trials", "1", "--epochs", "25").wait_until(lambda trial: (trial.last_step or 0) >= 3)
     search.process.kill()
     search.end()
     study = search.study

@@ -86,9 +86,9 @@ def score_file(payload, channel):
     import keras
 
     from search.data import open_dataset, split
-    from search.training.validation import predict_logits, scores
+    from search.training.validation import validate
 
     model = keras.models.load_model(payload["model"])
     images, labels = open_dataset(Path(payload["dataset"])).train()
     chosen = split(labels, payload["validation"], payload["images"], payload["split_seed"]).validation
-    channel.send({"kind": "done", **scores(predict_logits(model, images, chosen), labels[chosen])})
+    channel.send({"kind": "done", **validate(model, images, labels, chosen)})

@@ -1,0 +1,97 @@
+"""Schedules and optimizers of a recipe."""
+
+import keras
+import numpy as np
+import pytest
+
+from search.training.optimizer import OneCycle, make_optimizer, updates
+from spaces.recipe import Recipe
+
+
+def rates(schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int) -> np.ndarray:
+    return np.array([float(schedule(step)) for step in range(steps + 1)])
+
+
+def test_one_cycle_rises_from_a_fifth_to_its_peak_and_falls_to_zero() -> None:
+    found = rates(OneCycle(0.5, steps=100, warmup=0.2), 100)
+    assert found[0] == pytest.approx(0.1)
+    assert found.argmax() == 20
+    assert found[20] == pytest.approx(0.5)
+    assert found[60] == pytest.approx(0.25)
+    assert found[100] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_one_cycle_is_straight_on_both_sides() -> None:
+    found = rates(OneCycle(0.5, steps=100, warmup=0.2), 100)
+    for part in (np.diff(found[:21]), np.diff(found[20:])):
+        assert np.allclose(part, part[0], atol=1e-6)
+
+
+def test_one_cycle_never_falls_below_zero() -> None:
+    assert rates(OneCycle(0.5, steps=10, warmup=0.2), 14).min() == 0.0
+
+
+@pytest.mark.parametrize(("warmup", "first", "last"), [(0.0, 0.5, 0.0), (1.0, 0.1, 0.5)])
+def test_one_cycle_may_have_one_side_only(warmup: float, first: float, last: float) -> None:
+    found = rates(OneCycle(0.5, steps=10, warmup=warmup), 10)
+    assert found[1] == pytest.approx(0.9 * first + 0.1 * last)
+    assert found[9] == pytest.approx(0.1 * first + 0.9 * last)
+
+
+def test_one_cycle_is_made_again_from_its_config() -> None:
+    schedule = OneCycle(0.5, steps=100, warmup=0.2)
+    assert np.array_equal(rates(OneCycle.from_config(schedule.get_config()), 9), rates(schedule, 9))
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "epochs", "expected"), [(100, 32, 4, 12), (20, 32, 3, 3), (64, 32, 1, 2)]
+)
+def test_updates_leave_incomplete_batches_out(images: int, batch: int, epochs: int, expected: int) -> None:
+    assert updates(images, batch, epochs) == expected
+
+
+def test_cosine_ends_at_zero_and_constant_stays() -> None:
+    cosine = make_optimizer(Recipe(schedule="cosine", learning_rate=0.2), 10)._learning_rate
+    assert rates(cosine, 10)[[0, 5, 10]] == pytest.approx([0.2, 0.1, 0.0], abs=1e-7)
+    constant = make_optimizer(Recipe(schedule="constant", learning_rate=0.2), 10)
+    assert float(constant.learning_rate) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_schedule_runs_its_length_under_accumulated_gradients(schedule: str) -> None:
+    recipe = Recipe(schedule=schedule, learning_rate=0.2)
+    variable = keras.Variable(np.zeros(1, "float32"))
+    found = {}
+    for accumulate in (1, 2):
+        optimizer = make_optimizer(recipe, 10, accumulate)
+        optimizer.build([variable])
+        for _ in range(5 * accumulate):
+            optimizer.apply([keras.ops.zeros(1)], [variable])
+        found[accumulate] = float(optimizer.learning_rate)
+    assert found[2] == pytest.approx(found[1])
+
+
+def test_averages_follow_as_fast_under_accumulated_gradients() -> None:
+    whole, halves = (make_optimizer(Recipe(ema=0.9), 10, accumulate) for accumulate in (1, 2))
+    assert halves.ema_momentum**2 == pytest.approx(whole.ema_momentum)
+    assert not make_optimizer(Recipe(), 10).use_ema
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    [(Recipe(), keras.optimizers.SGD), (Recipe(optimizer="adam"), keras.optimizers.Adam)],
+)
+def test_optimizer_is_keras_own(recipe: Recipe, kind: type) -> None:
+    assert type(make_optimizer(recipe, 10)) is kind
+
+
+def test_weight_decay_spares_biases_and_batch_normalisation() -> None:
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
+    for weight in net.trainable_variables:
+        weight.assign(np.ones(weight.shape))
+    recipe = Recipe(weight_decay=0.1, learning_rate=0.5, schedule="constant", momentum=0.0)
+    optimizer = make_optimizer(recipe, 10)
+    optimizer.build(net.trainable_variables)
+    optimizer.apply([keras.ops.zeros(weight.shape) for weight in net.trainable_variables])
+    found = {weight.name: float(keras.ops.max(weight)) for weight in net.trainable_variables}
+    assert found == pytest.approx({"kernel": 1 - 0.5 * 0.1, "bias": 1.0, "gamma": 1.0, "beta": 1.0})

@@ -1,0 +1,91 @@
+"""Checkpoint files: all of it or none, and the old one until the new one is whole."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.checkpoints import read_checkpoint, write_checkpoint
+
+ROOT = Path(__file__).parents[2]
+# Large enough to be caught in the middle of.
+WRITING = """
+import sys
+from pathlib import Path
+import numpy as np
+from storage.checkpoints import write_checkpoint
+while True:
+    write_checkpoint(Path(sys.argv[1]), [np.zeros(20_000_000)] * 4, {"epoch": 2})
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "checkpoint.npz"
+
+
+def test_checkpoint_comes_back_as_it_was(path: Path) -> None:
+    arrays = [
+        np.random.default_rng(0).random((3, 4)).astype("float32"),
+        np.array(7, np.int64),
+        np.zeros((0, 2), np.uint8),
+        np.array([np.nan, np.inf]),
+    ]
+    facts = {"epoch": 3, "history": {"loss": [0.1, 1 / 3]}, "best": None}
+    write_checkpoint(path, arrays, facts)
+    stored = read_checkpoint(path)
+    assert stored is not None
+    assert stored[1] == facts
+    for array, again in zip(arrays, stored[0], strict=True):
+        assert (again.dtype, again.shape) == (array.dtype, array.shape)
+        assert np.array_equal(again, array, equal_nan=array.dtype.kind == "f")
+
+
+def test_arrays_keep_their_order_where_there_are_many(path: Path) -> None:
+    write_checkpoint(path, [np.array(index) for index in range(120)], {})
+    stored = read_checkpoint(path)
+    assert stored is not None
+    assert [int(array) for array in stored[0]] == list(range(120))
+
+
+def test_no_checkpoint_is_none(path: Path) -> None:
+    assert read_checkpoint(path) is None
+
+
+def test_newer_checkpoint_replaces_the_older_and_leaves_nothing_beside(path: Path) -> None:
+    for epoch in (1, 2):
+        write_checkpoint(path, [np.ones(3)], {"epoch": epoch})
+    stored = read_checkpoint(path)
+    assert stored is not None
+    assert stored[1] == {"epoch": 2}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_write_that_fails_leaves_the_old_checkpoint(path: Path) -> None:
+    write_checkpoint(path, [np.ones(3)], {"epoch": 1})
+    with pytest.raises(TypeError):
+        write_checkpoint(path, [np.ones(3)], {"epoch": object()})
+    stored = read_checkpoint(path)
+    assert stored is not None
+    assert stored[1] == {"epoch": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.slow
+def test_writer_killed_midway_leaves_the_old_checkpoint(path: Path) -> None:
+    write_checkpoint(path, [np.ones(3)], {"epoch": 1})
+    process = subprocess.Popen([sys.executable, "-c", WRITING, str(path)], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not any(file.stat().st_size > 1_000_000 for file in path.parent.glob(".*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stored = read_checkpoint(path)
+    assert stored is not None
+    assert stored[1]["epoch"] in (1, 2)  # 2: killed in the middle of a later one.
+    assert stored[0][0].sum() == (3 if stored[1]["epoch"] == 1 else 0)

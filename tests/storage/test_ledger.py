@@ -1,0 +1,39 @@
+"""The test ledger counts every scoring of a study's test images."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from storage.database import default_url, open_storage
+from storage.ledger import KEY, record_scoring, times_scored
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    return optuna.create_study(study_name="s", storage=open_storage(default_url(tmp_path)))
+
+
+def test_new_study_was_never_scored(study: optuna.Study) -> None:
+    assert times_scored(study) == 0
+
+
+def test_every_scoring_is_counted(study: optuna.Study, tmp_path: Path) -> None:
+    assert record_scoring(study, 3, "export") == 1
+    assert record_scoring(study, 3, "export") == 2
+    assert record_scoring(study, 5, "refit") == 3
+    again = optuna.load_study(study_name="s", storage=open_storage(default_url(tmp_path)))
+    assert times_scored(again) == 3
+
+
+def test_entry_says_which_trial_why_and_when(study: optuna.Study) -> None:
+    record_scoring(study, 3, "refit")
+    (entry,) = study.user_attrs[KEY]
+    assert (entry["trial"], entry["why"]) == (3, "refit")
+    assert entry["time"] > 1.7e9
+
+
+def test_studies_are_counted_apart(study: optuna.Study) -> None:
+    other = optuna.create_study(study_name="other", storage=study._storage)
+    record_scoring(study, 0, "export")
+    assert times_scored(other) == 0
