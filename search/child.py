@@ -24,7 +24,7 @@ from search.server import LAST_LINES
 
 # What a child would otherwise import for itself.
 PRELOAD = ("keras", "search.training.job")
-OOM_KILLS = Path("/sys/fs/cgroup/memory.events")
+OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 
 
 class Child:
@@ -226,8 +226,10 @@ class ForkServer:
 
 
 def _oom_kills() -> int:
-    with contextlib.suppress(OSError, ValueError):
-        for line in OOM_KILLS.read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
+    """How many processes the system has killed for want of memory, in this container or else on this host."""
+    for place in OOM_COUNTERS:
+        with contextlib.suppress(OSError, ValueError):
+            for line in place.read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
     return 0

@@ -10,7 +10,7 @@ from search.errors import InputError
 from spaces.contract import InputSpec
 
 METRICS = ("accuracy", "macro_f1", "loss")
-SAMPLERS = ("tpe", "random", "gp", "cmaes")
+SAMPLERS = ("tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
 
 
@@ -38,6 +38,8 @@ class StudyConfig:
         sampler: One of ``SAMPLERS``.
         pruner: One of ``PRUNERS``.
         max_flops: Bound on a net's forward FLOPs an image.
+        image_size: What the images were resized to; None for their own size.
+        test: Fraction set aside where the data brought no test images.
         max_parameters: Bound on a net's trainable parameters.
     """
 
@@ -60,6 +62,8 @@ class StudyConfig:
     sampler: str = "tpe"
     pruner: str = "halving"
     max_flops: int = 0
+    image_size: int | None = None
+    test: float = 0.2
     max_parameters: int = 30_000_000
 
     def __post_init__(self) -> None:

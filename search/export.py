@@ -92,6 +92,9 @@ def export_study(
     try:
         with server_of(server, chosen) as running, written_aside(target) as folder:
             made = fill(folder, wanted, running)
+        if refit:  # Only now: a scoring that fails must not cost the training.
+            epochs = refit_epochs or loaded.config.epochs
+            loaded.paths.refit_checkpoint(chosen.number, epochs).unlink(missing_ok=True)
     except (TrialFailed, TrialInterrupted) as error:
         log = loaded.paths.worker_log("export")
         raise StudyStopped(

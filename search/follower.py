@@ -29,6 +29,8 @@ class Follower:
         self.verdict = ""
         self._claims, self._stop, self._trial, self._plan = claims, stop, trial, plan
         self._shown: dict[str, Any] = {"epoch": 0, "epochs": plan.epochs}
+        # Epochs done again after an interruption are stored already.
+        self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
         self._beaten = 0.0
         self._images = 0
 
@@ -77,7 +79,8 @@ class Follower:
         if not math.isfinite(message["loss"]) or not math.isfinite(message["val_loss"]):
             self.verdict = f"diverged: the loss became NaN or infinite in epoch {epoch}"
             return False
-        trial.report(value, epoch)
+        if epoch not in self._reported:
+            trial.report(value, epoch)
         self._shown |= {
             "epoch": epoch,
             "value": value,

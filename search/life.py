@@ -4,7 +4,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.child import ForkServer
+from search.data.decode import cores
 from search.export import Export, check_export, export_study
 from search.opening import Request, check_backend, open_study, split_counts
 from search.progress import Progress
@@ -22,6 +24,7 @@ from search.study import LoadedStudy
 from search.trial import Worker
 from search.worker import work
 from storage.claims import Claims
+from storage.database import default_url
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def run_study(
     epochs: int | None = None,
     images: int | None = None,
     validation: float | None = None,
-    test: float = 0.2,
+    test: float | None = None,
     image_size: int | None = None,
     seed: int | None = None,
     metric: str | None = None,
@@ -100,14 +103,14 @@ def run_study(
         epochs: A trial's full length.
         images: Train on a stratified so many; None takes all.
         validation: Fraction of the training images validated on.
-        test: Fraction set aside for the test where the data have none of their own.
+        test: Fraction set aside for the test where the data have none of their own; 0.2 by default.
         image_size: Side in pixels that images are resized to.
         seed: Of splits, sampler and trials.
         metric: ``accuracy``, ``macro_f1`` or ``loss``.
         class_weights: ``none`` or ``balanced``.
         flip: Whether a mirrored image is still of its class; by default what the data say.
         early_stopping: Epochs without a better validation loss before a trial ends; 0 is off.
-        sampler: ``tpe``, ``random``, ``gp`` or ``cmaes``.
+        sampler: ``tpe`` or ``random``.
         pruner: ``halving``, ``hyperband``, ``median`` or ``none``.
         max_cost: Bound on forward FLOPs an image.
         max_parameters: Bound on trainable parameters.
@@ -134,7 +137,6 @@ def run_study(
     backend = check_backend(backend, gpu_memory)
     if export:  # Better now than after hours of search.
         check_export(study, refit, refit_epochs, out)
-    _quiet_libraries()
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened, wanted = open_study(request)
         stop = Stop(
@@ -169,39 +171,41 @@ def _search(
 ) -> None:
     name = f"{socket.gethostname()}-{os.getpid()}"
     claims = Claims(study.storage, study.url, study.study_id, name)
-    worker = Worker(study, server, claims, stop, gpu_memory=gpu_memory, threads=os.cpu_count() or 1)
+    worker = Worker(study, server, claims, stop, gpu_memory=gpu_memory, threads=cores())
     log = study.paths.worker_log(name)
-    _log_to(log)
 
     images = sum(split_counts(study.config, study.dataset())["training"])
 
     def look() -> Snapshot:
         return read_snapshot(study.optuna, metric=study.config.metric, wanted=wanted, training_images=images)
 
-    with catching_signals(stop), Progress(look, log=log):
+    with _logging_to(log), catching_signals(stop), Progress(look, log=log):
         work(worker, wanted)
 
 
-def _quiet_libraries() -> None:
-    # Optuna's chatter is for the worker's log, which is named on screen; not for the terminal.
-    optuna.logging.disable_default_handler()
-    optuna.logging.enable_propagation()
-
-
-def _log_to(path: Path) -> None:
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send what Optuna says to a file for a while."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("optuna")
-    logger.handlers = [handler]
-    logger.propagate = False
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").handlers = [handler]
-    logging.getLogger("py.warnings").propagate = False
+    logger.addHandler(handler)
+    optuna.logging.disable_default_handler()
+    try:
+        yield
+    finally:
+        optuna.logging.enable_default_handler()
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _how_to_go_on(stop: Stop, study: LoadedStudy, wanted: int) -> str:
     if not stop.reason:
         return ""
     again = f"python -m search.run --study {study.config.study} --trials {wanted}"
+    if study.url != default_url(study.paths.root):
+        again += f" --storage {study.url}"
+    if study.paths.root != Path("studies"):
+        again += f" --studies {study.paths.root}"
     return f"{stop.reason}: {len(study.finished())} of {wanted} trials finished, nothing is lost; go on with: {again}"

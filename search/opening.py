@@ -16,7 +16,7 @@ from search.data import Dataset, prepare, split
 from search.errors import InputError
 from search.presets import PRESETS, Preset
 from search.sampling import check_trial, enqueue
-from search.study import LoadedStudy, create_study, find_study
+from search.study import DATASET, LoadedStudy, create_study, find_study
 from spaces.contract import Space
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -24,7 +24,7 @@ IMBALANCE = 2.0
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (
     "space", "epochs", "images", "validation", "seed", "metric", "class_weights", "flip", "early_stopping",
-    "sampler", "pruner", "max_parameters",
+    "sampler", "pruner", "max_parameters", "image_size", "test",
 )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ class Request:
     epochs: int | None = None
     images: int | None = None
     validation: float | None = None
-    test: float = 0.2
+    test: float | None = None
     image_size: int | None = None
     seed: int | None = None
     metric: str | None = None
@@ -143,7 +143,7 @@ def _prepare_new(request: Request, named: Preset | None) -> Dataset:
     return prepare(
         data,
         image_size=request.image_size or (named.image_size if named else None),
-        test=request.test,
+        test=0.2 if request.test is None else request.test,
         seed=request.seed or 0,
         cache=request.cache,
     )
@@ -152,10 +152,16 @@ def _prepare_new(request: Request, named: Preset | None) -> Dataset:
 def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> StudyConfig:
     settings: dict[str, Any] = {"flip": dataset.flip}
     if named is not None:
-        presets = {"epochs": named.epochs, "images": named.images, "space": named.space}
+        presets = {
+            "epochs": named.epochs,
+            "images": named.images,
+            "space": named.space,
+            "image_size": named.image_size,
+        }
         settings |= {name: value for name, value in presets.items() if value is not None}
         _, labels = dataset.train()
-        if named.images is not None and named.images >= len(labels):
+        most = (1 - (request.validation or StudyConfig.validation)) * len(labels)
+        if named.images is not None and named.images >= most:
             del settings["images"]
     return StudyConfig(
         study=request.study,
@@ -185,13 +191,15 @@ def _rejoin(found: LoadedStudy, request: Request) -> Dataset:
             )
     if request.data is None:
         return found.dataset()
-    size = request.image_size or (config.height if config.height == config.width else None)
-    dataset = prepare(request.data, image_size=size, test=request.test, seed=config.seed, cache=request.cache)
+    dataset = prepare(
+        request.data, image_size=config.image_size, test=config.test, seed=config.seed, cache=request.cache
+    )
     if dataset.fingerprint != config.fingerprint:
         raise InputError(
             f"--data {dataset.source}: study {config.study} was made for other images ({config.data}); "
             "choose another --study name"
         )
+    found.optuna.set_user_attr(DATASET, str(dataset.folder))  # The cache may have moved.
     return dataset
 
 

@@ -16,8 +16,6 @@ import typer
 from search.command import main, make_app
 from search.errors import InputError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -52,7 +50,13 @@ def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
     with quiet():
         import keras
 
-        net = keras.models.load_model(model / "model.keras")
+        try:
+            net = keras.models.load_model(model / "model.keras")
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"--model {model}: model.keras cannot be loaded ({reason}); export it again"
+            ) from None
     return [answer for batch in batches(images, shape) for answer in classify(net, batch, labels, shape)]
 
 
@@ -146,17 +150,21 @@ def find_images(given: Sequence[Path]) -> list[Path]:
     Raises:
         InputError: There is not one.
     """
+    from search.data.folder import IMAGE_ENDINGS
+
     found: list[Path] = []
     for path in given:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        inside = (
+            file for file in path.rglob("*") if file.name.lower().endswith(IMAGE_ENDINGS) and file.is_file()
+        )
         found.extend(sorted(file for file in inside if not file.name.startswith(".")))
     if not found:
         names = ", ".join(map(str, given)) or "nothing"
         raise InputError(
-            f"no images in {names}; expected image files or folders of them ({', '.join(sorted(SUFFIXES))})"
+            f"no images in {names}; expected image files or folders of them ({', '.join(sorted(IMAGE_ENDINGS))})"
         )
     return found
 

@@ -79,7 +79,8 @@ Validation = Annotated[
     float | None, _number("--validation", help="Fraction of the training images validated on.")
 ]
 Test = Annotated[
-    float, _number("--test", help="Fraction set aside for the test where a folder has no test/ of its own.")
+    float | None,
+    _number("--test", help="Fraction set aside for the test where a folder has no test/ of its own."),
 ]
 ImageSize = Annotated[
     int | None, _whole("--image-size", metavar="PIXELS", help="Height and width that images are resized to.")
@@ -142,7 +143,7 @@ def run(
     epochs: Epochs = None,
     images: Images = None,
     validation: Validation = None,
-    test: Test = 0.2,
+    test: Test = None,
     image_size: ImageSize = None,
     seed: Seed = None,
     metric: Metric = None,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 
 from search.config import StudyConfig
 from search.errors import InputError
@@ -18,10 +19,6 @@ def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSample
     seed = trial_seed(config, number)
     if config.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    if config.sampler == "gp":
-        return optuna.samplers.GPSampler(seed=seed)
-    if config.sampler == "cmaes":
-        return optuna.samplers.CmaEsSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed)
 
 
@@ -64,8 +61,8 @@ def check_trial(space: Space, values: Mapping[str, Any], input_spec: InputSpec, 
     """
     trial = _Tried(dict(values))
     try:
-        space.sample(trial, input_spec)
-    except (ValueError, KeyError) as error:
+        space.cost(space.sample(trial, input_spec), input_spec)
+    except Exception as error:  # Of a user's own space anything may come.
         raise InputError(f"{said}: {error}") from None
     unknown = sorted(set(values) - set(trial.distributions))
     if unknown:
@@ -85,6 +82,10 @@ class _Tried(optuna.trial.FixedTrial):
         if name not in self._given:
             raise ValueError(f"{name} is missing; expected a value of {distribution}")
         value = self._given[name]
+        if not isinstance(distribution, CategoricalDistribution) and (
+            isinstance(value, bool) or not isinstance(value, int | float)
+        ):
+            raise ValueError(f"{name} = {value!r} is no number; expected a value of {distribution}")
         try:
             inside = distribution._contains(distribution.to_internal_repr(value))
         except (ValueError, TypeError):

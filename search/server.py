@@ -94,6 +94,7 @@ def _become_child(line: int, log: int) -> None:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(log, 1)
         os.dup2(log, 2)
         connection = Connection(line)
@@ -134,6 +135,8 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
 
 def main(arguments: list[str]) -> None:
     """The server: ``python -m search.server FD MODULE...``."""
+    # A signal to the whole group is for the worker; this process ends with its socket.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     control = socket.socket(fileno=int(arguments[0]))
     for name in arguments[1:]:
         importlib.import_module(name)

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config import StudyConfig, check_study_name
 from search.errors import InputError
-from storage.database import database_exists, default_url, open_storage
+from storage.database import check_url, database_exists, default_url, open_storage
 from storage.paths import StudyPaths
 
 if TYPE_CHECKING:
@@ -86,10 +86,12 @@ def find_study(study: str, storage: str | None, root: Path) -> LoadedStudy | Non
     check_study_name(study)
     url = storage or default_url(root)
     try:
+        if storage is not None:
+            check_url(storage)
         if not database_exists(url):
             return None
         opened = open_storage(url)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise InputError(str(error)) from None
     if study not in (summary.study_name for summary in optuna.get_all_study_summaries(opened)):
         return None
@@ -128,9 +130,13 @@ def create_study(config: StudyConfig, dataset_folder: Path, storage: str | None,
         root.mkdir(parents=True, exist_ok=True)
     try:
         opened = open_storage(url)
+        made = optuna.create_study(study_name=config.study, storage=opened, direction=config.direction)
     except ValueError as error:
         raise InputError(str(error)) from None
-    made = optuna.create_study(study_name=config.study, storage=opened, direction=config.direction)
+    except optuna.exceptions.DuplicatedStudyError:
+        raise InputError(
+            f"--study {config.study}: another process has made it just now; run the same command again"
+        ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made.set_metric_names([f"validation {config.metric}"])

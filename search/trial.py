@@ -1,5 +1,7 @@
 """One trial's whole life, top to bottom, as its worker sees it."""
 
+import dataclasses
+import json
 import traceback
 from dataclasses import dataclass
 from typing import Any
@@ -121,33 +123,32 @@ def _sample(worker: Worker, trial: optuna.Trial) -> TrainingPlan:
     space = spaces.load(config.space)
     try:
         params = space.sample(trial, config.input_spec)
-        cost = space.cost(params, config.input_spec)
+        parameters, flops = map(int, space.cost(params, config.input_spec))
         recipe = recipe_of(space, params, config)
+        plan = plan_training(worker.study, trial.number, params, recipe)
+        json.dumps(plan.to_payload())
     except Exception as error:  # Of a user's own space anything may come; it ends this trial, not the worker.
         raise TrialFailed(f"the space failed: {error!r}", traceback.format_exc()) from error
-    plan = plan_training(worker.study, trial.number, params, recipe)
     for name, value in {
         "params": dict(params),
-        "parameters": cost.parameters,
-        "flops": cost.flops,
+        "parameters": parameters,
+        "flops": flops,
         "seed": plan.seed,
         "worker": worker.claims.worker,
         "threads": worker.threads,
         "batch_size": recipe.batch_size,
     }.items():
         trial.set_user_attr(name, value)
-    if cost.flops > config.max_flops or cost.parameters > config.max_parameters:
+    if flops > config.max_flops or parameters > config.max_parameters:
         raise TrialFailed("too large: over --max-cost or --max-parameters")
     paths.trial(trial.number).mkdir(parents=True, exist_ok=True)
-    return TrainingPlan.from_payload(
-        plan.to_payload()
-        | {
-            "checkpoint": str(paths.checkpoint(trial.number)),
-            "checkpoint_seconds": worker.checkpoint_seconds,
-            "model": str(paths.model(trial.number)),
-            "accumulate": 2 if trial.user_attrs.get(ACCUMULATE) else 1,
-            "gpu_memory": worker.gpu_memory,
-        }
+    return dataclasses.replace(
+        plan,
+        checkpoint=str(paths.checkpoint(trial.number)),
+        checkpoint_seconds=worker.checkpoint_seconds,
+        model=str(paths.model(trial.number)),
+        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
+        gpu_memory=worker.gpu_memory,
     )
 
 

@@ -17,6 +17,7 @@ def work(worker: Worker, wanted: int) -> None:
     Raises:
         StudyStopped: Trials keep failing; the message says of what.
     """
+    before = {trial.number for trial in _ended(worker)}  # Failures of an earlier run may have been mended.
     while not worker.stop.requested:
         worker.stop.check_budget()
         if worker.stop.requested:
@@ -25,20 +26,22 @@ def work(worker: Worker, wanted: int) -> None:
         if trial_id is None:
             return
         run_trial(worker, trial_id)
-        check_failures(worker.study.optuna.get_trials(deepcopy=False))
+        check_failures([trial for trial in _ended(worker) if trial.number not in before])
 
 
 def check_failures(trials: list[FrozenTrial]) -> None:
     """Stop a study that fails ten times in a row for one reason, or on more than a third of its trials.
 
     Args:
-        trials: All of the study's; the second rule waits for twelve that have ended.
+        trials: Those that have ended in this run; the second rule waits for twelve.
 
     Raises:
         StudyStopped: With the reason of the last failure and its last line.
     """
-    ended = [trial for trial in trials if trial.state.is_finished()]
-    ended.sort(key=lambda trial: trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0)
+    ended = sorted(
+        (trial for trial in trials if trial.state.is_finished()),
+        key=lambda trial: trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0,
+    )
     failed = [trial for trial in ended if trial.state == TrialState.FAIL]
     if not failed:
         return
@@ -49,6 +52,11 @@ def check_failures(trials: list[FrozenTrial]) -> None:
         raise StudyStopped(f"{streak} trials in a row failed for one reason; {last}")
     if len(ended) >= LEAST_TRIALS and len(failed) > len(ended) / 3:
         raise StudyStopped(f"{len(failed)} of {len(ended)} trials failed; {last}")
+
+
+def _ended(worker: Worker) -> list[FrozenTrial]:
+    trials = worker.study.optuna.get_trials(deepcopy=False)
+    return [trial for trial in trials if trial.state.is_finished()]
 
 
 def _reason(trial: FrozenTrial) -> str:

@@ -109,11 +109,6 @@ class Claims:
         return bool(self.now() - life["time"] <= self.grace)
 
 
-def finished(storage: optuna.storages.BaseStorage, study_id: int) -> int:
-    """How many trials of the study count towards its N."""
-    return storage.get_n_trials(study_id, state=FINISHED)
-
-
 def _process_exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -26,12 +26,9 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     Raises:
         ValueError: In one line and without a password: the URL is no URL, or the database cannot be opened.
     """
+    check_url(url)
     parsed = _parse(url)
     path = Path(str(parsed.database))
-    if not path.parent.is_dir():
-        raise ValueError(
-            f"--storage {_shown(parsed)}: the folder {path.parent} does not exist; make it, or name another"
-        )
     try:
         with claim_lock(url):
             with sqlite3.connect(path, timeout=BUSY_SECONDS) as connection:
@@ -50,6 +47,20 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     sqlalchemy.event.listen(storage.engine, "connect", _relax_sync)
     storage.engine.dispose()
     return storage
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL at which there could be no database.
+
+    Raises:
+        ValueError: It is no URL of ours, or names a folder that does not exist; in one line, without a password.
+    """
+    parsed = _parse(url)
+    folder = Path(str(parsed.database)).parent
+    if not folder.is_dir():
+        raise ValueError(
+            f"--storage {_shown(parsed)}: the folder {folder} does not exist; make it, or name another"
+        )
 
 
 def database_exists(url: str) -> bool:
@@ -82,7 +93,7 @@ def _parse(url: str) -> URL:
         raise ValueError(
             "--storage: not a database URL; expected one such as sqlite:///studies/search.db"
         ) from None
-    if parsed.get_backend_name() != "sqlite":
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise ValueError(
             f"--storage {_shown(parsed)}: only SQLite is supported so far; expected sqlite:///PATH"
         )

@@ -151,7 +151,7 @@ def for_each(work: Callable[[int], Result], count: int, done: str, say: Say) -> 
 
     finished: dict[int, tuple[list[Result], list[str]]] = {}
     said = time.monotonic()
-    pool = ThreadPoolExecutor(_cores())
+    pool = ThreadPoolExecutor(min(32, cores()))
     try:
         for future in as_completed([pool.submit(some, start) for start in range(0, count, CHUNK)]):
             start, results, errors = future.result()
@@ -167,10 +167,11 @@ def for_each(work: Callable[[int], Result], count: int, done: str, say: Say) -> 
     return [result for results, _ in in_order for result in results]
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use, which under Slurm, taskset or in a container are fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
-        return min(32, len(os.sched_getaffinity(0)))
-    return min(32, os.cpu_count() or 1)
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _orientation(image: Image.Image) -> int:

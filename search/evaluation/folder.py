@@ -33,7 +33,13 @@ def check_target(out: Path) -> Path:
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
     foreign = (
-        sorted(entry.name for entry in target.iterdir() if entry.name not in FILES) if target.exists() else []
+        sorted(
+            entry.name
+            for entry in target.iterdir()
+            if entry.name not in FILES and not entry.name.startswith(".")
+        )
+        if target.exists()
+        else []
     )
     if foreign:
         raise InputError(

@@ -15,6 +15,7 @@ from search.evaluation.score import Scored, score_in_child
 from search.evaluation.scores import Integers
 from search.evaluation.summary import Training, check_value, summarise, write_json
 from search.evaluation.weights import copy_weights, refit
+from storage.database import claim_lock
 from storage.ledger import record_scoring
 
 if TYPE_CHECKING:
@@ -56,11 +57,14 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         stored = Path(scratch) / "scores.npz"
         payload = score_payload(wanted, model, stored)
         # Before the test images are opened: a scoring that dies half way has looked at them all the same.
-        times = record_scoring(loaded.optuna, trial.number, "refit" if wanted.refit else "export")
+        with claim_lock(loaded.url):  # Two exports at once must not lose a count.
+            times = record_scoring(loaded.optuna, trial.number, "refit" if wanted.refit else "export")
         threads = int(trial.user_attrs.get("threads") or 0)
         scored = score_in_child(server, payload, loaded.paths.worker_log("export"), threads)
         if not wanted.refit:
-            check_value(loaded.config, trial.value, scored.validation)
+            check_value(
+                loaded.config, trial.value, scored.validation, str(training.facts.get("device", "cpu"))
+            )
         summary = summarise(loaded.config, trial, training, scored, times)
         report = write_files(folder, wanted, training, scored, summary)
         check_reload(model, stored, server.backend)

@@ -84,7 +84,6 @@ def refit(
                 raise
             checkpoint.unlink(missing_ok=True)  # It is of a training whose batches were another size.
             say("refit: out of memory, once more with half the batch at a time")
-    checkpoint.unlink(missing_ok=True)
     facts = {**trial.user_attrs, **{name: outcome[name] for name in ("versions", "backend", "device")}}
     return Training(
         refit=True,
@@ -101,11 +100,11 @@ def refit_plan(
     loaded: "LoadedStudy", trial: "FrozenTrial", epochs: int, model: Path, gpu_memory: float | None
 ) -> "TrainingPlan":
     """The trial's own training, but on all training images and without an early end."""
-    import spaces
+    from search.opening import load_space
     from search.trial import ACCUMULATE, plan_training, recipe_of
 
     params = trial.user_attrs["params"]
-    recipe = recipe_of(spaces.load(loaded.config.space), params, loaded.config)
+    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config)
     return dataclasses.replace(
         plan_training(loaded, trial.number, params, recipe),
         epochs=epochs,

@@ -1,10 +1,10 @@
 """The child's job: one training from plan to kept weights, reporting every epoch and able to go on from any."""
 
+import importlib
 import math
 import os
 import platform
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,8 @@ class Training:
         self.history: dict[str, list[float]] = {name: [] for name in HISTORY}
         self.epoch = 0
         self._best: tuple[int, float, list[np.ndarray]] | None = None
+        # A checkpoint of another backend or version may have other variables in another order.
+        self._identity = f"{plan.identity} {_versions()}"
         self._images_per_second = 0.0
         self._saved_at = time.monotonic()
         self._snapshot: tuple[list[np.ndarray], dict[str, Any]] | None = None
@@ -95,7 +97,6 @@ class Training:
                 from_logits=True, label_smoothing=recipe.label_smoothing
             ),
             metrics=["accuracy"],
-            jit_compile=keras.config.backend() == "jax" or self.device != "cpu",
             steps_per_execution=backends.current().steps_per_call(self.device != "cpu"),
         )
         fitted.optimizer.build(model.trainable_variables)
@@ -113,7 +114,7 @@ class Training:
     def resume(self) -> None:
         """Go on from the plan's checkpoint, if there is one."""
         stored = read_checkpoint(Path(self.plan.checkpoint)) if self.plan.checkpoint else None
-        if stored is None:
+        if stored is None or stored[1]["identity"] != self._identity:
             return
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))
@@ -130,7 +131,7 @@ class Training:
             self.images,
             self.labels,
             self.chosen,
-            plan.recipe.batch_size // plan.accumulate,
+            max(1, plan.recipe.batch_size // plan.accumulate),
             plan.input_spec.classes,
             epoch=self.epoch,
             seed=plan.seed,
@@ -215,6 +216,7 @@ class Training:
                 "epoch": self.epoch,
                 "history": {k: list(v) for k, v in self.history.items()},
                 "best": best,
+                "identity": self._identity,
             }
             self._snapshot = (
                 [*capture(self.model, self.optimizer), *(self._best[2] if self._best is not None else [])],
@@ -252,5 +254,7 @@ def _set_precision(device: str) -> None:
 
 
 def _versions() -> dict[str, str]:
+    # Of the modules, not of the distributions: tensorflow's has several names.
     names = ("keras", keras.config.backend(), "numpy")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+    found = {name: str(importlib.import_module(name).__version__) for name in names}
+    return {"python": platform.python_version(), **found}

@@ -1,6 +1,8 @@
 """What a trial's child is told: one frozen record of plain values, the same on both sides."""
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +62,15 @@ class TrainingPlan:
     def value_name(self) -> str:
         """The entry of the history that a trial scores."""
         return "val_loss" if self.metric == "loss" else f"val_{self.metric}"
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that a checkpoint must agree with; another study's of the same number does not."""
+        said = dataclasses.asdict(self)
+        for name in ("checkpoint", "checkpoint_seconds", "model", "gpu_memory"):
+            del said[name]
+        said["dataset"] = said["dataset"].rsplit("/", 1)[-1]  # Its content; the folder around it may move.
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
     def to_payload(self) -> dict[str, Any]:
         """As a child's payload."""

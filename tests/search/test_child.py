@@ -110,7 +110,7 @@ def test_fatal_signal_of_its_own_is_a_crash(start, name: str) -> None:
 def test_sigkill_with_a_risen_oom_counter_is_out_of_memory(start, tmp_path: Path, monkeypatch) -> None:
     counter = tmp_path / "memory.events"
     counter.write_text("low 0\noom 1\noom_kill 4\n")
-    monkeypatch.setattr("search.child.OOM_KILLS", counter)
+    monkeypatch.setattr("search.child.OOM_COUNTERS", (counter,))
     with start("sleep") as child:
         assert child.receive(60) == {"kind": "ready"}
         counter.write_text("low 0\noom 2\noom_kill 5\n")

@@ -199,7 +199,7 @@ def test_out_of_memory_in_training_does_not_go_on_from_its_checkpoint(
 ) -> None:
     counter = tmp_path / "memory.events"
     counter.write_text("oom_kill 0\n")
-    monkeypatch.setattr("search.child.OOM_KILLS", counter)
+    monkeypatch.setattr("search.child.OOM_COUNTERS", (counter,))
 
     class KernelOutOfMemory(StrikingServer):
         def _strike(self, pid: int, number: int, checkpoint: Path) -> None:

@@ -13,6 +13,7 @@ def use_device(gpu_memory: float | None) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return "cpu"
+    tf.config.set_visible_devices(gpus[:1], "GPU")  # Growth may not differ between those that are visible.
     if gpu_memory:
         limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(gpu_memory * 1024))
         tf.config.set_logical_device_configuration(gpus[0], [limit])

@@ -169,6 +169,16 @@ def test_checkpoint_of_another_net_is_refused(plan, train, fork_server, tmp_path
     assert message["message"].startswith("the checkpoint has 3 arrays where this model has ")
 
 
+def test_checkpoint_of_another_study_is_not_gone_on_from(plan, train) -> None:
+    """Deleting the database leaves checkpoints under the numbers that the next study's trials get."""
+    train(plan, stop_after=1)
+    other = dataclasses.replace(plan, images=plan.images - 20)
+    *_, afresh = train(dataclasses.replace(other, checkpoint=None))
+    built, *_, done = train(other)
+    assert built["epoch"] == 0
+    assert learning(done) == learning(afresh)
+
+
 def test_checkpoints_are_not_written_more_often_than_asked(plan, train) -> None:
     train(dataclasses.replace(plan, checkpoint_seconds=3600.0))
     assert not Path(plan.checkpoint).exists()
