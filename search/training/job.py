@@ -140,7 +140,9 @@ class Training:
             weights=self._class_weights(),
             on_device=self.on_device,
         )
-        logs = self.fitted.fit(feed, verbose=0, shuffle=False, callbacks=[_Watch(channel)]).history
+        logs = self.fitted.fit(
+            backends.current().batches(feed), verbose=0, shuffle=False, callbacks=[_Watch(channel)]
+        ).history
         if channel.stopped:
             return False
         self._images_per_second = len(feed) * feed.batch_size / (time.monotonic() - started)

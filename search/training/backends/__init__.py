@@ -1,7 +1,7 @@
 """What differs between Keras's backends, one small module each: threads, devices, several steps a call."""
 
 import importlib
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 
 class Backend(Protocol):
@@ -12,6 +12,9 @@ class Backend(Protocol):
 
     def use_device(self, gpu_memory: float | None) -> str:
         """Take the first GPU if there is one (memory grows as needed, to ``gpu_memory`` GB) and name the device."""
+
+    def batches(self, feed: Any) -> Any:
+        """What Keras shall read the batches of ``feed`` (a ``TrainingFeed``) from."""
 
     def steps_per_call(self, on_gpu: bool) -> int:
         """Training steps that one call of the compiled function should make."""

@@ -1,5 +1,7 @@
 """PyTorch's own calls."""
 
+from typing import Any
+
 import torch
 
 
@@ -16,6 +18,11 @@ def use_device(gpu_memory: float | None) -> str:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, gpu_memory * 2**30 / total))
     return str(torch.cuda.get_device_name(0))
+
+
+def batches(feed: Any) -> Any:
+    """See ``Backend``; Keras reads it as it is."""
+    return feed
 
 
 def steps_per_call(on_gpu: bool) -> int:
