@@ -92,7 +92,7 @@ class Child:
         return ""
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:
-        """Wait for a job that only answers once, with ``{"kind": "done", ...}``.
+        """The next message of a job, or its only one; an end without it, or an ``error``, is raised.
 
         Raises:
             TrialCrashed, TrialOutOfMemory, TrialInterrupted: It ended in another way, or not in ``timeout`` seconds.

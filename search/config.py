@@ -9,6 +9,8 @@ from typing import Any, Literal
 from search.errors import InputError
 from spaces.contract import InputSpec
 
+BACKENDS = ("tensorflow", "jax", "torch")
+CLASS_WEIGHTS = ("none", "balanced")
 METRICS = ("accuracy", "macro_f1", "loss")
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
@@ -81,7 +83,7 @@ class StudyConfig:
         check_number("--early-stopping", self.early_stopping, 0, 10_000)
         check_number("--max-parameters", self.max_parameters, 1, 10**12)
         check_choice("--metric", self.metric, METRICS)
-        check_choice("--class-weights", self.class_weights, ("none", "balanced"))
+        check_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
         if self.max_flops == 0:

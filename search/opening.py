@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import spaces
-from search.config import StudyConfig, check_choice, check_number, check_study_name
+from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
 from search.data import Dataset, prepare, split
 from search.errors import InputError
 from search.presets import PRESETS, Preset
@@ -19,7 +19,6 @@ from search.sampling import check_trial, enqueue
 from search.study import DATASET, LoadedStudy, create_study, find_study
 from spaces.contract import Space
 
-BACKENDS = ("tensorflow", "jax", "torch")
 IMBALANCE = 2.0
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (

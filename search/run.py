@@ -6,11 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from search.command import main, make_app, number, parse_compute, parse_cost, parse_duration, whole_number
-from search.config import METRICS, PRUNERS, SAMPLERS, check_choice, check_number, check_study_name
+from search.config import (
+    BACKENDS,
+    CLASS_WEIGHTS,
+    METRICS,
+    PRUNERS,
+    SAMPLERS,
+    check_choice,
+    check_number,
+    check_study_name,
+)
 from search.errors import InputError
 
-BACKENDS = ("tensorflow", "jax", "torch")
-CLASS_WEIGHTS = ("none", "balanced")
 # Of each number: its flag, the smallest and the largest value that make sense.
 LIMITS: dict[str, tuple[str, float, float]] = {
     "trials": ("--trials", 1, 1_000_000),

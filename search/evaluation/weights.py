@@ -119,18 +119,9 @@ def refit_plan(
 
 def follow(child: "Child", epochs: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Hear a training out, saying a line an epoch; its ``done`` message with the device added."""
-    from search.child import error_of
-
     device = ""
     while True:
-        try:
-            message = child.receive(None)
-        except EOFError:
-            raise child.ending() from None
-        if message is None:
-            continue
-        if message["kind"] == "error":
-            raise error_of(message)
+        message = child.result()
         if message["kind"] == "done":
             return {**message, "device": device}
         if message["kind"] == "built":
