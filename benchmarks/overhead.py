@@ -33,7 +33,7 @@ from record import print_table, write_result
 import search.life
 import search.trial
 from search.child import Child, ForkServer
-from storage.claims import Claims
+from storage.claims import Claim, Claims
 
 PARTS = ("claim", "sample", "start", "tracing", "report", "finish", "unsteady")
 TARGET = 0.5
@@ -86,28 +86,26 @@ class Timeline:
         Child.send = self._send(Child.send)  # type: ignore[method-assign]
 
     def _claim(self, claim: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(claims: Claims, wanted: int) -> int | None:
+        def timed(claims: Claims, wanted: int) -> Claim | None:
             began = time.monotonic()
             if self.trials:
                 self.trials[-1].ended = began
-            trial_id: int | None = claim(claims, wanted)
-            if trial_id is not None:
-                self.trials.append(Times(trial_id, began, time.monotonic()))
-            return trial_id
+            taken: Claim | None = claim(claims, wanted)
+            if taken is not None:
+                self.trials.append(Times(taken.trial_id, began, time.monotonic()))
+            return taken
 
         return timed
 
     def _start(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(
-            server: ForkServer, job: str, payload: dict[str, Any], log: Path, threads: int = 0
-        ) -> Child:
+        def timed(server: ForkServer, job: str, payload: dict[str, Any], log: Path, *rest: Any) -> Child:
             times, now = self.trials[-1], time.monotonic()
             if len(self.trials) == 1:
                 with start(server, "timed_job:answer", {}, log) as child:
                     child.result()
                 times.server = time.monotonic() - now
             times.started = time.monotonic()
-            made: Child = start(server, "timed_job:train", payload, log, threads)
+            made: Child = start(server, "timed_job:train", payload, log, *rest)
             return made
 
         return timed

@@ -101,9 +101,9 @@ def ours(folder: Path, images: int, epochs: int) -> dict[str, Any]:
     """As a study of one trial: a worker with its database, a fork server, a child on the memory-mapped cache."""
     import search.life  # noqa: F401  What a worker holds besides.
     from search.child import Child, ForkServer
+    from search.loop import work
     from search.stopping import Stop
     from search.trial import Worker
-    from search.worker import work
     from storage.claims import Claims
 
     received: list[float] = []  # When each message of the child came: built, then one an epoch, then done.
@@ -118,8 +118,8 @@ def ours(folder: Path, images: int, epochs: int) -> dict[str, Any]:
     Child.receive = timed  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as root, ForkServer() as server:
         study = _study(folder, images, epochs, Path(root))
-        claims = Claims(study.storage, study.url, study.study_id, "benchmark")
-        work(Worker(study, server, claims, Stop(), threads=os.cpu_count() or 1), 1)
+        claims = Claims(study.storage, study.study_id, "benchmark")
+        work(Worker(study, server, claims, Stop(), threads=os.cpu_count() or 1), lambda: 1)
         trial = study.ranked()[0]
     if trial.user_attrs["parameters"] != TRAINABLE:
         raise RuntimeError(f"{trial.user_attrs['parameters']} parameters, not {TRAINABLE}")

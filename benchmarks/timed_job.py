@@ -41,6 +41,9 @@ class _Timed:
     def stopped(self) -> bool:
         return self._channel.stopped
 
+    def pulse(self) -> None:
+        self._channel.pulse()
+
     def send(self, message: dict[str, Any]) -> None:
         self._channel.send({**message, "times": {**self._times, "sent": time.monotonic()}})
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -140,14 +141,26 @@ def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory:
 class ForkServer:
     """Starts children; itself a process started once, with the backend imported and no device touched.
 
-    Use it as a context manager, or call ``close``. It ends by itself when its owner is gone.
+    Use it as a context manager, or call ``close``. It ends by itself when its owner, and all to whom the owner has
+    given a ``share``, are gone.
 
     Args:
         backend: Keras's backend, ``tensorflow``, ``jax`` or ``torch``.
+        line: Of a server that another process owns and shares, instead of one of its own.
+
+    Attributes:
+        process: The server's; None for a shared one.
     """
 
-    def __init__(self, backend: str = "tensorflow") -> None:
+    def __init__(self, backend: str = "tensorflow", line: socket.socket | None = None) -> None:
         self.backend = backend
+        self._lock = threading.Lock()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        self.process: subprocess.Popen[bytes] | None = None
+        self._socket = self._launch() if line is None else line
+
+    def _launch(self) -> socket.socket:
+        backend = self.backend
         ours, theirs = socket.socketpair()
         # On torch, importing Keras asks CUDA for its devices, which must not happen before a fork; on macOS a fork
         # after such imports is unsafe. There the child imports.
@@ -159,7 +172,6 @@ class ForkServer:
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
         }
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         self.process = subprocess.Popen(
             [sys.executable, "-m", "search.server", str(theirs.fileno()), *preload],
             pass_fds=[theirs.fileno()],
@@ -170,10 +182,23 @@ class ForkServer:
             stderr=self._printed,
         )
         theirs.close()
-        self._socket = ours
-        self._lock = threading.Lock()
+        return ours
 
-    def start(self, job: str, payload: dict[str, Any], log: Path, threads: int = 0) -> Child:
+    def share(self) -> socket.socket:
+        """A line of its own to this server, for another process (see ``line``)."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._ask({"adopt": True}, [theirs.fileno()])
+        return ours
+
+    def start(
+        self,
+        job: str,
+        payload: dict[str, Any],
+        log: Path,
+        threads: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> Child:
         """Fork a child for one job.
 
         Args:
@@ -181,6 +206,7 @@ class ForkServer:
             payload: Plain values (JSON).
             log: Gets all that the child prints, appended.
             threads: Of the backend in the child, 0 for as many as there are cores.
+            environment: Variables to set in the child before it touches a device.
 
         Raises:
             StudyStopped: The server is gone.
@@ -191,7 +217,9 @@ class ForkServer:
             pid = self._ask({"start": True}, [theirs.fileno(), printed.fileno()])
         connection = Connection(ours.detach())
         child = Child(self, pid, connection, log)
-        child.send({"job": job, "payload": payload, "threads": threads})
+        child.send(
+            {"job": job, "payload": payload, "threads": threads, "environment": dict(environment or {})}
+        )
         return child
 
     def wait(self, pid: int) -> int:
@@ -206,16 +234,17 @@ class ForkServer:
             except OSError:
                 answer = b""
         if not answer:
-            self._printed.seek(0)
+            self._printed.seek(0)  # Of a shared server its owner has the words.
             words = self._printed.read().decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
             raise StudyStopped(f"the process that starts trials has ended; its last line: {words[0]}")
         return int(answer)
 
     def close(self) -> None:
-        """End the server; its children notice their closed ends."""
+        """End the server, if it is this process's own; its children notice their closed ends."""
         self._socket.close()
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
         self._printed.close()
 
     def __enter__(self) -> "ForkServer":

@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from search.errors import InputError, StudyStopped
+from search.stopping import this_process_is_ours
 
 # BadParameter -> UsageError -> this one: the base of all that typer says about a wrong command line. Reached
 # through a public name because some releases of typer carry their own click and others use the installed one.
@@ -36,6 +37,7 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
     Raises:
         SystemExit: Always: 0, 1 after ``StudyStopped``, 2 for wrong input, 130 when interrupted.
     """
+    this_process_is_ours()
     try:
         code = app(args=None if argv is None else list(argv), standalone_mode=False)
     except (InputError, _CommandLineError) as error:

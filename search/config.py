@@ -43,6 +43,9 @@ class StudyConfig:
         image_size: What the images were resized to; None for their own size.
         test: Fraction set aside where the data brought no test images.
         max_parameters: Bound on a net's trainable parameters.
+        grace: Seconds without a sign of life after which a worker is taken for dead; a fifth of it lies between two.
+        artifacts: Where hosts that share no disk leave checkpoints and kept weights for each other: a folder that
+            all reach, ``s3://BUCKET`` or ``gs://BUCKET``; None for the studies folder alone.
     """
 
     study: str
@@ -67,6 +70,8 @@ class StudyConfig:
     image_size: int | None = None
     test: float = 0.2
     max_parameters: int = 30_000_000
+    grace: float = 75.0
+    artifacts: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value that came from outside.
@@ -82,6 +87,7 @@ class StudyConfig:
         check_number("--seed", self.seed, 0, 2**31 - 1)
         check_number("--early-stopping", self.early_stopping, 0, 10_000)
         check_number("--max-parameters", self.max_parameters, 1, 10**12)
+        check_number("--grace", self.grace, 1, 86_400)
         check_choice("--metric", self.metric, METRICS)
         check_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
         check_choice("--sampler", self.sampler, SAMPLERS)

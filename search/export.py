@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +58,7 @@ def export_study(
     root: Path = Path("studies"),
     server: "ForkServer | None" = None,
     gpu_memory: float | None = None,
+    prepared: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Export:
     """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
@@ -68,10 +69,11 @@ def export_study(
         refit: Train its configuration on all training images, instead of taking its weights.
         refit_epochs: Length of that training; by default a trial's.
         out: The folder, new or of an earlier export; by default ``exports/<study>``.
-        storage: The database's URL; by default SQLite under ``root``.
+        storage: The database's URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
         root: The folder of all studies.
         server: To start child processes with; by default one of its own.
         gpu_memory: GB to take of a GPU at most.
+        prepared: Folder of the prepared images; by default they are looked for.
         say: Gets lines for a person.
 
     Raises:
@@ -84,7 +86,7 @@ def export_study(
     from search.study import load_study
 
     target = check_export(study, refit, refit_epochs, out)
-    loaded = load_study(study, storage, root)
+    loaded = replace(load_study(study, storage, root), prepared=prepared)
     chosen = choose_trial(loaded, trial)
     if not refit:
         kept_weights(loaded, chosen)

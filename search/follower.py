@@ -1,94 +1,134 @@
 """A worker listening to one child, from its first message to its last."""
 
-import math
 import time
+from collections.abc import Callable
 from typing import Any
 
-import optuna
-
 from search.child import Child, error_of
-from search.errors import TrialInterrupted
+from search.errors import TrialCrashed, TrialInterrupted
+from search.reporter import Reporter
 from search.stopping import Stop
-from search.training.plan import TrainingPlan
-from storage.claims import Claims
 
-BEAT_SECONDS = 15.0
 POLL_SECONDS = 0.25
 # Long enough for a batch and a checkpoint: the second Ctrl-C shall lose no finished epoch.
 AT_ONCE_SECONDS = 2.0
+# How often its slowest batch so far a child may be silent; before its first batch, how often the least time.
+SLOWER = 10
+
+
+class Silence:
+    """How long a child has said nothing, by its own pace.
+
+    Time counts only while this process listens: after a pause of its own it cannot know what it missed.
+
+    Args:
+        least: Seconds that any child may be silent.
+    """
+
+    def __init__(self, least: float) -> None:
+        self._least = least
+        self._slowest: float | None = None
+        self._silent = 0.0
+        self._looked = time.monotonic()
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which a child counts as hung: before its first batch it builds and compiles."""
+        return SLOWER * self._least if self._slowest is None else max(self._least, SLOWER * self._slowest)
+
+    def hung(self) -> bool:
+        """Note that there was nothing to hear; whether that has gone on for too long."""
+        now = time.monotonic()
+        self._silent += min(now - self._looked, 2 * POLL_SECONDS)
+        self._looked = now
+        return self._silent > self.limit
+
+    def heard(self, kind: str) -> None:
+        """Note a message; between batches lies the pace."""
+        if kind in ("batch", "epoch"):
+            self._slowest = max(self._slowest or 0.0, self._silent)
+        self._silent, self._looked = 0.0, time.monotonic()
 
 
 class Follower:
-    """Listens to one child: reports its epochs, asks the pruner, gives signs of life, passes on the wish to stop.
+    """Listens to one child: has its epochs stored, passes on the verdict and the wish to stop, notices when it hangs.
 
-    Attributes:
-        verdict: Why the trial is pruned; empty for one that runs its length.
+    Args:
+        reporter: Stores what is told.
+        stop: Whether, and how urgently, to stop.
+        check: Raises when the trial is this worker's no more.
+        hang_seconds: The least silence that counts as hanging.
+        stop_seconds: To reach the next batch boundary once asked to stop; then the child is killed.
+        on_checkpoint: Called when the child has written a checkpoint.
     """
 
-    def __init__(self, claims: Claims, stop: Stop, trial: optuna.Trial, plan: TrainingPlan) -> None:
-        self.verdict = ""
-        self._claims, self._stop, self._trial, self._plan = claims, stop, trial, plan
-        self._shown: dict[str, Any] = {"epoch": 0, "epochs": plan.epochs}
-        # Epochs done again after an interruption are stored already.
-        self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
-        self._beaten = 0.0
-        self._images = 0
+    def __init__(
+        self,
+        reporter: Reporter,
+        stop: Stop,
+        check: Callable[[], None],
+        *,
+        hang_seconds: float,
+        stop_seconds: float,
+        on_checkpoint: Callable[[int], None],
+    ) -> None:
+        self._reporter, self._stop, self._check = reporter, stop, check
+        self._silence = Silence(hang_seconds)
+        self._stop_seconds, self._on_checkpoint = stop_seconds, on_checkpoint
+        self._killed_at = float("inf")
+        self._asked = self._hurried = False
 
     def follow(self, child: Child) -> dict[str, Any]:
-        """The child's last message."""
-        asked, last_chance = False, 0.0
+        """The child's last message, when all before it has been stored."""
         while True:
-            if self._stop.requested and not asked:
-                child.stop()
-                asked = True
-            if self._stop.now:
-                last_chance = last_chance or time.monotonic() + AT_ONCE_SECONDS
-                if time.monotonic() > last_chance:
-                    raise TrialInterrupted("stopped at once")
-            if time.monotonic() - self._beaten > BEAT_SECONDS:
-                self._beat()
+            self._check()
+            self._reporter.check()
+            self._pass_on_stop(child)
             try:
                 message = child.receive(POLL_SECONDS)
             except EOFError:
                 raise child.ending() from None
             if message is None:
+                if self._silence.hung():
+                    child.kill()
+                    raise TrialCrashed(
+                        "the training process hung and was killed",
+                        f"no batch for {self._silence.limit:.0f} s",
+                    )
                 continue
+            self._silence.heard(message["kind"])
             if message["kind"] == "done":
+                self._wait_until_stored()
                 return message
-            if message["kind"] == "error":
-                raise error_of(message)
-            if message["kind"] == "built":
-                self._images = message["training_images"]
-                self._trial.set_user_attr("device", message["device"])
-                self._shown["epoch"] = message["epoch"]
+            self._hear(child, message)
+
+    def _hear(self, child: Child, message: dict[str, Any]) -> None:
+        if message["kind"] == "error":
+            raise error_of(message)
+        if message["kind"] == "built":
+            self._reporter.put(message)
+        elif message["kind"] == "epoch":
+            child.send({"go": self._reporter.judge(message)})
+        elif message["kind"] == "checkpoint":
+            if message["trouble"]:
+                self._reporter.put(message)
             else:
-                child.send({"go": self._report(message)})
-            self._beat()
+                self._on_checkpoint(message["epoch"])
 
-    def _beat(self) -> None:
-        self._claims.beat(self._trial._trial_id, **self._shown)
-        self._beaten = time.monotonic()
+    def _pass_on_stop(self, child: Child) -> None:
+        if not self._stop.requested:
+            return
+        now = time.monotonic()
+        if not self._asked:
+            child.stop()
+            self._asked = True
+            self._killed_at = now + self._stop_seconds
+        if self._stop.now and not self._hurried:
+            self._hurried = True
+            self._killed_at = min(self._killed_at, now + AT_ONCE_SECONDS)
+        if now > self._killed_at:
+            raise TrialInterrupted("stopped at once")
 
-    def _report(self, message: dict[str, Any]) -> bool:
-        """Store an epoch and decide whether the child shall go on."""
-        epoch, trial = message["epoch"], self._trial
-        value = message[self._plan.value_name]
-        compute = 3.0 * trial.user_attrs["flops"] * self._images * epoch
-        trial.set_user_attr("epochs", epoch)
-        trial.set_user_attr("compute", compute)
-        if not math.isfinite(message["loss"]) or not math.isfinite(message["val_loss"]):
-            self.verdict = f"diverged: the loss became NaN or infinite in epoch {epoch}"
-            return False
-        if epoch not in self._reported:
-            trial.report(value, epoch)
-        self._shown |= {
-            "epoch": epoch,
-            "value": value,
-            "images_per_second": message["images_per_second"],
-        }
-        # After the last epoch a verdict would only waste what has been paid for already.
-        if epoch < self._plan.epochs and trial.should_prune():
-            self.verdict = f"pruned after epoch {epoch}"
-            return False
-        self._stop.check_budget(compute)
-        return True
+    def _wait_until_stored(self) -> None:
+        while not self._reporter.done(POLL_SECONDS):
+            self._check()

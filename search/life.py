@@ -1,30 +1,26 @@
 """One study's life: created or found again, searched to its N trials, its best trial exported."""
 
-import logging
-import os
-import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.trial import FrozenTrial
 
 from search.child import ForkServer
 from search.data.decode import cores
+from search.engines.local import LocalWorkers
+from search.engines.seat import sit, worker_name
+from search.engines.slots import Slot, make_slots
 from search.export import Export, check_export, export_study
 from search.opening import Request, check_backend, open_study, split_counts
 from search.progress import Progress
 from search.snapshot import Snapshot, read_snapshot
-from search.stopping import Stop, catching_signals
-from search.study import LoadedStudy
-from search.trial import Worker
-from search.worker import work
-from storage.claims import Claims
-from storage.database import default_url
+from search.stopping import Stop, catching_signals, ending_in_time
+from search.study import WANTED, LoadedStudy, compute_spent
+from storage.retrying import DatabaseGone
+from storage.url import parse, shown
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,8 @@ def run_study(
     max_parameters: int | None = None,
     try_first: Sequence[Path | Mapping[str, Any]] = (),
     storage: str | None = None,
+    artifacts: str | None = None,
+    grace: float | None = None,
     root: Path = Path("studies"),
     cache: Path | None = None,
     out: Path | None = None,
@@ -88,6 +86,9 @@ def run_study(
     refit_epochs: int | None = None,
     backend: str | None = None,
     gpu_memory: float | None = None,
+    workers: int | None = None,
+    gpus: str | None = None,
+    per_gpu: int | None = None,
 ) -> StudyResult:
     """Search, prune and export: create the study or go on with it until it has ``trials`` finished trials.
 
@@ -115,7 +116,9 @@ def run_study(
         max_cost: Bound on forward FLOPs an image.
         max_parameters: Bound on trainable parameters.
         try_first: TOML files or dicts with a value for each sampled parameter.
-        storage: Database URL; by default SQLite under ``root``.
+        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
+        artifacts: Where hosts that share no disk leave files for each other.
+        grace: Seconds without a sign of life after which a worker is taken for dead.
         root: Folder of all studies.
         cache: Folder of prepared images.
         out: Folder of the export; by default ``exports/<study>``.
@@ -124,6 +127,9 @@ def run_study(
         refit_epochs: Length of that training.
         backend: Keras's backend; by default ``KERAS_BACKEND``, or ``tensorflow``.
         gpu_memory: Limit in GB a child; None lets it grow.
+        workers: How many on this host; one runs in this very process.
+        gpus: ``all`` or such as ``0,1``: each worker gets one of them.
+        per_gpu: How many workers share one.
 
     Returns:
         The study, its trials, the best one and its export.
@@ -135,18 +141,19 @@ def run_study(
     names = Request.__dataclass_fields__
     request = Request(**{name: value for name, value in locals().items() if name in names})
     backend = check_backend(backend, gpu_memory)
+    slots = make_slots(workers, gpus, per_gpu, cores())
     if export:  # Better now than after hours of search.
         check_export(study, refit, refit_epochs, out)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
-        opened, wanted = open_study(request)
+        opened = open_study(request, backend)
         stop = Stop(
             deadline=None if timeout is None else time.monotonic() + timeout,
             budget=budget,
             spent=lambda: compute_spent(opened),
         )
-        _search(opened, wanted, server, stop, gpu_memory)
+        search(opened, server, slots, stop, gpu_memory=gpu_memory)
         made = None
-        if export and opened.ranked() and not stop.by_user:
+        if export and not stop.by_user and opened.ranked():
             made = export_study(
                 study,
                 refit=refit,
@@ -156,56 +163,61 @@ def run_study(
                 root=root,
                 server=server,
                 gpu_memory=gpu_memory,
+                prepared=opened.prepared,
             )
-    return StudyResult(opened, _how_to_go_on(stop, opened, wanted), stop.by_user, made)
+    stopped = _how_to_go_on(stop, opened, request)
+    opened.storage.retrying.relax()
+    return StudyResult(opened, stopped, stop.by_user, made)
 
 
-def compute_spent(study: LoadedStudy) -> float:
-    """FLOPs that the ended trials of a study trained for."""
-    ended = (trial for trial in study.optuna.get_trials(deepcopy=False) if trial.state.is_finished())
-    return sum(float(trial.user_attrs.get("compute", 0.0)) for trial in ended)
-
-
-def _search(
-    study: LoadedStudy, wanted: int, server: ForkServer, stop: Stop, gpu_memory: float | None
+def search(
+    study: LoadedStudy,
+    server: ForkServer,
+    slots: Sequence[Slot],
+    stop: Stop,
+    *,
+    gpu_memory: float | None = None,
+    checkpoint_seconds: float = 30.0,
 ) -> None:
-    name = f"{socket.gethostname()}-{os.getpid()}"
-    claims = Claims(study.storage, study.url, study.study_id, name)
-    worker = Worker(study, server, claims, stop, gpu_memory=gpu_memory, threads=cores())
-    log = study.paths.worker_log(name)
+    """Work on an open study, shown as it goes: one worker in this process, several in processes of their own.
 
+    Raises:
+        StudyStopped: It cannot usefully go on.
+        InputError: This host may not work on it.
+    """
     images = sum(split_counts(study.config, study.dataset())["training"])
+    view = study.view()
 
     def look() -> Snapshot:
-        return read_snapshot(study.optuna, metric=study.config.metric, wanted=wanted, training_images=images)
+        return read_snapshot(
+            view,
+            metric=study.config.metric,
+            wanted=int(view.user_attrs[WANTED]),
+            training_images=images,
+            now=study.storage.now(),
+        )
 
-    with _logging_to(log), catching_signals(stop), Progress(look, log=log):
-        work(worker, wanted)
-
-
-@contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Send what Optuna says to a file for a while."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("optuna")
-    logger.addHandler(handler)
-    optuna.logging.disable_default_handler()
-    try:
-        yield
-    finally:
-        optuna.logging.enable_default_handler()
-        logger.removeHandler(handler)
-        handler.close()
+    settings: dict[str, Any] = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
+    if len(slots) == 1:
+        with ending_in_time(stop), Progress(look, log=study.paths.worker_log(worker_name())):
+            sit(study, server, stop, slots[0], **settings)
+        return
+    workers = LocalWorkers(study, server, slots, **settings)
+    with catching_signals(stop), Progress(look, log=study.paths.folder / "logs"):
+        workers.run(stop)
+    stop.check_budget()  # They have ended by it; say so.
 
 
-def _how_to_go_on(stop: Stop, study: LoadedStudy, wanted: int) -> str:
+def _how_to_go_on(stop: Stop, study: LoadedStudy, request: Request) -> str:
     if not stop.reason:
         return ""
-    again = f"python -m search.run --study {study.config.study} --trials {wanted}"
-    if study.url != default_url(study.paths.root):
-        again += f" --storage {study.url}"
+    again = f"python -m search.run --study {study.config.study}"
+    try:
+        far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
+    except DatabaseGone:
+        far = "nothing is lost, but the database does not answer"
+    if request.storage is not None:
+        again += f" --storage {shown(parse(request.storage))}"
     if study.paths.root != Path("studies"):
         again += f" --studies {study.paths.root}"
-    return f"{stop.reason}: {len(study.finished())} of {wanted} trials finished, nothing is lost; go on with: {again}"
+    return f"{stop.reason}: {far}; go on with: {again}"

@@ -4,7 +4,7 @@ import sys
 from html import escape
 from pathlib import Path
 
-from search.snapshot import Snapshot, best_line, headline, running_cells
+from search.snapshot import Snapshot, best_line, headline, running_cells, running_heads
 
 
 def in_notebook() -> bool:
@@ -41,7 +41,7 @@ class NotebookScreen:
 
 def table_html(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> str:
     """The snapshot as HTML: two lines, a row a worker, the log file's name."""
-    heads = ("worker", "trial", "epoch", snapshot.metric, "images/s", "time left")
+    heads = running_heads(snapshot.metric)
     rows = [running_cells(trial) for trial in snapshot.running]
     lines = [f"<p><b>{escape(headline(snapshot))}</b><br>{escape(best_line(snapshot))}</p>"]
     if rows:

@@ -1,5 +1,6 @@
 """A study opened for a search: found again, or checked, prepared and created."""
 
+import dataclasses
 import importlib.util
 import os
 import tomllib
@@ -14,16 +15,18 @@ import spaces
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
 from search.data import Dataset, prepare, split
 from search.errors import InputError
+from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
 from search.presets import PRESETS, Preset
 from search.sampling import check_trial, enqueue
-from search.study import DATASET, LoadedStudy, create_study, find_study
+from search.study import LoadedStudy, create_study, find_study, load_study, warn_of_password
 from spaces.contract import Space
+from storage.artifacts import check_artifacts
 
 IMBALANCE = 2.0
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (
     "space", "epochs", "images", "validation", "seed", "metric", "class_weights", "flip", "early_stopping",
-    "sampler", "pruner", "max_parameters", "image_size", "test",
+    "sampler", "pruner", "max_parameters", "image_size", "test", "artifacts", "grace",
 )  # fmt: skip
 
 
@@ -52,6 +55,8 @@ class Request:
     max_parameters: int | None = None
     try_first: Sequence[Path | Mapping[str, Any]] = ()
     storage: str | None = None
+    artifacts: str | None = None
+    grace: float | None = None
     root: Path = Path("studies")
     cache: Path | None = None
 
@@ -68,6 +73,11 @@ class Request:
             check_number("--trials", self.trials, 1, 1_000_000)
         if self.space is not None:
             load_space(self.space)
+        if self.artifacts is not None:
+            try:
+                check_artifacts(self.artifacts)
+            except ValueError as error:
+                raise InputError(str(error)) from None
         for item in self.try_first:
             read_trial(item)
 
@@ -82,25 +92,54 @@ class Request:
         return {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
 
 
-def open_study(request: Request) -> tuple[LoadedStudy, int]:
-    """The study asked for, its first trials queued, and the number of finished trials that it shall have.
+def open_study(request: Request, backend: str = "tensorflow") -> LoadedStudy:
+    """The study asked for, its first trials queued, and the number of finished trials that it shall have stored.
 
     Raises:
         InputError: Something said is wrong; nothing but the cache of images has been written.
     """
+    if warning := warn_of_password(request.storage):
+        print(warning)
     found = find_study(request.study, request.storage, request.root)
-    named = request.named
     if found is None:
-        dataset = _prepare_new(request, named)
-        config = _new_config(request, dataset, named)
-    else:
-        config = found.config
-        dataset = _rejoin(found, request)
-    first = _first_trials(load_space(config.space), config, request.try_first)
+        created = _create(request, backend)
+        if created is not None:
+            return created
+        found = load_study(request.study, request.storage, request.root)
+    return _rejoin(found, request, backend)
+
+
+def _create(request: Request, backend: str) -> LoadedStudy | None:
+    named = request.named
+    dataset = _prepare_new(request, named)
+    config = _new_config(request, dataset, named)
+    space = load_space(config.space)
+    first = _first_trials(space, config, request.try_first)
     print_balance(config, dataset)
-    opened = found or create_study(config, dataset.folder, request.storage, request.root)
-    enqueue(opened.optuna, first)
-    return opened, request.trials or (named.trials if named else 50)
+    return create_study(
+        config,
+        dataset.folder,
+        request.storage,
+        request.root,
+        trials=request.trials or (named.trials if named else 50),
+        about={SPACE: space_digest(space, config), **surroundings(backend)},
+        begin=lambda study: enqueue(study, first),
+    )
+
+
+def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
+    config = found.config
+    _check_settings(config, request)
+    space = load_space(config.space)
+    check_joining(found, space, backend)
+    joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
+    first = _first_trials(space, config, request.try_first)
+    print_balance(config, joined.dataset())
+    found.storage.exclusively("studies", lambda: enqueue(found.optuna, first))
+    if request.trials is not None or not found.wanted:
+        named = request.named
+        found.want(request.trials or (named.trials if named else 50))
+    return joined
 
 
 def load_space(name: str) -> Space:
@@ -175,9 +214,8 @@ def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> Stu
     )
 
 
-def _rejoin(found: LoadedStudy, request: Request) -> Dataset:
-    """The images of a study that exists; everything said again must be as it was."""
-    config = found.config
+def _check_settings(config: StudyConfig, request: Request) -> None:
+    """Everything that is said again must be as it was."""
     said = dict(request.settings)
     if request.max_cost is not None:
         said["max_flops"] = int(request.max_cost)
@@ -188,18 +226,6 @@ def _rejoin(found: LoadedStudy, request: Request) -> Dataset:
                 f"{flag} {value}: study {config.study} was made with {getattr(config, name)}; "
                 "leave the flag out, or choose another --study name"
             )
-    if request.data is None:
-        return found.dataset()
-    dataset = prepare(
-        request.data, image_size=config.image_size, test=config.test, seed=config.seed, cache=request.cache
-    )
-    if dataset.fingerprint != config.fingerprint:
-        raise InputError(
-            f"--data {dataset.source}: study {config.study} was made for other images ({config.data}); "
-            "choose another --study name"
-        )
-    found.optuna.set_user_attr(DATASET, str(dataset.folder))  # The cache may have moved.
-    return dataset
 
 
 def _first_trials(

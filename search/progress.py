@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.notebook_progress import NotebookScreen, in_notebook
-from search.snapshot import Snapshot, best_line, ended_line, headline, running_cells
+from search.snapshot import Snapshot, best_line, ended_line, headline, running_cells, running_heads
 
 __all__ = ["Progress", "Snapshot"]
 
@@ -139,8 +139,8 @@ class LineScreen:
 def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Group:
     """The snapshot for a terminal: how far, the best so far, a row a worker, the log file's name."""
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("worker", "trial", "epoch", snapshot.metric, "images/s", "time left"):
-        rows.add_column(head, justify="left" if head == "worker" else "right", no_wrap=True)
+    for head in running_heads(snapshot.metric):
+        rows.add_column(head, justify="left" if head in ("worker", "device") else "right", no_wrap=True)
     for trial in snapshot.running:
         rows.add_row(*(Text(cell) for cell in running_cells(trial)))
     lines: list[Text | Table] = [Text(headline(snapshot), style="bold"), Text(best_line(snapshot))]

@@ -5,18 +5,33 @@ from typing import Annotated, Any
 
 import typer
 
-from search.command import main, make_app, number, parse_compute, parse_cost, parse_duration, whole_number
+from search.command import main, make_app, parse_compute, parse_cost, parse_duration
 from search.config import (
-    BACKENDS,
     CLASS_WEIGHTS,
     METRICS,
     PRUNERS,
     SAMPLERS,
-    check_choice,
-    check_number,
     check_study_name,
 )
 from search.errors import InputError
+from search.flags import (
+    HOST_CHOICES,
+    HOST_LIMITS,
+    Backend,
+    Cache,
+    GpuMemory,
+    Gpus,
+    PerGpu,
+    Storage,
+    Studies,
+    Study,
+    Workers,
+    check_typed,
+    decimal,
+    flag,
+    whole,
+    word,
+)
 
 # Of each number: its flag, the smallest and the largest value that make sense.
 LIMITS: dict[str, tuple[str, float, float]] = {
@@ -30,42 +45,23 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "early_stopping": ("--early-stopping", 0, 10_000),
     "max_parameters": ("--max-parameters", 1, 10**12),
     "refit_epochs": ("--refit-epochs", 1, 10_000),
-    "gpu_memory": ("--gpu-memory", 0.1, 10_000),
+    **HOST_LIMITS,
 }
 CHOICES = {
     "metric": ("--metric", METRICS),
     "class_weights": ("--class-weights", CLASS_WEIGHTS),
     "sampler": ("--sampler", SAMPLERS),
     "pruner": ("--pruner", PRUNERS),
-    "backend": ("--backend", BACKENDS),
+    **HOST_CHOICES,
 }
 
 
-def _flag(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar)
-
-
-def _whole(name: str, *, help: str, metavar: str = "N") -> Any:
-    return typer.Option(name, help=help, metavar=metavar, parser=whole_number)
-
-
-def _number(name: str, *, help: str, metavar: str = "NUMBER") -> Any:
-    return typer.Option(name, help=help, metavar=metavar, parser=number)
-
-
-def _word(name: str, choices: tuple[str, ...], *, help: str) -> Any:
-    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", metavar="WORD")
-
-
-Study = Annotated[
-    str, _flag("--study", metavar="NAME", help="The study; run it again under its name to go on.")
-]
 Preset = Annotated[
-    str | None, _flag("--preset", metavar="NAME", help="Named settings (default: those named as the study).")
+    str | None, flag("--preset", metavar="NAME", help="Named settings (default: those named as the study).")
 ]
 Data = Annotated[
     str | None,
-    _flag(
+    flag(
         "--data",
         metavar="DATA",
         help="cifar10, cifar100, mnist, fashion_mnist, digits, a folder of class folders, or an .npz file.",
@@ -73,44 +69,44 @@ Data = Annotated[
 ]
 Space = Annotated[
     str | None,
-    _flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, my_package.my_space."),
+    flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, my_package.my_space."),
 ]
-Trials = Annotated[int | None, _whole("--trials", help="Finished trials that the study shall have in all.")]
-Timeout = Annotated[str | None, _flag("--timeout", metavar="TIME", help="Stop after 90 (seconds), 30m, 2h.")]
-Budget = Annotated[str | None, _flag("--budget", metavar="FLOPS", help="Stop after so much compute: 1PFLOP.")]
-Epochs = Annotated[int | None, _whole("--epochs", help="A trial's full length.")]
+Trials = Annotated[int | None, whole("--trials", help="Finished trials that the study shall have in all.")]
+Timeout = Annotated[str | None, flag("--timeout", metavar="TIME", help="Stop after 90 (seconds), 30m, 2h.")]
+Budget = Annotated[str | None, flag("--budget", metavar="FLOPS", help="Stop after so much compute: 1PFLOP.")]
+Epochs = Annotated[int | None, whole("--epochs", help="A trial's full length.")]
 Images = Annotated[
-    int | None, _whole("--images", help="Train on a stratified so many of the training images.")
+    int | None, whole("--images", help="Train on a stratified so many of the training images.")
 ]
 Validation = Annotated[
-    float | None, _number("--validation", help="Fraction of the training images validated on.")
+    float | None, decimal("--validation", help="Fraction of the training images validated on.")
 ]
 Test = Annotated[
     float | None,
-    _number("--test", help="Fraction set aside for the test where a folder has no test/ of its own."),
+    decimal("--test", help="Fraction set aside for the test where a folder has no test/ of its own."),
 ]
 ImageSize = Annotated[
-    int | None, _whole("--image-size", metavar="PIXELS", help="Height and width that images are resized to.")
+    int | None, whole("--image-size", metavar="PIXELS", help="Height and width that images are resized to.")
 ]
-Seed = Annotated[int | None, _whole("--seed", help="Of the splits, the sampler and every trial.")]
-Metric = Annotated[str | None, _word("--metric", METRICS, help="What a trial scores")]
+Seed = Annotated[int | None, whole("--seed", help="Of the splits, the sampler and every trial.")]
+Metric = Annotated[str | None, word("--metric", METRICS, help="What a trial scores")]
 ClassWeights = Annotated[
-    str | None, _word("--class-weights", CLASS_WEIGHTS, help="Whether images of rare classes weigh more")
+    str | None, word("--class-weights", CLASS_WEIGHTS, help="Whether images of rare classes weigh more")
 ]
 Flip = Annotated[
-    bool | None, _flag("--flip/--no-flip", help="Whether a mirrored image is still of its class.")
+    bool | None, flag("--flip/--no-flip", help="Whether a mirrored image is still of its class.")
 ]
 EarlyStopping = Annotated[
     int | None,
-    _whole("--early-stopping", metavar="EPOCHS", help="End a trial after so many without gain; 0: never."),
+    whole("--early-stopping", metavar="EPOCHS", help="End a trial after so many without gain; 0: never."),
 ]
-Sampler = Annotated[str | None, _word("--sampler", SAMPLERS, help="Which configuration comes next")]
-Pruner = Annotated[str | None, _word("--pruner", PRUNERS, help="Which trials end early")]
+Sampler = Annotated[str | None, word("--sampler", SAMPLERS, help="Which configuration comes next")]
+Pruner = Annotated[str | None, word("--pruner", PRUNERS, help="Which trials end early")]
 MaxCost = Annotated[
-    str | None, _flag("--max-cost", metavar="FLOPS", help="Bound on a net's operations an image: 170MFLOP.")
+    str | None, flag("--max-cost", metavar="FLOPS", help="Bound on a net's operations an image: 170MFLOP.")
 ]
 MaxParameters = Annotated[
-    int | None, _whole("--max-parameters", help="Bound on a net's trainable parameters.")
+    int | None, whole("--max-parameters", help="Bound on a net's trainable parameters.")
 ]
 Try = Annotated[
     list[Path] | None,
@@ -118,24 +114,25 @@ Try = Annotated[
         "--try", metavar="FILE.toml", exists=True, dir_okay=False, help="Try this first; repeatable."
     ),
 ]
-Storage = Annotated[
-    str | None, _flag("--storage", metavar="URL", help="Database (default: SQLite in the studies folder).")
-]
-Studies = Annotated[
-    Path, _flag("--studies", metavar="FOLDER", help="Where database, checkpoints and logs lie.")
-]
-Cache = Annotated[Path | None, _flag("--cache", metavar="FOLDER", help="Where decoded images are kept.")]
-Out = Annotated[Path | None, _flag("--out", metavar="FOLDER", help="The export (default: exports/STUDY).")]
+Out = Annotated[Path | None, flag("--out", metavar="FOLDER", help="The export (default: exports/STUDY).")]
 Refit = Annotated[
-    bool, _flag("--refit", help="Export the best configuration trained anew on all training images.")
+    bool, flag("--refit", help="Export the best configuration trained anew on all training images.")
 ]
 RefitEpochs = Annotated[
-    int | None, _whole("--refit-epochs", help="Length of that training (default: a trial's).")
+    int | None, whole("--refit-epochs", help="Length of that training (default: a trial's).")
 ]
-Export = Annotated[bool, _flag("--export/--no-export", help="Whether to export the best trial at the end.")]
-Backend = Annotated[str | None, _word("--backend", BACKENDS, help="What Keras computes with")]
-GpuMemory = Annotated[
-    float | None, _number("--gpu-memory", metavar="GB", help="Most memory to take of a GPU.")
+Export = Annotated[bool, flag("--export/--no-export", help="Whether to export the best trial at the end.")]
+Artifacts = Annotated[
+    str | None,
+    flag(
+        "--artifacts",
+        metavar="WHERE",
+        help="Where hosts that share no disk leave files for each other: a folder, s3://BUCKET, gs://BUCKET.",
+    ),
+]
+Grace = Annotated[
+    str | None,
+    flag("--grace", metavar="TIME", help="A worker that is silent for so long is taken for dead (75s)."),
 ]
 
 
@@ -163,6 +160,8 @@ def run(
     max_parameters: MaxParameters = None,
     try_first: Try = None,
     storage: Storage = None,
+    artifacts: Artifacts = None,
+    grace: Grace = None,
     root: Studies = Path("studies"),
     cache: Cache = None,
     out: Out = None,
@@ -171,6 +170,9 @@ def run(
     refit_epochs: RefitEpochs = None,
     backend: Backend = None,
     gpu_memory: GpuMemory = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
+    per_gpu: PerGpu = None,
 ) -> None:
     """Search for a good image classifier: sample, train, prune, and export the best trial.
 
@@ -198,19 +200,19 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         InputError: One value is wrong, or two contradict each other.
     """
     check_study_name(settings["study"])
-    for name, (flag, low, high) in LIMITS.items():
-        if settings[name] is not None:
-            check_number(flag, settings[name], low, high)
-    for name, (flag, choices) in CHOICES.items():
-        if settings[name] is not None:
-            check_choice(flag, settings[name], choices)
+    check_typed(settings, LIMITS, CHOICES)
     if settings["refit_epochs"] is not None and not settings["refit"]:
         raise InputError(
             f"--refit-epochs {settings['refit_epochs']} says nothing without --refit: give both or neither"
         )
     if settings["refit"] and not settings["export"]:
         raise InputError("--refit makes an export and --no-export forbids it: leave one of the two out")
-    parsers = {"timeout": parse_duration, "budget": parse_compute, "max_cost": parse_cost}
+    parsers = {
+        "timeout": parse_duration,
+        "grace": parse_duration,
+        "budget": parse_compute,
+        "max_cost": parse_cost,
+    }
     parsed = {
         name: parse(f"--{name.replace('_', '-')}", settings[name])
         for name, parse in parsers.items()

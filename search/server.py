@@ -1,25 +1,30 @@
 """The other side of ``search.child``: the server that forks (``python -m search.server``), and what a child runs.
 
 The server imports what children need and then only forks, waits and passes on exit codes: it never computes, so it
-touches no device and holds no thread of a backend when it forks.
+touches no device and holds no thread of a backend when it forks. It serves its owner and every worker that the owner
+gave a line to, and ends with the last of them.
 """
 
+import contextlib
 import gc
 import importlib
 import json
 import os
 import queue
+import selectors
 import signal
 import socket
 import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
 LAST_LINES = 20
 ENDING_SECONDS = 10.0
+PULSE_SECONDS = 1.0
 
 
 class Channel:
@@ -33,6 +38,7 @@ class Channel:
         self.stopped = False
         self._connection = connection
         self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._pulse = 0.0
 
     def listen(self) -> None:
         """Start to read in the background; the worker's end of the line ends this process."""
@@ -41,6 +47,13 @@ class Channel:
     def send(self, message: dict[str, Any]) -> None:
         """Tell the worker something."""
         self._connection.send_bytes(json.dumps(message).encode())
+
+    def pulse(self) -> None:
+        """Tell the worker that a batch is done, at most once a second: a job that falls silent is taken for hung."""
+        now = time.monotonic()
+        if now - self._pulse > PULSE_SECONDS:
+            self._pulse = now
+            self.send({"kind": "batch"})
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """Tell the worker something and wait for its reply."""
@@ -59,38 +72,107 @@ class Channel:
                 self._replies.put(message)
 
 
-def _serve(control: socket.socket) -> None:
-    """Fork on request until the owner is gone."""
-    while True:
-        data, files, _, _ = socket.recv_fds(control, 4096, 2)
+@dataclass
+class _Forked:
+    """A child that has not been waited for yet."""
+
+    client: socket.socket
+    awaited: bool = False
+    deadline: float = float("inf")
+    status: int | None = None
+
+
+class _Server:
+    """Answers its clients' requests, each in turn, and is held up by none."""
+
+    def __init__(self, owner: socket.socket) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(owner, selectors.EVENT_READ)
+        self._clients = [owner]
+        self._children: dict[int, _Forked] = {}
+        self._woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Serve until the last client is gone."""
+        while self._clients:
+            due = any(child.deadline < float("inf") for child in self._children.values())
+            for key, _ in self._selector.select(0.2 if due else None):
+                if key.fileobj is self._woken:
+                    self._woken.recv(4096)
+                elif isinstance(key.fileobj, socket.socket):
+                    self._answer(key.fileobj)
+            self._reap()
+
+    def _answer(self, client: socket.socket) -> None:
+        try:
+            data, files, _, _ = socket.recv_fds(client, 4096, 2)
+        except OSError:
+            data, files = b"", []
         if not data:
+            self._drop(client)
             return
         request = json.loads(data)
         if "start" in request:
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                _become_child(*files)
-            for file in files:
-                os.close(file)
-            control.send(str(pid).encode())
+            self._send(client, self._fork(client, files))
+        elif "adopt" in request:
+            joined = socket.socket(fileno=files[0])
+            self._clients.append(joined)
+            self._selector.register(joined, selectors.EVENT_READ)
+            self._send(client, 0)
         else:
-            control.send(str(_wait(request["wait"])).encode())
+            child = self._children[request["wait"]]
+            # A child whose line is closed ends at once; one that does not is killed.
+            child.awaited, child.deadline = True, time.monotonic() + ENDING_SECONDS
+
+    def _fork(self, client: socket.socket, files: list[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            self._leave()
+            _become_child(*files)
+        for file in files:
+            os.close(file)
+        self._children[pid] = _Forked(client)
+        return pid
+
+    def _leave(self) -> None:
+        """In the child: keep nothing of the server's, or its clients would not hear of its end."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._selector.close()
+        for line in (*self._clients, self._woken, self._wake):
+            line.close()
+
+    def _drop(self, client: socket.socket) -> None:
+        self._selector.unregister(client)
+        self._clients.remove(client)
+        client.close()
+        for child in self._children.values():
+            if child.client is client:
+                child.awaited, child.deadline = False, time.monotonic() + ENDING_SECONDS
+
+    def _reap(self) -> None:
+        for pid, child in list(self._children.items()):
+            if child.status is None:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    child.status = os.waitstatus_to_exitcode(status)
+                elif time.monotonic() > child.deadline:
+                    os.kill(pid, signal.SIGKILL)
+            if child.status is not None and (child.awaited or child.client not in self._clients):
+                del self._children[pid]
+                if child.awaited:
+                    self._send(child.client, child.status)
+
+    def _send(self, client: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):  # It is gone; the next look at its line will tell.
+            client.send(str(number).encode())
 
 
-def _wait(pid: int) -> int:
-    # A child whose line is closed ends at once; one that does not is killed, lest it hang everybody.
-    deadline = time.monotonic() + ENDING_SECONDS
-    while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.005)
-
-
-def _become_child(line: int, log: int) -> None:
+def _become_child(line: int, log: int) -> NoReturn:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -111,6 +193,8 @@ def _become_child(line: int, log: int) -> None:
 
 
 def _run(request: dict[str, Any], channel: Channel) -> int:
+    # Which GPU: read when a device is first touched, which no server has done.
+    os.environ.update(request["environment"])
     from search.training import backends
 
     try:
@@ -135,13 +219,13 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
 
 def main(arguments: list[str]) -> None:
     """The server: ``python -m search.server FD MODULE...``."""
-    # A signal to the whole group is for the worker; this process ends with its socket.
+    # A signal to the whole group is for the worker; this process ends with its sockets.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    control = socket.socket(fileno=int(arguments[0]))
+    owner = socket.socket(fileno=int(arguments[0]))
     for name in arguments[1:]:
         importlib.import_module(name)
     gc.freeze()  # Children share these pages for as long as no collection touches them.
-    _serve(control)
+    _Server(owner).serve()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ class Running:
     value: float | None = None
     images_per_second: float | None = None
     seconds_left: float | None = None
+    host: str = ""
+    device: str = ""
+    silent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Snapshot:
         running: Its trials in training, by number.
         best: The best finished trial; None before there is one.
         seconds_left: An estimate from the trials so far; None while there is nothing to estimate from.
+        waiting: Trials that were queued, or given back, and are claimed before new ones are made.
     """
 
     study: str
@@ -58,6 +62,7 @@ class Snapshot:
     running: Sequence[Running] = ()
     best: Ended | None = None
     seconds_left: float | None = None
+    waiting: int = 0
 
     def count(self, state: str) -> int:
         """How many trials ended as ``state``."""
@@ -65,7 +70,12 @@ class Snapshot:
 
 
 def read_snapshot(
-    study: "optuna.Study", *, metric: str, wanted: int | None = None, training_images: int | None = None
+    study: "optuna.Study",
+    *,
+    metric: str,
+    wanted: int | None = None,
+    training_images: int | None = None,
+    now: float | None = None,
 ) -> Snapshot:
     """Look at the database once.
 
@@ -74,15 +84,17 @@ def read_snapshot(
         metric: What its trials score.
         wanted: The number of finished trials that end the search.
         training_images: Images an epoch, from which a running trial's time left is estimated.
+        now: By the clock of the workers' signs of life.
     """
     trials = study.get_trials(deepcopy=False)
     ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
-    running = [_running(trial, training_images) for trial in trials if trial.state.name == "RUNNING"]
+    running = [_running(trial, training_images, now) for trial in trials if trial.state.name == "RUNNING"]
     scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
     sign = 1 if study.direction.name == "MINIMIZE" else -1
     best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
     left = _seconds_left(ended, running, wanted)
-    return Snapshot(study.study_name, metric, wanted, ended, running, best, left)
+    waiting = sum(trial.state.name == "WAITING" for trial in trials)
+    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting)
 
 
 def _ended(trial: "FrozenTrial") -> Ended:
@@ -99,11 +111,25 @@ def _ended(trial: "FrozenTrial") -> Ended:
     )
 
 
-def _running(trial: "FrozenTrial", training_images: int | None) -> Running:
+def _running(trial: "FrozenTrial", training_images: int | None, now: float | None) -> Running:
     life = trial.system_attrs.get("life", {})
-    epoch, epochs, rate = life.get("epoch") or 0, life.get("epochs"), life.get("images_per_second")
+    # A sign of life may be a beat old; what was reported is not.
+    epoch = max([int(life.get("epoch") or 0), *trial.intermediate_values])
+    epochs, rate = life.get("epochs"), life.get("images_per_second")
+    value = trial.intermediate_values.get(epoch, life.get("value"))
     left = (epochs - epoch) * training_images / rate if epochs and rate and training_images else None
-    return Running(trial.number, str(life.get("worker", "")), epoch, epochs, life.get("value"), rate, left)
+    return Running(
+        trial.number,
+        str(life.get("worker", "")),
+        epoch,
+        epochs,
+        value,
+        rate,
+        left,
+        str(life.get("host", "")),
+        str(life.get("device", "")),
+        max(0.0, now - life["time"]) if now is not None and "time" in life else None,
+    )
 
 
 def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: int | None) -> float | None:
@@ -123,6 +149,7 @@ def headline(snapshot: Snapshot) -> str:
     text = (
         f"{snapshot.study}: {finished + pruned}{of} ({finished} finished, {pruned} pruned), {failed} failed"
     )
+    text += f", {snapshot.waiting} waiting" if snapshot.waiting else ""
     left = snapshot.seconds_left
     return f"{text}, about {duration(left)} left" if left else text
 
@@ -145,12 +172,20 @@ def ended_line(trial: Ended, metric: str) -> str:
     )
 
 
-def running_cells(trial: Running) -> tuple[str, str, str, str, str, str]:
-    """Worker, trial, epoch, value, images a second and time left, as text."""
+def running_heads(metric: str) -> tuple[str, ...]:
+    """What ``running_cells`` shows, the metric by its name."""
+    return ("worker", "device", "trial", "epoch", metric, "images/s", "time left", "seen")
+
+
+def running_cells(trial: Running) -> tuple[str, ...]:
+    """Worker, device, trial, epoch, value, images a second, time left and the age of the sign of life, as text."""
     epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else "starts"
     rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
     left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
-    return trial.worker or "-", str(trial.number), epoch, score(trial.value), rate, left
+    seen = f"{duration(round(trial.silent))} ago" if trial.silent is not None else "-"
+    return (
+        trial.worker or "-", trial.device or "-", str(trial.number), epoch, score(trial.value), rate, left, seen
+    )  # fmt: skip
 
 
 def score(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """When to stop: Ctrl-C once or twice, SIGTERM, a deadline, a budget of compute."""
 
+import os
 import signal
 import threading
 import time
@@ -7,6 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+
+# Whoever sends SIGTERM (a scheduler, a container's end) sends SIGKILL some time later.
+EXIT_SECONDS = 18.0
+SLICE_SECONDS = 0.1
 
 
 @dataclass
@@ -17,8 +22,9 @@ class Stop:
         reason: Why to stop at the next batch boundary and give the trial back; empty while there is none.
         now: Stop at once: only the running epoch is lost.
         deadline: On ``time.monotonic``'s clock; None for none.
-        spent: Compute of the study so far, FLOPs; asked before each trial and, with the running one's, each epoch.
+        spent: Compute of the study so far, running trials included, FLOPs; asked before each trial and each epoch.
         budget: Bound on it; None for none.
+        hurry: Called once when a signal came: what else may take long shall not.
     """
 
     reason: str = ""
@@ -26,6 +32,7 @@ class Stop:
     deadline: float | None = None
     budget: float | None = None
     spent: Callable[[], float] = lambda: 0.0
+    hurry: Callable[[], None] = lambda: None
 
     @property
     def by_user(self) -> bool:
@@ -39,15 +46,24 @@ class Stop:
             self.reason = "the time is up (--timeout)"
         return bool(self.reason)
 
-    def check_budget(self, running: float = 0.0) -> None:
-        """Ask to stop where the compute of finished trials and ``running`` FLOPs exceed the budget."""
-        if self.budget is not None and not self.reason and self.spent() + running >= self.budget:
+    def wait(self, seconds: float) -> None:
+        """Wait, but not once a stop is asked for."""
+        # In slices and without locks: a signal's handler runs in the very thread that waits.
+        over = time.monotonic() + seconds
+        while not self.requested and (left := over - time.monotonic()) > 0:
+            time.sleep(min(left, SLICE_SECONDS))
+
+    def check_budget(self) -> None:
+        """Ask to stop where the compute of all trials exceeds the budget."""
+        if self.budget is not None and not self.reason and self.spent() >= self.budget:
             self.reason = "the compute is spent (--budget)"
 
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:
         """Ctrl-C once: in good order; twice: at once."""
         self.now = self.by_user
         self.reason = f"stopped by {signal.Signals(number).name}"
+        if not self.now:
+            self.hurry()
 
 
 @contextmanager
@@ -65,3 +81,34 @@ def catching_signals(stop: Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def this_process_is_ours() -> None:
+    """Say that this process is a command of ours, not somebody's notebook: ``ending_in_time`` may end it."""
+    global _ours
+    _ours = True
+
+
+_ours = False
+
+
+@contextmanager
+def ending_in_time(stop: Stop) -> Iterator[None]:
+    """End a process of ours ``EXIT_SECONDS`` after a signal, whatever it then waits for.
+
+    Nothing is lost by it: the next worker finds the trial, and its checkpoint.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not stop.by_user:
+            if over.wait(0.5):
+                return
+        if not over.wait(EXIT_SECONDS) and _ours:
+            os._exit(130)
+
+    threading.Thread(target=watch, name="end in time", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

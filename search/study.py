@@ -1,23 +1,29 @@
 """A study as it lies in the database: created, found again, and read."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config import StudyConfig, check_study_name
 from search.errors import InputError
-from storage.database import check_url, database_exists, default_url, open_storage
+from storage.artifacts import Store, open_artifacts
+from storage.database import Database
+from storage.opening import database_exists, open_storage
 from storage.paths import StudyPaths
+from storage.times import Times
+from storage.url import default_url, parse, password_of, storage_url
 
 if TYPE_CHECKING:
     from search.data import Dataset
 
-CONFIG, DATASET = "config", "dataset"
+Study = optuna.Study
+CONFIG, DATASET, WANTED = "config", "dataset", "trials"
 
 
 @dataclass(frozen=True)
@@ -28,18 +34,40 @@ class LoadedStudy:
         optuna: Optuna's study, with the storage open.
         config: What defines it.
         paths: Where its files lie.
-        url: Of the database.
+        url: Of the database, with the password if it was given one.
+        prepared: Where the images lie on this host, once they have been looked for.
     """
 
     optuna: optuna.Study
     config: StudyConfig
     paths: StudyPaths
-    url: str
+    url: str = field(repr=False)
+    prepared: Path | None = None
 
     @property
-    def storage(self) -> BaseStorage:
+    def storage(self) -> Database:
         """The open database."""
-        return self.optuna._storage
+        database = self.optuna._storage
+        if not isinstance(database, Database):  # Every way to open one makes it so.
+            raise TypeError(f"expected a Database, got {type(database).__name__}")
+        return database
+
+    @property
+    def wanted(self) -> int:
+        """The number of finished trials that it shall have; a later run may ask for more."""
+        return int(self.optuna.user_attrs.get(WANTED, 0))
+
+    def want(self, trials: int) -> None:
+        """Say how many finished trials it shall have."""
+        self.optuna.set_user_attr(WANTED, trials)
+
+    def view(self) -> Study:
+        """The study for looking at: calls are not tried again, so that a screen says at once what is wrong."""
+        return Study(self.config.study, self.storage.once)
+
+    def artifacts(self) -> Store | None:
+        """Where hosts that share no disk leave files for each other; None where they need no such place."""
+        return None if self.config.artifacts is None else open_artifacts(self.config.artifacts)
 
     @property
     def study_id(self) -> int:
@@ -54,6 +82,8 @@ class LoadedStudy:
         """
         from search.data import cache_root, open_dataset
 
+        if self.prepared is not None:  # Without the database, which may be away.
+            return open_dataset(self.prepared)
         places = [
             Path(self.optuna.user_attrs.get(DATASET, "")),
             cache_root() / self.config.fingerprint,
@@ -62,7 +92,7 @@ class LoadedStudy:
             if place.name == self.config.fingerprint and place.is_dir():
                 return open_dataset(place)
         raise InputError(
-            f"the prepared images of study {self.config.study!r} are gone from {places[0].parent}; "
+            f"the prepared images of study {self.config.study!r} are not in {places[-1].parent}; "
             f"prepare them again: python -m search.run --study {self.config.study} --data {self.config.data}"
         )
 
@@ -77,69 +107,160 @@ class LoadedStudy:
         return sorted(complete, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
 
 
-def find_study(study: str, storage: str | None, root: Path) -> LoadedStudy | None:
+def find_study(
+    study: str, storage: str | None, root: Path, times: Times | None = None, *, patient: bool = False
+) -> LoadedStudy | None:
     """The study of this name, or None where the database has none; creates nothing.
+
+    Args:
+        study: Its name.
+        storage: The database's URL; by default the environment's, or SQLite under ``root``.
+        root: The folder of all studies.
+        times: How long to wait for what; by default as the study was made with.
+        patient: Wait for a database that is away.
 
     Raises:
         InputError: The database cannot be opened, or the study in it is not one of ours.
     """
     check_study_name(study)
-    url = storage or default_url(root)
+    url = storage_url(storage, root)
     try:
-        if storage is not None:
-            check_url(storage)
-        if not database_exists(url):
+        if url == default_url(root) and not root.is_dir():
             return None
-        opened = open_storage(url)
+        if not patient and not database_exists(url):
+            return None
+        opened = open_storage(url, times, patient=patient)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from None
-    if study not in (summary.study_name for summary in optuna.get_all_study_summaries(opened)):
+    try:
+        found = optuna.load_study(study_name=study, storage=opened)
+    except KeyError:
         return None
-    found = optuna.load_study(study_name=study, storage=opened)
     text = found.user_attrs.get(CONFIG)
+    if text is None:  # It may be in the making.
+        text = opened.exclusively("studies", lambda: found.user_attrs.get(CONFIG))
     if text is None:
+        if DATASET in found.user_attrs:
+            return None  # Its creator died half way: it is made again.
         raise InputError(
             f"--study {study}: the database has a study of this name that search.run did not make; choose another"
         )
-    return LoadedStudy(found, StudyConfig.from_json(text), StudyPaths(root, study), url)
+    config = StudyConfig.from_json(text)
+    if times is None:
+        opened.wait_for(Times(grace=config.grace))
+    return LoadedStudy(found, config, StudyPaths(root, study), url)
 
 
-def load_study(study: str, storage: str | None, root: Path) -> LoadedStudy:
-    """The study of this name.
+def load_study(
+    study: str, storage: str | None, root: Path, times: Times | None = None, *, patient: bool = False
+) -> LoadedStudy:
+    """The study of this name; see ``find_study``.
 
     Raises:
         InputError: There is none, or the database cannot be opened.
     """
-    found = find_study(study, storage, root)
+    found = find_study(study, storage, root, times, patient=patient)
     if found is None:
+        here = root if storage_url(storage, root) == default_url(root) else "the database given"
         raise InputError(
-            f"--study {study}: no such study in {'the database given' if storage else root}; "
+            f"--study {study}: no such study in {here}; "
             "expected one that search.run has begun (--studies or --storage say where)"
         )
     return found
 
 
-def create_study(config: StudyConfig, dataset_folder: Path, storage: str | None, root: Path) -> LoadedStudy:
-    """Store a new study.
+def create_study(
+    config: StudyConfig,
+    dataset_folder: Path,
+    storage: str | None,
+    root: Path,
+    *,
+    trials: int = 0,
+    about: dict[str, Any] | None = None,
+    begin: Callable[[optuna.Study], None] = lambda study: None,
+    times: Times | None = None,
+) -> LoadedStudy | None:
+    """Store a new study, under a lock: many may begin at once.
+
+    Args:
+        config: What defines it.
+        dataset_folder: Its prepared images.
+        storage: The database's URL; by default the environment's, or SQLite under ``root``.
+        root: The folder of all studies.
+        trials: How many finished trials it shall have.
+        about: Further facts to store on it.
+        begin: Queues its first trials.
+        times: How long to wait for what.
+
+    Returns:
+        The study; None where another process has made one of this name meanwhile.
 
     Raises:
         InputError: The database cannot be opened.
     """
-    url = storage or default_url(root)
-    if storage is None:
+    url = storage_url(storage, root)
+    if url == default_url(root):
         root.mkdir(parents=True, exist_ok=True)
     try:
-        opened = open_storage(url)
-        made = optuna.create_study(study_name=config.study, storage=opened, direction=config.direction)
+        opened = open_storage(url, times or Times(grace=config.grace))
     except ValueError as error:
         raise InputError(str(error)) from None
-    except optuna.exceptions.DuplicatedStudyError:
-        raise InputError(
-            f"--study {config.study}: another process has made it just now; run the same command again"
-        ) from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        made.set_metric_names([f"validation {config.metric}"])
-    made.set_user_attr(DATASET, str(dataset_folder))
-    made.set_user_attr(CONFIG, config.to_json())
-    return LoadedStudy(made, config, StudyPaths(root, config.study), url)
+
+    def create() -> optuna.Study | None:
+        made = optuna.create_study(
+            study_name=config.study, storage=opened, direction=config.direction, load_if_exists=True
+        )
+        if CONFIG in made.user_attrs:
+            return None
+        if made.direction.name.lower() != config.direction:
+            raise InputError(
+                f"--study {config.study}: the database has an empty study of this name; choose another"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            made.set_metric_names([f"validation {config.metric}"])
+        facts = {**(about or {}), DATASET: str(dataset_folder), WANTED: trials}
+        for name, value in facts.items():
+            made.set_user_attr(name, value)
+        begin(made)
+        made.set_user_attr(CONFIG, config.to_json())  # Last: with it the study is whole.
+        return made
+
+    with quiet():
+        made = opened.exclusively("studies", create)
+    return None if made is None else LoadedStudy(made, config, StudyPaths(root, config.study), url)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna from announcing what it makes: the command says what there is to know."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def compute_spent(study: LoadedStudy) -> float:
+    """FLOPs that the trials of a study have trained for, those that run now included."""
+    spent = 0.0
+    for trial in study.optuna.get_trials(deepcopy=False):
+        said = trial.user_attrs
+        an_epoch = 3.0 * said.get("flops", 0) * said.get("training_images", 0)
+        spent += float(said.get("compute", an_epoch * max(trial.intermediate_values, default=0)))
+    return spent
+
+
+def warn_of_password(storage: str | None) -> str:
+    """What to say where a password stands on the command line; empty where none does."""
+    try:
+        open_to_all = storage is not None and password_of(parse(storage)) is not None
+    except ValueError:
+        open_to_all = False
+    return (
+        "warning: the password in --storage can be read by every user of this host (ps); put it into PGPASSFILE, or "
+        "the whole URL into the environment's SEARCH_STORAGE"
+        if open_to_all
+        else ""
+    )

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -19,16 +20,19 @@ from search.errors import (
     TrialOutOfMemory,
     TrialPruned,
 )
+from search.files import MODEL, TrialFiles, clear_away
 from search.follower import Follower
+from search.reporter import Reporter
 from search.sampling import make_pruner, make_sampler, trial_seed
 from search.stopping import Stop
 from search.study import LoadedStudy
 from search.training.plan import TrainingPlan
 from spaces.contract import Params, Space
 from spaces.recipe import Recipe
-from storage.claims import Claims
+from storage.claims import Claim, ClaimLost, Claims
+from storage.heart import Heart
+from storage.retrying import DatabaseGone
 
-KEPT_MODELS = 3
 CRASHES, ACCUMULATE = "crashes", "accumulate"
 
 
@@ -43,7 +47,10 @@ class Worker:
         stop: Whether, and how urgently, to stop.
         gpu_memory: Limit in GB for each child; None lets it grow.
         threads: CPU threads for each child; 0 leaves the backend's own choice.
+        environment: Variables for each child: which GPU is this worker's.
         checkpoint_seconds: At most one checkpoint in so many seconds.
+        hang_seconds: The least silence for which a child is taken for hung.
+        stop_seconds: For a child to reach its next batch boundary once asked to stop.
     """
 
     study: LoadedStudy
@@ -52,42 +59,59 @@ class Worker:
     stop: Stop
     gpu_memory: float | None = None
     threads: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
     checkpoint_seconds: float = 30.0
+    hang_seconds: float = 60.0
+    stop_seconds: float = 10.0
 
 
-def run_trial(worker: Worker, trial_id: int) -> None:
+def run_trial(worker: Worker, claim: Claim) -> None:
     """Run the claimed trial to whatever end it comes to, and tell the study.
 
     Every way to end is one ``except``: the class of the exception decides (see ``search.errors``).
     """
-    study = worker.study.optuna
-    number = worker.study.storage.get_trial(trial_id).number
-    study.sampler = make_sampler(worker.study.config, number)
-    study.pruner = make_pruner(worker.study.config)
-    trial = optuna.trial.Trial(study, trial_id)
+    files = TrialFiles(worker.study, claim)
     try:
-        plan = _sample(worker, trial)
-        value = _train(worker, trial, plan)
+        with Heart(claim) as heart, claim.owned():
+            _live(worker, claim, files, heart)
+    except ClaimLost:
+        # It went to another worker while this one was paused or cut off: what was done here is dropped.
+        files.drop()
+
+
+def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None:
+    study = worker.study.optuna
+    study.sampler = make_sampler(worker.study.config, claim.number)
+    study.pruner = make_pruner(worker.study.config)
+    trial = optuna.trial.Trial(study, claim.trial_id)
+    uploaded = None
+    try:
+        plan = _sample(worker, trial, files)
+        value = _train(worker, claim, trial, plan, files, heart)
+        uploaded = _keep(trial, claim, files)
     except TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
-        study.tell(number, state=TrialState.PRUNED)
+        reports = [
+            value for _, value in sorted(trial.storage.get_trial(claim.trial_id).intermediate_values.items())
+        ]
+        claim.tell(TrialState.PRUNED, reports[-1] if reports else None)
     except TrialInterrupted:
-        worker.claims.give_back(trial_id)
+        claim.give_back()
         return
     except TrialOutOfMemory as failure:
         # The checkpoint is of the same weights, but of a training whose batches were another size: begin again.
-        _forget_checkpoint(worker.study, number)
-        _once_more_or_fail(worker, trial, ACCUMULATE, failure)
-        return
+        files.forget_checkpoints()
+        if _once_more(trial, claim, ACCUMULATE, failure):
+            return
     except TrialCrashed as failure:
-        _once_more_or_fail(worker, trial, CRASHES, failure)
-        return
+        if _once_more(trial, claim, CRASHES, failure):
+            return
     except TrialFailed as failure:
-        _fail(worker, trial, failure)
+        _fail(trial, claim, failure)
     else:
-        study.tell(number, value, state=TrialState.COMPLETE)
-    _forget_checkpoint(worker.study, number)
-    _keep_best_models(worker.study)
+        claim.tell(TrialState.COMPLETE, value)
+    files.forget_checkpoints()
+    clear_away(worker.study, uploaded)
 
 
 def plan_training(study: LoadedStudy, number: int, params: Params, recipe: Recipe) -> TrainingPlan:
@@ -118,8 +142,8 @@ def recipe_of(space: Space, params: Params, config: StudyConfig) -> Recipe:
     return Recipe()
 
 
-def _sample(worker: Worker, trial: optuna.Trial) -> TrainingPlan:
-    config, paths = worker.study.config, worker.study.paths
+def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingPlan:
+    config = worker.study.config
     space = spaces.load(config.space)
     try:
         params = space.sample(trial, config.input_spec)
@@ -127,86 +151,104 @@ def _sample(worker: Worker, trial: optuna.Trial) -> TrainingPlan:
         recipe = recipe_of(space, params, config)
         plan = plan_training(worker.study, trial.number, params, recipe)
         json.dumps(plan.to_payload())
+    except (ClaimLost, DatabaseGone):
+        raise
     except Exception as error:  # Of a user's own space anything may come; it ends this trial, not the worker.
         raise TrialFailed(f"the space failed: {error!r}", traceback.format_exc()) from error
+    attributes = trial.user_attrs
     for name, value in {
         "params": dict(params),
         "parameters": parameters,
         "flops": flops,
         "seed": plan.seed,
         "worker": worker.claims.worker,
-        "threads": worker.threads,
+        # A trial that goes on keeps the count it began with: with another its curve would be another.
+        "threads": attributes.get("threads", worker.threads),
         "batch_size": recipe.batch_size,
     }.items():
-        trial.set_user_attr(name, value)
+        if attributes.get(name) != value:
+            trial.set_user_attr(name, value)
     if flops > config.max_flops or parameters > config.max_parameters:
         raise TrialFailed("too large: over --max-cost or --max-parameters")
-    paths.trial(trial.number).mkdir(parents=True, exist_ok=True)
     return dataclasses.replace(
         plan,
-        checkpoint=str(paths.checkpoint(trial.number)),
+        checkpoint=str(files.checkpoint),
+        go_on_from=files.go_on_from(),
         checkpoint_seconds=worker.checkpoint_seconds,
-        model=str(paths.model(trial.number)),
-        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
+        model=str(files.model),
+        accumulate=2 if attributes.get(ACCUMULATE) else 1,
         gpu_memory=worker.gpu_memory,
     )
 
 
-def _train(worker: Worker, trial: optuna.Trial, plan: TrainingPlan) -> float:
+def _train(
+    worker: Worker, claim: Claim, trial: optuna.Trial, plan: TrainingPlan, files: TrialFiles, heart: Heart
+) -> float:
     """Train in a child; the value of the weights that it kept."""
-    log = worker.study.paths.log(trial.number)
-    follower = Follower(worker.claims, worker.stop, trial, plan)
-    with worker.server.start("search.training.job:train", plan.to_payload(), log, worker.threads) as child:
+    log = worker.study.paths.log(claim.number)
+    threads = int(trial.user_attrs["threads"])
+    job = "search.training.job:train"
+    with (
+        files.uploading(),
+        Reporter(claim, heart, worker.stop, trial, plan) as reporter,
+        worker.server.start(job, plan.to_payload(), log, threads, worker.environment) as child,
+    ):
+        heart.shown["child"] = child.pid
+        follower = Follower(
+            reporter,
+            worker.stop,
+            heart.check,
+            hang_seconds=worker.hang_seconds,
+            stop_seconds=worker.stop_seconds,
+            on_checkpoint=files.written,
+        )
         done = follower.follow(child)
-    if done["stopped"]:
-        raise TrialInterrupted("stopped")
-    _record(trial, done)
-    if follower.verdict:
-        raise TrialPruned(follower.verdict)
+        if done["stopped"]:
+            raise TrialInterrupted("stopped")
+    _record(trial, done, plan)
+    if reporter.verdict:
+        raise TrialPruned(reporter.verdict)
     return float(done["history"][plan.value_name][done["kept_epoch"] - 1])
 
 
-def _record(trial: optuna.Trial, done: dict[str, Any]) -> None:
+def _record(trial: optuna.Trial, done: dict[str, Any], plan: TrainingPlan) -> None:
     history = done["history"]
     seconds = sum(history["seconds"])
     for name, value in {
         "history": history,
         "epochs": done["epochs"],
         "kept_epoch": done["kept_epoch"],
+        "compute": 3.0 * trial.user_attrs["flops"] * done["training_images"] * done["epochs"],
         "seconds": round(seconds, 3),
         "images_per_second": round(done["training_images"] * done["epochs"] / max(seconds, 1e-9), 1),
         "backend": done["backend"],
         "versions": done["versions"],
+        "batch_that_fitted": max(1, plan.recipe.batch_size // plan.accumulate),
     }.items():
         trial.set_user_attr(name, value)
 
 
-def _once_more_or_fail(worker: Worker, trial: optuna.Trial, kind: str, failure: TrialFailed) -> None:
+def _keep(trial: optuna.Trial, claim: Claim, files: TrialFiles) -> str | None:
+    """Say where the kept weights are, before the trial counts; the name of their artifact, if there is one."""
+    trial.set_user_attr("token", claim.token)
+    name = files.keep_model()
+    if name is not None:
+        trial.set_user_attr(MODEL, name)
+    return name
+
+
+def _once_more(trial: optuna.Trial, claim: Claim, kind: str, failure: TrialFailed) -> bool:
     """The first failure of its kind gives the trial back; the second ends it."""
     if trial.user_attrs.get(kind):
-        _fail(worker, trial, failure)
-        _forget_checkpoint(worker.study, trial.number)
-        return
+        _fail(trial, claim, failure)
+        return False
     trial.set_user_attr(kind, 1)
     trial.set_user_attr("first_failure", failure.reason)
-    worker.claims.give_back(trial._trial_id)
+    claim.give_back()
+    return True
 
 
-def _fail(worker: Worker, trial: optuna.Trial, failure: TrialFailed) -> None:
+def _fail(trial: optuna.Trial, claim: Claim, failure: TrialFailed) -> None:
     trial.set_user_attr("reason", failure.reason)
     trial.set_user_attr("last_lines", failure.last_lines)
-    worker.study.optuna.tell(trial.number, state=TrialState.FAIL)
-
-
-def _forget_checkpoint(study: LoadedStudy, number: int) -> None:
-    """Delete it, and what a writer that was killed left beside it."""
-    checkpoint = study.paths.checkpoint(number)
-    checkpoint.unlink(missing_ok=True)
-    for left in checkpoint.parent.glob(".*"):
-        left.unlink(missing_ok=True)
-
-
-def _keep_best_models(study: LoadedStudy) -> None:
-    """Delete the kept weights of all but the best few trials: disk use must not grow with the study."""
-    for trial in study.ranked()[KEPT_MODELS:]:
-        study.paths.model(trial.number).unlink(missing_ok=True)
+    claim.tell(TrialState.FAIL)

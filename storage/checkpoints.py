@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,16 @@ def write_checkpoint(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, 
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """The facts at ``path``, its arrays left unread; None where there is no checkpoint, or none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts: dict[str, Any] = json.loads(str(stored["facts"]))
+            return facts
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def read_checkpoint(path: Path) -> tuple[list[np.ndarray], dict[str, Any]] | None:

@@ -1,119 +1,304 @@
-"""Who may work on which trial: exactly N finished ones, each owned by one worker at a time.
+"""Claims: who may run which trial, and exactly how many trials there will be.
 
-Everything here happens under the claim lock. Optuna's own loop oversteps N with several workers and leaves trials
-RUNNING for ever (measured); so counting, creating and the first sign of life are one step.
+Under the study's lock a worker gives back the trials of dead workers, counts, and takes or creates a trial only if
+one is owed. Optuna's own loop oversteps N with several workers and leaves trials RUNNING for ever (measured).
+
+Each claim has a token, which stands in the trial's sign of life. Whatever its owner writes to the trial begins, in the
+same transaction, by looking whether the token is still there: a worker that was paused until its trial was given away
+can write nothing more to it.
 """
 
+import json
 import os
-import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection
 
-from storage.database import claim_lock
+from storage import host
+from storage.database import Database
 
-LIFE = "life"
+LIFE, ENDED = "life", "ended"
 INTERRUPTIONS = "interruptions"
 MOST_INTERRUPTIONS = 20
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-@dataclass
-class Claims:
-    """The claims of one worker on one study.
+class ClaimLost(Exception):
+    """The trial was given to another worker, or has ended: what was to be written has not been."""
+
+
+class SecondHost(Exception):
+    """Another host works on the same SQLite file."""
+
+
+class Changed(Exception):
+    """A trial taken for dead has just given a sign of life."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that is this worker's own.
 
     Attributes:
-        storage: The open database.
-        url: Its URL, which also says where the lock is.
-        study_id: Optuna's key of the study.
-        worker: This worker's name.
-        grace: Seconds without a sign of life after which a trial's worker is taken for dead.
-        now: The clock, in seconds since the epoch; tests set it.
+        trial_id: Optuna's key of the trial.
+        number: The trial's number.
+        token: Of this claim alone.
     """
 
-    storage: optuna.storages.BaseStorage
-    url: str
+    claims: "Claims"
+    trial_id: int
+    number: int
+    token: str
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Within, all that this thread writes to a trial is refused with ``ClaimLost`` once the claim is lost."""
+        with self.claims.database.guarded(self._check):
+            try:
+                yield
+            except optuna.exceptions.UpdateFinishedTrialError:
+                raise ClaimLost(f"trial {self.number} has been ended by another worker") from None
+
+    def beat(self, **facts: Any) -> None:
+        """Give a sign of life, with what there is to show (epoch, value, images a second).
+
+        Raises:
+            ClaimLost: The trial is another's now.
+        """
+        claims = self.claims
+
+        def write(_: int) -> None:
+            claims.database.set_trial_system_attr(self.trial_id, LIFE, claims.life(self.token, **facts))
+
+        with self.owned():
+            claims.database.retrying.call(write)  # The time, too, is the database's.
+        claims.in_contact()
+
+    def give_back(self) -> None:
+        """Put the trial back to WAITING under its number, or, the twenty-first time, end it as FAIL.
+
+        Raises:
+            ClaimLost: It is another's already.
+        """
+        with self.owned():
+            self.claims.requeue(self.trial_id)
+
+    def tell(self, state: TrialState, value: float | None = None) -> None:
+        """End the trial; for a pruned one the value is that of its last report.
+
+        Raises:
+            ClaimLost: It is another's now, or has ended.
+        """
+        database = self.claims.database
+        with self.owned():
+            database.retrying.call(
+                lambda _: database.set_trial_system_attr(self.trial_id, ENDED, self.claims.time())
+            )
+            database.set_trial_state_values(self.trial_id, state, None if value is None else [value])
+
+    def _check(self, connection: Connection) -> None:
+        state, life = self.claims.database.lock_row(connection, self.trial_id)
+        if json.loads(life).get("token") != self.token or state == "WAITING":
+            raise ClaimLost(f"trial {self.number} has been given to another worker")
+
+
+@dataclass
+class Claims:
+    """The claims of one worker on one study. Its methods may be called from several threads.
+
+    Attributes:
+        database: The open database.
+        study_id: Optuna's key of the study.
+        worker: This worker's name.
+        now: The clock of signs of life, the same for all workers, in seconds since the epoch; tests set it.
+        monotonic: This process's own clock.
+    """
+
+    database: Database
     study_id: int
     worker: str
-    grace: float = 75.0
-    now: Callable[[], float] = time.time
+    now: Callable[[], float] | None = None
+    monotonic: Callable[[], float] = time.monotonic
+    _contact: float = field(default=float("-inf"), init=False)
+    _watching_since: float = field(default=float("inf"), init=False)
 
-    def claim(self, wanted: int) -> int | None:
+    def claim(self, wanted: int) -> Claim | None:
         """Take a trial, if one is owed.
 
         Args:
             wanted: The number of finished trials that the study shall have.
 
         Returns:
-            Optuna's id of a trial that is RUNNING and this worker's, or None where finished and running trials
-            together make ``wanted``.
+            The claim of a trial that is RUNNING, or None where finished and running trials together make ``wanted``.
+
+        Raises:
+            DatabaseGone: The database was away for longer than an outage may last.
+            SecondHost: The database is a file, and another host works on it.
         """
-        with claim_lock(self.url):
-            self.sweep()
-            trials = self.storage.get_all_trials(self.study_id, deepcopy=False)
-            taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
-            if taken >= wanted:
-                return None
-            # Trials given back come before those never begun: what was begun is nearer its end.
-            waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-            waiting.sort(key=lambda trial: (LIFE not in trial.system_attrs, trial.number))
-            if waiting:
-                trial_id = waiting[0]._trial_id
-                self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-            else:
-                trial_id = self.storage.create_new_trial(self.study_id)
-            self.beat(trial_id)
-            return trial_id
+        return self.database.exclusively(self._lock_name, lambda: self._claim(wanted))
 
-    def beat(self, trial_id: int, **facts: Any) -> None:
-        """Give a sign of life, with what there is to show (epoch, value, images a second)."""
-        life: dict[str, Any] = {
+    def owed(self, wanted: int) -> bool:
+        """Whether a claim would succeed, looked at without the lock."""
+        return self.database.retrying.call(lambda _: self._owed(wanted))
+
+    def finished(self) -> int:
+        """How many trials count towards N already."""
+        return len(self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED))
+
+    def sweep(self) -> list[int]:
+        """Give back the trials of dead workers, under the lock; their numbers."""
+        return self.database.exclusively(self._lock_name, lambda: self._give_back_dead(self._look()))
+
+    def life(self, token: str, **facts: Any) -> dict[str, Any]:
+        """A sign of life of this process."""
+        return {
+            "token": token,
             "worker": self.worker,
-            "host": socket.gethostname(),
+            "host": host.hostname(),
+            "place": host.place(),
             "pid": os.getpid(),
-            "time": self.now(),
+            "time": self.time(),
+            **facts,
         }
-        self.storage.set_trial_system_attr(trial_id, LIFE, {**life, **facts})
 
-    def give_back(self, trial_id: int) -> None:
-        """Put a trial back to WAITING under its number, or, the twenty-first time, end it as FAIL."""
-        times = self.storage.get_trial(trial_id).system_attrs.get(INTERRUPTIONS, 0) + 1
-        self.storage.set_trial_system_attr(trial_id, INTERRUPTIONS, times)
+    def requeue(self, trial_id: int) -> None:
+        """Set a trial to WAITING, counting the interruption; too many of them end it. For a guarded thread."""
+        database = self.database
+        times = database.get_trial(trial_id).system_attrs.get(INTERRUPTIONS, 0) + 1
+        database.set_trial_system_attr(trial_id, INTERRUPTIONS, times)
         if times > MOST_INTERRUPTIONS:
-            self.storage.set_trial_user_attr(trial_id, "reason", f"interrupted {times} times")
-            self.storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            database.set_trial_user_attr(trial_id, "reason", f"interrupted {times} times")
+            database.set_trial_state_values(trial_id, TrialState.FAIL)
         else:
-            self.storage.set_trial_state_values(trial_id, TrialState.WAITING)
+            database.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def sweep(self) -> None:
-        """Give back the trials of dead workers; called under the lock."""
-        running = self.storage.get_all_trials(self.study_id, deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in running:
-            if not self._alive(trial):
-                self.give_back(trial._trial_id)
+    def in_contact(self) -> None:
+        """Note that the database was there and took writes.
 
-    def _alive(self, trial: FrozenTrial) -> bool:
+        A gap of half a grace, by an outage or a pause of this very process, starts the watch over: after it everyone
+        else's signs of life may be late, too.
+        """
+        now = self.monotonic()
+        if now - self._contact > self.database.times.grace / 2:
+            self._watching_since = now
+        self._contact = now
+
+    def dead(self, trial: FrozenTrial, now: float) -> bool:
+        """Whether a RUNNING trial's worker is surely gone: its process on this very host, or silent for too long.
+
+        Silence (until ``now``) counts only once this process has itself seen the database for a whole grace without a
+        gap, or when it is longer than any outage.
+        """
         life = trial.system_attrs.get(LIFE)
         if life is None:
-            return False  # It died between creating the trial and its first sign of life: both are under our lock.
-        if life["worker"] == self.worker:
-            return (
-                False  # A worker that claims owns no trial: this one is left from a run that was cut short.
-            )
-        if life["host"] == socket.gethostname() and not _process_exists(life["pid"]):
-            return False  # On this host there is no need to wait for the grace to pass.
-        return bool(self.now() - life["time"] <= self.grace)
+            return True  # Its creator died before the first sign of life: both are under the lock.
+        if life["place"] == host.place():
+            if life["worker"] == self.worker and life["pid"] == os.getpid():
+                return (
+                    True  # A worker that looks for a trial has none: this one is left from a claim cut short.
+                )
+            if not host.process_exists(life["pid"]):
+                return True
+        silence = now - life["time"]
+        times = self.database.times
+        watched = self.monotonic() - self._watching_since > times.grace
+        return bool(silence > times.grace if watched else silence > times.grace + times.outage)
 
+    @property
+    def _lock_name(self) -> str:
+        return f"study {self.study_id}"
 
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def time(self) -> float:
+        """The common clock's time; one try."""
+        return self.now() if self.now is not None else self.database.now()
+
+    def _owed(self, wanted: int) -> bool:
+        trials = self._look()
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        finished = sum(trial.state in FINISHED for trial in trials)
+        return finished + len(running) < wanted or bool(self._dead(running))
+
+    def _dead(self, running: list[FrozenTrial]) -> list[FrozenTrial]:
+        if not running:
+            return []
+        now = self.time()
+        return [trial for trial in running if self.dead(trial, now)]
+
+    def _look(self) -> list[FrozenTrial]:
+        self.database.touch()
+        trials = self.database.once.get_all_trials(self.study_id, deepcopy=False)
+        self.in_contact()
+        return trials
+
+    def _claim(self, wanted: int) -> Claim | None:
+        database, trials = self.database, self._look()
+        if self._give_back_dead(trials):
+            trials = self._look()
+        self._refuse_second_host(trials)
+        taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
+        if taken >= wanted:
+            return None
+        token = uuid.uuid4().hex[:16]
+        # Trials given back come before those never begun: what was begun is nearer its end.
+        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+        waiting.sort(key=lambda trial: (LIFE not in trial.system_attrs, trial.number))
+        for trial in waiting:
+            # The token first: between the two writes no earlier owner may find its own in a RUNNING trial.
+            with self._unchanged(trial):
+                database.set_trial_system_attr(trial._trial_id, LIFE, self.life(token))
+            if database.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                return Claim(self, trial._trial_id, trial.number, token)
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING, system_attrs={LIFE: self.life(token)}
+        )  # With its first sign of life, in one transaction.
+        trial_id = database.create_new_trial(self.study_id, template)
+        return Claim(self, trial_id, database.get_trial_number_from_id(trial_id), token)
+
+    def _give_back_dead(self, trials: list[FrozenTrial]) -> list[int]:
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        given_back = []
+        for trial in self._dead(running):
+            try:
+                with self._unchanged(trial):
+                    self.requeue(trial._trial_id)
+            except Changed:
+                continue
+            given_back.append(trial.number)
+        return given_back
+
+    @contextmanager
+    def _unchanged(self, trial: FrozenTrial) -> Iterator[None]:
+        """Write only while the lock is held and the trial's sign of life is still the one that was judged."""
+        held = self.database.guard
+        expected = trial.system_attrs.get(LIFE, {})
+
+        def guard(connection: Connection) -> None:
+            if held is not None:
+                held(connection)
+            _, life = self.database.lock_row(connection, trial._trial_id)
+            if json.loads(life) != expected:
+                raise Changed(f"trial {trial.number} lives")
+
+        with self.database.guarded(guard):
+            yield
+
+    def _refuse_second_host(self, trials: list[FrozenTrial]) -> None:
+        if not self.database.is_sqlite:
+            return
+        for trial in trials:
+            life = trial.system_attrs.get(LIFE)
+            if trial.state != TrialState.RUNNING or life is None or life["host"] == host.hostname():
+                continue
+            alive = self.time() - life["time"] <= self.database.times.grace
+            if alive and life["place"].split()[0] != host.machine():
+                raise SecondHost(
+                    f"host {life['host']} is working on this SQLite database; SQLite serves one host: put the study "
+                    "into Postgres for several"
+                )

@@ -1,7 +1,14 @@
-"""Where everything of a study lies; nobody else joins these paths."""
+"""Where everything of a study lies; nobody else joins these paths.
 
+Checkpoints and kept models carry the token of the claim that they were written under: a worker that was paused until
+its trial was given away writes beside the new owner's file, never over it.
+"""
+
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+NAMED = re.compile(r"(\d{5,})-([0-9a-f]+)\.(?:npz|keras)")
 
 
 @dataclass(frozen=True)
@@ -25,17 +32,36 @@ class StudyPaths:
         """The folder of one trial."""
         return self.folder / "trials" / f"{number:05d}"
 
-    def checkpoint(self, number: int) -> Path:
-        """Where an unfinished trial goes on from; gone once the trial has finished."""
-        return self.trial(number) / "checkpoint.npz"
+    def checkpoint(self, number: int, token: str) -> Path:
+        """Where a trial's owner leaves what the trial goes on from; gone once the trial has finished."""
+        return self.folder / "checkpoints" / f"{number:05d}-{token}.npz"
+
+    def checkpoints(self, number: int) -> list[Path]:
+        """All that a trial could go on from, by whichever owner."""
+        return sorted((self.folder / "checkpoints").glob(f"{number:05d}-*.npz"))
+
+    def model(self, number: int, token: str) -> Path:
+        """Exactly the weights that scored; kept for the best few trials."""
+        return self.folder / "models" / f"{number:05d}-{token}.keras"
+
+    def models(self, number: int) -> list[Path]:
+        """The kept weights of a trial, by whichever owner."""
+        return sorted((self.folder / "models").glob(f"{number:05d}-*.keras"))
+
+    def of_trials(self) -> list[tuple[Path, int, str]]:
+        """Every checkpoint and kept model, and what killed writers left of one: file, trial's number, token."""
+        files = [
+            path for name in ("checkpoints", "models") for path in sorted((self.folder / name).glob("*"))
+        ]
+        return [
+            (path, int(found[1]), found[2])
+            for path in files
+            if (found := NAMED.search(path.name)) is not None
+        ]
 
     def refit_checkpoint(self, number: int, epochs: int) -> Path:
         """Where an interrupted refit of so many epochs goes on from; gone once it has finished."""
         return self.trial(number) / f"refit-{epochs}.npz"
-
-    def model(self, number: int) -> Path:
-        """Exactly the weights that scored; kept for the best few trials."""
-        return self.trial(number) / "model.keras"
 
     def log(self, number: int) -> Path:
         """What the trial's child printed."""

@@ -1,5 +1,6 @@
 """Images through a model, a batch at a time: the same in scoring, reload check and predict."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,10 @@ def batch_size(height: int, width: int) -> int:
 
 
 def logits(
-    model: "keras.Model", images: npt.NDArray[Any], chosen: npt.NDArray[np.int64] | None = None
+    model: "keras.Model",
+    images: npt.NDArray[Any],
+    chosen: npt.NDArray[np.int64] | None = None,
+    pulse: Callable[[], None] | None = None,
 ) -> npt.NDArray[np.float32]:
     """The model's outputs ``(N, classes)``, float32, for ``images`` ``(N, H, W, C)``, 0 to 255.
 
@@ -26,6 +30,7 @@ def logits(
         model: From raw pixels to logits.
         images: May be memory-mapped: only one batch is in memory at a time.
         chosen: Which of them, ``(M,)``; by default all.
+        pulse: Called after each batch.
     """
     size = batch_size(*images.shape[1:3])
     outputs = []
@@ -36,4 +41,6 @@ def logits(
         full = np.zeros((size, *images.shape[1:]), images.dtype)
         full[: len(batch)] = batch
         outputs.append(np.asarray(model.predict_on_batch(full), dtype=np.float32)[: len(batch)])
+        if pulse is not None:
+            pulse()
     return np.concatenate(outputs)

@@ -15,7 +15,6 @@ from search.evaluation.score import Scored, score_in_child
 from search.evaluation.scores import Integers
 from search.evaluation.summary import Training, check_value, summarise, write_json
 from search.evaluation.weights import copy_weights, refit
-from storage.database import claim_lock
 from storage.ledger import record_scoring
 
 if TYPE_CHECKING:
@@ -57,8 +56,9 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         stored = Path(scratch) / "scores.npz"
         payload = score_payload(wanted, model, stored)
         # Before the test images are opened: a scoring that dies half way has looked at them all the same.
-        with claim_lock(loaded.url):  # Two exports at once must not lose a count.
-            times = record_scoring(loaded.optuna, trial.number, "refit" if wanted.refit else "export")
+        why = "refit" if wanted.refit else "export"
+        # Under a lock: two exports at once must not lose a count.
+        times = loaded.storage.exclusively("ledger", lambda: record_scoring(loaded.optuna, trial.number, why))
         threads = int(trial.user_attrs.get("threads") or 0)
         scored = score_in_child(server, payload, loaded.paths.worker_log("export"), threads)
         if not wanted.refit:

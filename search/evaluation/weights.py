@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from search.errors import InputError, StudyStopped, TrialOutOfMemory
 from search.evaluation.summary import Training
+from search.files import MODEL
+from storage.artifacts import fetch
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -24,11 +26,16 @@ def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:
     Raises:
         InputError: They are not kept any more.
     """
-    kept = loaded.paths.model(trial.number)
+    kept = loaded.paths.model(trial.number, str(trial.user_attrs.get("token")))
+    store, name = loaded.artifacts(), trial.user_attrs.get(MODEL)
+    if not kept.is_file() and store is not None and name is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fetch(store, name, kept)
     if not kept.is_file():
         raise InputError(
-            f"trial {trial.number} of study {loaded.config.study}: its weights are not kept (only those of "
-            "the best few trials are); pass --refit to train its configuration again on all training images"
+            f"trial {trial.number} of study {loaded.config.study}: its weights are not kept here (only the best few "
+            "trials' are, on the host that trained them unless the study has --artifacts); pass --refit to train its "
+            "configuration again on all training images"
         )
     return kept
 
@@ -126,10 +133,10 @@ def follow(child: "Child", epochs: int, say: Callable[[str], None]) -> dict[str,
             return {**message, "device": device}
         if message["kind"] == "built":
             device = message["device"]
-            continue
-        check_finite(message)
-        say(f"refit: epoch {message['epoch']} of {epochs}, {line(message)}")
-        child.send({"go": True})
+        elif message["kind"] == "epoch":
+            check_finite(message)
+            say(f"refit: epoch {message['epoch']} of {epochs}, {line(message)}")
+            child.send({"go": True})
 
 
 def check_finite(message: Mapping[str, Any]) -> None:

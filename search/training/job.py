@@ -21,7 +21,7 @@ from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
 from search.training.state import AveragedWeights, capture, restore
 from search.training.validation import validate
-from storage.checkpoints import read_checkpoint, write_checkpoint
+from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
 
 ADAPT_IMAGES = 2000
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
@@ -31,7 +31,8 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     """Train as ``payload`` (a ``TrainingPlan``) says.
 
     Sends ``built``, then an ``epoch`` a time (the reply's ``go`` says whether to go on), then ``done``, whose
-    ``stopped`` tells that it was asked to stop and left a checkpoint.
+    ``stopped`` tells that it was asked to stop and left a checkpoint; meanwhile ``batch`` as a sign of life, and
+    ``checkpoint`` when one has been written, or could not be.
     """
     plan = TrainingPlan.from_payload(payload)
     device = backends.current().use_device(plan.gpu_memory)
@@ -41,7 +42,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     channel.send({"kind": "built", **training.facts()})
     while training.epoch < plan.epochs and not training.exhausted():
         if not training.run_epoch(channel):
-            training.save_checkpoint(now=True)
+            training.save_checkpoint(channel, now=True)
             channel.send({"kind": "done", "stopped": True, "epochs": training.epoch})
             return
         reply = channel.ask({"kind": "epoch", "epoch": training.epoch, **training.latest()})
@@ -49,7 +50,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
             channel.send({"kind": "done", "stopped": False, **training.outcome()})
             return
         if training.epoch < plan.epochs:
-            training.save_checkpoint(now=False)
+            training.save_checkpoint(channel, now=False)
     training.keep()
     channel.send({"kind": "done", "stopped": False, **training.outcome()})
 
@@ -109,12 +110,20 @@ class Training:
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
             "epoch": self.epoch,
+            "values": [] if self.plan.full else self.history[self.plan.value_name],
         }
 
     def resume(self) -> None:
-        """Go on from the plan's checkpoint, if there is one."""
-        stored = read_checkpoint(Path(self.plan.checkpoint)) if self.plan.checkpoint else None
-        if stored is None or stored[1]["identity"] != self._identity:
+        """Go on from the furthest of the plan's checkpoints that is of this very training, if there is one."""
+        own = (self.plan.checkpoint,) if self.plan.checkpoint else ()
+        found = {path: read_facts(Path(path)) for path in (*self.plan.go_on_from, *own)}
+        ours = {
+            path: facts["epoch"]
+            for path, facts in found.items()
+            if facts and facts["identity"] == self._identity
+        }
+        stored = read_checkpoint(Path(max(ours, key=lambda path: ours[path]))) if ours else None
+        if stored is None:
             return
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))
@@ -150,10 +159,12 @@ class Training:
         seconds = time.monotonic() - started
         if not math.isfinite(loss):
             loss = math.nan
-        scored = {} if plan.full else self._validate()
+        scored = {} if plan.full else self._validate(channel)
         for name, value in {"loss": loss, "accuracy": accuracy, **scored, "seconds": seconds}.items():
             self.history[name].append(value)
         self.epoch += 1
+        newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
+        print(f"epoch {self.epoch}: {newest}", flush=True)
         return True
 
     def _class_weights(self) -> np.ndarray | None:
@@ -161,9 +172,9 @@ class Training:
             return None
         return balanced_weights(self.labels[self.chosen], self.plan.input_spec.classes)
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, channel: Channel) -> dict[str, float]:
         with AveragedWeights(self.model, self.optimizer):
-            found = validate(self.model, self.images, self.labels, self.validation)
+            found = validate(self.model, self.images, self.labels, self.validation, channel.pulse)
             better = self._best is None or found["val_loss"] < self._best[1]
             if self.plan.early_stopping and better:
                 weights = [np.array(weight) for weight in self.model.weights]
@@ -225,17 +236,27 @@ class Training:
                 facts,
             )
 
-    def save_checkpoint(self, now: bool) -> None:
-        """Write the state at the last epoch's end, if it is due (or ``now``: what the running epoch began from)."""
+    def save_checkpoint(self, channel: Channel, now: bool) -> None:
+        """Write the state at the last epoch's end, if it is due (or ``now``: what the running epoch began from).
+
+        A disk that is full costs the newer checkpoint, not the training: the older one is as it was.
+        """
         if not self.plan.checkpoint:
             return
         if not now:
             if time.monotonic() - self._saved_at < self.plan.checkpoint_seconds:
                 return
             self._take_snapshot()
-        if self._snapshot is not None:
+        if self._snapshot is None:
+            return
+        trouble = ""
+        try:
             write_checkpoint(Path(self.plan.checkpoint), *self._snapshot)
-            self._saved_at = time.monotonic()
+        except OSError as error:
+            trouble = f"no checkpoint after epoch {self.epoch}: {error}"
+            print(trouble, flush=True)
+        self._saved_at = time.monotonic()
+        channel.send({"kind": "checkpoint", "epoch": self._snapshot[1]["epoch"], "trouble": trouble})
 
 
 class _Watch(keras.callbacks.Callback):
@@ -246,6 +267,7 @@ class _Watch(keras.callbacks.Callback):
         self._channel = channel
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._channel.pulse()
         if self._channel.stopped or not math.isfinite((logs or {}).get("loss", 0.0)):
             self.model.stop_training = True
 

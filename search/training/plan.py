@@ -30,6 +30,7 @@ class TrainingPlan:
         class_weights: See ``StudyConfig``.
         flip: See ``StudyConfig``.
         checkpoint: File to go on from and to write; None for neither.
+        go_on_from: Further files to go on from, by earlier owners of the trial: the furthest is taken.
         checkpoint_seconds: At most one checkpoint in so many seconds.
         model: File for the kept weights; None keeps none.
         full: Train on all training images, validation included (a refit).
@@ -52,6 +53,7 @@ class TrainingPlan:
     class_weights: str = "none"
     flip: bool = True
     checkpoint: str | None = None
+    go_on_from: tuple[str, ...] = ()
     checkpoint_seconds: float = 30.0
     model: str | None = None
     full: bool = False
@@ -67,7 +69,7 @@ class TrainingPlan:
     def identity(self) -> str:
         """A digest of all that a checkpoint must agree with; another study's of the same number does not."""
         said = dataclasses.asdict(self)
-        for name in ("checkpoint", "checkpoint_seconds", "model", "gpu_memory"):
+        for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory"):
             del said[name]
         said["dataset"] = said["dataset"].rsplit("/", 1)[-1]  # Its content; the folder around it may move.
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
@@ -80,4 +82,4 @@ class TrainingPlan:
     def from_payload(cls, payload: dict[str, Any]) -> "TrainingPlan":
         """In the child, from its payload."""
         nested = {"recipe": Recipe(**payload["recipe"]), "input_spec": InputSpec(**payload["input_spec"])}
-        return cls(**{**payload, **nested})
+        return cls(**{**payload, **nested, "go_on_from": tuple(payload["go_on_from"])})

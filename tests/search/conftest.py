@@ -1,7 +1,11 @@
 """A small real study, searched once, for the tests of what comes after a search."""
 
 import os
+import signal
+import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,16 +16,21 @@ from search.child import ForkServer
 from search.config import StudyConfig
 from search.data import Dataset, prepare
 from search.export import Export, export_study
+from search.opening import Request, open_study
 from search.stopping import Stop
 from search.study import LoadedStudy, create_study
 from search.trial import Worker
-from search.worker import work
+from search.loop import work
 from storage.claims import Claims
+from storage.times import Times
+from storage.host import process_exists
+from storage.times import Times
 
 TRIALS = 2
 # The jobs and the space that tests run in children; the fork server takes our path over when it starts.
 IN_CHILD = Path(__file__).parent / "in_child"
 sys.path.append(str(IN_CHILD))
+SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +49,12 @@ def make_worker(digits: Dataset, fork_server: ForkServer, tmp_path: Path) -> Cal
     """Make a worker on a new study of digits and ``in_child/small_space.py``; settings are a StudyConfig's."""
 
     def make(
-        study: str = "small", server: Any = fork_server, stop: Stop | None = None, **settings: Any
+        study: str = "small",
+        server: Any = fork_server,
+        stop: Stop | None = None,
+        storage: str | None = None,
+        times: Times | None = None,
+        **settings: Any,
     ) -> Worker:
         fixed = {
             "data": "digits",
@@ -54,8 +68,9 @@ def make_worker(digits: Dataset, fork_server: ForkServer, tmp_path: Path) -> Cal
         config = StudyConfig(study, **{**fixed, **seen, "epochs": 2, "images": 200, **settings})
         root = tmp_path / "studies"
         root.mkdir(exist_ok=True)
-        made = create_study(config, digits.folder, None, root)
-        claims = Claims(made.storage, made.url, made.study_id, "worker-1")
+        made = create_study(config, digits.folder, storage, root, times=times)
+        assert made is not None
+        claims = Claims(made.storage, made.study_id, "worker-1")
         return Worker(made, server, claims, stop or Stop(), threads=1, checkpoint_seconds=0.0)
 
     return make
@@ -83,8 +98,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) 
     root = place / "studies"
     root.mkdir()
     study = create_study(config, dataset.folder, None, root)
-    claims = Claims(study.storage, study.url, study.study_id, "worker-1")
-    work(Worker(study, fork_server, claims, Stop(), threads=os.cpu_count() or 1), TRIALS)
+    assert study is not None
+    claims = Claims(study.storage, study.study_id, "worker-1")
+    work(Worker(study, fork_server, claims, Stop(), threads=os.cpu_count() or 1), lambda: TRIALS)
     study.optuna.enqueue_trial({})
     return study
 
@@ -95,3 +111,82 @@ def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytes
     out = tmp_path_factory.mktemp("exports") / "tiny"
     root = searched.paths.root
     return export_study("tiny", root=root, out=out, server=fork_server, say=lambda line: None)
+
+
+@pytest.fixture
+def open_digits(digits: Dataset, tmp_path: Path, url: str) -> Callable[..., LoadedStudy]:
+    """Open the study ``s`` of digits and ``in_child/small_space.py`` in every kind of database; all waits are short."""
+
+    def make(**more: Any) -> LoadedStudy:
+        said = {"data": "digits", "space": "small_space", "sampler": "random", "pruner": "none"}
+        places = {"root": tmp_path / "studies", "cache": digits.folder.parent, "storage": url}
+        opened = open_study(Request("s", **{**said, "epochs": 1, "images": 200, **places, **more}))
+        opened.storage.wait_for(SHORT)
+        return opened
+
+    return make
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait until what is called gives something true, and give that."""
+
+    def wait(ready: Callable[[], Any], seconds: float = 60.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := ready()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"it did not come to this within {seconds:.0f} s")
+            time.sleep(0.02)
+        return found
+
+    return wait
+
+
+class Commands:
+    """Our commands in processes of their own; all that these start carries their mark in its environment."""
+
+    def __init__(self, place: Path) -> None:
+        self._mark = f"SEARCH_TEST_MARK={uuid.uuid4().hex}"
+        self._place = place
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, module: str, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
+        """``python -m module arguments``; what it prints comes from its ``communicate``."""
+        name, _, mark = self._mark.partition("=")
+        path = os.pathsep.join([str(IN_CHILD.parents[2]), str(IN_CHILD)])
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=self._place,
+            env={**os.environ, "PYTHONPATH": path, name: mark, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def alive(self) -> list[int]:
+        """The processes that are there: the commands, and all that they have started."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            try:
+                marked = self._mark.encode() in (place / "environ").read_bytes()
+            except OSError:
+                continue
+            if marked and process_exists(int(place.name)):
+                found.append(int(place.name))
+        return found
+
+    def close(self) -> None:
+        """End them all."""
+        for pid in self.alive():
+            os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.communicate()
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    started = Commands(tmp_path)
+    yield started
+    started.close()

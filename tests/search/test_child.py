@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,8 @@ import pytest
 
 from search.child import Child, ForkServer
 from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
+from search.server import ENDING_SECONDS
+from storage.host import process_exists
 
 OWNER = """
 import sys
@@ -23,6 +26,18 @@ child = server.start("child_jobs:sleep", {}, Path(sys.argv[1]))
 assert child.receive(60)["kind"] == "ready"
 print(server.process.pid, child.pid, flush=True)
 child.receive(None)
+"""
+
+LENDER = """
+import signal, socket, sys
+from search import child
+
+child.PRELOAD = ()
+server = child.ForkServer("tensorflow")
+line = server.share()
+socket.send_fds(socket.socket(fileno=int(sys.argv[1])), [str(server.process.pid).encode()], [line.fileno()])
+line.close()
+signal.pause()
 """
 
 
@@ -39,6 +54,21 @@ def start(fork_server: ForkServer, tmp_path: Path):
     yield start_job
     for child in started:
         child.kill()
+
+
+@pytest.fixture
+def client(fork_server: ForkServer):
+    """Another process's line to the server that the tests share."""
+    with ForkServer("tensorflow", fork_server.share()) as other:
+        yield other
+
+
+@pytest.fixture
+def own_server(monkeypatch: pytest.MonkeyPatch):
+    """A server of the test's own, which may die; it imports nothing beforehand."""
+    monkeypatch.setattr("search.child.PRELOAD", ())
+    with ForkServer("tensorflow") as server:
+        yield server
 
 
 def gone_within(pid: int, seconds: float) -> bool:
@@ -201,6 +231,124 @@ def test_children_started_by_several_threads_are_kept_apart(start) -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: number for number in range(6)}
+
+
+def test_environment_is_set_in_the_one_child_that_it_was_given_to(fork_server, tmp_path: Path) -> None:
+    names = {"names": ["CUDA_VISIBLE_DEVICES", "SEARCH_TEST_WORD"]}
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    seen = []
+    for environment in ({"CUDA_VISIBLE_DEVICES": "1", "SEARCH_TEST_WORD": "a b"}, {}):
+        job = ("child_jobs:tell_environment", names, tmp_path / "log.txt", 0, environment)
+        with fork_server.start(*job) as child:
+            seen.append(child.result(60)["values"])
+    assert seen == [["1", "a b"], [before, None]]
+
+
+def test_client_of_a_shared_server_has_children_of_its_own(client: ForkServer, tmp_path: Path) -> None:
+    with client.start("child_jobs:echo", {"value": 1}, tmp_path / "log.txt") as child:
+        assert child.result(60)["value"] == 1
+    assert child.wait() in (0, 3)
+    assert client.process is None
+
+
+def test_client_is_not_held_up_by_the_child_that_another_waits_for(
+    start, client: ForkServer, tmp_path: Path
+) -> None:
+    with start("sleep") as slow:
+        assert slow.receive(60) == {"kind": "ready"}
+        waiting = threading.Thread(target=slow.wait)  # For a child that will not end.
+        waiting.start()
+        with client.start("child_jobs:leave", {"status": 4}, tmp_path / "log.txt") as child:
+            assert child.wait() == 4
+        assert waiting.is_alive()
+        os.kill(slow.pid, signal.SIGKILL)
+        waiting.join(5)
+        assert not waiting.is_alive()
+        assert slow.wait() == -signal.SIGKILL
+
+
+def test_clients_get_the_exit_codes_of_their_own_children(
+    start, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    statuses: dict[int, int] = {}
+
+    def run(number: int) -> None:
+        with ForkServer("tensorflow", fork_server.share()) as client:
+            for status in (number, number + 10):
+                child = client.start("child_jobs:leave", {"status": status}, tmp_path / "log.txt")
+                statuses[status] = child.wait()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4, 8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert statuses == {number: number for number in (4, 5, 6, 7, 14, 15, 16, 17)}
+
+
+def test_child_of_a_client_that_is_gone_ends(fork_server: ForkServer, tmp_path: Path) -> None:
+    client = ForkServer("tensorflow", fork_server.share())
+    child = client.start("child_jobs:sleep", {}, tmp_path / "log.txt")
+    assert child.receive(60) == {"kind": "ready"}
+    child._connection.close()
+    client.close()
+    assert gone_within(child.pid, 5)
+
+
+@pytest.mark.slow
+def test_stopped_child_of_a_client_that_is_gone_is_killed(
+    fork_server: ForkServer, tmp_path: Path, until
+) -> None:
+    client = ForkServer("tensorflow", fork_server.share())
+    child = client.start("child_jobs:sleep", {}, tmp_path / "log.txt")
+    assert child.receive(60) == {"kind": "ready"}
+    os.kill(child.pid, signal.SIGSTOP)  # It cannot notice its closed end.
+    until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].startswith("T"))
+    child._connection.close()
+    client.close()
+    assert gone_within(child.pid, ENDING_SECONDS + 5)
+
+
+def test_client_hears_at_once_of_the_servers_death_while_others_children_live(
+    own_server: ForkServer, tmp_path: Path
+) -> None:
+    children = []
+    try:
+        with ForkServer("tensorflow", own_server.share()) as client:
+            for server in (own_server, client, own_server):
+                children.append(server.start("child_jobs:sleep", {}, tmp_path / "log.txt"))
+                assert children[-1].receive(60) == {"kind": "ready"}
+            own_server.process.kill()
+            before = time.monotonic()
+            with pytest.raises(StudyStopped, match="the process that starts trials has ended"):
+                client.start("child_jobs:echo", {}, tmp_path / "log.txt")
+            with pytest.raises(StudyStopped):
+                own_server.share()
+            assert time.monotonic() - before < 2
+            assert all(child.receive(0) is None for child in children), "they live as long as their workers"
+    finally:
+        for child in children:
+            os.kill(child.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_server_outlives_its_owner_and_ends_after_its_last_client(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    owner = subprocess.Popen(
+        [sys.executable, "-c", LENDER, str(theirs.fileno())],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        pass_fds=[theirs.fileno()],
+    )
+    theirs.close()
+    with ours:
+        said, lines, _, _ = socket.recv_fds(ours, 64, 1)
+    owner.kill()
+    owner.wait()
+    with ForkServer("tensorflow", socket.socket(fileno=lines[0])) as client:
+        with client.start("child_jobs:echo", {"value": 2}, tmp_path / "log.txt") as child:
+            assert child.result(60)["value"] == 2
+        assert process_exists(int(said))
+    assert gone_within(int(said), 5)
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def test_predictions_have_every_test_image_once(made: Export) -> None:
 def test_default_weights_are_the_ones_that_scored(made: Export, searched: LoadedStudy) -> None:
     best = searched.ranked()[0]
 
-    assert (made.folder / "model.keras").read_bytes() == searched.paths.model(best.number).read_bytes()
+    assert (made.folder / "model.keras").read_bytes() == searched.paths.models(best.number)[0].read_bytes()
     assert summary(made)["trial"] == best.number
     assert summary(made)["validation_accuracy"] == pytest.approx(best.value, abs=0.002)
 
@@ -134,7 +134,7 @@ def test_refit_reports_the_search_trials_validation_and_says_so(
 
 
 def test_refit_needs_no_kept_weights(searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path) -> None:
-    kept = searched.paths.model(searched.ranked()[1].number)
+    kept = searched.paths.models(searched.ranked()[1].number)[0]
     weights = kept.read_bytes()
     kept.unlink()
     try:
@@ -177,8 +177,8 @@ def test_failed_export_leaves_the_earlier_one(
 ) -> None:
     out = shutil.copytree(made.folder, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    other = searched.paths.model(searched.ranked()[1].number).read_bytes()
-    kept = searched.paths.model(searched.ranked()[0].number)
+    other = searched.paths.models(searched.ranked()[1].number)[0].read_bytes()
+    kept = searched.paths.models(searched.ranked()[0].number)[0]
     weights = kept.read_bytes()
     kept.write_bytes(other)  # a file that is not of the weights that scored
     try:

@@ -98,7 +98,7 @@ def test_child_that_trained_has_loaded_no_database(
     job = "child_jobs:train_and_list_modules"
     with fork_server.start(job, payload, tmp_path / "log.txt", threads=1) as child:
         while (message := child.receive(100)) is not None and message["kind"] != "modules":
-            assert message["kind"] in ("built", "epoch", "done"), message
+            assert message["kind"] in ("built", "batch", "epoch", "checkpoint", "done"), message
             child.send({"go": True})
     assert message is not None
     assert top_level(message["modules"]) >= {"tensorflow", "keras"}

@@ -10,8 +10,17 @@ from rich.console import Console
 
 from search.notebook_progress import NotebookScreen, in_notebook, table_html
 from search.progress import LineScreen, Progress, TableScreen, table
-from search.snapshot import Ended, Running, Snapshot, duration, read_snapshot
-from storage.database import open_storage
+from search.snapshot import (
+    Ended,
+    Running,
+    Snapshot,
+    duration,
+    headline,
+    read_snapshot,
+    running_cells,
+    running_heads,
+)
+from storage.opening import open_storage
 
 PARAMS = {
     "blocks": 3,
@@ -86,7 +95,59 @@ def test_snapshot_best_of_a_loss_is_the_smallest(tmp_path: Path) -> None:
 
 def test_snapshot_running_trial_shows_its_workers_last_word(study: optuna.Study) -> None:
     (running,) = read_snapshot(study, metric="accuracy", training_images=1000).running
-    assert running == Running(4, "w1", 4, 10, 0.88, 500.0, seconds_left=12.0)
+    assert running == Running(4, "w1", 4, 10, 0.88, 500.0, seconds_left=12.0, host="here")
+
+
+def test_snapshot_tells_where_a_trial_runs_and_when_its_worker_was_last_heard_of(study: optuna.Study) -> None:
+    running = study.trials[4]
+    life = {**running.system_attrs["life"], "device": "GPU:0", "time": 1000.0}
+    study._storage.set_trial_system_attr(running._trial_id, "life", life)
+    (seen,) = read_snapshot(study, metric="accuracy", now=1003.5).running
+    assert (seen.worker, seen.host, seen.device, seen.silent) == ("w1", "here", "GPU:0", 3.5)
+
+
+def test_snapshot_of_a_clock_that_is_behind_shows_no_negative_age(study: optuna.Study) -> None:
+    running = study.trials[4]
+    life = {**running.system_attrs["life"], "time": 1000.0}
+    study._storage.set_trial_system_attr(running._trial_id, "life", life)
+    (seen,) = read_snapshot(study, metric="accuracy", now=999.0).running
+    assert seen.silent == 0.0
+
+
+def test_snapshot_running_trial_shows_an_epoch_that_no_sign_of_life_has_told_yet(study: optuna.Study) -> None:
+    running = study.trials[4]
+    study._storage.set_trial_intermediate_value(running._trial_id, 5, 0.91)
+    (seen,) = read_snapshot(study, metric="accuracy").running
+    assert (seen.epoch, seen.value) == (5, 0.91)
+
+
+def test_snapshot_running_trial_without_a_sign_of_life_shows_dashes(study: optuna.Study) -> None:
+    study.ask()
+    snapshot = read_snapshot(study, metric="accuracy", now=1000.0)
+    assert running_cells(snapshot.running[1]) == ("-", "-", "5", "starts", "-", "-", "-", "-")
+
+
+def test_snapshot_counts_waiting_trials_apart(study: optuna.Study) -> None:
+    for filters in (8, 9):
+        study.enqueue_trial({"filters": filters})
+    snapshot = read_snapshot(study, metric="accuracy", wanted=10)
+    assert snapshot.waiting == 2
+    assert (len(snapshot.ended), len(snapshot.running)) == (4, 1)
+    assert ", 1 failed, 2 waiting, about" in headline(snapshot)
+
+
+def test_headline_says_nothing_of_waiting_where_nothing_waits(study: optuna.Study) -> None:
+    assert "waiting" not in headline(read_snapshot(study, metric="accuracy", wanted=10))
+
+
+def test_row_of_a_worker_shows_its_device_and_its_last_sign_of_life() -> None:
+    trial = Running(3, "here-77", 2, 12, 0.5, 1500.0, 90.0, "here", "GPU:1", 65.2)
+    assert running_heads("accuracy") == (
+        "worker", "device", "trial", "epoch", "accuracy", "images/s", "time left", "seen"
+    )  # fmt: skip
+    assert running_cells(trial) == (
+        "here-77", "GPU:1", "3", "2/12", "0.5000", "1,500", "1 min 30 s", "1 min 05 s ago"
+    )  # fmt: skip
 
 
 def test_snapshot_time_left_counts_what_running_trials_have_done(study: optuna.Study) -> None:
@@ -111,8 +172,8 @@ def test_table_fits_the_terminal_and_shows_everything(width: int) -> None:
     for shown in (
         "cifar_cnn: 4 of 50 (3 finished, 1 pruned), 1 failed, about 1 h 30 min left",
         "best accuracy 0.8200, trial 2: blocks=3,",
-        "host-1 18 3/12 0.7421 1,203 6 min 35 s",
-        "host-2 19 starts - - -",
+        "host-1 - 18 3/12 0.7421 1,203 6 min 35 s -",
+        "host-2 - 19 starts - - - -",
         "log: studies/cifar_cnn/logs/w1.log",
     ):
         assert shown in text, lines

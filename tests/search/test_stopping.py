@@ -74,11 +74,12 @@ def test_deadline_asks_once_it_has_passed() -> None:
     assert not stop.by_user
 
 
-def test_budget_counts_ended_trials_and_the_running_one() -> None:
-    stop = Stop(budget=10.0, spent=lambda: 6.0)
-    stop.check_budget(3.9)
+def test_budget_asks_once_it_is_spent() -> None:
+    spent = [9.9, 10.0]
+    stop = Stop(budget=10.0, spent=lambda: spent.pop(0))
+    stop.check_budget()
     assert not stop.requested
-    stop.check_budget(4.0)
+    stop.check_budget()
     assert stop.requested
     assert "--budget" in stop.reason
     assert not stop.by_user
@@ -86,5 +87,5 @@ def test_budget_counts_ended_trials_and_the_running_one() -> None:
 
 def test_budget_of_none_is_never_spent() -> None:
     stop = Stop(spent=lambda: float("inf"))
-    stop.check_budget(1e30)
+    stop.check_budget()
     assert not stop.requested

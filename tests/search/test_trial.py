@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -10,12 +11,19 @@ from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import text
 
+from benchmarks.postgres import PostgresServer, missing
 from search.child import Child, ForkServer
 from search.errors import StudyStopped
-from search.trial import KEPT_MODELS, Worker, run_trial
-from search.worker import work
+from search.files import KEPT_MODELS
+from search.loop import work
+from search.stopping import Stop
+from search.study import load_study
+from search.trial import Worker, run_trial
 from storage.checkpoints import read_checkpoint
+from storage.claims import Claims
+from storage.times import Times
 
 GOOD = {"width": 16, "rate": 0.05, "dropout": 0.1}
 HOPELESS = {"width": 4, "rate": 1e-7, "dropout": 0.5}
@@ -28,8 +36,10 @@ class StrikingServer:
         self.started: list[dict[str, Any]] = []
         self._server, self._signals = server, signals
 
-    def start(self, job: str, payload: dict[str, Any], log: Path, threads: int = 0) -> Child:
-        child = self._server.start(job, payload, log, threads)
+    def start(
+        self, job: str, payload: dict[str, Any], log: Path, threads: int = 0, environment: Any = None
+    ) -> Child:
+        child = self._server.start(job, payload, log, threads, environment)
         if len(self.started) < len(self._signals):
             strike = (child.pid, self._signals[len(self.started)], Path(payload["checkpoint"]))
             threading.Thread(target=self._strike, args=strike, daemon=True).start()
@@ -44,10 +54,10 @@ class StrikingServer:
 
 def run_next(worker: Worker, wanted: int = 1) -> FrozenTrial:
     """Claim a trial, run it once, and say how it stands."""
-    trial_id = worker.claims.claim(wanted)
-    assert trial_id is not None
-    run_trial(worker, trial_id)
-    return worker.study.storage.get_trial(trial_id)
+    claim = worker.claims.claim(wanted)
+    assert claim is not None
+    run_trial(worker, claim)
+    return worker.study.storage.get_trial(claim.trial_id)
 
 
 @pytest.fixture
@@ -69,8 +79,8 @@ def test_trial_that_runs_its_epochs_is_complete(make_worker) -> None:
     assert trial.value == history["val_accuracy"][-1]
     assert trial.intermediate_values == dict(enumerate(history["val_accuracy"], start=1))
     assert {name: len(values) for name, values in history.items()} == dict.fromkeys(history, 3)
-    assert worker.study.paths.model(0).exists()
-    assert not worker.study.paths.checkpoint(0).exists()
+    assert len(worker.study.paths.models(0)) == 1
+    assert not worker.study.paths.checkpoints(0)
 
 
 def test_complete_trial_records_what_it_was(make_worker) -> None:
@@ -99,19 +109,19 @@ def test_hopeless_trial_is_pruned_with_its_history(make_worker) -> None:
     worker = make_worker(pruner="halving", epochs=8)
     for params in (GOOD, HOPELESS):
         worker.study.optuna.enqueue_trial(params)
-    work(worker, 2)
+    work(worker, lambda: 2)
     trial = worker.study.optuna.trials[1]
     assert trial.state == TrialState.PRUNED
     assert trial.user_attrs["reason"] == f"pruned after epoch {trial.user_attrs['epochs']}"
     assert trial.user_attrs["epochs"] < 8
     assert len(trial.user_attrs["history"]["val_accuracy"]) == trial.user_attrs["epochs"]
-    assert not worker.study.paths.checkpoint(1).exists()
+    assert not worker.study.paths.checkpoints(1)
 
 
 def test_diverged_trial_is_pruned_and_counts(make_worker, fault) -> None:
     fault("diverge")
     worker = make_worker(epochs=5)
-    work(worker, 1)
+    work(worker, lambda: 1)
     (trial,) = worker.study.optuna.trials
     assert trial.state == TrialState.PRUNED
     assert trial.user_attrs["reason"].startswith("diverged: the loss became NaN or infinite in epoch ")
@@ -123,7 +133,7 @@ def test_child_killed_from_outside_goes_on_under_its_number(make_worker, fork_se
     worker = make_worker(server=server, epochs=12)
     trial = run_next(worker)
     assert (trial.number, trial.state) == (0, TrialState.WAITING)
-    stored = read_checkpoint(worker.study.paths.checkpoint(0))
+    stored = read_checkpoint(*worker.study.paths.checkpoints(0))
     assert stored is not None
     went_on_from = stored[1]["epoch"]
 
@@ -139,7 +149,7 @@ def test_interrupted_trial_learns_as_if_nothing_had_happened(make_worker, fork_s
     server = StrikingServer(fork_server, [signal.SIGKILL, signal.SIGTERM])
     interrupted, whole = make_worker("one", server, epochs=12), make_worker("two", epochs=12)
     for worker in (interrupted, whole):
-        work(worker, 1)
+        work(worker, lambda: 1)
     one, two = (worker.study.optuna.trials[0].user_attrs["history"] for worker in (interrupted, whole))
     assert len(server.started) == 3
     del one["seconds"], two["seconds"]
@@ -211,7 +221,7 @@ def test_out_of_memory_in_training_does_not_go_on_from_its_checkpoint(
     worker = make_worker(server=KernelOutOfMemory(fork_server, [signal.SIGKILL]), epochs=12)
     trial = run_next(worker)
     assert trial.user_attrs["first_failure"] == "out of memory: killed by the system"
-    assert not worker.study.paths.checkpoint(0).exists()
+    assert not worker.study.paths.checkpoints(0)
     assert run_next(worker).state == TrialState.COMPLETE
 
 
@@ -229,17 +239,163 @@ def test_ten_failures_for_one_reason_stop_the_study(make_worker, fault) -> None:
     fault("large")
     worker = make_worker()
     with pytest.raises(StudyStopped, match=r"10 trials in a row failed for one reason; .*too large"):
-        work(worker, 3)
+        work(worker, lambda: 3)
     assert [trial.state for trial in worker.study.optuna.trials] == [TrialState.FAIL] * 10
+
+
+def test_hung_child_is_killed_and_its_trial_tried_once_more(make_worker, fault) -> None:
+    fault("slow", once=True)
+    worker = make_worker()
+    worker.hang_seconds = 1.0
+    began = time.monotonic()
+    trial = run_next(worker)
+    assert trial.state == TrialState.WAITING
+    assert trial.user_attrs["first_failure"] == "the training process hung and was killed"
+    assert time.monotonic() - began < 60
+    assert run_next(worker).state == TrialState.COMPLETE
+
+
+def test_batch_that_fitted_is_recorded(make_worker, fault) -> None:
+    fault("memory", once=True)
+    worker = make_worker()
+    run_next(worker)
+    assert run_next(worker).user_attrs["batch_that_fitted"] == 32
+    assert run_next(worker, 2).user_attrs["batch_that_fitted"] == 64
+
+
+def test_trial_that_goes_on_keeps_its_thread_count(make_worker, fork_server) -> None:
+    worker = make_worker(server=StrikingServer(fork_server, [signal.SIGKILL]), epochs=12)
+    run_next(worker)
+    worker.threads = 2
+    assert run_next(worker).user_attrs["threads"] == 1
+    assert run_next(worker, 2).user_attrs["threads"] == 2
+
+
+class GivenAway(StrikingServer):
+    """While its first child trains, its trial is given to another worker, who runs it to its end."""
+
+    def __init__(self, server: ForkServer, taken: Callable[[], None]) -> None:
+        super().__init__(server, [0])
+        self._taken = taken
+        self.over = threading.Event()
+
+    def _strike(self, pid: int, number: int, checkpoint: Path) -> None:
+        while not checkpoint.exists():
+            time.sleep(0.002)
+        os.kill(pid, signal.SIGSTOP)  # Both were paused; the worker is, as far as the database can tell.
+        self._taken()
+        os.kill(pid, signal.SIGCONT)
+        self.over.set()
+
+
+@pytest.mark.slow
+def test_paused_worker_that_comes_back_drops_its_work_and_goes_on(make_worker, fork_server) -> None:
+    worker = make_worker(server=fork_server, epochs=12)
+    study = load_study("small", None, worker.study.paths.root)
+    another = Worker(study, fork_server, Claims(study.storage, study.study_id, "another"), Stop(), threads=1)
+    seen: list[FrozenTrial] = []
+
+    def take() -> None:
+        life = study.storage.get_trial(1).system_attrs["life"]
+        study.storage.set_trial_system_attr(1, "life", {**life, "pid": 2**22 + 1})
+        seen.append(run_next(another))
+
+    worker.server = GivenAway(fork_server, take)
+    trial = run_next(worker)
+    assert worker.server.over.wait(60)
+    assert trial.state == TrialState.COMPLETE
+    assert trial.user_attrs["worker"] == "another"
+    assert study.storage.get_trial(1) == seen[0], "nothing was written over the new owner's"
+    assert [path.name for path, _, _ in study.paths.of_trials()] == [
+        f"00000-{trial.user_attrs['token']}.keras"
+    ]
+    assert run_next(worker, 2).state == TrialState.COMPLETE
+
+
+@pytest.mark.slow
+def test_epoch_of_which_only_the_checkpoint_tells_is_reported_by_the_next_owner(
+    make_worker, fork_server
+) -> None:
+    """The worker was killed between its child's checkpoint and the report."""
+    worker = make_worker(server=StrikingServer(fork_server, [signal.SIGKILL]), epochs=12)
+    run_next(worker)
+    stored = read_checkpoint(*worker.study.paths.checkpoints(0))
+    assert stored is not None
+    with worker.study.storage._engine.begin() as connection:
+        connection.execute(text("DELETE FROM trial_intermediate_values"))
+    trial = run_next(worker)
+    assert stored[1]["epoch"] >= 1
+    assert trial.intermediate_values == dict(enumerate(trial.user_attrs["history"]["val_accuracy"], 1))
+    assert len(trial.intermediate_values) == 12
+
+
+@pytest.mark.slow
+def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker) -> None:
+    worker = make_worker(epochs=3)
+    folder = worker.study.paths.folder / "checkpoints"
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        trial = run_next(worker)
+        left = list(folder.iterdir())
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+    assert trial.state == TrialState.COMPLETE
+    assert "No space left on device" in trial.user_attrs["checkpoint_trouble"]
+    assert left == []
+
+
+class Outage(StrikingServer):
+    """Takes the database away while a child trains, for longer than the grace, and counts the epochs meanwhile."""
+
+    def __init__(self, server: ForkServer, postgres: PostgresServer, seconds: float, log: Path) -> None:
+        super().__init__(server, [0])
+        self._postgres, self._seconds, self._log = postgres, seconds, log
+        self.epochs = 0
+
+    def _strike(self, pid: int, number: int, checkpoint: Path) -> None:
+        while not checkpoint.exists():
+            time.sleep(0.002)
+        self._postgres.stop()
+        before = self._log.read_text().count("epoch ")
+        time.sleep(self._seconds)
+        self.epochs = self._log.read_text().count("epoch ") - before
+        self._postgres.start()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_outage_longer_than_the_grace_pauses_the_reports_and_not_the_training(
+    make_worker, fork_server
+) -> None:
+    with PostgresServer() as postgres:
+        times = Times(grace=2.0, outage=60.0, pause=0.3, look=0.1, connect=2.0)
+        worker = make_worker(storage=postgres.database(), times=times, epochs=400)
+        worker.server = Outage(fork_server, postgres, 3 * times.grace, worker.study.paths.log(0))
+        watching = Claims(worker.study.storage, worker.study.study_id, "another")
+        swept: list[int] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.2):
+                swept.extend(watching.sweep())
+
+        threading.Thread(target=watch, daemon=True).start()
+        trial = run_next(worker)
+        over.set()
+    assert trial.state == TrialState.COMPLETE
+    assert worker.server.epochs > 5, "it trained on"
+    assert swept == [], "no live trial was declared dead"
+    assert len(trial.intermediate_values) == 400
 
 
 def test_weights_are_kept_of_the_best_trials_only(make_worker) -> None:
     worker = make_worker(epochs=1)
-    work(worker, KEPT_MODELS + 1)
-    kept = [
-        trial.number
-        for trial in worker.study.optuna.trials
-        if worker.study.paths.model(trial.number).exists()
-    ]
+    work(worker, lambda: KEPT_MODELS + 1)
+    kept = [trial.number for trial in worker.study.optuna.trials if worker.study.paths.models(trial.number)]
     best = [trial.number for trial in worker.study.ranked()[:KEPT_MODELS]]
     assert sorted(kept) == sorted(best)

@@ -1,234 +1,233 @@
-"""A worker's loop: exactly N finished trials, in what order, and every way to stop and go on."""
+"""Joining a study from anywhere: what is owed is finished, all that is not said is read from the study."""
 
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.child import ForkServer
-from search.errors import InputError, StudyStopped
-from search.life import compute_spent
-from search.stopping import Stop
-from search.study import LoadedStudy, load_study
-from search.trial import Worker
-from search.worker import check_failures, work
+from search.command import main
+from search.data import Dataset
+from search.errors import InputError
+from search.joining import BACKEND, SPACE
+from search.study import LoadedStudy
+from search.worker import app, join_study
 from storage.checkpoints import read_checkpoint
-from storage.claims import INTERRUPTIONS, Claims
+from storage.claims import INTERRUPTIONS
+from storage.times import Times
 
-ROOT = Path(__file__).parents[2]
-
-
-def states(worker: Worker) -> list[TrialState]:
-    return [trial.state for trial in worker.study.optuna.trials]
-
-
-def ended(*reasons: str) -> list[FrozenTrial]:
-    """Ended trials: failed ones by their reasons, a complete one for each empty reason."""
-    trials = []
-    for number, reason in enumerate(reasons):
-        state = TrialState.FAIL if reason else TrialState.COMPLETE
-        made = optuna.trial.create_trial(
-            state=state, value=None if reason else 0.5, user_attrs={"reason": reason}
-        )
-        made.number = number
-        trials.append(made)
-    return trials
-
-
-def test_work_ends_at_exactly_n_and_a_larger_n_adds(make_worker) -> None:
-    worker = make_worker(epochs=1)
-    for wanted in (2, 2, 3):
-        work(worker, wanted)
-        assert states(worker) == [TrialState.COMPLETE] * wanted
-
-
-def test_failed_trials_do_not_count(make_worker) -> None:
-    worker = make_worker(epochs=1, max_parameters=2000)
-    for width in (32, 16, 16):
-        worker.study.optuna.enqueue_trial({"width": width})
-    work(worker, 2)
-    assert states(worker) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
-
-
-def test_queued_trials_are_run_first(make_worker) -> None:
-    worker = make_worker(epochs=1)
-    queued = [{"width": 7, "rate": 0.01, "dropout": 0.0}, {"width": 9, "rate": 0.02, "dropout": 0.25}]
-    for params in queued:
-        worker.study.optuna.enqueue_trial(params)
-    work(worker, 2)
-    assert [trial.params for trial in worker.study.optuna.trials] == queued
-
-
-@pytest.mark.slow
-def test_timeout_gives_the_running_trial_back_and_loses_nothing(make_worker) -> None:
-    worker = make_worker(epochs=400)
-
-    def set_deadline() -> None:
-        while not worker.study.paths.checkpoint(0).exists():
-            time.sleep(0.01)
-        worker.stop.deadline = time.monotonic() + 0.3
-
-    threading.Thread(target=set_deadline, daemon=True).start()
-    work(worker, 1)
-    assert worker.stop.reason == "the time is up (--timeout)"
-    assert not worker.stop.by_user
-    (trial,) = worker.study.optuna.trials
-    stored = read_checkpoint(worker.study.paths.checkpoint(0))
-    assert trial.state == TrialState.WAITING
-    assert stored is not None
-    assert stored[1]["epoch"] == trial.last_step
-    assert stored[1]["history"]["val_accuracy"] == list(trial.intermediate_values.values())
-
-
-@pytest.mark.slow
-def test_budget_stops_within_an_epoch_of_it_and_a_larger_one_goes_on(make_worker) -> None:
-    worker = make_worker(epochs=4)
-    worker.stop.spent = lambda: compute_spent(worker.study)
-    work(worker, 1)
-    one_trial = compute_spent(worker.study)
-
-    worker.stop.budget = 1.5 * one_trial
-    worker.study.optuna.enqueue_trial(worker.study.optuna.trials[0].params)
-    work(worker, 3)
-    assert worker.stop.reason == "the compute is spent (--budget)"
-    assert states(worker) == [TrialState.COMPLETE, TrialState.WAITING]
-    assert worker.study.optuna.trials[1].user_attrs["epochs"] in (2, 3)
-
-    worker.stop = Stop(budget=10 * one_trial, spent=worker.stop.spent)
-    work(worker, 2)
-    assert states(worker) == [TrialState.COMPLETE] * 2
-
-
-def test_budget_that_is_spent_starts_no_trial(make_worker) -> None:
-    worker = make_worker(stop=Stop(budget=1.0, spent=lambda: 1.0))
-    work(worker, 1)
-    assert states(worker) == []
-
-
-def test_ten_failures_of_several_reasons_do_not_stop_the_study() -> None:
-    check_failures(ended(*["broke"] * 9, "broke otherwise"))
-
-
-def test_success_breaks_a_row_of_failures() -> None:
-    check_failures(ended(*[""] * 20, *["broke"] * 9, "", "broke"))
-
-
-def test_failures_of_a_third_of_the_trials_stop_the_study() -> None:
-    with pytest.raises(StudyStopped, match=r"5 of 13 trials failed; the last one, trial 12: broke 4"):
-        check_failures(ended(*[""] * 8, *(f"broke {number}" for number in range(5))))
-
-
-def test_early_failures_do_not_stop_a_short_study() -> None:
-    check_failures(ended("one", "two", "three", "", ""))
-
-
-class Search:
-    """The command, on digits and small_space.py, in a process of its own."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.output = ""
-
-    def start(self, *more: str, fault: str = "") -> "Search":
-        path = os.pathsep.join([str(ROOT), str(Path(__file__).parent / "in_child")])
-        here = {"PYTHONPATH": path, "XDG_CACHE_HOME": str(self.place / "cache"), "SMALL_SPACE_FAULT": fault}
-        command = (
-            "search.run --study s --data digits --space small_space --images 200 --no-export --pruner none"
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *command.split(), *more],
-            cwd=self.place,
-            env={**os.environ, **here},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return self
-
-    @property
-    def study(self) -> LoadedStudy:
-        return load_study("s", None, self.place / "studies")
-
-    def wait_until(self, ready: Callable[[FrozenTrial], bool]) -> None:
-        """Wait until the study's first trial is as ``ready`` says."""
-        deadline = time.monotonic() + 90
-        study: LoadedStudy | None = None
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(InputError):  # There is no such study yet.
-                study = study or self.study
-            if study is not None and any(ready(trial) for trial in study.optuna.trials[:1]):
-                return
-            time.sleep(0.05)
-        self.process.kill()
-        pytest.fail(f"the search did not come so far: {self.process.communicate()[0]}")
-
-    def end(self) -> int:
-        self.output = self.process.communicate(timeout=90)[0]
-        return self.process.returncode
+ENDLESS = 10_000
+SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 
 
 @pytest.fixture
-def search(tmp_path: Path):
-    running = Search(tmp_path)
-    yield running
-    running.process.kill()
-    running.process.communicate()
+def join(
+    digits: Dataset, url: str, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Join the study ``s``, with the tests' own fork server."""
+    backends: list[str] = []
+
+    def lend(backend: str) -> Any:
+        backends.append(backend)
+        return contextlib.nullcontext(fork_server)
+
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr("search.child.ForkServer", lend)
+
+    def run(**more: Any) -> str:
+        places = {"storage": url, "root": tmp_path / "studies", "cache": digits.folder.parent}
+        return join_study("s", **{**places, "times": SHORT, "checkpoint_seconds": 0.0, **more})
+
+    run.backends = backends  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.fixture
+def command(join, digits: Dataset, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The command in this process: its exit code, and what it printed and complained of."""
+    # Optuna's handler holds the standard error of whichever test came first, closed by now.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    places = ("--storage", url, "--studies", tmp_path / "studies", "--cache", digits.folder.parent)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(app, list(map(str, (*places, *arguments))))
+        printed = capsys.readouterr()
+        return int(str(end.value.code)), printed.out, printed.err
+
+    return run
+
+
+def states(study: LoadedStudy) -> list[TrialState]:
+    return [trial.state for trial in study.optuna.get_trials(deepcopy=False)]
+
+
+def test_joined_worker_finishes_what_is_owed(open_digits, join) -> None:
+    study = open_digits(trials=2)
+    assert join() == ""
+    assert states(study) == [TrialState.COMPLETE] * 2
+    assert study.optuna.trials[0].params["width"] == 16  # The first trial was queued by the study's creator.
+
+
+def test_study_that_has_all_its_trials_is_left_at_once(open_digits, join) -> None:
+    study = open_digits(trials=1)
+    study.optuna.tell(study.optuna.ask(), 0.5)
+    before = study.optuna.trials
+    assert join() == ""
+    assert study.optuna.trials == before
 
 
 @pytest.mark.slow
-def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on_to_n(search: Search) -> None:
-    command = ("--trials", "2", "--epochs", "25")
-    search.start(*command).wait_until(lambda trial: (trial.last_step or 0) >= 3)
-    search.process.send_signal(signal.SIGINT)
-    assert search.end() == 130
-    assert "go on with: python -m search.run --study s --trials 2" in search.output
-    (trial,) = search.study.optuna.trials[:1]
-    stored = read_checkpoint(search.study.paths.checkpoint(0))
-    assert trial.state == TrialState.WAITING
+def test_larger_number_of_trials_reaches_a_worker_at_work(open_digits, join, until) -> None:
+    study = open_digits(trials=1, epochs=30)
+    worker = threading.Thread(target=join)
+    worker.start()
+    until(lambda: states(study) == [TrialState.RUNNING])
+    study.want(3)
+    worker.join(60)
+    assert not worker.is_alive()
+    assert states(study) == [TrialState.COMPLETE] * 3
+
+
+@pytest.mark.slow
+def test_several_workers_join_from_one_command(open_digits, join) -> None:
+    study = open_digits(trials=5)
+    assert join(workers=2) == ""
+    assert states(study) == [TrialState.COMPLETE] * 5
+    assert len({trial.user_attrs["worker"] for trial in study.optuna.trials}) == 2
+
+
+def test_waiting_trial_of_another_worker_goes_on_where_it_was(open_digits, join, until) -> None:
+    study = open_digits(trials=1, epochs=40)
+
+    def stop() -> None:
+        until(lambda: states(study) == [TrialState.RUNNING] and study.paths.checkpoints(0))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    assert join() == "stopped by SIGTERM"
+    stored = read_checkpoint(*study.paths.checkpoints(0))
     assert stored is not None
-    assert 3 <= stored[1]["epoch"] == trial.last_step < 25
+    assert states(study) == [TrialState.WAITING]
 
-    assert search.start(*command).end() == 0
-    first, second = search.study.optuna.trials
-    assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
-    assert first.system_attrs[INTERRUPTIONS] == 1
-    assert first.user_attrs["history"]["val_accuracy"] == list(first.intermediate_values.values())
-    assert len(first.intermediate_values) == 25
-
-
-@pytest.mark.slow
-def test_second_ctrl_c_stops_at_once(search: Search) -> None:
-    search.start("--trials", "1", fault="slow").wait_until(lambda trial: trial.state == TrialState.RUNNING)
-    search.process.send_signal(signal.SIGINT)
-    time.sleep(1.5)
-    assert search.process.poll() is None, "the child is busy and cannot have reached a batch boundary"
-    search.process.send_signal(signal.SIGINT)
-    before = time.monotonic()
-    assert search.end() == 130
-    assert time.monotonic() - before < 10
-    assert search.study.optuna.trials[0].state == TrialState.WAITING
-
-
-@pytest.mark.slow
-def test_trial_of_a_killed_worker_goes_on_in_the_next(search: Search, fork_server: ForkServer) -> None:
-    search.start("--trials", "1", "--epochs", "25").wait_until(lambda trial: (trial.last_step or 0) >= 3)
-    search.process.kill()
-    search.end()
-    study = search.study
-    assert study.optuna.trials[0].state == TrialState.RUNNING
-
-    claims = Claims(study.storage, study.url, study.study_id, "another")
-    work(Worker(study, fork_server, claims, Stop(), threads=1), 1)
+    assert join() == ""
     (trial,) = study.optuna.trials
-    assert trial.state == TrialState.COMPLETE
-    assert trial.system_attrs[INTERRUPTIONS] == 1
-    assert trial.user_attrs["worker"] == "another"
+    assert (trial.state, trial.system_attrs[INTERRUPTIONS]) == (TrialState.COMPLETE, 1)
+    seconds = trial.user_attrs["history"]["seconds"]
+    assert (len(seconds), seconds[: stored[1]["epoch"]]) == (40, stored[1]["history"]["seconds"])
+
+
+def test_backend_is_the_studys_unless_said(open_digits, join, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    study = open_digits(trials=1)
+    study.optuna.tell(study.optuna.ask(), 0.5)
+    study.optuna.set_user_attr(BACKEND, "jax")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)  # All are installed.
+    join()
+    assert "warning" not in capsys.readouterr().out
+    join(backend="torch")
+    assert join.backends == ["jax", "torch"]
+    assert "warning: study s was begun on jax, this worker runs torch" in capsys.readouterr().out
+
+
+def test_other_version_of_the_space_is_refused_before_anything_starts(open_digits, join) -> None:
+    study = open_digits(trials=1)
+    study.optuna.set_user_attr(SPACE, "0123456789abcdef")
+    with pytest.raises(InputError, match=r"^space small_space: study s was made with another version"):
+        join()
+    assert join.backends == []
+    assert states(study) == [TrialState.WAITING]
+
+
+def test_password_of_the_command_line_is_warned_of_and_not_shown(join, url: str, capsys) -> None:
+    with pytest.raises(InputError) as refused:
+        join(storage="postgresql://me:sesame@/studies?host=/no/such/place")
+    printed = capsys.readouterr().out
+    assert printed.startswith("warning: the password in --storage can be read by every user of this host")
+    assert "sesame" not in printed + str(refused.value)
+
+
+def test_command_ends_well_when_all_is_done(open_digits, command) -> None:
+    study = open_digits(trials=1)
+    code, printed, _ = command("--study", "s")
+    assert code == 0
+    assert "trial 0 finished: accuracy 0." in printed
+    assert states(study) == [TrialState.COMPLETE]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_command_stopped_by_a_signal_gives_its_trial_back(open_digits, command, until, name: str) -> None:
+    study = open_digits(trials=1, epochs=ENDLESS)
+
+    def stop() -> None:
+        until(lambda: any((trial.last_step or 0) >= 2 for trial in study.optuna.trials))
+        os.kill(os.getpid(), getattr(signal, name))
+
+    threading.Thread(target=stop, daemon=True).start()
+    assert command("--study", "s")[0] == 130
+    (trial,) = study.optuna.trials
+    stored = read_checkpoint(*study.paths.checkpoints(0))
+    assert stored is not None
+    assert (trial.state, stored[1]["epoch"]) == (TrialState.WAITING, trial.last_step)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--study", "t"], "--study t: no such study in the database given"),
+        (["--study", "a/b"], "--study 'a/b': expected a name"),
+        (["--study", "s", "--workers", "0"], "--workers 0: expected a number from 1 to 1000"),
+        (["--study", "s", "--workers", "two"], "'two' is no whole number"),
+        (["--study", "s", "--per-gpu", "0", "--gpus", "0"], "--per-gpu 0: expected a number"),
+        (["--study", "s", "--per-gpu", "2"], "--per-gpu 2 says nothing without --gpus"),
+        (["--study", "s", "--gpus", "0,0"], "--gpus 0,0: expected all, or numbers"),
+        (["--study", "s", "--gpus", "0", "--workers", "2"], "--workers 2: 1 GPU with 1 each make 1 places"),
+        (["--study", "s", "--gpu-memory", "0"], "--gpu-memory 0.0: expected a number"),
+        (["--study", "s", "--backend", "mxnet"], "--backend 'mxnet': expected one of tensorflow, jax, torch"),
+        (["--study", "s", "--data", "no/such/folder"], "--data 'no/such/folder': no such data set"),
+        (["--study", "s", "--storage", "nonsense"], "--storage: not a database URL"),
+        (["--study", "s", "--trials", "5"], "--trials"),  # That is the study's own.
+        ([], "--study"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(open_digits, command, argv: list[str], said: str) -> None:
+    study = open_digits(trials=1)
+    code, printed, error = command(*argv)
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert error.startswith("error: ")
+    assert said in error
+    assert states(study) == [TrialState.WAITING]
+
+
+def test_help_shows_what_can_be_said_with_an_example(command) -> None:
+    code, printed, _ = command("--help")
+    words = " ".join(printed.split())
+    assert code == 0
+    for flag in ("--study", "--storage", "--data", "--studies", "--workers", "--gpus", "--per-gpu"):
+        assert flag in words
+    assert "python -m search.worker --study cifar_cnn --storage postgresql://" in words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+def test_two_commands_on_one_study_make_exactly_n_distinct_trials(
+    open_digits, commands, digits: Dataset, url: str
+) -> None:
+    study = open_digits(trials=8, epochs=3, grace=3.0)
+    places = ("--storage", url, "--studies", study.paths.root, "--cache", digits.folder.parent)
+    two = [commands.start("search.worker", "--study", "s", *places) for _ in range(2)]
+    printed = [one.communicate(timeout=120)[0] for one in two]
+    assert [one.returncode for one in two] == [0, 0], printed
+    trials = study.optuna.trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
+    assert len({tuple(trial.params.values()) for trial in trials}) == 8
+    assert len({trial.user_attrs["worker"] for trial in trials}) == 2
+    assert commands.alive() == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.checkpoints import read_checkpoint, write_checkpoint
+from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
 # Large enough to be caught in the middle of.
@@ -89,3 +89,39 @@ def test_writer_killed_midway_leaves_the_old_checkpoint(path: Path) -> None:
     assert stored is not None
     assert stored[1]["epoch"] in (1, 2)  # 2: killed in the middle of a later one.
     assert stored[0][0].sum() == (3 if stored[1]["epoch"] == 1 else 0)
+
+
+def test_facts_are_read_without_the_arrays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checkpoint(path, [np.ones(3)], {"epoch": 4, "best": None})
+    read: list[str] = []
+    item = np.lib.npyio.NpzFile.__getitem__
+
+    def reading(self: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+        read.append(name)
+        return item(self, name)
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", reading)
+    assert read_facts(path) == {"epoch": 4, "best": None}
+    assert read == ["facts"]
+
+
+def test_facts_of_no_checkpoint_are_none(path: Path) -> None:
+    assert read_facts(path) is None
+
+
+@pytest.mark.parametrize("length", [0, 1, 60, -200, -1])
+def test_facts_of_a_checkpoint_cut_short_are_none(path: Path, length: int) -> None:
+    write_checkpoint(path, [np.ones(30)], {"epoch": 4})
+    path.write_bytes(path.read_bytes()[:length])
+    assert read_facts(path) is None
+
+
+def test_facts_of_a_file_that_is_no_checkpoint_are_none(path: Path) -> None:
+    np.savez(path, weights=np.ones(3))
+    assert read_facts(path) is None
+
+
+def test_facts_that_no_longer_are_what_was_written_are_none(path: Path) -> None:
+    write_checkpoint(path, [np.ones(3)], {"epoch": 4, "words": "x" * 200})
+    path.write_bytes(path.read_bytes().replace(b"x\0\0\0x", b"y\0\0\0y"))
+    assert read_facts(path) is None

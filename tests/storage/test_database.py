@@ -1,163 +1,966 @@
-"""The database: how it is opened, what is refused, and that many may begin at once."""
+"""The database's contract, on every database: outages cost nothing, writes can be fenced, one lock, one clock."""
 
+import json
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 import sqlalchemy
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
-from storage.database import BUSY_SECONDS, claim_lock, database_exists, default_url, open_storage
+from benchmarks.postgres import PostgresServer
+from storage.claims import LIFE, Claims
+from storage.database import Database, advisory_lock, file_lock
+from storage.opening import open_storage
+from storage.retrying import DatabaseGone, LockLost
+from storage.times import Times
 
 ROOT = Path(__file__).parents[2]
-OPENING = """
-import os, sys, time
-import optuna
-from storage.database import open_storage
+PASSWORD = "geheim"
+SHORT = Times(grace=5, outage=30, pause=0.2)
+NAMES = [name for name in vars(BaseStorage) if name[0] != "_" and name != "check_trial_is_updatable"]
+WIDTH = FloatDistribution(0, 1)
 
-begin = time.time() + 0.5
-for number in range(8):
-    if os.fork():
-        continue
-    time.sleep(max(0.0, begin - time.time()))
-    optuna.create_study(study_name=f"s{number}", storage=open_storage(sys.argv[1]))
-    os._exit(0)
-for number in range(8):
-    assert os.wait()[1] == 0
+
+class Refused(Exception):
+    """What a guard raises."""
+
+
+@dataclass
+class Known:
+    """A study with a finished trial and a running one."""
+
+    study: int
+    name: str
+    done: int
+    running: int
+
+
+# How each call is made, and whether it did what it is for.
+Call = tuple[Callable[[Database, Known], Any], Callable[[Database, Known, Any], object]]
+CALLS: dict[str, Call] = {
+    "create_new_study": (
+        lambda d, k: d.create_new_study([StudyDirection.MAXIMIZE], f"{k.name}-new"),
+        lambda d, k, found: d.get_study_id_from_name(f"{k.name}-new") == found,
+    ),
+    "delete_study": (
+        lambda d, k: d.delete_study(d.get_study_id_from_name(f"{k.name}-other")),
+        lambda d, k, found: f"{k.name}-other" not in [study.study_name for study in d.get_all_studies()],
+    ),
+    "set_study_user_attr": (
+        lambda d, k: d.set_study_user_attr(k.study, "new", [1]),
+        lambda d, k, found: d.get_study_user_attrs(k.study)["new"] == [1],
+    ),
+    "set_study_system_attr": (
+        lambda d, k: d.set_study_system_attr(k.study, "new", [1]),
+        lambda d, k, found: d.get_study_system_attrs(k.study)["new"] == [1],
+    ),
+    "get_study_id_from_name": (
+        lambda d, k: d.get_study_id_from_name(k.name),
+        lambda d, k, found: found == k.study,
+    ),
+    "get_study_name_from_id": (
+        lambda d, k: d.get_study_name_from_id(k.study),
+        lambda d, k, found: found == k.name,
+    ),
+    "get_study_directions": (
+        lambda d, k: d.get_study_directions(k.study),
+        lambda d, k, found: found == [StudyDirection.MAXIMIZE],
+    ),
+    "get_study_user_attrs": (
+        lambda d, k: d.get_study_user_attrs(k.study),
+        lambda d, k, found: found["of"] == "study",
+    ),
+    "get_study_system_attrs": (
+        lambda d, k: d.get_study_system_attrs(k.study),
+        lambda d, k, found: found["of"] == "system",
+    ),
+    "get_all_studies": (
+        lambda d, k: d.get_all_studies(),
+        lambda d, k, found: k.name in [study.study_name for study in found],
+    ),
+    "create_new_trial": (
+        lambda d, k: d.create_new_trial(d.get_study_id_from_name(f"{k.name}-empty")),
+        lambda d, k, found: (
+            [t._trial_id for t in d.get_all_trials(d.get_study_id_from_name(f"{k.name}-empty"))] == [found]
+        ),
+    ),
+    "set_trial_param": (
+        lambda d, k: d.set_trial_param(k.running, "new", 0.25, WIDTH),
+        lambda d, k, found: d.get_trial(k.running).params["new"] == 0.25,
+    ),
+    "get_trial_id_from_study_id_trial_number": (
+        lambda d, k: d.get_trial_id_from_study_id_trial_number(k.study, 1),
+        lambda d, k, found: found == k.running,
+    ),
+    "get_trial_number_from_id": (
+        lambda d, k: d.get_trial_number_from_id(k.running),
+        lambda d, k, found: found == 1,
+    ),
+    "get_trial_param": (
+        lambda d, k: d.get_trial_param(k.running, "width"),
+        lambda d, k, found: found == 0.5,
+    ),
+    "set_trial_state_values": (
+        lambda d, k: d.set_trial_state_values(
+            d.get_trial_id_from_study_id_trial_number(k.study, 2), TrialState.COMPLETE, [0.9]
+        ),
+        lambda d, k, found: found and d.get_all_trials(k.study)[2].values == [0.9],
+    ),
+    "set_trial_intermediate_value": (
+        lambda d, k: d.set_trial_intermediate_value(k.running, 3, 0.75),
+        lambda d, k, found: d.get_trial(k.running).intermediate_values[3] == 0.75,
+    ),
+    "set_trial_user_attr": (
+        lambda d, k: d.set_trial_user_attr(k.running, "new", {"a": 1}),
+        lambda d, k, found: d.get_trial(k.running).user_attrs["new"] == {"a": 1},
+    ),
+    "set_trial_system_attr": (
+        lambda d, k: d.set_trial_system_attr(k.running, "new", {"a": 1}),
+        lambda d, k, found: d.get_trial(k.running).system_attrs["new"] == {"a": 1},
+    ),
+    "get_trial": (
+        lambda d, k: d.get_trial(k.running),
+        lambda d, k, found: (found.number, found.state) == (1, TrialState.RUNNING),
+    ),
+    "get_all_trials": (
+        lambda d, k: d.get_all_trials(k.study, states=(TrialState.COMPLETE,)),
+        lambda d, k, found: k.done in [trial._trial_id for trial in found],
+    ),
+    "get_n_trials": (
+        lambda d, k: d.get_n_trials(k.study),
+        lambda d, k, found: found == 3,
+    ),
+    "get_best_trial": (
+        lambda d, k: d.get_best_trial(k.study),
+        lambda d, k, found: found.value in (0.5, 0.9),
+    ),
+    "get_trial_params": (
+        lambda d, k: d.get_trial_params(k.running),
+        lambda d, k, found: found["width"] == 0.5,
+    ),
+    "get_trial_user_attrs": (
+        lambda d, k: d.get_trial_user_attrs(k.running),
+        lambda d, k, found: found["of"] == "trial",
+    ),
+    "get_trial_system_attrs": (
+        lambda d, k: d.get_trial_system_attrs(k.running),
+        lambda d, k, found: found["of"] == "trial",
+    ),
+    "remove_session": (
+        lambda d, k: d.remove_session(),
+        lambda d, k, found: d.get_study_name_from_id(k.study) == k.name,
+    ),
+}  # fmt: skip
+REACHING = [name for name in NAMES if name != "remove_session"]
+TO_TRIALS = [name for name in NAMES if name.startswith(("set_trial_", "create_new_trial"))]
+
+
+def prepare(database: Database, name: str = "s") -> Known:
+    for more in ("-other", "-empty"):
+        database.create_new_study([StudyDirection.MAXIMIZE], name + more)
+    study = database.create_new_study([StudyDirection.MAXIMIZE], name)
+    database.set_study_user_attr(study, "of", "study")
+    database.set_study_system_attr(study, "of", "system")
+    done, running, _ = (database.create_new_trial(study) for _ in range(3))
+    database.set_trial_state_values(done, TrialState.COMPLETE, [0.5])
+    database.set_trial_param(running, "width", 0.5, WIDTH)
+    database.set_trial_user_attr(running, "of", "trial")
+    database.set_trial_system_attr(running, "of", "trial")
+    return Known(study, name, done, running)
+
+
+@pytest.fixture
+def database(url: str) -> Database:
+    return open_storage(url, SHORT)
+
+
+@pytest.fixture
+def known(database: Database) -> Known:
+    return prepare(database)
+
+
+@pytest.fixture
+def other(known: Known, url: str) -> Database:
+    """The same database, as another process has it."""
+    return open_storage(url, SHORT)
+
+
+@pytest.fixture(scope="module")
+def cut_database(postgres: PostgresServer) -> tuple[Database, Database]:
+    """One that prepares, and one that does not yet remember what it is asked for."""
+    url = postgres.database()
+    return open_storage(url, SHORT), open_storage(url, SHORT)
+
+
+def raw(url: str) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+
+
+def run(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """Do it in a thread; its outcome, or what it raised."""
+    outcome: list[Any] = []
+
+    def collect() -> None:
+        try:
+            outcome.append(work())
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    return thread, outcome
+
+
+def attrs(database: Database, known: Known) -> dict[str, Any]:
+    return database.get_trial(known.running).user_attrs
+
+
+# Outages.
+
+
+def test_every_call_of_optunas_storages_is_tested_here() -> None:
+    assert sorted(CALLS) == sorted(NAMES)
+
+
+def test_every_call_waits_for_the_end_of_an_outage(outage: Any, wait_until: Callable[..., None]) -> None:
+    known = prepare(outage.open())
+    database = outage.open(outage=60)  # Which does not yet remember what it is asked for.
+    failed: set[str] = set()
+
+    def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def once(*arguments: Any, **named: Any) -> Any:
+            try:
+                return call(*arguments, **named)
+            except Exception:
+                failed.add(name)
+                raise
+
+        return once
+
+    for name in NAMES:
+        setattr(database.once, name, counted(name, getattr(database.once, name)))
+    outage.begin()
+    calls = {name: run(lambda do=CALLS[name][0]: do(database, known)) for name in NAMES}
+    # Three look their study or trial up first.
+    late = {"delete_study", "create_new_trial", "set_trial_state_values"}
+    wait_until(lambda: failed >= set(REACHING) - late, 40)
+    outage.end()
+    for thread, _ in calls.values():
+        thread.join(timeout=60)
+    for name, (_, outcome) in calls.items():
+        assert not isinstance(outcome[0], Exception), (name, outcome)
+        assert CALLS[name][1](database, known, outcome[0]), (name, outcome)
+
+
+@pytest.mark.parametrize("when", ["begin", "commit"])
+@pytest.mark.parametrize("name", REACHING)
+def test_call_whose_connection_is_cut_is_made_again(
+    cut_database: tuple[Database, Database], name: str, when: str
+) -> None:
+    """At the start of its transaction and just before its end."""
+    other, database = cut_database
+    known = prepare(other, f"{name} {when}")
+    cut: list[int] = []
+
+    def cut_once(connection: Connection) -> None:
+        if not cut:
+            cut.append(connection.connection.dbapi_connection.info.backend_pid)
+            with other._engine.connect() as killer:
+                killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": cut[0]})
+
+    sqlalchemy.event.listen(database._engine, when, cut_once)
+    try:
+        found = CALLS[name][0](database, known)
+    finally:
+        sqlalchemy.event.remove(database._engine, when, cut_once)
+    assert cut
+    assert CALLS[name][1](database, known, found)
+
+
+@pytest.mark.slow
+def test_calls_go_on_through_restarts(frail: PostgresServer) -> None:
+    """Stock Optuna: 4 of 4 workers died at the first (measured)."""
+    database = open_storage(frail.database(), SHORT)
+    known = prepare(database)
+    over = threading.Event()
+
+    def work(name: str) -> int:
+        made = 0
+        while not over.is_set():
+            database.set_trial_user_attr(known.running, f"{name}-{made}", made)
+            made += 1
+        return made
+
+    workers = [run(lambda name=name: work(name)) for name in "abcd"]
+    frail.restart()
+    frail.restart()
+    over.set()
+    for thread, _ in workers:
+        thread.join(timeout=60)
+    made = [outcome[0] for _, outcome in workers]
+    expected = {f"{name}-{index}" for name, count in zip("abcd", made, strict=True) for index in range(count)}
+    assert expected <= set(attrs(database, known))
+
+
+def test_outage_too_long_gives_up_in_one_line_without_a_password(outage: Any) -> None:
+    database = outage.open(outage=0.5)
+    known = prepare(database)
+    outage.begin()
+    with pytest.raises(DatabaseGone, match=r"^the database did not answer for \d+ s \(.+\)$") as raised:
+        database.set_trial_user_attr(known.running, "new", 1)
+    assert "\n" not in str(raised.value)
+    text = "".join(traceback.format_exception(raised.value))
+    chain: BaseException | None = raised.value
+    while chain is not None:
+        text += f"{chain!r} {vars(chain)}"
+        chain = chain.__context__ or chain.__cause__
+    assert PASSWORD not in text
+
+
+def test_hurried_call_gives_up_soon_in_an_outage(outage: Any, wait_until: Callable[..., None]) -> None:
+    database = outage.open(outage=600)
+    known = prepare(database)
+    outage.begin()
+    thread, outcome = run(lambda: database.set_trial_user_attr(known.running, "new", 1))
+    database.retrying.hurry(0.3)
+    thread.join(timeout=10)
+    assert isinstance(outcome[0], DatabaseGone)
+
+
+def test_relaxed_call_waits_again_for_the_end_of_an_outage(
+    outage: Any, wait_until: Callable[..., None]
+) -> None:
+    database = outage.open(outage=600)
+    known = prepare(database)
+    database.retrying.hurry(0)
+    database.retrying.relax()
+    outage.begin()
+    thread, outcome = run(lambda: database.set_trial_user_attr(known.running, "new", 1))
+    thread.join(timeout=1)
+    assert outcome == []
+    outage.end()
+    thread.join(timeout=20)
+    assert outcome == [None]
+    assert attrs(database, known)["new"] == 1
+
+
+def test_waiting_times_of_a_study_count_once_it_is_read(outage: Any) -> None:
+    database = outage.open(outage=600)
+    database.wait_for(Times(grace=9, outage=0.3, pause=0.1))
+    outage.begin()
+    with pytest.raises(DatabaseGone):
+        database.get_all_studies()
+    assert database.times.grace == 9
+
+
+def test_looking_once_fails_at_once_in_an_outage(outage: Any) -> None:
+    database = outage.open(outage=600)
+    outage.begin()
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        database.once.create_new_study([StudyDirection.MAXIMIZE], "s")
+    with pytest.raises(OperationalError):
+        (database.touch if database.is_sqlite else database.now)()
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda d, k: d.get_trial(999), KeyError),
+        (lambda d, k: d.set_trial_user_attr(999, "a", 1), KeyError),
+        (lambda d, k: d.get_study_id_from_name("nosuch"), KeyError),
+        (lambda d, k: d.create_new_study([StudyDirection.MAXIMIZE], "s"), optuna.exceptions.DuplicatedStudyError),
+        (lambda d, k: d.set_trial_user_attr(k.done, "a", 1), optuna.exceptions.UpdateFinishedTrialError),
+        (lambda d, k: d.set_trial_param(k.running, "width", 1, IntDistribution(0, 1)), ValueError),
+        (lambda d, k: d.set_trial_user_attr(k.running, "a", object()), TypeError),
+    ],
+    ids=["trial", "trial written", "study", "duplicate", "finished", "distribution", "value"],
+)  # fmt: skip
+def test_error_that_is_no_outage_is_raised_at_once(
+    database: Database,
+    known: Known,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[..., Any],
+    expected: type[Exception],
+) -> None:
+    monkeypatch.setattr(database.retrying, "_wait", lambda seconds: pytest.fail("waited"))
+    with pytest.raises(expected):
+        call(database, known)
+
+
+def test_missing_table_is_an_error_at_once(
+    database: Database, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database._engine.begin() as connection:
+        connection.execute(text("DROP TABLE trial_user_attributes"))
+    monkeypatch.setattr(database.retrying, "_wait", lambda seconds: pytest.fail("waited"))
+    with pytest.raises(optuna.exceptions.StorageInternalError) as raised:
+        database.set_trial_user_attr(known.running, "a", 1)
+    assert "trial_user_attributes" in str(raised.value.__cause__)
+
+
+# A lost answer.
+
+
+def lose_answer(database: Database, told: Callable[..., Any]) -> None:
+    """The first call of set_trial_state_values does ``told`` and fails all the same."""
+    inner, calls = database.once.set_trial_state_values, []
+
+    def lossy(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            return inner(*arguments, **named)
+        told(inner, *arguments, **named)
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    database.once.set_trial_state_values = lossy  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("state", "values"), [(TrialState.COMPLETE, [0.9]), (TrialState.PRUNED, None), (TrialState.FAIL, None)]
+)
+def test_end_of_a_trial_whose_answer_was_lost_is_a_success(
+    database: Database, known: Known, state: TrialState, values: list[float] | None
+) -> None:
+    lose_answer(database, lambda inner, *arguments: inner(*arguments))
+    assert database.set_trial_state_values(known.running, state, values)
+    trial = database.get_trial(known.running)
+    assert (trial.state, trial.values) == (state, values)
+
+
+def test_end_of_an_owned_trial_whose_answer_was_lost_is_a_success(database: Database) -> None:
+    study = optuna.create_study(study_name="owned", storage=database)
+    claim = Claims(database, study._study_id, "one").claim(1)
+    assert claim is not None
+    lose_answer(database, lambda inner, *arguments: inner(*arguments))
+    claim.tell(TrialState.COMPLETE, 0.9)
+    assert study.trials[0].value == 0.9
+
+
+@pytest.mark.parametrize(
+    ("state", "values"), [(TrialState.COMPLETE, [0.1]), (TrialState.PRUNED, None), (TrialState.FAIL, None)]
+)
+def test_trial_ended_otherwise_meanwhile_is_no_success(
+    database: Database, known: Known, state: TrialState, values: list[float] | None
+) -> None:
+    lose_answer(database, lambda inner, *_: inner(known.running, state, values))
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        database.set_trial_state_values(known.running, TrialState.COMPLETE, [0.9])
+    assert database.get_trial(known.running).state == state
+
+
+def test_trial_ended_before_is_no_success(database: Database, known: Known) -> None:
+    """At the first try nothing can have been lost."""
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        database.set_trial_state_values(known.done, TrialState.COMPLETE, [0.5])
+
+
+# Guards.
+
+
+def refuse(connection: Connection) -> None:
+    raise Refused
+
+
+def test_what_a_guard_raises_aborts_every_write_to_a_trial(database: Database, known: Known) -> None:
+    def everything() -> list[Any]:
+        return [database.get_all_trials(study._study_id) for study in database.get_all_studies()]
+
+    before = everything()
+    for name in TO_TRIALS:
+        with pytest.raises(Refused), database.guarded(refuse):
+            CALLS[name][0](database, known)
+        assert everything() == before, name
+    for name in TO_TRIALS:
+        assert CALLS[name][1](database, known, CALLS[name][0](database, known)), name
+
+
+def test_calls_that_write_to_no_trial_are_not_guarded(database: Database, known: Known) -> None:
+    with database.guarded(refuse):
+        for name in sorted(set(NAMES) - set(TO_TRIALS)):
+            found = CALLS[name][0](database, known)
+            assert CALLS[name][1](database, known, found), name
+
+
+def test_guard_runs_before_the_write(database: Database, known: Known) -> None:
+    seen: list[object] = []
+
+    def look(connection: Connection) -> None:
+        query = "SELECT count(*) FROM trial_user_attributes WHERE key = 'new'"
+        seen.append(connection.execute(text(query)).scalar())
+
+    with database.guarded(look):
+        database.set_trial_user_attr(known.running, "new", 1)
+        database.set_trial_user_attr(known.running, "newer", 1)
+    assert seen == [0, 1]
+
+
+def rename(connection: Connection) -> None:
+    connection.execute(text("UPDATE studies SET study_name = 'by the guard' WHERE study_name = 's'"))
+
+
+def test_guard_runs_in_the_transaction_of_the_write(
+    database: Database, known: Known, other: Database
+) -> None:
+    seen: list[str] = []
+
+    def look(connection: Connection) -> None:
+        rename(connection)
+        seen.append(other.get_study_name_from_id(known.study))
+
+    with database.guarded(look):
+        database.set_trial_user_attr(known.running, "new", 1)
+    assert seen == ["s"]
+    with other._engine.connect() as connection:
+        names = connection.execute(text("SELECT study_name FROM studies")).scalars().all()
+    assert "by the guard" in names
+
+
+def test_what_a_guard_did_is_undone_with_the_write(database: Database, known: Known) -> None:
+    with pytest.raises(ValueError, match="distribution"), database.guarded(rename):
+        database.set_trial_param(known.running, "width", 1, IntDistribution(0, 1))
+    assert database.get_study_id_from_name("s") == known.study
+
+
+def test_row_that_a_guard_locked_stays_as_it_was_until_the_write(
+    database: Database, known: Known, other: Database
+) -> None:
+    """Another's sign of life comes after what was written, not between the look and the write."""
+    database.set_trial_system_attr(known.running, LIFE, {"token": "mine"})
+    theirs: list[Any] = []
+
+    def guard(connection: Connection) -> None:
+        seen.append(database.lock_row(connection, known.running))
+        theirs.append(run(take))
+        theirs[0][0].join(timeout=0.5)  # It has time enough.
+        assert theirs[0][1] == []
+        seen.append(database.lock_row(connection, known.running))
+
+    def lock(connection: Connection) -> None:
+        other.lock_row(connection, known.running)
+
+    def take() -> None:
+        with other.guarded(lock):
+            other.set_trial_system_attr(known.running, LIFE, {"token": "theirs"})
+
+    seen: list[tuple[str, str]] = []
+    with database.guarded(guard):
+        database.set_trial_user_attr(known.running, "new", 1)
+    theirs[0][0].join(timeout=20)
+    assert [(state, json.loads(life)) for state, life in seen] == [("RUNNING", {"token": "mine"})] * 2
+    assert theirs[0][1] == [None]
+    assert database.get_trial(known.running).system_attrs[LIFE] == {"token": "theirs"}
+
+
+def test_locked_row_shows_what_was_committed_while_it_was_waited_for(
+    database: Database, known: Known, other: Database, wait_until: Callable[..., None]
+) -> None:
+    database.set_trial_system_attr(known.running, LIFE, {"token": "old"})
+    late: list[Any] = []
+    seen: list[str] = []
+
+    def look(connection: Connection) -> None:
+        seen.append(other.lock_row(connection, known.running)[1])
+
+    def late_write() -> None:
+        with other.guarded(look):
+            other.set_trial_user_attr(known.running, "late", 1)
+
+    def guard(connection: Connection) -> None:
+        database.lock_row(connection, known.running)
+        late.append(run(late_write))
+        late[0][0].join(timeout=0.3)
+
+    with database.guarded(guard):
+        database.set_trial_system_attr(known.running, LIFE, {"token": "new"})
+    late[0][0].join(timeout=20)
+    assert [json.loads(life) for life in seen] == [{"token": "new"}]
+
+
+def test_row_of_a_trial_without_a_sign_of_life_is_empty(database: Database, known: Known) -> None:
+    with database._engine.connect() as connection:
+        assert database.lock_row(connection, known.done) == ("COMPLETE", "{}")
+
+
+def test_writes_of_another_thread_are_not_guarded(database: Database, known: Known) -> None:
+    with database.guarded(refuse):
+        thread, outcome = run(lambda: database.set_trial_user_attr(known.running, "new", 1))
+        thread.join(timeout=20)
+    assert outcome == [None]
+
+
+def test_inner_guard_takes_the_place_of_the_outer_for_a_while(database: Database, known: Known) -> None:
+    with database.guarded(refuse):
+        with database.guarded(lambda connection: None):
+            database.set_trial_user_attr(known.running, "new", 1)
+        with pytest.raises(Refused):
+            database.set_trial_user_attr(known.running, "newer", 1)
+    database.set_trial_user_attr(known.running, "newest", 1)
+    assert set(attrs(database, known)) == {"of", "new", "newest"}
+
+
+def test_guard_runs_again_when_the_write_is_tried_again(database: Database, known: Known) -> None:
+    calls: list[int] = []
+
+    def guard(connection: Connection) -> None:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OperationalError("SELECT", {}, Exception("the connection was lost"))
+
+    with database.guarded(guard):
+        database.set_trial_user_attr(known.running, "new", 1)
+    assert len(calls) == 3
+    assert attrs(database, known)["new"] == 1
+
+
+# The lock.
+
+
+def lock_of(kind: str, url: str, name: str = "x", grace: float = 20) -> Any:
+    parsed = sqlalchemy.make_url(url)
+    if kind == "sqlite":
+        return file_lock(parsed)
+    return advisory_lock(raw(url), name, grace)
+
+
+@pytest.fixture
+def kind(url: str) -> str:
+    return url.partition(":")[0]
+
+
+HOLDING = """
+import sys
+from storage.opening import open_storage
+from storage.times import Times
+database = open_storage(sys.argv[1], Times(grace=float(sys.argv[2]), outage=60, pause=0.2))
+trial_id = int(sys.argv[3])
+def add():
+    names = database.get_trial(trial_id).user_attrs.get("names", [])
+    print("in", flush=True)
+    sys.stdin.readline()
+    database.set_trial_user_attr(trial_id, "names", [*names, "held"])
+database.exclusively("x", add)
+print("done", flush=True)
 """
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return default_url(tmp_path)
+def hold(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a process that takes the lock ``x``, reads, and writes once it is told a line."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(known: Known, grace: float = 30) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDING, url, str(grace), str(known.running)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
-def refusal(url: str) -> str:
-    with pytest.raises(ValueError, match=r"^--storage") as refused:
-        open_storage(url)
-    line = str(refused.value)
-    assert "\n" not in line
-    return line
+def add(database: Database, known: Known, name: str) -> None:
+    names = attrs(database, known).get("names", [])
+    database.set_trial_user_attr(known.running, "names", [*names, name])
 
 
-def pragma(storage: optuna.storages.RDBStorage, name: str) -> object:
-    with storage.engine.connect() as connection:
-        return connection.execute(sqlalchemy.text(f"PRAGMA {name}")).scalar()
-
-
-def test_database_is_made_and_opened_again(url: str) -> None:
-    optuna.create_study(study_name="s", storage=open_storage(url))
-    assert optuna.get_all_study_names(open_storage(url)) == ["s"]
-
-
-def test_database_writes_ahead_and_waits_for_a_busy_file(url: str) -> None:
-    storage = open_storage(url)
-    assert pragma(storage, "journal_mode") == "wal"
-    assert pragma(storage, "synchronous") == 1  # NORMAL
-    assert pragma(storage, "busy_timeout") == 1000 * BUSY_SECONDS
-
-
-def test_write_waits_for_a_foreign_lock(url: str, tmp_path: Path) -> None:
-    storage = open_storage(url)
-    foreign = sqlite3.connect(tmp_path / "search.db", check_same_thread=False)
-    foreign.execute("BEGIN IMMEDIATE")
-    threading.Timer(0.5, foreign.rollback).start()
-    before = time.monotonic()
-    optuna.create_study(study_name="s", storage=storage)
-    assert time.monotonic() - before > 0.4
-
-
-def test_looking_for_a_database_creates_nothing(url: str, tmp_path: Path) -> None:
-    assert not database_exists(url)
-    assert list(tmp_path.iterdir()) == []
-    open_storage(url)
-    assert database_exists(url)
-
-
-def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    assert "does not exist" in refusal(f"sqlite:///{tmp_path}/no/such/search.db")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    assert "cannot be opened" in refusal(f"sqlite:///{tmp_path / 'folder'}")
-
-
-def test_file_that_is_no_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
-    file = tmp_path / "notes.txt"
-    file.write_text("not a database, but long enough to look like one " * 50)
-    before = file.read_bytes()
-    assert "file is not a database" in refusal(f"sqlite:///{file}")
-    assert file.read_bytes() == before
-
-
-@pytest.mark.parametrize("url", ["", "search.db", "not a url", "sqlite"])
-def test_what_is_no_url_is_refused(url: str) -> None:
-    assert "expected one such as sqlite:///" in refusal(url)
-
-
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
-def test_database_in_memory_is_refused(url: str) -> None:
-    assert "names no file" in refusal(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://me:secret@host/db", "mysql+pymysql://me:secret@host:3306/db",
-        "postgresql+psycopg://me:sec%72et@host/db", "nosuchdriver://me:secret@host/db",
-    ],
-)  # fmt: skip
-def test_other_databases_are_refused_without_their_password(url: str) -> None:
-    line = refusal(url)
-    assert "secret" not in line
-    assert "sec%72et" not in line
-    assert "only SQLite" in line
-
-
-@pytest.mark.parametrize(
-    "url", ["postgresql://me:secret@host:port/db", "postgresql://me:secret/more@host/db"]
-)
-def test_url_that_cannot_be_taken_apart_is_refused_without_its_password(url: str) -> None:
-    assert "secret" not in refusal(url)
-
-
-def test_claim_lock_is_held_by_one_at_a_time(url: str) -> None:
+def test_lock_is_held_by_one_thread_at_a_time(kind: str, url: str) -> None:
     held: list[str] = []
 
     def hold(name: str) -> None:
-        with claim_lock(url):
+        with lock_of(kind, url):
             held.append(f"{name} in")
             time.sleep(0.05)
             held.append(f"{name} out")
 
-    threads = [threading.Thread(target=hold, args=(name,)) for name in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads = [run(lambda name=name: hold(name)) for name in "abcd"]
+    for thread, _ in threads:
+        thread.join(timeout=20)
+    assert [outcome for _, outcome in threads] == [[None]] * 4
+    assert len(held) == 8
     for entered, left in zip(held[::2], held[1::2], strict=True):
         assert entered[0] == left[0]
 
 
-def test_claim_lock_of_a_killed_process_is_free(url: str) -> None:
-    code = "import sys, time; from storage.database import claim_lock\n"
-    code += "with claim_lock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+def test_lock_is_held_by_one_process_at_a_time(
+    database: Database, known: Known, hold: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = hold(known)
+    thread, outcome = run(lambda: database.exclusively("x", lambda: add(database, known, "waited")))
+    thread.join(timeout=0.5)
+    assert outcome == []
+    process.communicate("go\n", timeout=30)
+    thread.join(timeout=30)
+    assert outcome == [None]
+    assert attrs(database, known)["names"] == ["held", "waited"]
+
+
+def test_lock_of_a_killed_process_is_free(
+    database: Database, known: Known, hold: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = hold(known)
     process.kill()
-    process.communicate()
-    with claim_lock(url, timeout=5):
-        pass
+    started = time.monotonic()
+    database.exclusively("x", lambda: add(database, known, "next"))
+    assert time.monotonic() - started < 10
+    assert attrs(database, known)["names"] == ["next"]
+
+
+def test_locks_of_other_names_are_free_in_postgres(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    with lock_of("postgresql", url, "study 1"), lock_of("postgresql", url, "study 2", grace=0.1) as guard:
+        assert guard is not None
+
+
+def test_lock_file_lies_beside_the_database(tmp_path: Path) -> None:
+    with file_lock(sqlalchemy.make_url(f"sqlite:///{tmp_path / 'search.db'}")):
+        assert [path.name for path in tmp_path.iterdir()] == ["search.db.claim.lock"]
+
+
+def test_lock_file_held_for_too_long_is_worth_another_try(tmp_path: Path) -> None:
+    url = sqlalchemy.make_url(f"sqlite:///{tmp_path / 'search.db'}")
+    with file_lock(url), pytest.raises(LockLost, match=r"another process holds the lock of search\.db"):
+        with file_lock(url, timeout=0.1):
+            pytest.fail("entered")
+
+
+def test_advisory_lock_held_for_longer_than_the_grace_is_worth_another_try(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    with lock_of("postgresql", url), pytest.raises(OperationalError, match="lock timeout"):
+        with lock_of("postgresql", url, grace=0.2):
+            pytest.fail("entered")
+
+
+def test_lock_is_free_after_an_error(kind: str, url: str) -> None:
+    with pytest.raises(KeyError), lock_of(kind, url):
+        raise KeyError
+    thread, outcome = run(lambda: lock_of(kind, url, grace=2).__enter__())
+    thread.join(timeout=10)
+    assert callable(outcome[0])
+
+
+def test_what_is_done_under_the_lock_gives_its_answer(database: Database) -> None:
+    assert database.exclusively("x", lambda: 7) == 7
+
+
+def test_what_is_done_under_the_lock_is_done_again_as_a_whole(database: Database, known: Known) -> None:
+    """A single call that is tried again could outlive the lock."""
+    begun: list[int] = []
+    inner, failures = database.once.set_trial_user_attr, [1, 1]
+
+    def failing(*arguments: Any) -> None:
+        if failures:
+            failures.pop()
+            raise OperationalError("UPDATE", {}, Exception("the connection was lost"))
+        inner(*arguments)
+
+    database.once.set_trial_user_attr = failing  # type: ignore[method-assign]
+
+    def work() -> None:
+        begun.append(1)
+        database.set_trial_user_attr(known.running, "new", 1)
+
+    database.exclusively("x", work)
+    assert len(begun) == 3
+    assert attrs(database, known)["new"] == 1
+
+
+def test_calls_after_the_lock_are_tried_again_one_by_one(database: Database, known: Known) -> None:
+    with pytest.raises(KeyError):
+        database.exclusively("x", lambda: database.get_trial(999))
+    calls: list[int] = []
+    inner = database.once.get_n_trials
+
+    def failing(*arguments: Any) -> int:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OperationalError("SELECT", {}, Exception("the connection was lost"))
+        return inner(*arguments)
+
+    database.once.get_n_trials = failing  # type: ignore[method-assign]
+    assert database.get_n_trials(known.study) == 3
+    assert len(calls) == 3
+
+
+def test_restart_while_the_lock_is_held_refuses_what_its_holder_writes_then(frail: PostgresServer) -> None:
+    url = frail.database()
+    database, other = open_storage(url, SHORT), open_storage(url, SHORT)
+    known = prepare(database)
+    begun: list[str] = []
+
+    def work() -> None:
+        names = attrs(database, known).get("names", [])
+        begun.append("holder")
+        if len(begun) == 1:
+            frail.restart()
+            other.exclusively("x", lambda: begun.append("other") or add(other, known, "other"))
+        database.set_trial_user_attr(known.running, "names", [*names, "holder"])
+
+    database.exclusively("x", work)
+    assert begun == ["holder", "other", "holder"]
+    assert attrs(database, known)["names"] == ["other", "holder"]
+
+
+def test_write_under_a_lock_lost_in_a_restart_is_refused(frail: PostgresServer) -> None:
+    database = open_storage(frail.database(), SHORT)
+    known = prepare(database)
+    with database.lock("x") as held:
+        frail.restart()
+        with database._engine.connect() as connection, pytest.raises(LockLost):
+            held(connection)
+    assert set(attrs(database, known)) == {"of"}
+
+
+def test_restart_while_a_trial_is_claimed_gives_out_one_trial(frail: PostgresServer) -> None:
+    database = open_storage(frail.database(), SHORT)
+    study = optuna.create_study(study_name="s", storage=database)
+    inner, restarted = database.once.create_new_trial, []
+
+    def restarting(*arguments: Any) -> int:
+        if not restarted:
+            restarted.append(1)
+            frail.restart()
+        return inner(*arguments)
+
+    database.once.create_new_trial = restarting  # type: ignore[method-assign]
+    claim = Claims(database, study._study_id, "one").claim(1)
+    assert claim is not None
+    assert [(trial._trial_id, trial.state.name) for trial in study.trials] == [(claim.trial_id, "RUNNING")]
+    claim.tell(TrialState.COMPLETE, 0.5)
+
+
+def test_claimed_trial_whose_answer_was_lost_is_not_made_twice(database: Database) -> None:
+    study = optuna.create_study(study_name="s", storage=database)
+    inner, lost = database.once.create_new_trial, []
+
+    def lossy(*arguments: Any) -> int:
+        found = inner(*arguments)
+        if not lost:
+            lost.append(found)
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+        return found
+
+    database.once.create_new_trial = lossy  # type: ignore[method-assign]
+    claim = Claims(database, study._study_id, "one").claim(3)
+    assert claim is not None
+    assert [trial._trial_id for trial in study.trials] == lost == [claim.trial_id]
 
 
 @pytest.mark.slow
-def test_eight_processes_make_the_schema_at_once(url: str) -> None:
-    subprocess.run([sys.executable, "-c", OPENING, url], cwd=ROOT, check=True, timeout=120)
-    assert sorted(optuna.get_all_study_names(open_storage(url))) == [f"s{number}" for number in range(8)]
+def test_stopped_holder_loses_the_lock_in_postgres_and_writes_nothing(
+    url: str, database: Database, known: Known, hold: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """In SQLite the lock file stays its own, and others wait."""
+    process = hold(known, grace=1)
+    process.send_signal(signal.SIGSTOP)
+    thread, outcome = run(lambda: database.exclusively("x", lambda: add(database, known, "waited")))
+    postgres = url.startswith("postgresql")
+    thread.join(timeout=10 if postgres else 2)
+    assert outcome == ([None] if postgres else [])
+    process.send_signal(signal.SIGCONT)
+    said = process.communicate("go\ngo\n", timeout=30)[0].split()
+    thread.join(timeout=20)
+    # It read again what had been written meanwhile.
+    assert said == (["in", "done"] if postgres else ["done"])
+    assert attrs(database, known)["names"] == (["waited", "held"] if postgres else ["held", "waited"])
+
+
+# Busy files.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [3, 20])
+def test_foreign_lock_on_a_file_is_waited_for(tmp_path: Path, seconds: float) -> None:
+    """With SQLite's own 5 s a backup or a VACUUM kills workers (measured)."""
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    database = open_storage(url)
+    known = prepare(database)
+    claims = Claims(database, optuna.create_study(study_name="claimed", storage=database)._study_id, "one")
+    foreign = sqlite3.connect(tmp_path / "search.db", check_same_thread=False)
+    foreign.execute("BEGIN IMMEDIATE")
+    works = [
+        run(lambda: database.set_trial_user_attr(known.running, "new", 1)),
+        run(lambda: claims.claim(1)),
+        run(lambda: claims.owed(1)),
+    ]
+    threading.Timer(seconds, foreign.rollback).start()
+    started = time.monotonic()
+    works[0][0].join(timeout=60)
+    assert time.monotonic() - started > seconds - 0.5
+    for thread, _ in works[1:]:
+        thread.join(timeout=60)
+    assert attrs(database, known)["new"] == 1
+    assert [type(outcome[0]).__name__ for _, outcome in works] == ["NoneType", "Claim", "bool"]
+
+
+# The clock, and the rest.
+
+
+def test_clock_is_the_databases_own_in_seconds_since_the_epoch(database: Database) -> None:
+    assert abs(database.now() - time.time()) < 2
+
+
+def test_clock_goes_on_within_a_transaction(database: Database) -> None:
+    first = database.now()
+    time.sleep(0.02)
+    assert database.now() - first >= 0.02
+
+
+def test_touching_writes_nothing_and_leaves_no_lock(
+    database: Database, known: Known, other: Database
+) -> None:
+    before = database.get_all_trials(known.study)
+    database.touch()
+    other.set_trial_user_attr(known.running, "new", 1)
+    database.touch()
+    assert len(database.get_all_trials(known.study)) == len(before)
+    assert attrs(other, known)["new"] == 1
+
+
+def test_touching_a_file_that_cannot_be_written_to_fails(tmp_path: Path) -> None:
+    database = open_storage(f"sqlite:///{tmp_path / 'search.db'}")
+    foreign = sqlite3.connect(tmp_path / "search.db")
+    with database._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=100")
+    foreign.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError, match="database is locked"):
+        database.touch()
+    foreign.rollback()
+    database.touch()
+
+
+def test_closed_database_opens_again_at_the_next_call(database: Database, known: Known) -> None:
+    database.close()
+    assert database.get_n_trials(known.study) == 3
+
+
+def test_database_is_known_for_a_file_or_a_server(database: Database, kind: str) -> None:
+    assert database.is_sqlite == (kind == "sqlite")
+
+
+def test_studies_of_optuna_work_on_it(database: Database) -> None:
+    study = optuna.create_study(study_name="s", storage=database, direction="maximize")
+    study.optimize(lambda trial: trial.suggest_float("width", 0, 1), n_trials=3)
+    assert study.best_value == max(trial.value for trial in study.trials)
+    assert study._storage is database

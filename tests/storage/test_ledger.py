@@ -1,28 +1,26 @@
 """The test ledger counts every scoring of a study's test images."""
 
-from pathlib import Path
-
 import optuna
 import pytest
 
-from storage.database import default_url, open_storage
 from storage.ledger import KEY, record_scoring, times_scored
+from storage.opening import open_storage
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> optuna.Study:
-    return optuna.create_study(study_name="s", storage=open_storage(default_url(tmp_path)))
+def study(url: str) -> optuna.Study:
+    return optuna.create_study(study_name="s", storage=open_storage(url))
 
 
 def test_new_study_was_never_scored(study: optuna.Study) -> None:
     assert times_scored(study) == 0
 
 
-def test_every_scoring_is_counted(study: optuna.Study, tmp_path: Path) -> None:
+def test_every_scoring_is_counted(study: optuna.Study, url: str) -> None:
     assert record_scoring(study, 3, "export") == 1
     assert record_scoring(study, 3, "export") == 2
     assert record_scoring(study, 5, "refit") == 3
-    again = optuna.load_study(study_name="s", storage=open_storage(default_url(tmp_path)))
+    again = optuna.load_study(study_name="s", storage=open_storage(url))
     assert times_scored(again) == 3
 
 

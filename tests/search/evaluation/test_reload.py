@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def model(searched: LoadedStudy) -> Path:
-    return searched.paths.model(searched.ranked()[0].number)
+    return searched.paths.models(searched.ranked()[0].number)[0]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_reload_says_nothing_of_a_good_file(model: Path, stored: Path) -> None:
 
 
 def test_reload_tells_other_weights(model: Path, stored: Path, searched: LoadedStudy) -> None:
-    other = searched.paths.model(searched.ranked()[1].number)
+    other = searched.paths.models(searched.ranked()[1].number)[0]
 
     with pytest.raises(StudyStopped, match="probabilities differ"):
         check_reload(other, stored, "tensorflow")

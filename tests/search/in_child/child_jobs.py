@@ -45,6 +45,10 @@ def wait_for_stop(payload, channel):
     channel.send({"kind": "done", "before": before, "after": channel.stopped})
 
 
+def tell_environment(payload, channel):
+    channel.send({"kind": "done", "values": [os.environ.get(name) for name in payload["names"]]})
+
+
 def speak(payload, channel):
     print("said in the child")
     print("and to its errors", file=sys.stderr)

@@ -72,3 +72,5 @@ def _break(params):
         os.kill(os.getpid(), signal.SIGSEGV)
     if fault == "slow":
         time.sleep(120)
+    if fault == "gpu":  # None: it says which one it was given.
+        print("GPU", os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)

@@ -61,6 +61,8 @@ def listen(child: Child, stop_after: int, prune_after: int) -> Iterator[dict[str
     while True:
         message = child.receive(120)
         assert message is not None
+        if message["kind"] in ("batch", "checkpoint"):
+            continue
         assert message["kind"] in ("built", "epoch", "done"), message
         yield message
         if message["kind"] == "done":

@@ -1,0 +1,75 @@
+"""One worker's seat: everything from an open study to the end of its loop, the same for every engine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+
+from search.child import ForkServer
+from search.engines.slots import Slot
+from search.loop import work
+from search.stopping import Stop, catching_signals
+from search.study import LoadedStudy
+from search.trial import Worker
+from storage import host
+from storage.claims import Claims
+
+# Of the twenty seconds that a stop may take, what the database may have: after the child's ten.
+HURRY_SECONDS = 14.0
+
+
+def sit(
+    study: LoadedStudy,
+    server: ForkServer,
+    stop: Stop,
+    slot: Slot,
+    *,
+    gpu_memory: float | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Be a worker of ``study`` until it has all its trials, or ``stop`` asks to end.
+
+    Raises:
+        StudyStopped: The search cannot usefully go on.
+        InputError: This host may not work on it.
+    """
+    name = worker_name()
+    worker = Worker(
+        study,
+        server,
+        Claims(study.storage, study.study_id, name),
+        stop,
+        gpu_memory=gpu_memory,
+        threads=slot.threads,
+        environment=slot.environment,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    retrying = study.storage.retrying
+    stop.hurry = lambda: retrying.hurry(HURRY_SECONDS)
+    with logging_to(study.paths.worker_log(name)), catching_signals(stop):
+        work(worker, lambda: study.wanted)
+
+
+def worker_name() -> str:
+    """This process's name among workers."""
+    return f"{host.hostname()}-{os.getpid()}"
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send what Optuna says to a file for a while."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    optuna.logging.disable_default_handler()
+    try:
+        yield
+    finally:
+        optuna.logging.enable_default_handler()
+        logger.removeHandler(handler)
+        handler.close()

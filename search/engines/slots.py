@@ -1,0 +1,75 @@
+"""How many workers a host takes, and what each of them gets of it: a GPU of its own, or its share of the cores."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from search.errors import InputError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What one worker's children may use.
+
+    Attributes:
+        threads: CPU threads; 0 leaves the backend's own choice.
+        environment: Variables for each child.
+    """
+
+    threads: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores: int) -> list[Slot]:
+    """A slot for each worker.
+
+    Args:
+        workers: How many; by default one, or one for each place on a GPU.
+        gpus: ``all``, or numbers or UUIDs with commas between; None leaves every GPU to every worker.
+        per_gpu: How many workers share one GPU; 1 by default.
+        cores: That this host gives to all of them.
+
+    Raises:
+        InputError: No such GPUs, or more workers than places on them.
+    """
+    if gpus is None:
+        if per_gpu is not None:
+            raise InputError(
+                f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all, or such as 0,1"
+            )
+        count = workers or 1
+        return [Slot(max(1, cores // count))] * count
+    found = visible_gpus() if gpus == "all" else [name.strip() for name in gpus.split(",")]
+    if not found:
+        raise InputError(
+            "--gpus all: no GPU found here (nvidia-smi -L lists none); leave the flag out for CPUs"
+        )
+    if "" in found or len(set(found)) != len(found):
+        raise InputError(
+            f"--gpus {gpus}: expected all, or numbers with commas between, each once, such as 0,1"
+        )
+    places = found * (per_gpu or 1)
+    count = workers or len(places)
+    if count > len(places):
+        raise InputError(
+            f"--workers {count}: {len(found)} GPU{'s' if len(found) > 1 else ''} with {per_gpu or 1} each make "
+            f"{len(places)} places; raise --per-gpu, or ask for fewer workers"
+        )
+    return [Slot(max(1, cores // count), {VISIBLE: places[number]}) for number in range(count)]
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use: those that the environment leaves it, or all that the driver lists."""
+    visible = os.environ.get(VISIBLE)
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() and name.strip() != "-1"]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(number) for number, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]

@@ -1,0 +1,124 @@
+"""The files of a trial between claim and end: what it goes on from, what is kept, and what is cleared away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from search.errors import TrialInterrupted
+from search.study import LoadedStudy
+from storage.artifacts import CHECKPOINT, Store, Uploads, discard, fetch, upload
+from storage.checkpoints import read_facts
+from storage.claims import Claim
+
+KEPT_MODELS = 3
+MODEL, KEPT = "model_artifact", "kept_models"
+LAST_UPLOAD_SECONDS = 5.0
+
+
+class TrialFiles:
+    """Where one claimed trial is written to and goes on from.
+
+    Attributes:
+        checkpoint: This claim's own.
+        model: For the weights that it keeps.
+    """
+
+    def __init__(self, study: LoadedStudy, claim: Claim) -> None:
+        self.checkpoint = study.paths.checkpoint(claim.number, claim.token)
+        self.model = study.paths.model(claim.number, claim.token)
+        self._study, self._claim = study, claim
+        self._store: Store | None = study.artifacts()
+        self._uploads: Uploads | None = None
+        for path in (self.checkpoint, self.model, study.paths.log(claim.number)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def go_on_from(self) -> tuple[str, ...]:
+        """Checkpoints by earlier owners; one that is further than those on this disk is fetched first."""
+        here = self._study.paths.checkpoints(self._claim.number)
+        recorded = self._recorded()
+        if recorded is not None and self._store is not None:
+            furthest = max(((read_facts(path) or {"epoch": 0})["epoch"] for path in here), default=0)
+            if recorded["epoch"] > furthest and fetch(self._store, recorded["artifact"], self.checkpoint):
+                here = [*here, self.checkpoint]
+        return tuple(map(str, here))
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Upload checkpoints within, where hosts share no disk; the last one before the trial is given back."""
+        if self._store is None:
+            yield
+            return
+        with Uploads(self._store, self._claim, self._study.config.study, self.checkpoint) as self._uploads:
+            try:
+                yield
+            except TrialInterrupted:
+                self._uploads.finish(LAST_UPLOAD_SECONDS)
+                raise
+
+    def written(self, epoch: int) -> None:
+        """Note that this claim's own checkpoint is there: what earlier owners left is not needed any more."""
+        for path in self._study.paths.checkpoints(self._claim.number):
+            if path != self.checkpoint:
+                path.unlink(missing_ok=True)
+        if self._uploads is not None:
+            self._uploads.offer(epoch)
+
+    def keep_model(self) -> str | None:
+        """Upload the kept weights, where hosts share no disk; the artifact's name."""
+        if self._store is None or not self.model.exists():
+            return None
+        name = f"{self._study.config.study}-{self.model.name}"
+        upload(self._store, name, self.model)
+        return name
+
+    def forget_checkpoints(self) -> None:
+        """Delete every checkpoint of the trial: it has ended, or must begin again."""
+        for path in self._study.paths.checkpoints(self._claim.number):
+            path.unlink(missing_ok=True)
+        recorded = self._recorded()
+        if recorded is not None and self._store is not None:
+            discard(self._store, recorded["artifact"])
+
+    def drop(self) -> None:
+        """Delete what this claim alone has written: the trial is another's now."""
+        for path, _, token in self._study.paths.of_trials():
+            if token == self._claim.token:
+                path.unlink(missing_ok=True)
+
+    def _recorded(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._study.storage.get_trial(self._claim.trial_id).system_attrs.get(
+            CHECKPOINT
+        )
+        return found
+
+
+def clear_away(study: LoadedStudy, uploaded: str | None = None) -> None:
+    """Delete what ended trials have left, but for the weights of the best: disk use must not grow with the study.
+
+    Args:
+        study: Whose files.
+        uploaded: The weights that were uploaded just now, if any.
+    """
+    files = study.paths.of_trials()  # Before the trials: a file's trial is then among them.
+    trials = study.optuna.get_trials(deepcopy=False)
+    best = study.ranked()[:KEPT_MODELS]
+    kept = {study.paths.model(trial.number, str(trial.user_attrs.get("token"))) for trial in best}
+    for path, number, _ in files:
+        ended = number >= len(trials) or trials[number].state.is_finished()
+        if ended and path not in kept:
+            path.unlink(missing_ok=True)
+    store = study.artifacts()
+    if store is not None and uploaded is not None:
+        study.storage.exclusively(
+            f"models {study.study_id}", lambda: _keep_artifacts(study, store, best, uploaded)
+        )
+
+
+def _keep_artifacts(study: LoadedStudy, store: Store, best: list[FrozenTrial], uploaded: str) -> None:
+    wanted = [str(trial.user_attrs[MODEL]) for trial in best if MODEL in trial.user_attrs]
+    before = set(study.optuna.user_attrs.get(KEPT, []))
+    study.optuna.set_user_attr(KEPT, wanted)
+    for name in (before | {uploaded}) - set(wanted):
+        discard(store, name)

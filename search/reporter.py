@@ -1,0 +1,129 @@
+"""What a child tells, stored from a thread of its own: a database that is away pauses the reports, not the training."""
+
+import math
+import queue
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import optuna
+
+from search.stopping import Stop
+from search.training.plan import TrainingPlan
+from storage.claims import Claim
+from storage.heart import Heart
+
+# An answer comes in milliseconds; a database that takes longer than this is busy or away.
+VERDICT_SECONDS = 2.0
+
+
+class Reporter:
+    """Stores the epochs of one trial and asks the pruner, in order, while the ``with`` block runs.
+
+    Attributes:
+        verdict: Why the trial is pruned; empty for one that shall go on.
+    """
+
+    def __init__(
+        self, claim: Claim, heart: Heart, stop: Stop, trial: optuna.Trial, plan: TrainingPlan
+    ) -> None:
+        self.verdict = ""
+        self._claim, self._heart, self._stop, self._trial, self._plan = claim, heart, stop, trial, plan
+        # Epochs done again after an interruption are stored already.
+        self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
+        self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._failure: BaseException | None = None
+        self._shown = False
+        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+        heart.shown.update(epoch=0, epochs=plan.epochs)
+
+    def put(self, message: Mapping[str, Any]) -> None:
+        """Have a message stored, some time."""
+        self._idle.clear()
+        self._queue.put(message)
+
+    def judge(self, message: Mapping[str, Any]) -> bool:
+        """Have an epoch stored; whether the child shall go on, as far as is known in good time; raises as ``done``."""
+        behind = not self._idle.is_set()
+        self.put(message)
+        if not behind:
+            self._idle.wait(VERDICT_SECONDS)
+        self.check()  # Where the trial is lost the child must not train on.
+        return not self.verdict
+
+    def done(self, seconds: float) -> bool:
+        """Whether all has been stored, waiting for so long; raises what went wrong meanwhile.
+
+        Raises:
+            ClaimLost: The trial is another worker's now.
+            DatabaseGone: The database was away for too long.
+        """
+        stored = self._idle.wait(seconds)
+        self.check()
+        return stored
+
+    def check(self) -> None:
+        """Raise what went wrong, as ``done`` does."""
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> "Reporter":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._queue.put(None)
+        self._thread.join(timeout=1.0)
+
+    def _work(self) -> None:
+        while (message := self._queue.get()) is not None:
+            try:
+                with self._claim.owned():
+                    self._store(message)
+            except BaseException as error:  # Whatever it is: the worker's thread must hear of it.
+                self._failure = error
+                self._idle.set()
+                return
+            if self._queue.empty():
+                self._idle.set()
+
+    def _store(self, message: Mapping[str, Any]) -> None:
+        if message["kind"] == "built":
+            self._trial.set_user_attr("device", message["device"])
+            self._trial.set_user_attr("training_images", message["training_images"])
+            self._heart.shown.update(epoch=message["epoch"], device=message["device"])
+            # What a worker did not live to report is in the checkpoint that it left.
+            for epoch, value in enumerate(message["values"], start=1):
+                self._report(epoch, value)
+            self._claim.beat(**self._heart.shown)
+        elif message["kind"] == "epoch":
+            self._epoch(message)
+        else:
+            self._trial.set_user_attr("checkpoint_trouble", message["trouble"])
+
+    def _epoch(self, message: Mapping[str, Any]) -> None:
+        """Store an epoch and decide whether the child shall go on."""
+        epoch, value = message["epoch"], message[self._plan.value_name]
+        rate = message["images_per_second"]
+        self._heart.shown.update(epoch=epoch, value=value, images_per_second=rate)
+        if not math.isfinite(message["loss"]) or not math.isfinite(message["val_loss"]):
+            self.verdict = f"diverged: the loss became NaN or infinite in epoch {epoch}"
+            return
+        self._report(epoch, value)
+        if not self._shown:  # Its speed is known now; from here on the heart's own beats will do.
+            self._shown = True
+            self._claim.beat(**self._heart.shown)
+        # After the last epoch a verdict would only waste what has been paid for already.
+        if epoch < self._plan.epochs and not self.verdict and self._trial.should_prune():
+            self.verdict = f"pruned after epoch {epoch}"
+        self._stop.check_budget()
+
+    def _report(self, epoch: int, value: float) -> None:
+        if epoch not in self._reported:
+            self._trial.report(value, epoch)
+            self._reported.add(epoch)

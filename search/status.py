@@ -1,0 +1,86 @@
+"""``python -m search.status``: how a study stands and who works on it, from any terminal."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from search.command import main, make_app
+from search.flags import Storage, Studies, Study, flag
+
+if TYPE_CHECKING:
+    from search.snapshot import Snapshot
+    from search.study import LoadedStudy
+
+WATCH_SECONDS = 2.0
+
+
+def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> "Snapshot":
+    """Look at a study once; trials whose workers are surely dead are given back first, so that none runs for ever.
+
+    Args:
+        study: Its name.
+        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
+        root: The folder of all studies.
+
+    Raises:
+        InputError: No such study.
+    """
+    from search.study import load_study
+    from storage.claims import Claims
+
+    loaded = load_study(study, storage, root)
+    Claims(loaded.storage, loaded.study_id, "status").sweep()
+    return look(loaded)
+
+
+def look(loaded: "LoadedStudy") -> "Snapshot":
+    """The study as its database has it now."""
+    from search.snapshot import read_snapshot
+    from search.study import WANTED
+
+    view = loaded.view()
+    wanted = view.user_attrs.get(WANTED)
+    return read_snapshot(view, metric=loaded.config.metric, wanted=wanted, now=loaded.storage.now())
+
+
+def status(
+    study: Study,
+    storage: Storage = None,
+    root: Studies = Path("studies"),
+    watch: Annotated[bool, flag("--watch", help="Stay, and show it as it goes; Ctrl-C ends.")] = False,
+) -> None:
+    """Show how a study stands, its best trial, and its workers: host, device, trial, epoch, last sign of life, speed.
+
+    A trial whose worker is surely dead is given back, so that the next worker goes on with it.
+    """
+    from rich.console import Console
+
+    from search.progress import Progress, table
+    from search.study import load_study
+    from storage.claims import Claims
+
+    loaded = load_study(study, storage, root)
+    claims = Claims(loaded.storage, loaded.study_id, "status")
+
+    def swept() -> "Snapshot":
+        claims.sweep()
+        return look(loaded)
+
+    if not watch:
+        Console().print(table(loaded.storage.retrying.call(lambda _: swept())))
+        return
+    with Progress(swept):
+        while True:
+            time.sleep(WATCH_SECONDS)
+
+
+app = make_app(
+    status,
+    example="""
+python -m search.status --study cifar_cnn
+python -m search.status --study cifar_cnn --storage postgresql://me@db.example.org/search --watch
+""",
+)
+
+if __name__ == "__main__":
+    main(app)

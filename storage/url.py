@@ -1,0 +1,120 @@
+"""Database URLs: what is one of ours, where its files lie, and never its password."""
+
+import os
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+ENVIRONMENT = "SEARCH_STORAGE"
+EXAMPLES = "sqlite:///studies/search.db or postgresql://user@host/database"
+# SQLite's locks and its write-ahead log need one kernel that sees all writers.
+NETWORK_FILE_SYSTEMS = (
+    "nfs", "cifs", "smb", "afs", "ceph", "gluster", "lustre", "gpfs", "beegfs", "ocfs2", "gfs2", "orangefs",
+    "pvfs2", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.juicefs", "drvfs",
+)  # fmt: skip
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def default_url(root: Path) -> str:
+    """The SQLite database of the studies under ``root``."""
+    return f"sqlite:///{root / 'search.db'}"
+
+
+def storage_url(said: str | None, root: Path) -> str:
+    """The URL said, or that of the environment's ``SEARCH_STORAGE``, or SQLite under ``root``."""
+    return said or os.environ.get(ENVIRONMENT) or default_url(root)
+
+
+def parse(url: str) -> URL:
+    """The URL taken apart.
+
+    Raises:
+        ValueError: It is no URL of ours; in one line, without a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (
+        SQLAlchemyError,
+        ValueError,
+    ):  # The latter for a port that is no number; it quotes what may be a password.
+        raise ValueError(f"--storage: not a database URL; expected one such as {EXAMPLES}") from None
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError(f"--storage {shown(parsed)}: names no file; expected sqlite:///PATH")
+        return parsed
+    if parsed.drivername in ("postgresql", "postgresql+psycopg", "postgres"):
+        if not parsed.database:
+            raise ValueError(
+                f"--storage {shown(parsed)}: names no database; expected postgresql://user@host/database"
+            )
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ValueError(
+        f"--storage {shown(parsed)}: only SQLite and Postgres are supported; expected one such as {EXAMPLES}"
+    )
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL at which there could be no database.
+
+    Raises:
+        ValueError: It is no URL of ours, names a folder that does not exist, or SQLite on a network file system; in
+            one line, without a password.
+    """
+    parsed = parse(url)
+    if not is_sqlite(parsed):
+        return
+    folder = sqlite_file(parsed).parent
+    if not folder.is_dir():
+        raise ValueError(
+            f"--storage {shown(parsed)}: the folder {folder} does not exist; make it, or name another"
+        )
+    if kind := network_file_system(folder):
+        raise ValueError(
+            f"--storage {shown(parsed)}: {folder} is on a network file system ({kind}), on which SQLite loses data "
+            "when several processes write; use a local folder, or Postgres"
+        )
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether it is a file of this host."""
+    return url.get_backend_name() == "sqlite"
+
+
+def sqlite_file(url: URL) -> Path:
+    """The file of an SQLite database."""
+    return Path(str(url.database))
+
+
+def shown(url: URL) -> str:
+    """The URL for a person: stars in place of a password."""
+    secret = {name: "***" for name in url.query if "password" in name.lower()}
+    return url.update_query_dict(secret).render_as_string(hide_password=True)
+
+
+def password_of(url: URL) -> str | None:
+    """The password that stands in a URL, in either of its places."""
+    asked = url.query.get("password")
+    return str(url.password) if url.password is not None else str(asked) if asked is not None else None
+
+
+def without_password(url: URL) -> URL:
+    """The URL with its password taken out."""
+    return url._replace(password=None).difference_update_query(["password"])
+
+
+def network_file_system(folder: Path) -> str:
+    """The kind of network file system that ``folder`` lies on; empty for a local one, or where it cannot be told."""
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    found, kind = "", ""
+    target = folder.resolve()
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mount = before.split()[4].replace("\\040", " ")
+        # Of nested mounts the innermost counts, of equal ones the last.
+        if len(mount) >= len(found) and target.is_relative_to(mount):
+            found, kind = mount, after.split()[0]
+    return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else ""

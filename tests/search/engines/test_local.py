@@ -1,0 +1,299 @@
+"""Workers in processes of their own: exactly N trials, dead ones started again, and none left when all is over."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from search.child import ForkServer
+from search.engines.local import MOST_EARLY_DEATHS, LocalWorkers
+from search.engines.slots import VISIBLE, Slot, make_slots
+from search.errors import InputError, StudyStopped
+from search.stopping import Stop
+from search.study import LoadedStudy, load_study
+from storage.checkpoints import read_checkpoint
+from storage.claims import INTERRUPTIONS, LIFE
+from storage.host import process_exists
+
+ON_SQLITE = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+# Longer than any test: such a trial ends by being stopped.
+ENDLESS = 10_000
+
+
+class Running:
+    """Local workers at work, in a thread."""
+
+    def __init__(self, workers: LocalWorkers, stop: Stop) -> None:
+        self.workers, self.stop = workers, stop
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def end(self, seconds: float = 90.0) -> None:
+        """Wait for their end, and raise what it was."""
+        self._thread.join(seconds)
+        assert not self._thread.is_alive(), "they did not end"
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            self.workers.run(self.stop)
+        except Exception as error:
+            self._failure = error
+
+
+@pytest.fixture
+def run(fork_server: ForkServer) -> Iterator[Callable[..., Running]]:
+    """Start local workers on a study; what still runs at the end is stopped."""
+    started: list[Running] = []
+
+    def start(study: LoadedStudy, slots: int | Sequence[Slot] = 1) -> Running:
+        places = make_slots(slots, None, None, slots) if isinstance(slots, int) else slots
+        workers = LocalWorkers(study, fork_server, places, checkpoint_seconds=0.0)
+        started.append(Running(workers, Stop()))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop.on_signal(signal.SIGTERM)
+        with contextlib.suppress(StudyStopped):
+            one.end()
+
+
+def trials_of(study: LoadedStudy) -> list[FrozenTrial]:
+    return study.optuna.get_trials(deepcopy=False)
+
+
+def far(study: LoadedStudy, count: int = 1) -> list[FrozenTrial]:
+    """So many running trials, once each has come to its third epoch."""
+    trials = trials_of(study)
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING and (trial.last_step or 0) >= 3]
+    return running if len(running) >= count else []
+
+
+def children_of(pid: int) -> dict[int, bytes]:
+    """The command lines of all processes under one."""
+    parents, lines = {}, {}
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            number = int(place.name)
+            parents[number] = int((place / "stat").read_text().rpartition(") ")[2].split()[1])
+            lines[number] = (place / "cmdline").read_bytes()
+    under = {pid}
+    while more := {child for child, parent in parents.items() if parent in under} - under:
+        under |= more
+    return {child: lines[child] for child in under - {pid} if child in lines}
+
+
+def workers_now() -> list[int]:
+    return [pid for pid, line in children_of(os.getpid()).items() if b"search.engines.local" in line]
+
+
+@pytest.mark.slow
+def test_workers_finish_exactly_n_distinct_trials(open_digits, run) -> None:
+    study = open_digits(trials=6)
+    running = run(study, 3)
+    running.end()
+    trials = trials_of(study)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
+    assert len({tuple(trial.params.values()) for trial in trials}) == 6
+    assert running.workers.statuses == [0, 0, 0]
+    assert len({trial.user_attrs["worker"] for trial in trials}) > 1
+
+
+@pytest.mark.slow
+@ON_SQLITE
+def test_each_worker_gives_its_children_the_gpu_and_the_threads_of_its_slot(
+    open_digits, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALL_SPACE_FAULT", "gpu")
+    study = open_digits(trials=4)
+    run(study, [Slot(1, {VISIBLE: "7"}), Slot(2, {VISIBLE: "9"})]).end()
+    seen: dict[str, set[tuple[str, int]]] = {}
+    for trial in trials_of(study):
+        lines = study.paths.log(trial.number).read_text().splitlines()
+        (line,) = {line for line in lines if line.startswith("GPU ")}
+        seen.setdefault(trial.user_attrs["worker"], set()).add((line, trial.user_attrs["threads"]))
+    assert {pair for pairs in seen.values() for pair in pairs} == {("GPU 7", 1), ("GPU 9", 2)}
+    assert all(len(pairs) == 1 for pairs in seen.values())
+
+
+@pytest.mark.slow
+def test_killed_worker_is_started_again_and_its_trial_goes_on_under_its_number(
+    open_digits, run, until
+) -> None:
+    study = open_digits(trials=1, epochs=60)
+    running = run(study)
+    (trial,) = until(lambda: far(study))
+    killed = trial.system_attrs[LIFE]
+    os.kill(killed["pid"], signal.SIGKILL)
+    running.end()
+    (trial,) = trials_of(study)
+    assert (trial.number, trial.state) == (0, TrialState.COMPLETE)
+    assert trial.system_attrs[INTERRUPTIONS] == 1
+    assert trial.user_attrs["worker"] != killed["worker"]
+    assert trial.user_attrs["history"]["val_accuracy"] == list(trial.intermediate_values.values())
+    assert len(trial.intermediate_values) == 60
+    assert running.workers.statuses == [-signal.SIGKILL, 0]
+
+
+@pytest.mark.slow
+@ON_SQLITE
+def test_child_of_a_killed_worker_ends_with_it(open_digits, run, until) -> None:
+    study = open_digits(trials=1, epochs=ENDLESS)
+    run(study)
+    (trial,) = until(lambda: [trial for trial in far(study) if "child" in trial.system_attrs[LIFE]])
+    life = trial.system_attrs[LIFE]
+    os.kill(life["pid"], signal.SIGKILL)
+    until(lambda: not process_exists(life["child"]), 5)
+
+
+@pytest.mark.slow
+@ON_POSTGRES
+def test_deadline_of_the_starter_is_that_of_its_workers(open_digits, run, until) -> None:
+    study = open_digits(trials=2, epochs=ENDLESS)
+    running = run(study, 2)
+    until(lambda: far(study, 2))
+    running.stop.deadline = time.monotonic()
+    running.end(20)
+    assert running.stop.reason == "the time is up (--timeout)"
+    assert [trial.state for trial in trials_of(study)] == [TrialState.WAITING] * 2
+    assert workers_now() == []
+
+
+@ON_SQLITE
+def test_worker_that_always_dies_at_once_stops_the_study_with_its_last_line(
+    open_digits, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nread order\necho starting\necho no luck here\nexit 7\n")
+    program.chmod(0o755)
+    study = open_digits(trials=1)
+    monkeypatch.setattr(sys, "executable", str(program))
+    running = run(study)
+    with pytest.raises(StudyStopped) as stopped:
+        running.end()
+    message = str(stopped.value)
+    assert message.startswith("a worker ended 5 times in a row, last with status 7: no luck here; see ")
+    assert Path(message.rpartition("see ")[2]).read_text() == "starting\nno luck here\n"
+    assert running.workers.statuses == [7] * MOST_EARLY_DEATHS
+
+
+@pytest.mark.slow
+@ON_POSTGRES
+def test_reason_why_a_worker_stops_the_study_reaches_the_starter(
+    open_digits, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALL_SPACE_FAULT", "large")
+    study = open_digits(trials=3)
+    with pytest.raises(
+        StudyStopped, match=r"^1\d trials in a row failed for one reason; the last one, .*too large"
+    ):
+        run(study, 2).end()
+    assert workers_now() == []
+    assert TrialState.RUNNING not in [trial.state for trial in trials_of(study)]
+
+
+@pytest.mark.slow
+@ON_SQLITE
+def test_wrong_input_of_a_worker_reaches_the_starter(open_digits, run) -> None:
+    study = open_digits(trials=1)
+    lost = study.storage.get_study_id_from_name("s")
+    running = run(study)
+    study.storage.delete_study(lost)
+    with pytest.raises(StudyStopped, match=r"^--study s: no such study in "):
+        running.end()
+
+
+@pytest.mark.slow
+@ON_POSTGRES
+def test_password_stands_in_no_command_line_and_no_file(
+    open_digits, run, until, postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    url = postgres.database().replace("postgres@", "postgres:sesame@")
+    monkeypatch.setenv("SEARCH_STORAGE", url)
+    study = open_digits(storage=None, trials=1, epochs=ENDLESS)
+    assert "sesame" in study.url
+    running = run(study)
+    (trial,) = until(lambda: far(study))
+    os.kill(trial.system_attrs[LIFE]["pid"], signal.SIGKILL)
+    until(lambda: far(study) and trials_of(study)[0].system_attrs.get(INTERRUPTIONS))
+    lines = children_of(os.getpid())
+    running.stop.on_signal(signal.SIGTERM)
+    running.end()
+    assert any(b"search.engines.local" in line for line in lines.values())
+    assert not [line for line in lines.values() if b"sesame" in line]
+    files = [path for path in study.paths.root.rglob("*") if path.is_file()]
+    assert list((study.paths.folder / "logs").iterdir())
+    assert not [path for path in files if b"sesame" in path.read_bytes()]
+    assert "sesame" not in "".join(capfd.readouterr())
+
+
+class Starter:
+    """The real command with two workers, on endless trials."""
+
+    def __init__(self, commands, url: str, root: Path, cache: Path) -> None:
+        self.commands, self._where = commands, (url, root)
+        words = "--study s --data digits --space small_space --images 200 --pruner none --sampler random"
+        places = ("--storage", url, "--studies", root, "--cache", cache)
+        more = ("--trials", 2, "--epochs", ENDLESS, "--workers", 2, "--grace", "3s", "--no-export", *places)
+        self.process: subprocess.Popen[str] = commands.start("search.run", *words.split(), *more)
+
+    def study(self) -> LoadedStudy | None:
+        if self.process.poll() is not None:
+            pytest.fail(f"the search ended: {self.process.communicate()[0]}")
+        with contextlib.suppress(InputError):  # There is no such study yet.
+            return load_study("s", *self._where)
+        return None
+
+
+@pytest.fixture
+def starter(commands, url: str, digits, tmp_path: Path) -> Starter:
+    return Starter(commands, url, tmp_path / "studies", digits.folder.parent)
+
+
+def check_given_back(study: LoadedStudy) -> None:
+    trials = trials_of(study)
+    assert [trial.state for trial in trials] == [TrialState.WAITING] * 2
+    for trial in trials:
+        stored = read_checkpoint(*study.paths.checkpoints(trial.number))
+        assert stored is not None
+        assert 3 <= stored[1]["epoch"] == trial.last_step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "new_database"), [("SIGINT", "sqlite"), ("SIGTERM", "postgres")], indirect=["new_database"]
+)
+def test_signal_at_the_starter_stops_all_in_time_and_gives_the_trials_back(
+    starter: Starter, until, name: str
+) -> None:
+    study = until(starter.study, 90)
+    until(lambda: far(study, 2) if starter.process.poll() is None else True, 90)
+    starter.process.send_signal(getattr(signal, name))
+    printed = starter.process.communicate(timeout=20)[0]
+    assert starter.process.returncode == 130, printed
+    assert f"stopped by {name}: 0 of 2 trials finished, nothing is lost; go on with: " in printed
+    until(lambda: not starter.commands.alive(), 2)
+    check_given_back(study)
+
+
+@pytest.mark.slow
+def test_workers_of_a_killed_starter_end_by_themselves_and_give_their_trials_back(
+    starter: Starter, until
+) -> None:
+    study = until(starter.study, 90)
+    until(lambda: far(study, 2) if starter.process.poll() is None else True, 90)
+    starter.process.kill()
+    until(lambda: not starter.commands.alive(), 20)
+    check_given_back(study)

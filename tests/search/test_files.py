@@ -1,0 +1,155 @@
+"""What a trial goes on from, what is kept of it, and what is cleared away; with a common disk and without."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from search.files import KEPT_MODELS, MODEL, TrialFiles, clear_away
+from search.loop import work
+from search.trial import Worker, run_trial
+from storage.artifacts import CHECKPOINT
+from storage.checkpoints import read_facts, write_checkpoint
+from storage.claims import Claim
+from storage.paths import StudyPaths
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder that all hosts reach."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    return folder
+
+
+def claimed(worker: Worker) -> Claim:
+    claim = worker.claims.claim(100)
+    assert claim is not None
+    return claim
+
+
+def leave_checkpoint(files: TrialFiles, epoch: int) -> None:
+    write_checkpoint(files.checkpoint, [np.zeros(3)], {"epoch": epoch})
+    files.written(epoch)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*"))
+
+
+def test_next_owner_goes_on_from_what_the_last_one_left(make_worker: Callable[..., Worker]) -> None:
+    worker = make_worker()
+    claim = claimed(worker)
+    first = TrialFiles(worker.study, claim)
+    leave_checkpoint(first, 3)
+    claim.give_back()
+    again = TrialFiles(worker.study, claimed(worker))
+    assert again.go_on_from() == (str(first.checkpoint),)
+    assert again.checkpoint != first.checkpoint
+
+
+def test_own_checkpoint_makes_those_of_earlier_owners_superfluous(make_worker) -> None:
+    worker = make_worker()
+    claim = claimed(worker)
+    first = TrialFiles(worker.study, claim)
+    leave_checkpoint(first, 3)
+    claim.give_back()
+    again = TrialFiles(worker.study, claimed(worker))
+    leave_checkpoint(again, 4)
+    assert worker.study.paths.checkpoints(0) == [again.checkpoint]
+
+
+def test_dropped_claim_leaves_the_new_owners_files_alone(make_worker) -> None:
+    worker = make_worker()
+    claim = claimed(worker)
+    first = TrialFiles(worker.study, claim)
+    leave_checkpoint(first, 3)
+    claim.give_back()
+    again = TrialFiles(worker.study, claimed(worker))
+    write_checkpoint(again.checkpoint, [np.zeros(3)], {"epoch": 4})
+    first.drop()
+    assert worker.study.paths.checkpoints(0) == [again.checkpoint]
+
+
+def test_files_of_ended_trials_are_cleared_away_and_those_of_others_kept(make_worker) -> None:
+    worker = make_worker()
+
+    def leave_files() -> Claim:
+        claim = claimed(worker)
+        files = TrialFiles(worker.study, claim)
+        leave_checkpoint(files, 1)
+        files.model.touch()
+        files.checkpoint.with_name(f".{files.checkpoint.name}.123").touch()  # A writer was killed there.
+        return claim
+
+    leave_files().tell(TrialState.FAIL)
+    running = leave_files()
+    clear_away(worker.study)
+    assert {number for _, number, _ in worker.study.paths.of_trials()} == {running.number}
+    assert len(worker.study.paths.of_trials()) == 3
+
+
+@pytest.mark.slow
+def test_hosts_without_a_common_disk_go_on_from_the_uploaded_checkpoint(
+    make_worker, shared: Path, tmp_path: Path
+) -> None:
+    worker = make_worker(artifacts=str(shared), epochs=12)
+    claim = claimed(worker)
+    files = TrialFiles(worker.study, claim)
+    with files.uploading():
+        leave_checkpoint(files, 5)
+        assert files._uploads is not None
+        files._uploads.finish(10)
+    assert worker.study.storage.get_trial(claim.trial_id).system_attrs[CHECKPOINT]["epoch"] == 5
+    claim.give_back()
+    files.checkpoint.unlink()  # It is on the other host's disk.
+
+    again = TrialFiles(worker.study, claimed(worker))
+    (fetched,) = again.go_on_from()
+    facts = read_facts(Path(fetched))
+    assert facts is not None
+    assert facts["epoch"] == 5
+    again.forget_checkpoints()
+    assert names(shared) == []
+
+
+@pytest.mark.slow
+def test_artifacts_are_bounded_by_the_best_models(make_worker, shared: Path) -> None:
+    worker = make_worker(artifacts=str(shared), epochs=2)
+    work(worker, lambda: KEPT_MODELS + 2)
+    best = worker.study.ranked()[:KEPT_MODELS]
+    assert names(shared) == sorted(trial.user_attrs[MODEL] for trial in best)
+
+
+@pytest.mark.slow
+def test_trial_interrupted_on_one_host_learns_the_same_on_another(
+    make_worker, shared: Path, fork_server
+) -> None:
+    """The other host has the same database and the same shared place, and an empty studies folder."""
+    worker = make_worker("moving", artifacts=str(shared), epochs=40)
+    whole = make_worker("staying", epochs=40)
+
+    def stop_in_the_middle() -> None:
+        while not names(shared):
+            time.sleep(0.002)
+        worker.stop.reason = "stopped by SIGTERM"
+
+    threading.Thread(target=stop_in_the_middle, daemon=True).start()
+    run_trial(worker, claimed(worker))
+    assert worker.study.storage.get_trial(1).state == TrialState.WAITING
+    elsewhere = StudyPaths(worker.study.paths.root / "elsewhere", "moving")
+    other = dataclasses.replace(
+        worker, study=dataclasses.replace(worker.study, paths=elsewhere), stop=type(worker.stop)()
+    )
+    work(other, lambda: 1)
+    work(whole, lambda: 1)
+    histories = [dict(one.study.optuna.trials[0].user_attrs["history"]) for one in (other, whole)]
+    for history in histories:
+        del history["seconds"]
+    assert histories[0] == histories[1]
+    assert "epoch 1:" not in elsewhere.log(0).read_text(), "it went on, and did not begin again"
