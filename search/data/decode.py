@@ -1,9 +1,12 @@
 """The one way in which a file becomes uint8 pixels, for training and for prediction alike."""
 
 import os
+import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +28,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 CHUNK = 64
+# Pixels of a large image. As many of these at once as there are cores could fill the memory: they are decoded in turn.
+LARGE = 1 << 24
+_turn = threading.Lock()
 SECONDS_BETWEEN_LINES = 10.0
 Result = TypeVar("Result")
 
@@ -68,7 +74,7 @@ def decode(path: str | Path, height: int, width: int, channels: int) -> Pixels:
         uint8 pixels ``(height, width, channels)``.
 
     Raises:
-        InputError: The file cannot be read or decoded; the message names it.
+        InputError: The file cannot be read or decoded, or is absurdly large; the message names it.
     """
     try:
         with Image.open(path) as image:
@@ -76,10 +82,11 @@ def decode(path: str | Path, height: int, width: int, channels: int) -> Pixels:
             # Lets the JPEG decoder drop detail early: large photographs decode several times faster.
             side = 2 * max(height, width)
             image.draft(None, (side, side))  # None keeps the mode
-            image.load()
-            upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-            ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
-            return as_pixels(resize(ready, height, width))
+            with _turn if image.width * image.height > LARGE else nullcontext():
+                image.load()
+                upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+                ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
+                return as_pixels(resize(ready, height, width))
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
         raise InputError(
             f"{path}: {_reason(error)}; remove or replace this file to go on without it"
@@ -214,5 +221,10 @@ def _reason(error: Exception) -> str:
         return "this file may not be read (permission denied)"
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or a damaged one"
+    if isinstance(
+        error, Image.DecompressionBombError
+    ):  # Pillow's own guard, asked before anything is decoded
+        pixels, limit = re.findall(r"\d+", str(error))[:2]
+        return f"too large to be decoded: {int(pixels):,} pixels, over the limit of {int(limit):,}"
     words = (str(error).splitlines() or [type(error).__name__])[0]
     return f"a damaged image ({words})"

@@ -221,6 +221,8 @@ def _is_image(path: str) -> bool:
     try:
         with Image.open(path):
             return True
+    except Image.DecompressionBombError:
+        return True  # and it will be named
     except Exception:
         return False
 

@@ -1,4 +1,7 @@
+import importlib
 import io
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +78,25 @@ def test_decode_transparent_palette(tmp_path: Path) -> None:
     assert (decode(path, 3, 3, 3) == (200, 0, 0)).all()
 
 
+def test_decode_sixteen_bit_colour_is_scaled(tmp_path: Path) -> None:
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6 2 1 65535\n" + bytes.fromhex("1234 8000 ffff 0000 00ff 0100"))
+    expected = np.array([[0x12, 0x80, 0xFF], [0, 0, 1]])
+    assert abs(decode(path, 1, 2, 3)[0] - expected).max() <= 1
+
+
+def test_decode_grey_with_alpha_lies_on_white(tmp_path: Path) -> None:
+    image = Image.merge("LA", (Image.new("L", (2, 1), 100), Image.new("L", (2, 1), 0)))
+    image.putpixel((0, 0), (100, 255))
+    path = save(image, tmp_path / "a.png")
+    assert decode(path, 1, 2, 1)[0, :, 0].tolist() == [100, 255]
+
+
+def test_decode_half_transparent_is_half_white(tmp_path: Path) -> None:
+    path = save(Image.new("RGBA", (1, 1), (0, 0, 0, 128)), tmp_path / "a.png")
+    assert abs(decode(path, 1, 1, 3).astype(int) - 127).max() <= 1
+
+
 def test_decode_cmyk_jpeg(tmp_path: Path) -> None:
     path = save(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), tmp_path / "a.jpg", quality=95)
     red, green, blue = decode(path, 16, 16, 3)[8, 8]
@@ -112,6 +134,38 @@ def test_decode_truncated_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(whole.getvalue()[:1500])
     with pytest.raises(InputError, match=r"cut\.jpg: a damaged image .*remove or replace"):
         decode(path, 8, 8, 3)
+
+
+@pytest.mark.parametrize("opener", [read_header, lambda path: decode(path, 8, 8, 3)])
+def test_decompression_bomb_is_refused_undecoded(
+    tmp_path: Path, make_bomb: Callable[[Path], Path], opener: Callable[[Path], object]
+) -> None:
+    path = make_bomb(tmp_path / "bomb.png")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError) as refused:
+            opener(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert str(refused.value).startswith(
+        f"{path}: too large to be decoded: 400,000,000 pixels, over the limit of 178,956,970; remove or"
+    )
+
+
+def test_decode_of_large_images_goes_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[bool] = []
+    module = importlib.import_module("search.data.decode")  # search.data has the function under this name
+    monkeypatch.setattr(module, "LARGE", 99)
+
+    def watched(image: Image.Image, *size: int) -> Image.Image:
+        held.append(module._turn.locked())
+        return image
+
+    monkeypatch.setattr(module, "resize", watched)
+    for side in (9, 10):
+        decode(save(Image.new("RGB", (side, side)), tmp_path / f"{side}.png"), side, side, 3)
+    assert held == [False, True]
 
 
 def test_decode_text_is_named(tmp_path: Path) -> None:

@@ -125,6 +125,19 @@ def test_folder_with_several_corrupt_images_counts_them(make_folder: Make, cache
         prepare(folder, cache=cache)
 
 
+@pytest.mark.parametrize("name", ["bomb.png", "bomb"])
+def test_folder_with_a_decompression_bomb_names_it(
+    make_folder: Make, cache: Path, make_bomb: Make, name: str
+) -> None:
+    folder = make_folder({"a": 4, "b": 4})
+    make_bomb(folder / "a" / name)
+    with pytest.raises(
+        InputError, match=rf"a/{name}: too large .* 400,000,000 pixels, .* limit of 178,956,970"
+    ):
+        prepare(folder, cache=cache, image_size=8)
+    assert not list(cache.glob("*/images.npy"))
+
+
 BAD: dict[str, tuple[dict[str, int], str]] = {
     "empty": ({}, "an empty folder; expected train/<class>/"),
     "one class": ({"a": 5}, "one class"),
