@@ -14,6 +14,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 METRICS = ("accuracy", "macro_f1", "loss")
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
+RESIZES = ("stretch", "fit", "crop")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class StudyConfig:
         image_size: What the images were resized to; None for their own size.
         test: Fraction set aside where the data brought no test images.
         max_parameters: Bound on a net's trainable parameters.
+        resize: How they were: one of ``RESIZES`` (see ``search.data.sizing``).
     """
 
     study: str
@@ -67,6 +69,7 @@ class StudyConfig:
     image_size: int | None = None
     test: float = 0.2
     max_parameters: int = 30_000_000
+    resize: str = "stretch"
 
     def __post_init__(self) -> None:
         """Check every value that came from outside.
@@ -86,6 +89,7 @@ class StudyConfig:
         check_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
+        check_choice("--resize", self.resize, RESIZES)
         if self.max_flops == 0:
             object.__setattr__(self, "max_flops", default_max_flops(self.height, self.width))
 

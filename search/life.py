@@ -69,6 +69,7 @@ def run_study(
     validation: float | None = None,
     test: float | None = None,
     image_size: int | None = None,
+    resize: str | None = None,
     seed: int | None = None,
     metric: str | None = None,
     class_weights: str | None = None,
@@ -105,6 +106,7 @@ def run_study(
         validation: Fraction of the training images validated on.
         test: Fraction set aside for the test where the data have none of their own; 0.2 by default.
         image_size: Side in pixels that images are resized to.
+        resize: ``stretch``, ``fit`` (letterboxed) or ``crop`` (the middle).
         seed: Of splits, sampler and trials.
         metric: ``accuracy``, ``macro_f1`` or ``loss``.
         class_weights: ``none`` or ``balanced``.

@@ -23,7 +23,7 @@ IMBALANCE = 2.0
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (
     "space", "epochs", "images", "validation", "seed", "metric", "class_weights", "flip", "early_stopping",
-    "sampler", "pruner", "max_parameters", "image_size", "test",
+    "sampler", "pruner", "max_parameters", "image_size", "resize", "test",
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class Request:
     validation: float | None = None
     test: float | None = None
     image_size: int | None = None
+    resize: str | None = None
     seed: int | None = None
     metric: str | None = None
     class_weights: str | None = None
@@ -142,6 +143,7 @@ def _prepare_new(request: Request, named: Preset | None) -> Dataset:
     return prepare(
         data,
         image_size=request.image_size or (named.image_size if named else None),
+        resize=request.resize or StudyConfig.resize,
         test=0.2 if request.test is None else request.test,
         seed=request.seed or 0,
         cache=request.cache,
@@ -191,7 +193,12 @@ def _rejoin(found: LoadedStudy, request: Request) -> Dataset:
     if request.data is None:
         return found.dataset()
     dataset = prepare(
-        request.data, image_size=config.image_size, test=config.test, seed=config.seed, cache=request.cache
+        request.data,
+        image_size=config.image_size,
+        resize=config.resize,
+        test=config.test,
+        seed=config.seed,
+        cache=request.cache,
     )
     if dataset.fingerprint != config.fingerprint:
         raise InputError(

@@ -11,6 +11,7 @@ from search.config import (
     CLASS_WEIGHTS,
     METRICS,
     PRUNERS,
+    RESIZES,
     SAMPLERS,
     check_choice,
     check_number,
@@ -38,6 +39,7 @@ CHOICES = {
     "sampler": ("--sampler", SAMPLERS),
     "pruner": ("--pruner", PRUNERS),
     "backend": ("--backend", BACKENDS),
+    "resize": ("--resize", RESIZES),
 }
 
 
@@ -91,6 +93,9 @@ Test = Annotated[
 ]
 ImageSize = Annotated[
     int | None, _whole("--image-size", metavar="PIXELS", help="Height and width that images are resized to.")
+]
+Resize = Annotated[
+    str | None, _word("--resize", RESIZES, help="Other proportions: distorted, with black bars, or cut")
 ]
 Seed = Annotated[int | None, _whole("--seed", help="Of the splits, the sampler and every trial.")]
 Metric = Annotated[str | None, _word("--metric", METRICS, help="What a trial scores")]
@@ -152,6 +157,7 @@ def run(
     validation: Validation = None,
     test: Test = None,
     image_size: ImageSize = None,
+    resize: Resize = None,
     seed: Seed = None,
     metric: Metric = None,
     class_weights: ClassWeights = None,

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from search.data.dataset import IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import preprocessing
+from search.data.sizing import STRETCH
 from search.data.source import Loaded, Part, Pixels, Say
 from search.errors import InputError
 
@@ -85,7 +86,9 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
     partial = cache / "partial" / key
     shape = (loaded.height, loaded.width, loaded.channels)
     _check_space(cache, (len(loaded.train.labels) + len(loaded.test.labels)) * int(np.prod(shape)))
-    digest = hashlib.sha256(json.dumps([loaded.classes, shape], ensure_ascii=True).encode())
+    # Equal pixels that a new file would not become in the same way are other data; stretching was once the only way.
+    said = [loaded.classes, shape, *([] if loaded.way == STRETCH else [loaded.way])]
+    digest = hashlib.sha256(json.dumps(said, ensure_ascii=True).encode())
     try:
         for folder, part in ((partial, loaded.train), (partial / SEALED, loaded.test)):
             folder.mkdir(parents=True)
@@ -127,7 +130,7 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "flip": loaded.flip,
         "train_counts": counts[0].tolist(),
         "test_counts": counts[1].tolist(),
-        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels),
+        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.way),
     }
 
 

@@ -23,8 +23,8 @@ class Dataset:
 
     Attributes:
         folder: Where; named by ``fingerprint``.
-        fingerprint: Hash of pixels, labels and class names of training and test images: equal content, equal
-            name.
+        fingerprint: Hash of pixels, labels and class names of training and test images, and of how they were
+            resized: equal content, equal name.
         source: Where they came from, as said: a name, an absolute path, or ``arrays``.
         classes: Names, in label order.
         height: Pixels.

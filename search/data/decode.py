@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from search.data.sizing import STRETCH, as_pixels, resize
 from search.data.source import Pixels, Say
 from search.errors import InputError
 
@@ -43,13 +44,14 @@ class Header(NamedTuple):
     grey: bool
 
 
-def preprocessing(height: int, width: int, channels: int) -> dict[str, Any]:
+def preprocessing(height: int, width: int, channels: int, way: str = STRETCH) -> dict[str, Any]:
     """What ``decode`` does with these arguments, in words for an export's ``preprocessing.json``."""
     return {
         "height": height,
         "width": width,
         "channels": channels,
-        "resize": "stretch",
+        "resize": way,
+        **({"bars": "black"} if way == "fit" else {}),
         "interpolation": "bilinear, antialiased (Pillow)",
         "exif_rotation": True,
         "transparency": "on white",
@@ -58,17 +60,18 @@ def preprocessing(height: int, width: int, channels: int) -> dict[str, Any]:
     }
 
 
-def decode(path: str | Path, height: int, width: int, channels: int) -> Pixels:
+def decode(path: str | Path, height: int, width: int, channels: int, way: str = STRETCH) -> Pixels:
     """Decode one file into pixels of a net's input.
 
     The image is turned upright by its EXIF tag, laid on white where it is transparent, reduced to 8 bits,
-    made grey or RGB, and stretched to the size asked for. Of an animation the first picture is taken.
+    made grey or RGB, and brought to the size asked for. Of an animation the first picture is taken.
 
     Args:
         path: A file of any format that Pillow reads.
         height: Wanted, pixels.
         width: Wanted, pixels.
         channels: 1 for grey, 3 for RGB.
+        way: How to bring it to that size: see ``search.data.sizing.resize``.
 
     Returns:
         uint8 pixels ``(height, width, channels)``.
@@ -86,7 +89,7 @@ def decode(path: str | Path, height: int, width: int, channels: int) -> Pixels:
                 image.load()
                 upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
                 ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
-                return as_pixels(resize(ready, height, width))
+                return as_pixels(resize(ready, height, width, way))
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
         raise InputError(
             f"{path}: {_reason(error)}; remove or replace this file to go on without it"
@@ -111,21 +114,8 @@ def read_header(path: str | Path) -> Header:
         ) from error
 
 
-def resize(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Stretch to the size asked for; an image of that size is left as it is, to the bit."""
-    if image.size == (width, height):
-        return image
-    return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def as_pixels(image: Image.Image) -> Pixels:
-    """Pixels ``(H, W, C)`` of a grey or RGB image."""
-    pixels: Pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
-
-
-def decode_all(paths: Sequence[str], out: Pixels, say: Say) -> None:
-    """Decode files, in parallel, into ``out`` of shape ``(len(paths), H, W, C)``.
+def decode_all(paths: Sequence[str], way: str, out: Pixels, say: Say) -> None:
+    """Decode files, in parallel, into ``out`` of shape ``(len(paths), H, W, C)``; ``way`` as in ``decode``.
 
     Raises:
         InputError: Files that cannot be decoded: the first is named, the others counted.
@@ -133,7 +123,7 @@ def decode_all(paths: Sequence[str], out: Pixels, say: Say) -> None:
     height, width, channels = out.shape[1:]
 
     def place(index: int) -> None:
-        out[index] = decode(paths[index], height, width, channels)
+        out[index] = decode(paths[index], height, width, channels, way)
 
     for_each(place, len(paths), "decoded", say)
 

@@ -62,6 +62,13 @@ def test_study_goes_on_without_its_data_being_said(request_for) -> None:
     assert wanted == 9
 
 
+def test_study_goes_on_with_its_data_resized_as_before(request_for) -> None:
+    first, _ = open_study(request_for(image_size=6, resize="fit"))
+    again, _ = open_study(request_for(image_size=6))
+    assert (again.config.resize, again.dataset().preprocessing["resize"]) == ("fit", "fit")
+    assert again.study_id == first.study_id
+
+
 def test_preset_fills_in_what_was_not_said(request_for) -> None:
     opened, wanted = open_study(request_for(study="digits_cnn", data=None, space=None, epochs=4))
     assert (opened.config.data, opened.config.space, opened.config.epochs) == ("digits", "cnn", 4)
@@ -83,6 +90,7 @@ def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
         ({"validation": 0.3}, "--validation 0.3: study s was made with 0.1"),
         ({"max_cost": 1e6}, "--max-cost 1000000: study s was made with"),
         ({"early_stopping": 2}, "--early-stopping 2: study s was made with 0"),
+        ({"resize": "crop"}, "--resize crop: study s was made with stretch"),
     ],
 )
 def test_study_made_otherwise_is_refused(request_for, change: dict[str, Any], said: str) -> None:
@@ -111,6 +119,7 @@ def test_study_made_for_other_images_is_refused(request_for, tmp_path: Path) -> 
         ({"data": "nowhere"}, "--data 'nowhere'"),
         ({"data": None}, "--study s: no such study yet"),
         ({"epochs": 0}, "--epochs 0"),
+        ({"resize": "squash"}, "--resize 'squash'"),
         ({"images": 5000}, "--images 5000"),
         ({"try_first": [{"width": 7}]}, "--try {'width': 7}: rate is missing"),
         ({"storage": "mysql://me:secret@host/db"}, "--storage mysql://me:***@host/db"),

@@ -189,6 +189,53 @@ def test_decode_of_large_jpeg_stays_true_to_it(tmp_path: Path) -> None:
     assert abs(decode(path, 32, 32, 3).astype(int) - exact).max() <= 4
 
 
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """20x40 pixels: red, a green middle of 20x20, blue."""
+    image = Image.new("RGB", (40, 20), (255, 0, 0))
+    image.paste((0, 255, 0), (10, 0, 30, 20))
+    image.paste((0, 0, 255), (30, 0, 40, 20))
+    return save(image, tmp_path / "photo.png")
+
+
+def test_decode_fit_keeps_all_of_the_picture_between_black_bars(photo: Path) -> None:
+    decoded = decode(photo, 40, 40, 3, "fit")
+    np.testing.assert_array_equal(decoded[10:30], decode(photo, 20, 40, 3))
+    assert not decoded[:10].any()
+    assert not decoded[30:].any()
+
+
+def test_decode_crop_takes_the_middle(photo: Path) -> None:
+    assert (decode(photo, 20, 20, 3, "crop") == (0, 255, 0)).all()
+    # Made smaller, the outermost pixels hold a little of what was next to them.
+    assert (decode(photo, 10, 10, 3, "crop")[:, 1:-1] == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize("way", ["fit", "crop"])
+def test_decode_keeps_the_proportions_of_an_upright_photo(photo: Path, tmp_path: Path, way: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    turned = save(Image.open(photo).rotate(90, expand=True), tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(decode(turned, 16, 16, 3, way), decode(photo, 16, 16, 3, way))
+
+
+@pytest.mark.parametrize("way", ["stretch", "fit", "crop"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_decode_of_right_size_is_the_same_every_way(photo: Path, way: str, channels: int) -> None:
+    decoded = decode(photo, 20, 40, channels, way)
+    np.testing.assert_array_equal(decoded, decode(photo, 20, 40, channels))
+    assert decode(photo, 9, 7, channels, way).shape == (9, 7, channels)
+
+
+@pytest.mark.parametrize("way", ["fit", "crop"])
+def test_decode_of_a_line_gives_the_size_all_the_same(tmp_path: Path, way: str) -> None:
+    assert decode(save(Image.new("RGB", (900, 1)), tmp_path / "line.png"), 8, 8, 3, way).shape == (8, 8, 3)
+
+
+def test_preprocessing_names_the_way_of_resizing() -> None:
+    assert [preprocessing(8, 9, 3, way)["resize"] for way in ("fit", "crop")] == ["fit", "crop"]
+
+
 def test_preprocessing_names_the_size() -> None:
     said = preprocessing(8, 9, 3)
     assert (said["height"], said["width"], said["channels"], said["resize"]) == (8, 9, 3, "stretch")
