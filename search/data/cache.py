@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from search.data.dataset import IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import preprocessing
+from search.data.duplicates import count_duplicates, duplicates_note
 from search.data.sizing import STRETCH
 from search.data.source import Loaded, Part, Pixels, Say
 from search.errors import InputError
@@ -96,10 +97,12 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
             for file in (IMAGES, LABELS):
                 _update(digest, folder / file)
         fingerprint = digest.hexdigest()[:32]
-        meta = _meta(fingerprint, source, loaded)
+        counts, note = _duplicates(partial)
+        meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)
-        entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": loaded.notes}
+        notes = [*loaded.notes, *([note] if note else [])]
+        entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
         _write_aside(cache / "requests" / f"{key}.json", json.dumps(entry))
     except OSError as error:
         raise _unwritable(cache, error) from error
@@ -132,6 +135,13 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "test_counts": counts[1].tolist(),
         "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.way),
     }
+
+
+def _duplicates(partial: Path) -> tuple[dict[str, int], str]:
+    """Counts, and what to say of them: all that a search learns of how the test images look."""
+    train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
+    found = count_duplicates(train, test)
+    return found, duplicates_note(found, len(train), len(test))
 
 
 def _publish(partial: Path, folder: Path) -> None:
