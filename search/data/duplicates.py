@@ -54,10 +54,11 @@ def duplicates_note(found: dict[str, int], train_images: int, test_images: int) 
     """A line for a person; empty where there is nothing to say."""
     said = []
     if count := found["exact"] + found["near"]:
-        equal = f"{found['exact']:,} to the bit"
-        said.append(f"{count:,} of {test_images:,} test images are in the training images as well ({equal})")
+        said.append(
+            f"{count:,} of {test_images:,} test images look like a training image ({found['exact']:,} equal one)"
+        )
     if found["within"]:
-        said.append(f"{found['within']:,} of {train_images:,} training images are there twice")
+        said.append(f"{found['within']:,} of {train_images:,} training images look like another")
     if not said:
         return ""
     return (

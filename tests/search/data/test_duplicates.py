@@ -95,8 +95,8 @@ def test_sixty_thousand_hashes_are_compared_in_seconds() -> None:
 
 def test_note_says_how_many_of_how_many() -> None:
     note = duplicates_note({"exact": 2, "near": 1000, "within": 30}, 50_000, 10_000)
-    assert "1,002 of 10,000 test images are in the training images as well (2 to the bit)" in note
-    assert "30 of 50,000 training images are there twice" in note
+    assert "1,002 of 10,000 test images look like a training image (2 equal one)" in note
+    assert "30 of 50,000 training images look like another" in note
     assert "\n" not in note
     assert duplicates_note(NONE, 50_000, 10_000) == ""
 
@@ -121,7 +121,9 @@ def test_preparing_warns_of_duplicates_across_the_split_whenever_it_is_found(
     said: list[str] = []
     dataset = prepare(leaking, image_size=64, cache=cache, say=said.append)
     assert dataset.duplicates == {"exact": 1, "near": 1, "within": 0}
-    warning = [line for line in said if "2 of 42 test images are in the training images" in line]
+    warning = [
+        line for line in said if "2 of 42 test images look like a training image (1 equal one)" in line
+    ]
     assert len(warning) == 1
     again: list[str] = []
     assert prepare(leaking, image_size=64, cache=cache, say=again.append) == dataset
