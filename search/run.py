@@ -75,7 +75,9 @@ Data = Annotated[
 ]
 Space = Annotated[
     str | None,
-    _flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, my_package.my_space."),
+    _flag(
+        "--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, photo_cnn, my_package.my_space."
+    ),
 ]
 Trials = Annotated[int | None, _whole("--trials", help="Finished trials that the study shall have in all.")]
 Timeout = Annotated[str | None, _flag("--timeout", metavar="TIME", help="Stop after 90 (seconds), 30m, 2h.")]

@@ -12,6 +12,7 @@ from search.data import Dataset
 from search.errors import InputError
 from search.opening import Request, check_backend, open_study, print_balance, read_trial
 from search.study import find_study
+from spaces import photo_cnn
 
 
 @pytest.fixture
@@ -73,6 +74,19 @@ def test_preset_fills_in_what_was_not_said(request_for) -> None:
     opened, wanted = open_study(request_for(study="digits_cnn", data=None, space=None, epochs=4))
     assert (opened.config.data, opened.config.space, opened.config.epochs) == ("digits", "cnn", 4)
     assert wanted == 20
+
+
+def test_folder_preset_is_for_photographs_and_tries_the_notebooks_net_second(
+    request_for, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    data = (images, np.arange(40) % 2, images[:10], np.arange(10) % 2)
+    opened, wanted = open_study(
+        request_for(preset="folder_cnn", data=data, space=None, cache=tmp_path / "cache")
+    )
+    config = opened.config
+    assert (config.space, config.image_size, config.height, wanted) == ("photo_cnn", 128, 128, 30)
+    assert photo_cnn.cost(queued(opened)[1], config.input_spec).parameters == 4_498_210
 
 
 def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
