@@ -4,9 +4,12 @@ Nothing here ever loads Keras or TensorFlow.
 """
 
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from search.config import RESIZES, check_choice, check_number
 from search.data.arrays import array_source
@@ -60,7 +63,9 @@ def prepare(
     key = request_key(source.request())
     if (found := find(cache, key, say)) is not None:
         return found
-    with sole_writer(cache, key, say):
+    # Pillow warns of half the size that it refuses; a photograph of 100 megapixels is none of its user's mistakes.
+    unwarned = warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning)
+    with unwarned, sole_writer(cache, key, say):
         if (found := find(cache, key, say)) is not None:
             return found
         started = time.monotonic()

@@ -149,6 +149,19 @@ def test_folder_resized_in_an_unknown_way_is_refused(make_folder: Make, cache: P
         prepare(make_folder({"a": 5, "b": 5}), cache=cache, resize="squash")
 
 
+def test_folder_of_large_photographs_is_prepared_without_a_warning(
+    make_folder: Make, cache: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # theirs have 120: over it, but not twice
+    folder = make_folder({"a": 4, "b": 4})
+    (folder / "a" / "000.png").rename(folder / "a" / "photograph")
+    prepare(folder, cache=cache)
+    assert not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    with pytest.raises(InputError, match="120 pixels, over the limit of 100"):
+        prepare(folder, cache=cache, image_size=8)
+
+
 @pytest.mark.parametrize("name", ["bomb.png", "bomb"])
 def test_folder_with_a_decompression_bomb_names_it(
     make_folder: Make, cache: Path, make_bomb: Make, name: str
