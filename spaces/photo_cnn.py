@@ -80,7 +80,7 @@ def adapt(model: "keras.Model", images: "np.ndarray") -> None:
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """What to try before any sampling: a default, then the notebook's own net as it was trained there."""
+    """What to try before any sampling: a default, then the notebook's own net with its optimizer, rate and batches."""
     fewest, most = _depths(input_spec)
     default = {
         "blocks": max(fewest, most - 1),
