@@ -14,6 +14,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 METRICS = ("accuracy", "macro_f1", "loss")
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
+RESIZES = ("stretch", "fit", "crop")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class StudyConfig:
         grace: Seconds without a sign of life after which a worker is taken for dead; a fifth of it lies between two.
         artifacts: Where hosts that share no disk leave checkpoints and kept weights for each other: a folder that
             all reach, ``s3://BUCKET`` or ``gs://BUCKET``; None for the studies folder alone.
+        resize: How they were: one of ``RESIZES`` (see ``search.data.sizing``).
     """
 
     study: str
@@ -72,6 +74,7 @@ class StudyConfig:
     max_parameters: int = 30_000_000
     grace: float = 75.0
     artifacts: str | None = None
+    resize: str = "stretch"
 
     def __post_init__(self) -> None:
         """Check every value that came from outside.
@@ -92,6 +95,7 @@ class StudyConfig:
         check_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
         check_choice("--sampler", self.sampler, SAMPLERS)
         check_choice("--pruner", self.pruner, PRUNERS)
+        check_choice("--resize", self.resize, RESIZES)
         if self.max_flops == 0:
             object.__setattr__(self, "max_flops", default_max_flops(self.height, self.width))
 

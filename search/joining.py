@@ -97,9 +97,8 @@ def find_images(
         InputError: They are other images, or nowhere.
     """
     config = found.config
-    settings: dict[str, Any] = {
-        "image_size": config.image_size, "test": config.test, "seed": config.seed, "cache": cache, "say": say
-    }  # fmt: skip
+    settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
+    settings |= {"seed": config.seed, "cache": cache, "say": say}
     if data is None:
         for place in ([cache / config.fingerprint] if cache else []) + [cache_root() / config.fingerprint]:
             if place.is_dir():

@@ -8,13 +8,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from search.balance import split_counts
 from search.child import ForkServer
 from search.data.decode import cores
 from search.engines.local import LocalWorkers
 from search.engines.seat import sit, worker_name
 from search.engines.slots import Slot, make_slots
 from search.export import Export, check_export, export_study
-from search.opening import Request, check_backend, open_study, split_counts
+from search.opening import Request, check_backend, open_study
 from search.progress import Progress
 from search.snapshot import Snapshot, read_snapshot
 from search.stopping import Stop, catching_signals, ending_in_time
@@ -65,6 +66,7 @@ def run_study(
     validation: float | None = None,
     test: float | None = None,
     image_size: int | None = None,
+    resize: str | None = None,
     seed: int | None = None,
     metric: str | None = None,
     class_weights: str | None = None,
@@ -106,6 +108,7 @@ def run_study(
         validation: Fraction of the training images validated on.
         test: Fraction set aside for the test where the data have none of their own; 0.2 by default.
         image_size: Side in pixels that images are resized to.
+        resize: ``stretch``, ``fit`` (letterboxed) or ``crop`` (the middle).
         seed: Of splits, sampler and trials.
         metric: ``accuracy``, ``macro_f1`` or ``loss``.
         class_weights: ``none`` or ``balanced``.

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import spaces
+from search.balance import print_balance
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
-from search.data import Dataset, prepare, split
+from search.data import Dataset, prepare
 from search.errors import InputError
 from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
 from search.presets import PRESETS, Preset
@@ -22,11 +21,10 @@ from search.study import LoadedStudy, create_study, find_study, load_study, warn
 from spaces.contract import Space
 from storage.artifacts import check_artifacts
 
-IMBALANCE = 2.0
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (
     "space", "epochs", "images", "validation", "seed", "metric", "class_weights", "flip", "early_stopping",
-    "sampler", "pruner", "max_parameters", "image_size", "test", "artifacts", "grace",
+    "sampler", "pruner", "max_parameters", "image_size", "resize", "test", "artifacts", "grace",
 )  # fmt: skip
 
 
@@ -44,6 +42,7 @@ class Request:
     validation: float | None = None
     test: float | None = None
     image_size: int | None = None
+    resize: str | None = None
     seed: int | None = None
     metric: str | None = None
     class_weights: str | None = None
@@ -181,6 +180,7 @@ def _prepare_new(request: Request, named: Preset | None) -> Dataset:
     return prepare(
         data,
         image_size=request.image_size or (named.image_size if named else None),
+        resize=request.resize or StudyConfig.resize,
         test=0.2 if request.test is None else request.test,
         seed=request.seed or 0,
         cache=request.cache,
@@ -254,38 +254,3 @@ def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
         raise InputError(
             f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"
         ) from None
-
-
-def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
-    """Images of each class in ``training``, ``validation`` and ``test``.
-
-    Raises:
-        InputError: A class has too few images to be split.
-    """
-    _, labels = dataset.train()
-    parts = split(labels, config.validation, config.images, config.seed, config.classes)
-    count = len(config.classes)
-    return {
-        "training": np.bincount(labels[parts.train], minlength=count).tolist(),
-        "validation": np.bincount(labels[parts.validation], minlength=count).tolist(),
-        "test": list(dataset.test_counts),
-    }
-
-
-def print_balance(config: StudyConfig, dataset: Dataset) -> None:
-    """Show how many images of each class every split has, and warn where the classes differ much."""
-    shown = split_counts(config, dataset)
-    count = len(config.classes)
-    for name, counts in shown.items():
-        balance = (
-            f"{counts[0]:,} of each of {count} classes"
-            if len(set(counts)) == 1
-            else ", ".join(f"{label} {n:,}" for label, n in zip(config.classes, counts, strict=True))
-        )
-        print(f"{name:>10}: {sum(counts):,} images: {balance}")
-    training = shown["training"]
-    if max(training) > IMBALANCE * max(1, min(training)) and config.class_weights == "none":
-        print(
-            f"warning: the largest class has {max(training) / max(1, min(training)):.1f} times the images of the "
-            "smallest; --class-weights balanced counts each class alike, --metric macro_f1 ranks by all alike"
-        )

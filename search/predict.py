@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from search.command import main, make_app
+from search.config import RESIZES, check_choice
 from search.errors import InputError
 
 
@@ -81,8 +82,17 @@ def quiet() -> Iterator[None]:
             os.close(kept)
 
 
-def read_export(folder: Path) -> tuple[list[str], tuple[int, int, int]]:
-    """Class names, and the height, width and channels of an image, of the export in ``folder``.
+class Shape(NamedTuple):
+    """The images that a net takes, as the last arguments of ``search.data.decode.decode``."""
+
+    height: int
+    width: int
+    channels: int
+    way: str
+
+
+def read_export(folder: Path) -> tuple[list[str], Shape]:
+    """Class names, and what an image file must become, of the export in ``folder``.
 
     Raises:
         InputError: There is no whole export.
@@ -101,25 +111,25 @@ def read_export(folder: Path) -> tuple[list[str], tuple[int, int, int]]:
     try:
         labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
         facts = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
-        return list(labels), (int(facts["height"]), int(facts["width"]), int(facts["channels"]))
-    except (ValueError, KeyError, TypeError) as error:
+        way = facts.get("resize", RESIZES[0])
+        check_choice("resize", way, RESIZES)
+        return list(labels), Shape(int(facts["height"]), int(facts["width"]), int(facts["channels"]), way)
+    except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise InputError(
             f"--model {folder}: its labels.json or preprocessing.json is spoilt ({error}); export again"
         ) from None
 
 
-def batches(images: Sequence[Path], shape: tuple[int, int, int]) -> Iterator[Sequence[Path]]:
+def batches(images: Sequence[Path], shape: Shape) -> Iterator[Sequence[Path]]:
     """As many files at a time as the model takes in one batch."""
     from search.evaluation.forward import batch_size
 
-    size = batch_size(shape[0], shape[1])
+    size = batch_size(shape.height, shape.width)
     for start in range(0, len(images), size):
         yield images[start : start + size]
 
 
-def classify(
-    net: Any, files: Sequence[Path], labels: Sequence[str], shape: tuple[int, int, int]
-) -> list[Prediction]:
+def classify(net: Any, files: Sequence[Path], labels: Sequence[str], shape: Shape) -> list[Prediction]:
     """Answers for one batch; a file that cannot be read gets its reason, the others are not held up by it."""
     import numpy as np
 

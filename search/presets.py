@@ -27,5 +27,5 @@ class Preset:
 PRESETS = {
     "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, images=10_000),
     "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12),
-    "folder_cnn": Preset(data=None, space="cnn", trials=30, epochs=20, image_size=128),
+    "folder_cnn": Preset(data=None, space="photo_cnn", trials=30, epochs=20, image_size=128),
 }

@@ -10,6 +10,7 @@ from search.config import (
     CLASS_WEIGHTS,
     METRICS,
     PRUNERS,
+    RESIZES,
     SAMPLERS,
     check_study_name,
 )
@@ -53,6 +54,7 @@ CHOICES = {
     "sampler": ("--sampler", SAMPLERS),
     "pruner": ("--pruner", PRUNERS),
     **HOST_CHOICES,
+    "resize": ("--resize", RESIZES),
 }
 
 
@@ -69,7 +71,7 @@ Data = Annotated[
 ]
 Space = Annotated[
     str | None,
-    flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, my_package.my_space."),
+    flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, photo_cnn, my_package.my_space."),
 ]
 Trials = Annotated[int | None, whole("--trials", help="Finished trials that the study shall have in all.")]
 Timeout = Annotated[str | None, flag("--timeout", metavar="TIME", help="Stop after 90 (seconds), 30m, 2h.")]
@@ -87,6 +89,9 @@ Test = Annotated[
 ]
 ImageSize = Annotated[
     int | None, whole("--image-size", metavar="PIXELS", help="Height and width that images are resized to.")
+]
+Resize = Annotated[
+    str | None, word("--resize", RESIZES, help="Other proportions: distorted, with black bars, or cut")
 ]
 Seed = Annotated[int | None, whole("--seed", help="Of the splits, the sampler and every trial.")]
 Metric = Annotated[str | None, word("--metric", METRICS, help="What a trial scores")]
@@ -149,6 +154,7 @@ def run(
     validation: Validation = None,
     test: Test = None,
     image_size: ImageSize = None,
+    resize: Resize = None,
     seed: Seed = None,
     metric: Metric = None,
     class_weights: ClassWeights = None,

@@ -14,7 +14,7 @@ from spaces.recipe import Recipe
 
 __all__ = ["REGISTERED", "Cost", "InputSpec", "Params", "Recipe", "Space", "load"]
 
-REGISTERED = {"cnn": "spaces.cnn", "cnn_wide": "spaces.cnn_wide"}
+REGISTERED = {"cnn": "spaces.cnn", "cnn_wide": "spaces.cnn_wide", "photo_cnn": "spaces.photo_cnn"}
 FUNCTIONS = ("sample", "cost", "build")
 FRAMEWORKS = frozenset({"keras", "tensorflow", "jax", "torch"})
 

@@ -53,7 +53,7 @@ def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, 
         "augmentation": trial.suggest_float("augmentation", 0.0, 2.0),
     }
     params = _cut(params, input_spec)
-    params["filters"] = trial.suggest_int("filters", FEWEST_FILTERS, _widest(params, input_spec), log=True)
+    params["filters"] = trial.suggest_int("filters", FEWEST_FILTERS, widest(params, input_spec), log=True)
     return params
 
 
@@ -201,7 +201,7 @@ def _cut(params: Params, input_spec: InputSpec) -> dict[str, Any]:
     return {**params, "padding": "same", "blocks": 1, "last_pool": False}
 
 
-def _widest(params: Params, input_spec: InputSpec) -> int:
+def widest(params: Params, input_spec: InputSpec) -> int:
     """The most filters that keep the net under the default bounds; ``FEWEST_FILTERS`` where none do."""
     low, high = FEWEST_FILTERS, MOST_FILTERS
     while low < high:

@@ -26,6 +26,8 @@ class Recipe:
         augmentation: Strength of flips and shifts, 0 (off) to 2. Images are shifted, mirrored at their border, by up to
             ``augmentation / 16`` of their side, in whole pixels. At any strength above 0 half of them are flipped,
             if the study allows flips at all.
+        augmenter: What that strength does: ``shifts`` are those above; ``photographs`` turns, zooms, moves and changes
+            the contrast as well (``search.training.photographs``), flips as above.
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -38,3 +40,4 @@ class Recipe:
     label_smoothing: float = 0.1
     ema: float = 0.0
     augmentation: float = 1.0
+    augmenter: Literal["shifts", "photographs"] = "shifts"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from search.data.decode import as_pixels, resize
+from search.data.sizing import Sizing, as_pixels, resize
 from search.data.source import Labels, Loaded, Part, Pixels, Say
 from search.errors import InputError
 
@@ -32,7 +32,7 @@ class ArraySource:
     """``x_train, y_train, x_test, y_test`` from a notebook; images ``(N, H, W)`` or ``(N, H, W, C)``."""
 
     arrays: Arrays
-    image_size: int | None
+    sizing: Sizing
     said: str = "arrays"
 
     def request(self) -> dict[str, Any]:
@@ -44,14 +44,14 @@ class ArraySource:
             digest.update(
                 repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data
             )
-        return {"kind": "arrays", "content": digest.hexdigest(), "image_size": self.image_size}
+        return {"kind": "arrays", "content": digest.hexdigest(), **self.sizing.request()}
 
     def read(self, say: Say) -> Loaded:
         """Check shapes, values and labels."""
-        return load_arrays(self.arrays, "data (arrays)", self.image_size)
+        return load_arrays(self.arrays, "data (arrays)", self.sizing)
 
 
-def array_source(data: Sequence[Any], image_size: int | None) -> ArraySource:
+def array_source(data: Sequence[Any], sizing: Sizing) -> ArraySource:
     """Take ``(x_train, y_train, x_test, y_test)``, or the two pairs of them that Keras's loaders return.
 
     Raises:
@@ -64,18 +64,18 @@ def array_source(data: Sequence[Any], image_size: int | None) -> ArraySource:
             f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a "
             f"name or path"
         )
-    return ArraySource(Arrays(*(np.asarray(array) for array in data)), image_size)
+    return ArraySource(Arrays(*(np.asarray(array) for array in data)), sizing)
 
 
 def load_arrays(
-    arrays: Arrays, what: str, image_size: int | None, classes: Sequence[str] = (), flip: bool | None = None
+    arrays: Arrays, what: str, sizing: Sizing, classes: Sequence[str] = (), flip: bool | None = None
 ) -> Loaded:
     """Check arrays and make them a source's images; colour may be mirrored unless ``flip`` says otherwise.
 
     Args:
         arrays: As given; floats from 0 to 1 or from 0 to 255 become uint8.
         what: How messages name them.
-        image_size: Resize to squares of this side.
+        sizing: What size they shall have, and how they get it.
         classes: Names, in label order; by default the labels themselves.
         flip: See ``Loaded.flip``.
 
@@ -96,12 +96,13 @@ def load_arrays(
     height, width, channels = x_train.shape[1:]
     return Loaded(
         classes=tuple(classes) or names,
-        height=image_size or height,
-        width=image_size or width,
+        height=sizing.side or height,
+        width=sizing.side or width,
         channels=channels,
         flip=channels == 3 if flip is None else flip,
-        train=Part(y_train, partial(_fill, x_train, scale)),
-        test=Part(y_test, partial(_fill, x_test, scale)),
+        train=Part(y_train, partial(_fill, x_train, scale, sizing.way)),
+        test=Part(y_test, partial(_fill, x_test, scale, sizing.way)),
+        way=sizing.way,
     )
 
 
@@ -182,7 +183,7 @@ def _check_lengths(images: Array, labels: Labels, x_name: str, y_name: str) -> N
         )
 
 
-def _fill(images: Array, scale: float, out: Pixels, say: Say) -> None:
+def _fill(images: Array, scale: float, way: str, out: Pixels, say: Say) -> None:
     height, width = out.shape[1:3]
     for start in range(0, len(images), BLOCK):
         block = images[start : start + BLOCK]
@@ -192,7 +193,7 @@ def _fill(images: Array, scale: float, out: Pixels, say: Say) -> None:
             continue
         for index, image in enumerate(pixels, start):
             picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
-            out[index] = as_pixels(resize(picture, height, width))
+            out[index] = as_pixels(resize(picture, height, width, way))
 
 
 def _size(images: Array) -> str:

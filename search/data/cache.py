@@ -21,6 +21,8 @@ from filelock import FileLock, Timeout
 
 from search.data.dataset import IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import preprocessing
+from search.data.duplicates import count_duplicates, duplicates_note
+from search.data.sizing import STRETCH
 from search.data.source import Loaded, Part, Pixels, Say
 from search.errors import InputError
 
@@ -85,7 +87,9 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
     partial = cache / "partial" / key
     shape = (loaded.height, loaded.width, loaded.channels)
     _check_space(cache, (len(loaded.train.labels) + len(loaded.test.labels)) * int(np.prod(shape)))
-    digest = hashlib.sha256(json.dumps([loaded.classes, shape], ensure_ascii=True).encode())
+    # Equal pixels that a new file would not become in the same way are other data; stretching was once the only way.
+    said = [loaded.classes, shape, *([] if loaded.way == STRETCH else [loaded.way])]
+    digest = hashlib.sha256(json.dumps(said, ensure_ascii=True).encode())
     try:
         for folder, part in ((partial, loaded.train), (partial / SEALED, loaded.test)):
             folder.mkdir(parents=True)
@@ -93,10 +97,12 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
             for file in (IMAGES, LABELS):
                 _update(digest, folder / file)
         fingerprint = digest.hexdigest()[:32]
-        meta = _meta(fingerprint, source, loaded)
+        counts, note = _duplicates(partial)
+        meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)
-        entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": loaded.notes}
+        notes = [*loaded.notes, *([note] if note else [])]
+        entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
         _write_aside(cache / "requests" / f"{key}.json", json.dumps(entry))
     except OSError as error:
         raise _unwritable(cache, error) from error
@@ -127,8 +133,15 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "flip": loaded.flip,
         "train_counts": counts[0].tolist(),
         "test_counts": counts[1].tolist(),
-        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels),
+        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.way),
     }
+
+
+def _duplicates(partial: Path) -> tuple[dict[str, int], str]:
+    """Counts, and what to say of them: all that a search learns of how the test images look."""
+    train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
+    found = count_duplicates(train, test)
+    return found, duplicates_note(found, len(train), len(test))
 
 
 def _publish(partial: Path, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Prepared images: memory-mapped arrays, and what is known of them without opening the test split."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ class Dataset:
 
     Attributes:
         folder: Where; named by ``fingerprint``.
-        fingerprint: Hash of pixels, labels and class names of training and test images: equal content, equal
-            name.
+        fingerprint: Hash of pixels, labels and class names of training and test images, and of how they were
+            resized: equal content, equal name.
         source: Where they came from, as said: a name, an absolute path, or ``arrays``.
         classes: Names, in label order.
         height: Pixels.
@@ -34,6 +34,8 @@ class Dataset:
         train_counts: Training images of each class, validation included.
         test_counts: Test images of each class: all that leaves the test split before an export.
         preprocessing: How a file becomes pixels, as plain values for JSON.
+        duplicates: Images that are there twice: see ``search.data.duplicates.count_duplicates``; empty if they were
+            prepared before that was counted.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Dataset:
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
     preprocessing: dict[str, Any]
+    duplicates: dict[str, int] = field(default_factory=dict)
 
     def train(self) -> tuple[Pixels, Labels]:
         """Training images ``(N, H, W, C)`` uint8 and labels ``(N,)`` int64, memory-mapped and read-only.

@@ -1,15 +1,19 @@
 """The one way in which a file becomes uint8 pixels, for training and for prediction alike."""
 
 import os
+import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from search.data.sizing import STRETCH, as_pixels, resize
 from search.data.source import Pixels, Say
 from search.errors import InputError
 
@@ -25,6 +29,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 CHUNK = 64
+# Pixels of a large image. As many of these at once as there are cores could fill the memory: they are decoded in turn.
+LARGE = 1 << 24
+_turn = threading.Lock()
 SECONDS_BETWEEN_LINES = 10.0
 Result = TypeVar("Result")
 
@@ -37,13 +44,14 @@ class Header(NamedTuple):
     grey: bool
 
 
-def preprocessing(height: int, width: int, channels: int) -> dict[str, Any]:
+def preprocessing(height: int, width: int, channels: int, way: str = STRETCH) -> dict[str, Any]:
     """What ``decode`` does with these arguments, in words for an export's ``preprocessing.json``."""
     return {
         "height": height,
         "width": width,
         "channels": channels,
-        "resize": "stretch",
+        "resize": way,
+        **({"bars": "black"} if way == "fit" else {}),
         "interpolation": "bilinear, antialiased (Pillow)",
         "exif_rotation": True,
         "transparency": "on white",
@@ -52,23 +60,24 @@ def preprocessing(height: int, width: int, channels: int) -> dict[str, Any]:
     }
 
 
-def decode(path: str | Path, height: int, width: int, channels: int) -> Pixels:
+def decode(path: str | Path, height: int, width: int, channels: int, way: str = STRETCH) -> Pixels:
     """Decode one file into pixels of a net's input.
 
     The image is turned upright by its EXIF tag, laid on white where it is transparent, reduced to 8 bits,
-    made grey or RGB, and stretched to the size asked for. Of an animation the first picture is taken.
+    made grey or RGB, and brought to the size asked for. Of an animation the first picture is taken.
 
     Args:
         path: A file of any format that Pillow reads.
         height: Wanted, pixels.
         width: Wanted, pixels.
         channels: 1 for grey, 3 for RGB.
+        way: How to bring it to that size: see ``search.data.sizing.resize``.
 
     Returns:
         uint8 pixels ``(height, width, channels)``.
 
     Raises:
-        InputError: The file cannot be read or decoded; the message names it.
+        InputError: The file cannot be read or decoded, or is absurdly large; the message names it.
     """
     try:
         with Image.open(path) as image:
@@ -76,10 +85,11 @@ def decode(path: str | Path, height: int, width: int, channels: int) -> Pixels:
             # Lets the JPEG decoder drop detail early: large photographs decode several times faster.
             side = 2 * max(height, width)
             image.draft(None, (side, side))  # None keeps the mode
-            image.load()
-            upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-            ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
-            return as_pixels(resize(ready, height, width))
+            with _turn if image.width * image.height > LARGE else nullcontext():
+                image.load()
+                upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+                ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
+                return as_pixels(resize(ready, height, width, way))
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
         raise InputError(
             f"{path}: {_reason(error)}; remove or replace this file to go on without it"
@@ -104,21 +114,8 @@ def read_header(path: str | Path) -> Header:
         ) from error
 
 
-def resize(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Stretch to the size asked for; an image of that size is left as it is, to the bit."""
-    if image.size == (width, height):
-        return image
-    return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def as_pixels(image: Image.Image) -> Pixels:
-    """Pixels ``(H, W, C)`` of a grey or RGB image."""
-    pixels: Pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
-
-
-def decode_all(paths: Sequence[str], out: Pixels, say: Say) -> None:
-    """Decode files, in parallel, into ``out`` of shape ``(len(paths), H, W, C)``.
+def decode_all(paths: Sequence[str], way: str, out: Pixels, say: Say) -> None:
+    """Decode files, in parallel, into ``out`` of shape ``(len(paths), H, W, C)``; ``way`` as in ``decode``.
 
     Raises:
         InputError: Files that cannot be decoded: the first is named, the others counted.
@@ -126,7 +123,7 @@ def decode_all(paths: Sequence[str], out: Pixels, say: Say) -> None:
     height, width, channels = out.shape[1:]
 
     def place(index: int) -> None:
-        out[index] = decode(paths[index], height, width, channels)
+        out[index] = decode(paths[index], height, width, channels, way)
 
     for_each(place, len(paths), "decoded", say)
 
@@ -214,5 +211,10 @@ def _reason(error: Exception) -> str:
         return "this file may not be read (permission denied)"
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or a damaged one"
+    if isinstance(
+        error, Image.DecompressionBombError
+    ):  # Pillow's own guard, asked before anything is decoded
+        pixels, limit = re.findall(r"\d+", str(error))[:2]
+        return f"too large to be decoded: {int(pixels):,} pixels, over the limit of {int(limit):,}"
     words = (str(error).splitlines() or [type(error).__name__])[0]
     return f"a damaged image ({words})"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from search.data.arrays import Arrays, load_arrays
+from search.data.sizing import Sizing
 from search.data.source import Loaded, Say
 from search.data.splits import TEST, hold_out
 
@@ -14,14 +15,14 @@ from search.data.splits import TEST, hold_out
 class DigitsSource:
     """The digits; a stratified, seeded part is set aside as test images."""
 
-    image_size: int | None
+    sizing: Sizing
     test: float
     seed: int
     said: str = "digits"
 
     def request(self) -> dict[str, Any]:
         """All of it: the images never change."""
-        return {"kind": "digits", "image_size": self.image_size, "test": self.test, "seed": self.seed}
+        return {"kind": "digits", **self.sizing.request(), "test": self.test, "seed": self.seed}
 
     def read(self, say: Say) -> Loaded:
         """Scale the grey values, 0 to 16, to 0 to 255, and set the test images aside."""
@@ -33,4 +34,4 @@ class DigitsSource:
         held = hold_out(labels, self.test, [self.seed, TEST], f"--test {self.test:g}", 3)
         rest = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
         arrays = Arrays(images[rest], labels[rest], images[held], labels[held])
-        return load_arrays(arrays, "--data digits", self.image_size, flip=False)
+        return load_arrays(arrays, "--data digits", self.sizing, flip=False)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from search.data.decode import Header, decode_all, for_each, read_header
+from search.data.sizing import Sizing
 from search.data.source import Loaded, Part, Say
 from search.data.splits import TEST, hold_out
 from search.errors import InputError
@@ -34,10 +35,10 @@ ClassFiles = dict[str, list[File]]
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Images as files, resized to ``image_size`` if given; without a ``test/`` folder a part is set aside."""
+    """Images as files, resized if ``sizing`` says so; without a ``test/`` folder a part is set aside."""
 
     path: Path
-    image_size: int | None
+    sizing: Sizing
     test: float
     seed: int
 
@@ -67,7 +68,7 @@ class FolderSource:
             "kind": "folder",
             "path": str(self.path),
             "files": self.parts,
-            "image_size": self.image_size,
+            **self.sizing.request(),
             **drawn,
         }
 
@@ -99,8 +100,9 @@ class FolderSource:
             width=width,
             channels=1 if all(header.grey for header in headers) else 3,
             flip=True,
-            train=Part(train_labels, partial(decode_all, train)),
-            test=Part(test_labels, partial(decode_all, test)),
+            train=Part(train_labels, partial(decode_all, train, self.sizing.way)),
+            test=Part(test_labels, partial(decode_all, test, self.sizing.way)),
+            way=self.sizing.way,
             notes=tuple(self._notes(skipped, images)),
         )
 
@@ -129,8 +131,8 @@ class FolderSource:
         return classes
 
     def _size(self, headers: Sequence[Header]) -> tuple[int, int]:
-        if self.image_size is not None:
-            return self.image_size, self.image_size
+        if self.sizing.side is not None:
+            return self.sizing.side, self.sizing.side
         sizes = Counter((header.height, header.width) for header in headers)
         if len(sizes) > 1:
             low, high = min(min(size) for size in sizes), max(max(size) for size in sizes)
@@ -221,6 +223,8 @@ def _is_image(path: str) -> bool:
     try:
         with Image.open(path):
             return True
+    except Image.DecompressionBombError:
+        return True  # and it will be named
     except Exception:
         return False
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from search.data import keras_download
 from search.data.arrays import Arrays, load_arrays
+from search.data.sizing import Sizing
 from search.data.source import Loaded, Say
 from search.errors import InputError
 
@@ -59,11 +60,11 @@ class KerasSource:
     """One of ``KERAS_SETS``; loaded in a fresh Python, as this process may never load Keras."""
 
     said: str
-    image_size: int | None
+    sizing: Sizing
 
     def request(self) -> dict[str, Any]:
         """The name: what is published under it never changes (Keras checks its hash)."""
-        return {"kind": "keras", "name": self.said, "image_size": self.image_size}
+        return {"kind": "keras", "name": self.said, **self.sizing.request()}
 
     def read(self, say: Say) -> Loaded:
         """Load all arrays, after a download if Keras's cache has none."""
@@ -74,7 +75,7 @@ class KerasSource:
             with np.load(out, allow_pickle=False) as file:
                 arrays = Arrays(*(file[name] for name in Arrays._fields))
         known = KERAS_SETS[self.said]
-        return load_arrays(arrays, f"--data {self.said}", self.image_size, known.classes, known.flip)
+        return load_arrays(arrays, f"--data {self.said}", self.sizing, known.classes, known.flip)
 
     def _download(self, out: Path) -> None:
         # -P: the script's own folder would otherwise come first on the import path.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from search.data.arrays import Arrays, load_arrays
+from search.data.sizing import Sizing
 from search.data.source import Loaded, Say
 from search.errors import InputError
 
@@ -16,7 +17,7 @@ class NpzSource:
     """Four arrays in one file; nothing pickled is ever loaded."""
 
     path: Path
-    image_size: int | None
+    sizing: Sizing
 
     @property
     def said(self) -> str:
@@ -29,7 +30,7 @@ class NpzSource:
         return {
             "kind": "npz",
             "file": [str(self.path), status.st_size, status.st_mtime_ns],
-            "image_size": self.image_size,
+            **self.sizing.request(),
         }
 
     def read(self, say: Say) -> Loaded:
@@ -49,7 +50,7 @@ class NpzSource:
                     f"{', '.join(file.files) or 'nothing'}); " + _expected()
                 )
             arrays = Arrays(*(self._array(file, name) for name in Arrays._fields))
-        return load_arrays(arrays, f"--data {self.path}", self.image_size)
+        return load_arrays(arrays, f"--data {self.path}", self.sizing)
 
     def _array(self, file: Any, name: str) -> Any:
         try:

@@ -37,6 +37,7 @@ class Loaded:
         flip: Whether mirrored images are still of their class, as far as the source tells.
         train: The training images, validation included.
         test: The test images.
+        way: How they are brought to that size: see ``search.data.sizing.resize``.
         notes: Lines for a person (skipped files and the like), said again whenever the cache is found.
     """
 
@@ -47,6 +48,7 @@ class Loaded:
     flip: bool
     train: Part
     test: Part
+    way: str = "stretch"
     notes: tuple[str, ...] = ()
 
 

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 
 from search.training.augment import augment, draw, mirrored_in
+from search.training.photographs import draw_views, photograph
+
+AUGMENTERS = ("shifts", "photographs")
 
 
 class TrainingFeed(keras.utils.PyDataset):
@@ -22,6 +25,7 @@ class TrainingFeed(keras.utils.PyDataset):
         strength: Of the augmentation, 0 is off.
         flip: Whether augmentation may mirror.
         weights: ``(classes,)``, a weight for each class; None for none.
+        augmenter: As in ``Recipe``.
         on_device: Yield what ``on_device.Gather`` takes (positions in ``chosen``), not pixels.
     """
 
@@ -38,13 +42,16 @@ class TrainingFeed(keras.utils.PyDataset):
         strength: float,
         flip: bool,
         weights: np.ndarray | None = None,
+        augmenter: str = "shifts",
         on_device: bool = False,
     ) -> None:
         super().__init__()
+        if augmenter not in AUGMENTERS:
+            raise ValueError(f"augmenter {augmenter!r}: expected one of {', '.join(AUGMENTERS)}")
         self._images, self._labels, self._chosen, self._classes = images, labels, chosen, classes
         self.batch_size = min(batch_size, len(chosen))
         self._seed, self._epoch, self._strength = seed, epoch, strength
-        self._weights, self._on_device = weights, on_device
+        self._weights, self._augmenter, self._on_device = weights, augmenter, on_device
         self._order = np.random.default_rng((seed, 1, epoch)).permutation(len(chosen))
         self._mirrored = mirrored_in(epoch, len(chosen), seed) & (flip and strength > 0)
 
@@ -55,23 +62,30 @@ class TrainingFeed(keras.utils.PyDataset):
         # Sorted, to read a memory map in order; a batch is a set.
         places = np.sort(self._order[index * self.batch_size : (index + 1) * self.batch_size])
         which = self._chosen[places]
-        random = np.random.default_rng((self._seed, 2, self._epoch, index))
-        drawn = draw(self._mirrored[places], min(self._images.shape[1:3]), self._strength, random)
         labels = self._labels[which]
         targets = np.eye(self._classes, dtype="float32")[labels]
-        batch: Any
-        if self._on_device:
-            batch = {
-                "which": places.astype("int32"),
-                "mirrored": drawn.mirrored,
-                "down": drawn.down - drawn.reach,
-                "right": drawn.right - drawn.reach,
-            }
-        else:
-            batch = augment(self._images[which], drawn)
+        batch = self._batch(index, places)
         if self._weights is None:
             return batch, targets
         return batch, targets, self._weights[labels]
+
+    def _batch(self, index: int, places: np.ndarray) -> Any:
+        random = np.random.default_rng((self._seed, 2, self._epoch, index))
+        mirrored = self._mirrored[places]
+        if self._augmenter == "photographs":
+            images = self._images[self._chosen[places]]
+            return (
+                photograph(images, draw_views(mirrored, self._strength, random)) if self._strength else images
+            )
+        drawn = draw(mirrored, min(self._images.shape[1:3]), self._strength, random)
+        if not self._on_device:
+            return augment(self._images[self._chosen[places]], drawn)
+        return {
+            "which": places.astype("int32"),
+            "mirrored": drawn.mirrored,
+            "down": drawn.down - drawn.reach,
+            "right": drawn.right - drawn.reach,
+        }
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

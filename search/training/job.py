@@ -90,7 +90,8 @@ class Training:
             # Evenly over all (folders come sorted by class): enough for means, variances and patches.
             space.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
         steps = updates(len(self.chosen), recipe.batch_size, plan.epochs)
-        self.on_device = fits_device(self.device, self.images)
+        # Photographs are seen anew by Pillow, on the host.
+        self.on_device = recipe.augmenter == "shifts" and fits_device(self.device, self.images)
         fitted = with_images(model, self.images[self.chosen]) if self.on_device else model
         fitted.compile(
             optimizer=make_optimizer(recipe, steps, plan.accumulate),
@@ -147,6 +148,7 @@ class Training:
             strength=plan.recipe.augmentation,
             flip=plan.flip,
             weights=self._class_weights(),
+            augmenter=plan.recipe.augmenter,
             on_device=self.on_device,
         )
         logs = self.fitted.fit(

@@ -22,7 +22,6 @@ from search.study import LoadedStudy, create_study
 from search.trial import Worker
 from search.loop import work
 from storage.claims import Claims
-from storage.times import Times
 from storage.host import process_exists
 from storage.times import Times
 

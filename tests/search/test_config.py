@@ -1,6 +1,7 @@
 """What defines a study: checked once, stored as JSON."""
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ CONFIG = StudyConfig(
 def test_config_comes_back_from_its_json_the_same() -> None:
     config = dataclasses.replace(CONFIG, images=500, metric="loss", flip=False, class_weights="balanced")
     assert StudyConfig.from_json(config.to_json()) == config
+
+
+def test_config_stored_before_there_was_a_choice_of_resizing_loads() -> None:
+    stored = json.loads(CONFIG.to_json())
+    del stored["resize"]
+    assert StudyConfig.from_json(json.dumps(stored)) == CONFIG
+    assert CONFIG.resize == "stretch"
 
 
 def test_config_cannot_be_changed() -> None:
@@ -61,6 +69,7 @@ def test_cost_bound_is_eight_three_layer_nets_scaled_with_the_area() -> None:
         ("class_weights", "heavy", "--class-weights 'heavy'"),
         ("sampler", "guess", "--sampler 'guess'"),
         ("pruner", "shears", "--pruner 'shears'"),
+        ("resize", "squash", "--resize 'squash'"),
     ],
 )
 def test_wrong_value_is_refused_in_one_line_with_what_was_expected(name: str, value: Any, said: str) -> None:

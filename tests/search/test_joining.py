@@ -209,7 +209,9 @@ def test_other_backend_is_warned_of(study_of, photographs) -> None:
 
 def test_other_versions_are_warned_of(study_of, photographs) -> None:
     here = surroundings("tensorflow")[VERSIONS]
-    study = study_of(photographs, **{BACKEND: "tensorflow", VERSIONS: {**here, "keras": "0.1", "numpy": "0.2"}})
+    study = study_of(
+        photographs, **{BACKEND: "tensorflow", VERSIONS: {**here, "keras": "0.1", "numpy": "0.2"}}
+    )
     said: list[str] = []
     check_joining(study, spaces.load("small_space"), "tensorflow", said.append)
     assert said == [

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.balance import print_balance
 from search.data import Dataset
 from search.errors import InputError
-from search.opening import Request, check_backend, open_study, print_balance, read_trial
+from search.opening import Request, check_backend, open_study, read_trial
 from search.study import find_study
+from spaces import photo_cnn
 
 
 @pytest.fixture
@@ -30,11 +32,11 @@ def queued(study) -> list[dict[str, Any]]:
 
 
 def test_new_study_is_stored_with_what_was_said(request_for) -> None:
-    opened, wanted = open_study(request_for(trials=7, epochs=3, images=100, metric="loss", max_cost=5e6))
+    opened = open_study(request_for(trials=7, epochs=3, images=100, metric="loss", max_cost=5e6))
     found = find_study("s", None, opened.paths.root)
     assert found is not None
     assert found.config == opened.config
-    assert wanted == 7
+    assert found.wanted == 7
     assert (found.config.epochs, found.config.images, found.config.metric) == (3, 100, "loss")
     assert found.config.max_flops == 5_000_000
     assert found.config.flip is False  # A mirrored digit is another one.
@@ -43,33 +45,51 @@ def test_new_study_is_stored_with_what_was_said(request_for) -> None:
 def test_spaces_own_default_is_queued_first_then_what_shall_be_tried(request_for, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("width = 20\nrate = 0.02\ndropout = 0.25\n")
-    opened, _ = open_study(request_for(try_first=[file, {"width": 5, "rate": 0.5, "dropout": 0.0}]))
+    opened = open_study(request_for(try_first=[file, {"width": 5, "rate": 0.5, "dropout": 0.0}]))
     assert [values["width"] for values in queued(opened)] == [16, 20, 5]
     assert queued(opened)[0] == {"width": 16, "rate": 0.05, "dropout": 0.1}
 
 
 def test_study_opened_again_queues_nothing_twice(request_for) -> None:
     for _ in range(2):
-        opened, _ = open_study(request_for())
+        opened = open_study(request_for())
     assert len(queued(opened)) == 1
 
 
 def test_study_goes_on_without_its_data_being_said(request_for) -> None:
-    first, _ = open_study(request_for(epochs=3))
-    again, wanted = open_study(request_for(data=None, space=None, trials=9))
+    first = open_study(request_for(epochs=3))
+    again = open_study(request_for(data=None, space=None, trials=9))
     assert again.study_id == first.study_id
     assert again.config == first.config
-    assert wanted == 9
+    assert again.wanted == 9
+
+
+def test_study_goes_on_with_its_data_resized_as_before(request_for) -> None:
+    first = open_study(request_for(image_size=6, resize="fit"))
+    again = open_study(request_for(image_size=6))
+    assert (again.config.resize, again.dataset().preprocessing["resize"]) == ("fit", "fit")
+    assert again.study_id == first.study_id
 
 
 def test_preset_fills_in_what_was_not_said(request_for) -> None:
-    opened, wanted = open_study(request_for(study="digits_cnn", data=None, space=None, epochs=4))
+    opened = open_study(request_for(study="digits_cnn", data=None, space=None, epochs=4))
     assert (opened.config.data, opened.config.space, opened.config.epochs) == ("digits", "cnn", 4)
-    assert wanted == 20
+    assert opened.wanted == 20
+
+
+def test_folder_preset_is_for_photographs_and_tries_the_notebooks_net_second(
+    request_for, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    data = (images, np.arange(40) % 2, images[:10], np.arange(10) % 2)
+    opened = open_study(request_for(preset="folder_cnn", data=data, space=None, cache=tmp_path / "cache"))
+    config = opened.config
+    assert (config.space, config.image_size, config.height, opened.wanted) == ("photo_cnn", 128, 128, 30)
+    assert photo_cnn.cost(queued(opened)[1], config.input_spec).parameters == 4_498_210
 
 
 def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
-    opened, _ = open_study(request_for(preset="cifar_cnn"))
+    opened = open_study(request_for(preset="cifar_cnn"))
     assert opened.config.images is None
 
 
@@ -83,6 +103,7 @@ def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
         ({"validation": 0.3}, "--validation 0.3: study s was made with 0.1"),
         ({"max_cost": 1e6}, "--max-cost 1000000: study s was made with"),
         ({"early_stopping": 2}, "--early-stopping 2: study s was made with 0"),
+        ({"resize": "crop"}, "--resize crop: study s was made with stretch"),
     ],
 )
 def test_study_made_otherwise_is_refused(request_for, change: dict[str, Any], said: str) -> None:
@@ -111,6 +132,7 @@ def test_study_made_for_other_images_is_refused(request_for, tmp_path: Path) -> 
         ({"data": "nowhere"}, "--data 'nowhere'"),
         ({"data": None}, "--study s: no such study yet"),
         ({"epochs": 0}, "--epochs 0"),
+        ({"resize": "squash"}, "--resize 'squash'"),
         ({"images": 5000}, "--images 5000"),
         ({"try_first": [{"width": 7}]}, "--try {'width': 7}: rate is missing"),
         ({"storage": "mysql://me:secret@host/db"}, "--storage mysql://me:***@host/db"),
@@ -140,7 +162,7 @@ def test_balance_is_printed_and_a_large_class_warned_of(
     labels = np.repeat([0, 1], [80, 20])
     images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
     data = (images, labels, images[::4], labels[::4])
-    opened, _ = open_study(request_for(data=data, cache=tmp_path / "cache", study="uneven"))
+    opened = open_study(request_for(data=data, cache=tmp_path / "cache", study="uneven"))
     printed = capsys.readouterr().out
     assert "training: 90 images: 0 72, 1 18" in printed
     assert "warning: the largest class has 4.0 times the images of the smallest" in printed

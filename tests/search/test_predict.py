@@ -147,6 +147,47 @@ def test_export_that_is_spoilt_is_refused(model: Path, photos: Path, tmp_path: P
         predict_images(spoilt, [photos / "a.png"])
 
 
+@pytest.fixture
+def export_resized(model: Path, tmp_path: Path) -> Callable[[str | None], Path]:
+    """A copy of the export whose images are said to have been resized so; None says nothing, as old ones do."""
+
+    def make(way: str | None) -> Path:
+        folder = shutil.copytree(model, tmp_path / f"resized-{way}")
+        facts = json.loads((folder / "preprocessing.json").read_text())
+        facts.pop("resize")
+        (folder / "preprocessing.json").write_text(json.dumps(facts | ({"resize": way} if way else {})))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def digit(searched: LoadedStudy) -> np.ndarray:
+    """One test image, 8x8."""
+    return np.asarray(searched.dataset().test()[0][0])[:, :, 0]
+
+
+def test_prediction_crops_as_the_export_says(export_resized, digit: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(digit).save(tmp_path / "digit.png")
+    Image.fromarray(np.pad(digit, ((0, 0), (6, 6)), constant_values=255)).save(tmp_path / "wide.png")
+    bare, cropped = predict_images(export_resized("crop"), [tmp_path / "digit.png", tmp_path / "wide.png"])
+
+    assert (cropped.label, cropped.confidence) == (bare.label, bare.confidence)
+
+
+def test_prediction_of_an_export_that_says_no_way_of_resizing_stretches(
+    export_resized, model: Path, photos: Path
+) -> None:
+    said, unsaid = (predict_images(folder, [photos / "d.jpg"]) for folder in (model, export_resized(None)))
+
+    assert said == unsaid
+
+
+def test_export_resized_in_an_unknown_way_is_refused(export_resized, photos: Path) -> None:
+    with pytest.raises(InputError, match=r"spoilt \(resize 'squash': expected one of stretch, fit, crop\)"):
+        predict_images(export_resized("squash"), [photos / "a.png"])
+
+
 def test_predict_needs_no_database(model: Path, photos: Path, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom search.command import main\nfrom search.predict import app\n"

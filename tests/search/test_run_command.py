@@ -82,6 +82,7 @@ def prepared(place: Path) -> list[Path]:
         (["--metric", "auc"], "--metric 'auc'"),
         (["--sampler", "guess"], "--sampler 'guess'"),
         (["--pruner", "guess"], "--pruner 'guess'"),
+        (["--resize", "squash"], "--resize 'squash'"),
         (["--class-weights", "heavy"], "--class-weights 'heavy'"),
         (["--backend", "mxnet"], "--backend 'mxnet'"),
         (["--refit-epochs", "5"], "--refit-epochs 5"),

@@ -238,7 +238,9 @@ def test_study_made_meanwhile_by_another_process_is_left_as_it_is(
     assert found.wanted == 0
 
 
-def test_wanted_trials_are_stored_and_a_later_word_reaches_all_who_have_it_open(open_digits, url: str) -> None:
+def test_wanted_trials_are_stored_and_a_later_word_reaches_all_who_have_it_open(
+    open_digits, url: str
+) -> None:
     opened = open_digits(trials=5)
     another = load_study("s", url, opened.paths.root)
     assert (opened.wanted, another.wanted) == (5, 5)
@@ -272,9 +274,7 @@ def test_images_looked_for_on_this_host_come_before_the_creators_place(
 def test_compute_spent_counts_ended_and_running_trials(study: LoadedStudy) -> None:
     begun = {"flops": 10, "training_images": 100}
     done = create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs={**begun, "compute": 7000.0})
-    runs = create_trial(
-        state=TrialState.RUNNING, user_attrs=begun, intermediate_values={1: 0.1, 2: 0.2}
-    )
+    runs = create_trial(state=TrialState.RUNNING, user_attrs=begun, intermediate_values={1: 0.1, 2: 0.2})
     fresh = create_trial(state=TrialState.RUNNING, user_attrs={"flops": 10})
     for trial in (done, runs, fresh, create_trial(state=TrialState.WAITING)):
         study.optuna.add_trial(trial)

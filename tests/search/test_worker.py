@@ -24,6 +24,8 @@ from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS
 from storage.times import Times
 
+ON_SQLITE = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
 ENDLESS = 10_000
 SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 
@@ -67,10 +69,25 @@ def command(join, digits: Dataset, url: str, tmp_path: Path, capsys: pytest.Capt
     return run
 
 
+def strike(ready: Callable[[], Any], number: int) -> None:
+    """Once ``ready``, send this very process a signal, unless nobody waits for it any more."""
+    before = signal.getsignal(number)
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while not ready() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if signal.getsignal(number) != before:
+            os.kill(os.getpid(), number)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def states(study: LoadedStudy) -> list[TrialState]:
     return [trial.state for trial in study.optuna.get_trials(deepcopy=False)]
 
 
+@pytest.mark.slow
 def test_joined_worker_finishes_what_is_owed(open_digits, join) -> None:
     study = open_digits(trials=2)
     assert join() == ""
@@ -87,8 +104,9 @@ def test_study_that_has_all_its_trials_is_left_at_once(open_digits, join) -> Non
 
 
 @pytest.mark.slow
+@ON_POSTGRES
 def test_larger_number_of_trials_reaches_a_worker_at_work(open_digits, join, until) -> None:
-    study = open_digits(trials=1, epochs=30)
+    study = open_digits(trials=1, epochs=15)
     worker = threading.Thread(target=join)
     worker.start()
     until(lambda: states(study) == [TrialState.RUNNING])
@@ -99,6 +117,7 @@ def test_larger_number_of_trials_reaches_a_worker_at_work(open_digits, join, unt
 
 
 @pytest.mark.slow
+@ON_SQLITE
 def test_several_workers_join_from_one_command(open_digits, join) -> None:
     study = open_digits(trials=5)
     assert join(workers=2) == ""
@@ -106,14 +125,10 @@ def test_several_workers_join_from_one_command(open_digits, join) -> None:
     assert len({trial.user_attrs["worker"] for trial in study.optuna.trials}) == 2
 
 
-def test_waiting_trial_of_another_worker_goes_on_where_it_was(open_digits, join, until) -> None:
+@pytest.mark.slow
+def test_waiting_trial_of_another_worker_goes_on_where_it_was(open_digits, join) -> None:
     study = open_digits(trials=1, epochs=40)
-
-    def stop() -> None:
-        until(lambda: states(study) == [TrialState.RUNNING] and study.paths.checkpoints(0))
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=stop, daemon=True).start()
+    strike(lambda: study.paths.checkpoints(0), signal.SIGTERM)
     assert join() == "stopped by SIGTERM"
     stored = read_checkpoint(*study.paths.checkpoints(0))
     assert stored is not None
@@ -126,7 +141,10 @@ def test_waiting_trial_of_another_worker_goes_on_where_it_was(open_digits, join,
     assert (len(seconds), seconds[: stored[1]["epoch"]]) == (40, stored[1]["history"]["seconds"])
 
 
-def test_backend_is_the_studys_unless_said(open_digits, join, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+@ON_SQLITE
+def test_backend_is_the_studys_unless_said(
+    open_digits, join, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
     study = open_digits(trials=1)
     study.optuna.tell(study.optuna.ask(), 0.5)
     study.optuna.set_user_attr(BACKEND, "jax")
@@ -147,6 +165,7 @@ def test_other_version_of_the_space_is_refused_before_anything_starts(open_digit
     assert states(study) == [TrialState.WAITING]
 
 
+@ON_SQLITE
 def test_password_of_the_command_line_is_warned_of_and_not_shown(join, url: str, capsys) -> None:
     with pytest.raises(InputError) as refused:
         join(storage="postgresql://me:sesame@/studies?host=/no/such/place")
@@ -155,6 +174,8 @@ def test_password_of_the_command_line_is_warned_of_and_not_shown(join, url: str,
     assert "sesame" not in printed + str(refused.value)
 
 
+@pytest.mark.slow
+@ON_POSTGRES
 def test_command_ends_well_when_all_is_done(open_digits, command) -> None:
     study = open_digits(trials=1)
     code, printed, _ = command("--study", "s")
@@ -163,15 +184,13 @@ def test_command_ends_well_when_all_is_done(open_digits, command) -> None:
     assert states(study) == [TrialState.COMPLETE]
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_command_stopped_by_a_signal_gives_its_trial_back(open_digits, command, until, name: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "new_database"), [("SIGINT", "sqlite"), ("SIGTERM", "postgres")], indirect=["new_database"]
+)
+def test_command_stopped_by_a_signal_gives_its_trial_back(open_digits, command, name: str) -> None:
     study = open_digits(trials=1, epochs=ENDLESS)
-
-    def stop() -> None:
-        until(lambda: any((trial.last_step or 0) >= 2 for trial in study.optuna.trials))
-        os.kill(os.getpid(), getattr(signal, name))
-
-    threading.Thread(target=stop, daemon=True).start()
+    strike(lambda: (study.optuna.trials[0].last_step or 0) >= 2, getattr(signal, name))
     assert command("--study", "s")[0] == 130
     (trial,) = study.optuna.trials
     stored = read_checkpoint(*study.paths.checkpoints(0))
@@ -179,6 +198,7 @@ def test_command_stopped_by_a_signal_gives_its_trial_back(open_digits, command, 
     assert (trial.state, stored[1]["epoch"]) == (TrialState.WAITING, trial.last_step)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -207,6 +227,7 @@ def test_wrong_input_is_refused_in_one_line(open_digits, command, argv: list[str
     assert states(study) == [TrialState.WAITING]
 
 
+@ON_SQLITE
 def test_help_shows_what_can_be_said_with_an_example(command) -> None:
     code, printed, _ = command("--help")
     words = " ".join(printed.split())
@@ -217,7 +238,7 @@ def test_help_shows_what_can_be_said_with_an_example(command) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+@ON_POSTGRES
 def test_two_commands_on_one_study_make_exactly_n_distinct_trials(
     open_digits, commands, digits: Dataset, url: str
 ) -> None:

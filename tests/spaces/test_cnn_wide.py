@@ -48,7 +48,7 @@ def test_bounds_are_a_study_s_defaults():
 def test_filters_go_as_far_as_the_bounds_allow():
     input_spec = InputSpec(32, 32, 3, 10)
     values = first(filters=16)
-    widest = cnn_wide._widest(values, input_spec)
+    widest = cnn_wide.widest(values, input_spec)
     bound = default_max_flops(32, 32)
     assert cnn_wide.cost(values | {"filters": widest}, input_spec).flops <= bound
     assert cnn_wide.cost(values | {"filters": widest + 1}, input_spec).flops > bound

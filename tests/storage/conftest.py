@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.opening import open_storage
 from storage.times import Times
 
-BUSY_SECONDS = 0.2
+BUSY_SECONDS = 0.05
 PASSWORD = "geheim"
 
 

@@ -43,12 +43,15 @@ class Refused(Exception):
 
 @dataclass
 class Known:
-    """A study with a finished trial and a running one."""
+    """A study with a finished trial and two running ones, and two studies more."""
 
     study: int
     name: str
     done: int
     running: int
+    last: int
+    other: int
+    empty: int
 
 
 # How each call is made, and whether it did what it is for.
@@ -59,8 +62,8 @@ CALLS: dict[str, Call] = {
         lambda d, k, found: d.get_study_id_from_name(f"{k.name}-new") == found,
     ),
     "delete_study": (
-        lambda d, k: d.delete_study(d.get_study_id_from_name(f"{k.name}-other")),
-        lambda d, k, found: f"{k.name}-other" not in [study.study_name for study in d.get_all_studies()],
+        lambda d, k: d.delete_study(k.other),
+        lambda d, k, found: k.other not in [study._study_id for study in d.get_all_studies()],
     ),
     "set_study_user_attr": (
         lambda d, k: d.set_study_user_attr(k.study, "new", [1]),
@@ -95,10 +98,8 @@ CALLS: dict[str, Call] = {
         lambda d, k, found: k.name in [study.study_name for study in found],
     ),
     "create_new_trial": (
-        lambda d, k: d.create_new_trial(d.get_study_id_from_name(f"{k.name}-empty")),
-        lambda d, k, found: (
-            [t._trial_id for t in d.get_all_trials(d.get_study_id_from_name(f"{k.name}-empty"))] == [found]
-        ),
+        lambda d, k: d.create_new_trial(k.empty),
+        lambda d, k, found: [trial._trial_id for trial in d.get_all_trials(k.empty)] == [found],
     ),
     "set_trial_param": (
         lambda d, k: d.set_trial_param(k.running, "new", 0.25, WIDTH),
@@ -117,9 +118,7 @@ CALLS: dict[str, Call] = {
         lambda d, k, found: found == 0.5,
     ),
     "set_trial_state_values": (
-        lambda d, k: d.set_trial_state_values(
-            d.get_trial_id_from_study_id_trial_number(k.study, 2), TrialState.COMPLETE, [0.9]
-        ),
+        lambda d, k: d.set_trial_state_values(k.last, TrialState.COMPLETE, [0.9]),
         lambda d, k, found: found and d.get_all_trials(k.study)[2].values == [0.9],
     ),
     "set_trial_intermediate_value": (
@@ -172,17 +171,22 @@ TO_TRIALS = [name for name in NAMES if name.startswith(("set_trial_", "create_ne
 
 
 def prepare(database: Database, name: str = "s") -> Known:
-    for more in ("-other", "-empty"):
-        database.create_new_study([StudyDirection.MAXIMIZE], name + more)
+    others = [database.create_new_study([StudyDirection.MAXIMIZE], f"{name}-{more}") for more in "ab"]
     study = database.create_new_study([StudyDirection.MAXIMIZE], name)
     database.set_study_user_attr(study, "of", "study")
     database.set_study_system_attr(study, "of", "system")
-    done, running, _ = (database.create_new_trial(study) for _ in range(3))
+    done, running, last = (database.create_new_trial(study) for _ in range(3))
     database.set_trial_state_values(done, TrialState.COMPLETE, [0.5])
     database.set_trial_param(running, "width", 0.5, WIDTH)
     database.set_trial_user_attr(running, "of", "trial")
     database.set_trial_system_attr(running, "of", "trial")
-    return Known(study, name, done, running)
+    return Known(study, name, done, running, last, *others)
+
+
+def see(database: Database, known: Known, name: str) -> None:
+    """Optuna sets parameters only of trials that this process has seen."""
+    if name == "set_trial_param":
+        database.get_all_trials(known.study)
 
 
 @pytest.fixture
@@ -256,10 +260,13 @@ def test_every_call_waits_for_the_end_of_an_outage(outage: Any, wait_until: Call
     for name in NAMES:
         setattr(database.once, name, counted(name, getattr(database.once, name)))
     outage.begin()
-    calls = {name: run(lambda do=CALLS[name][0]: do(database, known)) for name in NAMES}
-    # Three look their study or trial up first.
-    late = {"delete_study", "create_new_trial", "set_trial_state_values"}
-    wait_until(lambda: failed >= set(REACHING) - late, 40)
+
+    def call(name: str) -> Any:
+        see(database, known, name)
+        return CALLS[name][0](database, known)
+
+    calls = {name: run(lambda name=name: call(name)) for name in NAMES}
+    wait_until(lambda: failed >= set(REACHING) - {"set_trial_param"}, 40)
     outage.end()
     for thread, _ in calls.values():
         thread.join(timeout=60)
@@ -276,6 +283,7 @@ def test_call_whose_connection_is_cut_is_made_again(
     """At the start of its transaction and just before its end."""
     other, database = cut_database
     known = prepare(other, f"{name} {when}")
+    see(database, known, name)
     cut: list[int] = []
 
     def cut_once(connection: Connection) -> None:
@@ -740,16 +748,16 @@ def test_lock_file_lies_beside_the_database(tmp_path: Path) -> None:
 
 def test_lock_file_held_for_too_long_is_worth_another_try(tmp_path: Path) -> None:
     url = sqlalchemy.make_url(f"sqlite:///{tmp_path / 'search.db'}")
+    late = file_lock(url, timeout=0.1)
     with file_lock(url), pytest.raises(LockLost, match=r"another process holds the lock of search\.db"):
-        with file_lock(url, timeout=0.1):
-            pytest.fail("entered")
+        late.__enter__()
 
 
 def test_advisory_lock_held_for_longer_than_the_grace_is_worth_another_try(postgres: PostgresServer) -> None:
     url = postgres.database()
+    late = lock_of("postgresql", url, grace=0.2)
     with lock_of("postgresql", url), pytest.raises(OperationalError, match="lock timeout"):
-        with lock_of("postgresql", url, grace=0.2):
-            pytest.fail("entered")
+        late.__enter__()
 
 
 def test_lock_is_free_after_an_error(kind: str, url: str) -> None:

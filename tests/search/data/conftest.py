@@ -1,4 +1,6 @@
+import struct
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,6 +21,24 @@ def paint(path: Path, number: int = 0, size: tuple[int, int] = (12, 10), mode: s
 @pytest.fixture(name="paint")
 def paint_fixture() -> Callable[..., Path]:
     return paint
+
+
+@pytest.fixture
+def make_bomb() -> Callable[[Path], Path]:
+    """Save a whole PNG of 20,000 by 20,000 pixels in 48 kB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def make(path: Path, side: int = 20_000) -> Path:
+        packer = zlib.compressobj()
+        rows = b"".join(packer.compress(bytes(1 + side // 8)) for _ in range(side)) + packer.flush()
+        header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+        chunks = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks))
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -75,6 +75,13 @@ def test_arrays_are_resized(cache: Path) -> None:
     assert dataset.train()[0].shape == (12, 8, 8, 3)
 
 
+def test_arrays_are_cropped(cache: Path) -> None:
+    dataset = prepare(four(), image_size=5, resize="crop", cache=cache)
+    assert dataset.train()[0].shape == (12, 5, 5, 3)
+    assert dataset.preprocessing["resize"] == "crop"
+    assert prepare(four(), image_size=5, cache=cache).fingerprint != dataset.fingerprint
+
+
 BAD = {
     "standardised": ({"x_train": IMAGES / 128.0 - 1}, "pixels from -1.* expected 0 to 255"),
     "nan": ({"x_train": np.full((12, 6, 5, 3), np.nan)}, "pixels from nan"),

@@ -21,7 +21,7 @@ HALF_WRITER = """
 import sys, time
 import search.data.folder as folder
 from search.data import prepare
-def half(paths, out, say):
+def half(paths, way, out, say):
     out[: len(out) // 2] = 255
     out.flush()
     print("half", flush=True)

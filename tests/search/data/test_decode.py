@@ -1,4 +1,7 @@
+import importlib
 import io
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +78,25 @@ def test_decode_transparent_palette(tmp_path: Path) -> None:
     assert (decode(path, 3, 3, 3) == (200, 0, 0)).all()
 
 
+def test_decode_sixteen_bit_colour_is_scaled(tmp_path: Path) -> None:
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6 2 1 65535\n" + bytes.fromhex("1234 8000 ffff 0000 00ff 0100"))
+    expected = np.array([[0x12, 0x80, 0xFF], [0, 0, 1]])
+    assert abs(decode(path, 1, 2, 3)[0] - expected).max() <= 1
+
+
+def test_decode_grey_with_alpha_lies_on_white(tmp_path: Path) -> None:
+    image = Image.merge("LA", (Image.new("L", (2, 1), 100), Image.new("L", (2, 1), 0)))
+    image.putpixel((0, 0), (100, 255))
+    path = save(image, tmp_path / "a.png")
+    assert decode(path, 1, 2, 1)[0, :, 0].tolist() == [100, 255]
+
+
+def test_decode_half_transparent_is_half_white(tmp_path: Path) -> None:
+    path = save(Image.new("RGBA", (1, 1), (0, 0, 0, 128)), tmp_path / "a.png")
+    assert abs(decode(path, 1, 1, 3).astype(int) - 127).max() <= 1
+
+
 def test_decode_cmyk_jpeg(tmp_path: Path) -> None:
     path = save(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), tmp_path / "a.jpg", quality=95)
     red, green, blue = decode(path, 16, 16, 3)[8, 8]
@@ -114,6 +136,38 @@ def test_decode_truncated_file_is_named(tmp_path: Path) -> None:
         decode(path, 8, 8, 3)
 
 
+@pytest.mark.parametrize("opener", [read_header, lambda path: decode(path, 8, 8, 3)])
+def test_decompression_bomb_is_refused_undecoded(
+    tmp_path: Path, make_bomb: Callable[[Path], Path], opener: Callable[[Path], object]
+) -> None:
+    path = make_bomb(tmp_path / "bomb.png")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError) as refused:
+            opener(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert str(refused.value).startswith(
+        f"{path}: too large to be decoded: 400,000,000 pixels, over the limit of 178,956,970; remove or"
+    )
+
+
+def test_decode_of_large_images_goes_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[bool] = []
+    module = importlib.import_module("search.data.decode")  # search.data has the function under this name
+    monkeypatch.setattr(module, "LARGE", 99)
+
+    def watched(image: Image.Image, *size: int) -> Image.Image:
+        held.append(module._turn.locked())
+        return image
+
+    monkeypatch.setattr(module, "resize", watched)
+    for side in (9, 10):
+        decode(save(Image.new("RGB", (side, side)), tmp_path / f"{side}.png"), side, side, 3)
+    assert held == [False, True]
+
+
 def test_decode_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "page.jpg"
     path.write_text("<html>not found</html>")
@@ -133,6 +187,53 @@ def test_decode_of_large_jpeg_stays_true_to_it(tmp_path: Path) -> None:
     path = save(Image.fromarray(ramp), tmp_path / "a.jpg", quality=95)
     exact = np.asarray(Image.fromarray(ramp).resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     assert abs(decode(path, 32, 32, 3).astype(int) - exact).max() <= 4
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """20x40 pixels: red, a green middle of 20x20, blue."""
+    image = Image.new("RGB", (40, 20), (255, 0, 0))
+    image.paste((0, 255, 0), (10, 0, 30, 20))
+    image.paste((0, 0, 255), (30, 0, 40, 20))
+    return save(image, tmp_path / "photo.png")
+
+
+def test_decode_fit_keeps_all_of_the_picture_between_black_bars(photo: Path) -> None:
+    decoded = decode(photo, 40, 40, 3, "fit")
+    np.testing.assert_array_equal(decoded[10:30], decode(photo, 20, 40, 3))
+    assert not decoded[:10].any()
+    assert not decoded[30:].any()
+
+
+def test_decode_crop_takes_the_middle(photo: Path) -> None:
+    assert (decode(photo, 20, 20, 3, "crop") == (0, 255, 0)).all()
+    # Made smaller, the outermost pixels hold a little of what was next to them.
+    assert (decode(photo, 10, 10, 3, "crop")[:, 1:-1] == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize("way", ["fit", "crop"])
+def test_decode_keeps_the_proportions_of_an_upright_photo(photo: Path, tmp_path: Path, way: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    turned = save(Image.open(photo).rotate(90, expand=True), tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(decode(turned, 16, 16, 3, way), decode(photo, 16, 16, 3, way))
+
+
+@pytest.mark.parametrize("way", ["stretch", "fit", "crop"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_decode_of_right_size_is_the_same_every_way(photo: Path, way: str, channels: int) -> None:
+    decoded = decode(photo, 20, 40, channels, way)
+    np.testing.assert_array_equal(decoded, decode(photo, 20, 40, channels))
+    assert decode(photo, 9, 7, channels, way).shape == (9, 7, channels)
+
+
+@pytest.mark.parametrize("way", ["fit", "crop"])
+def test_decode_of_a_line_gives_the_size_all_the_same(tmp_path: Path, way: str) -> None:
+    assert decode(save(Image.new("RGB", (900, 1)), tmp_path / "line.png"), 8, 8, 3, way).shape == (8, 8, 3)
+
+
+def test_preprocessing_names_the_way_of_resizing() -> None:
+    assert [preprocessing(8, 9, 3, way)["resize"] for way in ("fit", "crop")] == ["fit", "crop"]
 
 
 def test_preprocessing_names_the_size() -> None:

@@ -125,6 +125,56 @@ def test_folder_with_several_corrupt_images_counts_them(make_folder: Make, cache
         prepare(folder, cache=cache)
 
 
+@pytest.mark.parametrize("way", ["stretch", "fit", "crop"])
+def test_folder_is_resized_as_asked_for(make_folder: Make, cache: Path, way: str) -> None:
+    folder = make_folder({"train/a": 3, "train/b": 3, "test/a": 1, "test/b": 1})
+    dataset = prepare(folder, cache=cache, image_size=8, resize=way)
+    np.testing.assert_array_equal(dataset.train()[0][0], decode(folder / "train/a/000.png", 8, 8, 3, way))
+    np.testing.assert_array_equal(dataset.test()[0][1], decode(folder / "test/b/000.png", 8, 8, 3, way))
+    assert dataset.preprocessing["resize"] == way
+
+
+def test_folder_resized_in_two_ways_is_two_data_sets_even_of_equal_pixels(
+    make_folder: Make, cache: Path
+) -> None:
+    folder = make_folder({"a": 5, "b": 5})  # of one size already
+    found = [prepare(folder, cache=cache, resize=way) for way in ("stretch", "crop", "stretch")]
+    assert [dataset.preprocessing["resize"] for dataset in found] == ["stretch", "crop", "stretch"]
+    assert found[0].folder == found[2].folder != found[1].folder
+    np.testing.assert_array_equal(found[0].train()[0], found[1].train()[0])
+
+
+def test_folder_resized_in_an_unknown_way_is_refused(make_folder: Make, cache: Path) -> None:
+    with pytest.raises(InputError, match=r"--resize 'squash': expected one of stretch, fit, crop"):
+        prepare(make_folder({"a": 5, "b": 5}), cache=cache, resize="squash")
+
+
+def test_folder_of_large_photographs_is_prepared_without_a_warning(
+    make_folder: Make, cache: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # theirs have 120: over it, but not twice
+    folder = make_folder({"a": 4, "b": 4})
+    (folder / "a" / "000.png").rename(folder / "a" / "photograph")
+    prepare(folder, cache=cache)
+    assert not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    with pytest.raises(InputError, match="120 pixels, over the limit of 100"):
+        prepare(folder, cache=cache, image_size=8)
+
+
+@pytest.mark.parametrize("name", ["bomb.png", "bomb"])
+def test_folder_with_a_decompression_bomb_names_it(
+    make_folder: Make, cache: Path, make_bomb: Make, name: str
+) -> None:
+    folder = make_folder({"a": 4, "b": 4})
+    make_bomb(folder / "a" / name)
+    with pytest.raises(
+        InputError, match=rf"a/{name}: too large .* 400,000,000 pixels, .* limit of 178,956,970"
+    ):
+        prepare(folder, cache=cache, image_size=8)
+    assert not list(cache.glob("*/images.npy"))
+
+
 BAD: dict[str, tuple[dict[str, int], str]] = {
     "empty": ({}, "an empty folder; expected train/<class>/"),
     "one class": ({"a": 5}, "one class"),

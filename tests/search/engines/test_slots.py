@@ -69,7 +69,9 @@ def test_gpu_named_twice_or_not_at_all_is_refused(gpus: str) -> None:
 
 @pytest.mark.parametrize(("workers", "per_gpu", "places"), [(3, None, 2), (5, 2, 4)])
 def test_more_workers_than_places_are_refused(workers: int, per_gpu: int | None, places: int) -> None:
-    with pytest.raises(InputError, match=rf"^--workers {workers}: 2 GPUs .* make {places} places; raise --per"):
+    with pytest.raises(
+        InputError, match=rf"^--workers {workers}: 2 GPUs .* make {places} places; raise --per"
+    ):
         make_slots(workers, "0,1", per_gpu, 4)
 
 

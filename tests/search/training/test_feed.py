@@ -1,5 +1,6 @@
 """Batches: which images, in which order, with which targets."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,37 @@ def test_images_are_not_mirrored_where_that_is_off(labels, settings: dict[str, A
     sided = np.zeros((100, 8, 8, 1), np.uint8)
     sided[:, :, 0] = 1
     assert (feed(sided, labels, **settings)[0][0][:, :, 0] == 1).all()
+
+
+def test_photographs_are_seen_anew_each_epoch_and_the_same_in_the_same() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    settings = {"augmenter": "photographs", "strength": 1.0, "flip": True, "batch_size": len(CHOSEN)}
+    one, again, next_epoch, shifted = (
+        feed(images, np.arange(100) % 4, **{**settings, **more})[0][0]
+        for more in ({}, {}, {"epoch": 1}, {"augmenter": "shifts"})
+    )
+    assert np.array_equal(one, again)
+    for other in (next_epoch, shifted, images[CHOSEN]):
+        assert not (one == other).all(axis=(1, 2, 3)).any()
+    assert (one.shape, one.dtype) == (shifted.shape, shifted.dtype)
+
+
+def test_photographs_of_no_strength_are_the_images(labels) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    batch = feed(images, labels, augmenter="photographs", flip=True, batch_size=len(CHOSEN))[0][0]
+    assert np.array_equal(batch, images[CHOSEN])
+
+
+def test_shifts_are_those_of_before_there_were_photographs() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
+    made = feed(images, np.arange(100) % 4, epoch=3, seed=7, strength=1.5, flip=True)
+    digest = hashlib.sha256(b"".join(made[index][0].tobytes() for index in range(len(made)))).hexdigest()
+    assert digest[:16] == "ba80c366b25a48cc"
+
+
+def test_unknown_augmenter_is_refused(images, labels) -> None:
+    with pytest.raises(ValueError, match="augmenter 'paint': expected one of shifts, photographs"):
+        feed(images, labels, augmenter="paint")
 
 
 def test_class_weights_come_with_their_images(images, labels) -> None:

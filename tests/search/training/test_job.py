@@ -11,7 +11,7 @@ import pytest
 
 from search.child import Child, ForkServer
 from search.data import Dataset
-from search.training.job import HISTORY
+from search.training.job import HISTORY, Training
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe
@@ -105,6 +105,16 @@ def test_training_learns_the_digits(plan, train) -> None:
     assert done["history"]["val_accuracy"][-1] > 0.85
 
 
+@pytest.mark.parametrize(("augmenter", "on_device"), [("shifts", True), ("photographs", False)])
+def test_images_go_to_a_gpu_unless_they_are_seen_anew_on_the_host(
+    plan, augmenter: Any, on_device: bool
+) -> None:
+    training = Training(
+        dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, augmenter=augmenter)), "a GPU"
+    )
+    assert training.on_device is on_device
+
+
 @pytest.mark.slow
 def test_run_stopped_in_an_epoch_equals_the_uninterrupted_one(plan, train) -> None:
     stop_after = 3
@@ -135,10 +145,11 @@ def test_run_stopped_in_its_first_epoch_begins_again_the_same(plan, train, fork_
     [
         Recipe(optimizer="adam", learning_rate=0.01, schedule="cosine", batch_size=32),
         Recipe(learning_rate=0.05, ema=0.9, batch_size=32),
+        Recipe(learning_rate=0.05, augmenter="photographs", batch_size=32),
     ],
-    ids=["adam-cosine", "averaged"],
+    ids=["adam-cosine", "averaged", "photographs"],
 )
-def test_resumed_run_is_the_same_under_every_optimizer(plan, train, recipe: Recipe) -> None:
+def test_resumed_run_is_the_same_under_every_recipe(plan, train, recipe: Recipe) -> None:
     plan = dataclasses.replace(plan, recipe=recipe, epochs=4)
     *_, whole = train(dataclasses.replace(plan, checkpoint=None))
     train(plan, stop_after=2)

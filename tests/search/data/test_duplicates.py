@@ -1,0 +1,138 @@
+"""Images that are there twice: found where they are, and not where they are not."""
+
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from search.data import open_dataset, prepare
+from search.data.duplicates import NEAREST, count_duplicates, duplicates_note, hashes, nearest
+
+NONE = {"exact": 0, "near": 0, "within": 0}
+
+
+@pytest.fixture(scope="module")
+def photos(ants_bees: Path) -> np.ndarray:
+    """All 398 photographs as one array, ``(N, 64, 64, 3)``."""
+    said: list[str] = []
+    dataset = prepare(ants_bees, image_size=64, cache=ants_bees / "cache", say=said.append)
+    assert not any("duplicates" in line for line in said)
+    return np.concatenate([dataset.train()[0], dataset.test()[0]])
+
+
+def as_jpeg(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=40)
+    return Image.open(file)
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "saved as jpeg": as_jpeg,
+    "halved": lambda image: image.resize((32, 32)).resize((64, 64)),
+    "brightened": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+    "duller": lambda image: ImageEnhance.Contrast(image).enhance(0.6),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(1)),
+    "cut": lambda image: image.crop((1, 1, 63, 63)).resize((64, 64)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_copies_of_photographs_are_found(photos: np.ndarray, change: str) -> None:
+    copies = np.stack([np.asarray(CHANGES[change](Image.fromarray(photo))) for photo in photos[:100]])
+    found = count_duplicates(photos, copies)
+    assert found["near"] + found["exact"] >= 95
+
+
+def test_different_photographs_are_not_duplicates(photos: np.ndarray) -> None:
+    assert count_duplicates(photos[:245], photos[245:]) == NONE
+
+
+def test_equal_images_are_counted_apart_from_near_ones(photos: np.ndarray) -> None:
+    brighter = np.asarray(ImageEnhance.Brightness(Image.fromarray(photos[3])).enhance(1.2))
+    test = np.stack([photos[1], brighter, photos[2], photos[300]])
+    assert count_duplicates(photos[:200], test) == {"exact": 2, "near": 1, "within": 0}
+
+
+def test_training_images_that_are_there_twice_are_counted_both(photos: np.ndarray) -> None:
+    train = np.concatenate([photos[:50], photos[:2], photos[:1]])
+    assert count_duplicates(train, photos[300:]) == {"exact": 0, "near": 0, "within": 5}
+
+
+def test_small_images_are_compared_to_the_bit_alone() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1), dtype=np.uint8)
+    almost = images[:6].copy()
+    almost[3:, 0, 0] ^= 1
+    train = np.concatenate([images, images[:1]])
+    assert count_duplicates(train, almost) == {"exact": 3, "near": 0, "within": 2}
+
+
+def test_hashes_are_the_same_whatever_the_blocks(photos: np.ndarray) -> None:
+    whole = hashes(photos[:40])
+    assert (whole == np.concatenate([hashes(photos[:7]), hashes(photos[7:40])])).all()
+    assert (whole.dtype, len(set(whole.tolist()))) == (np.dtype(np.uint64), 40)
+
+
+def test_nearest_is_the_smallest_distance_of_all_pairs() -> None:
+    random = np.random.default_rng(0)
+    some, others = (random.integers(0, 2**64, count, dtype=np.uint64) for count in (300, 5000))
+    expected = [min((int(one) ^ int(other)).bit_count() for other in others[:500]) for one in some[:20]]
+    assert nearest(some[:20], others[:500]).tolist() == expected
+    assert not nearest(some, some).any()
+    assert nearest(some, some, itself=False).min() > NEAREST
+
+
+def test_sixty_thousand_hashes_are_compared_in_seconds() -> None:
+    hashed = np.random.default_rng(0).integers(0, 2**64, 60_000, dtype=np.uint64)
+    started = time.perf_counter()
+    nearest(hashed[50_000:], hashed[:50_000])
+    assert time.perf_counter() - started < 5
+
+
+def test_note_says_how_many_of_how_many() -> None:
+    note = duplicates_note({"exact": 2, "near": 1000, "within": 30}, 50_000, 10_000)
+    assert "1,002 of 10,000 test images look like a training image (2 equal one)" in note
+    assert "30 of 50,000 training images look like another" in note
+    assert "\n" not in note
+    assert duplicates_note(NONE, 50_000, 10_000) == ""
+
+
+@pytest.fixture
+def leaking(ants_bees: Path, tmp_path: Path) -> Path:
+    """Photographs of two classes, of which two training images are test images too, one of them saved anew."""
+    for part in ("train", "test"):
+        for name in ("ants", "bees"):
+            (tmp_path / "leaking" / part / name).mkdir(parents=True)
+            for file in sorted((ants_bees / part / name).glob("*.jpg"))[:20]:
+                (tmp_path / "leaking" / part / name / file.name).write_bytes(file.read_bytes())
+    one, other = sorted((tmp_path / "leaking/train/ants").iterdir())[:2]
+    (tmp_path / "leaking/test/ants/copy.jpg").write_bytes(one.read_bytes())
+    Image.open(other).convert("RGB").save(tmp_path / "leaking/test/ants/again.jpg", quality=50)
+    return tmp_path / "leaking"
+
+
+def test_preparing_warns_of_duplicates_across_the_split_whenever_it_is_found(
+    leaking: Path, cache: Path
+) -> None:
+    said: list[str] = []
+    dataset = prepare(leaking, image_size=64, cache=cache, say=said.append)
+    assert dataset.duplicates == {"exact": 1, "near": 1, "within": 0}
+    warning = [
+        line for line in said if "2 of 42 test images look like a training image (1 equal one)" in line
+    ]
+    assert len(warning) == 1
+    again: list[str] = []
+    assert prepare(leaking, image_size=64, cache=cache, say=again.append) == dataset
+    assert again == warning
+
+
+def test_images_prepared_before_duplicates_were_counted_open(leaking: Path, cache: Path) -> None:
+    dataset = prepare(leaking, image_size=64, cache=cache, say=lambda line: None)
+    meta = json.loads((dataset.folder / "meta.json").read_text())
+    del meta["duplicates"]
+    (dataset.folder / "meta.json").write_text(json.dumps(meta))
+    assert open_dataset(dataset.folder).duplicates == {}
