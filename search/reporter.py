@@ -16,6 +16,7 @@ from storage.heart import Heart
 
 # An answer comes in milliseconds; a database that takes longer than this is busy or away.
 VERDICT_SECONDS = 2.0
+_warned: set[str] = set()
 
 
 class Reporter:
@@ -97,6 +98,7 @@ class Reporter:
             self._trial.set_user_attr("device", message["device"])
             self._trial.set_user_attr("training_images", message["training_images"])
             self._heart.shown.update(epoch=message["epoch"], device=message["device"])
+            self._warn_of_device(message["device"])
             # What a worker did not live to report is in the checkpoint that it left.
             for epoch, value in enumerate(message["values"], start=1):
                 self._report(epoch, value)
@@ -105,6 +107,16 @@ class Reporter:
             self._epoch(message)
         else:
             self._trial.set_user_attr("checkpoint_trouble", message["trouble"])
+
+    def _warn_of_device(self, device: str) -> None:
+        """Say, once a worker, that its figures may differ in their last digits from those of other devices."""
+        if device in _warned:
+            return
+        _warned.add(device)
+        trials = self._trial.study.get_trials(deepcopy=False)
+        others = sorted({trial.user_attrs.get("device", device) for trial in trials} - {device})
+        if others:
+            print(f"warning: this worker trains on {device}, others on {', '.join(others)}", flush=True)
 
     def _epoch(self, message: Mapping[str, Any]) -> None:
         """Store an epoch and decide whether the child shall go on."""

@@ -23,6 +23,8 @@ from storage.url import is_sqlite, sqlite_file
 
 Guard = Callable[[Connection], None]
 Result = TypeVar("Result")
+# A lock may be held for so long without being taken for a stopped process's, however short the grace.
+LEAST_HOLD_SECONDS = 5.0
 GUARDED = ("set_trial_", "create_new_trial")
 HELD = text(
     "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
@@ -206,7 +208,7 @@ def advisory_lock(engine: Engine, name: str, grace: float) -> Iterator[Guard]:
     )
     connection = engine.connect()
     try:
-        limit = max(1, int(grace * 1000))
+        limit = int(1000 * max(grace, LEAST_HOLD_SECONDS))
         connection.execute(LIMITED, {"limit": str(limit)})
         _, pid, started = connection.execute(LOCKED, {"key": key}).one()
         identity = {"pid": pid, "started": started, "low": key & 0xFFFFFFFF, "high": (key >> 32) & 0xFFFFFFFF}
