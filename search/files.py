@@ -82,9 +82,14 @@ class TrialFiles:
             discard(self._store, recorded["artifact"])
 
     def drop(self) -> None:
-        """Delete what this claim alone has written: the trial is another's now."""
+        """Leave a trial that is another's now.
+
+        A checkpoint stays: whoever goes on with the trial may need it, and will delete it. What is left of a trial that
+        has ended already nobody needs.
+        """
+        ended = self._study.storage.get_trial(self._claim.trial_id).state.is_finished()
         for path, _, token in self._study.paths.of_trials():
-            if token == self._claim.token:
+            if token == self._claim.token and (ended or path != self.checkpoint):
                 path.unlink(missing_ok=True)
 
     def _recorded(self) -> dict[str, Any] | None:

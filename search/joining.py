@@ -1,5 +1,6 @@
 """What must be the same for everybody who works on a study, and what is only warned of."""
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -101,7 +102,7 @@ def find_images(
     settings |= {"seed": config.seed, "cache": cache, "say": say}
     if data is None:
         for place in ([cache / config.fingerprint] if cache else []) + [cache_root() / config.fingerprint]:
-            if place.is_dir():
+            with contextlib.suppress(InputError):  # It is not there, or damaged.
                 return open_dataset(place)
         try:
             return found.dataset()

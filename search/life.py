@@ -12,7 +12,7 @@ from search.balance import split_counts
 from search.child import ForkServer
 from search.data.decode import cores
 from search.engines.local import LocalWorkers
-from search.engines.seat import sit, worker_name
+from search.engines.seat import HURRY_SECONDS, sit, worker_name
 from search.engines.slots import Slot, make_slots
 from search.export import Export, check_export, export_study
 from search.opening import Request, check_backend, open_study
@@ -206,7 +206,8 @@ def search(
             sit(study, server, stop, slots[0], **settings)
         return
     workers = LocalWorkers(study, server, slots, **settings)
-    with catching_signals(stop), Progress(look, log=study.paths.folder / "logs"):
+    stop.hurry = lambda: study.storage.retrying.hurry(HURRY_SECONDS)
+    with ending_in_time(stop), catching_signals(stop), Progress(look, log=study.paths.folder / "logs"):
         workers.run(stop)
     stop.check_budget()  # They have ended by it; say so.
 

@@ -17,7 +17,7 @@ from search.errors import InputError
 from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
 from search.presets import PRESETS, Preset
 from search.sampling import check_trial, enqueue
-from search.study import LoadedStudy, create_study, find_study, load_study, warn_of_password
+from search.study import LoadedStudy, create_study, find_study, load_study, quiet, warn_of_password
 from spaces.contract import Space
 from storage.artifacts import check_artifacts
 
@@ -115,7 +115,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
     space = load_space(config.space)
     first = _first_trials(space, config, request.try_first)
     print_balance(config, dataset)
-    return create_study(
+    created = create_study(
         config,
         dataset.folder,
         request.storage,
@@ -124,6 +124,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         about={SPACE: space_digest(space, config), **surroundings(backend)},
         begin=lambda study: enqueue(study, first),
     )
+    return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
 
 
 def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
@@ -134,7 +135,8 @@ def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
     joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
     first = _first_trials(space, config, request.try_first)
     print_balance(config, joined.dataset())
-    found.storage.exclusively("studies", lambda: enqueue(found.optuna, first))
+    with quiet():
+        found.storage.exclusively("studies", lambda: enqueue(found.optuna, first))
     if request.trials is not None or not found.wanted:
         named = request.named
         found.want(request.trials or (named.trials if named else 50))

@@ -124,7 +124,10 @@ class _Server:
             self._selector.register(joined, selectors.EVENT_READ)
             self._send(client, 0)
         else:
-            child = self._children[request["wait"]]
+            child = self._children.get(request["wait"])
+            if child is None:  # Waited for before; one client's mistake must not end the server of all.
+                self._send(client, 1)
+                return
             # A child whose line is closed ends at once; one that does not is killed.
             child.awaited, child.deadline = True, time.monotonic() + ENDING_SECONDS
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from search.command import main, make_app
+from search.errors import InputError
 from search.flags import Storage, Studies, Study, flag
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def status(
     from search.progress import Progress, table
     from search.study import load_study
     from storage.claims import Claims
+    from storage.retrying import DatabaseGone
 
     loaded = load_study(study, storage, root)
+    loaded.storage.retrying.hurry(0)  # One try a look: a screen says at once what is wrong.
     claims = Claims(loaded.storage, loaded.study_id, "status")
 
     def swept() -> "Snapshot":
@@ -67,7 +70,10 @@ def status(
         return look(loaded)
 
     if not watch:
-        Console().print(table(loaded.storage.retrying.call(lambda _: swept())))
+        try:
+            Console().print(table(loaded.storage.retrying.call(lambda _: swept())))
+        except DatabaseGone as gone:
+            raise InputError(f"--storage: {gone}; try again") from None
         return
     with Progress(swept):
         while True:

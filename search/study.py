@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.opening import database_exists, open_storage
 from storage.paths import StudyPaths
 from storage.times import Times
-from storage.url import default_url, parse, password_of, storage_url
+from storage.url import default_url, parse, passwords_of, storage_url
 
 if TYPE_CHECKING:
     from search.data import Dataset
@@ -91,9 +91,13 @@ class LoadedStudy:
         for place in places:
             if place.name == self.config.fingerprint and place.is_dir():
                 return open_dataset(place)
-        raise InputError(
-            f"the prepared images of study {self.config.study!r} are not in {places[-1].parent}; "
+        how = (
             f"prepare them again: python -m search.run --study {self.config.study} --data {self.config.data}"
+        )
+        if self.config.data == "arrays":
+            how = "pass the same arrays to run_study again"
+        raise InputError(
+            f"the prepared images of study {self.config.study!r} are not in {places[-1].parent}; {how}"
         )
 
     def finished(self) -> list[FrozenTrial]:
@@ -140,7 +144,7 @@ def find_study(
     if text is None:  # It may be in the making.
         text = opened.exclusively("studies", lambda: found.user_attrs.get(CONFIG))
     if text is None:
-        if DATASET in found.user_attrs:
+        if DATASET in found.user_attrs or not (found.user_attrs or found.get_trials(deepcopy=False)):
             return None  # Its creator died half way: it is made again.
         raise InputError(
             f"--study {study}: the database has a study of this name that search.run did not make; choose another"
@@ -219,7 +223,11 @@ def create_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             made.set_metric_names([f"validation {config.metric}"])
-        facts = {**(about or {}), DATASET: str(dataset_folder), WANTED: trials}
+        facts = {
+            DATASET: str(dataset_folder),
+            WANTED: trials,
+            **(about or {}),
+        }  # By the first it is known as ours.
         for name, value in facts.items():
             made.set_user_attr(name, value)
         begin(made)
@@ -255,7 +263,7 @@ def compute_spent(study: LoadedStudy) -> float:
 def warn_of_password(storage: str | None) -> str:
     """What to say where a password stands on the command line; empty where none does."""
     try:
-        open_to_all = storage is not None and password_of(parse(storage)) is not None
+        open_to_all = storage is not None and bool(passwords_of(parse(storage)))
     except ValueError:
         open_to_all = False
     return (

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from optuna.artifacts import Backoff, FileSystemArtifactStore, download_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
@@ -11,7 +11,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from storage.claims import Claim, ClaimLost
 
 CHECKPOINT = "checkpoint"
-Store = Any  # Optuna's protocol is private: write, open_reader, remove.
+Store: TypeAlias = Any  # Optuna's protocol is private: write, open_reader, remove.
 
 
 def check_artifacts(where: str) -> None:
@@ -76,11 +76,15 @@ def upload(store: Store, name: str, path: Path) -> None:
 
 
 def discard(store: Store, name: str) -> None:
-    """Remove ``name``, if it is there."""
+    """Remove ``name``, if it is there; one that cannot be removed now is left behind."""
     try:
-        store.remove(name)
+        # Past Backoff, which in Optuna 5.0 removes ten times over, with pauses of 80 s in all.
+        backend: Store = getattr(store, "_backend", store)
+        backend.remove(name)
     except (ArtifactNotFound, FileNotFoundError):
         return
+    except Exception as error:  # Whatever a store's library raises: the trial is not concerned.
+        print(f"artifact {name} not removed: {error!r}"[:300], flush=True)
 
 
 class Uploads:
@@ -139,6 +143,9 @@ class Uploads:
             try:
                 self._upload(int(epoch or 0))
             except ClaimLost:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
                 return
             except Exception as error:  # A store that fails costs the newer copy; the trial goes on.
                 print(f"checkpoint of trial {self._claim.number} not uploaded: {error!r}"[:300], flush=True)
@@ -149,13 +156,13 @@ class Uploads:
             return
         claims = self._claim.claims
         before = claims.database.get_trial(self._claim.trial_id).system_attrs.get(CHECKPOINT)
-        upload(self._store, name, self._path)
         try:
+            upload(self._store, name, self._path)
             with self._claim.owned():
                 claims.database.set_trial_system_attr(
                     self._claim.trial_id, CHECKPOINT, {"artifact": name, "epoch": epoch}
                 )
-        except ClaimLost:
+        except BaseException:  # Half written, or nobody's: nobody would ever remove it.
             discard(self._store, name)
             raise
         self._uploaded = name

@@ -87,8 +87,13 @@ class Claim:
         Raises:
             ClaimLost: It is another's already.
         """
-        with self.owned():
-            self.claims.requeue(self.trial_id)
+        try:
+            with self.owned():
+                self.claims.requeue(self.trial_id)
+        except ClaimLost:
+            # Given back it is, by us where the answer to a first try was lost, or by a sweeper.
+            if self.claims.database.get_trial(self.trial_id).state != TrialState.WAITING:
+                raise
 
     def tell(self, state: TrialState, value: float | None = None) -> None:
         """End the trial; for a pruned one the value is that of its last report.

@@ -25,13 +25,15 @@ Guard = Callable[[Connection], None]
 Result = TypeVar("Result")
 # A lock may be held for so long without being taken for a stopped process's, however short the grace.
 LEAST_HOLD_SECONDS = 5.0
+# One who waits for a lock looks so often whether it shall rather end.
+LONGEST_WAIT_SECONDS = 10.0
 GUARDED = ("set_trial_", "create_new_trial")
 HELD = text(
     "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
     "AND pid = :pid AND objid = :low AND classid = :high AND backend_start = CAST(:started AS timestamptz)"
 )
 LIMITED = text(
-    "SELECT set_config('lock_timeout', :limit, true), set_config('idle_in_transaction_session_timeout', :limit, true)"
+    "SELECT set_config('lock_timeout', :wait, true), set_config('idle_in_transaction_session_timeout', :hold, true)"
 )
 LOCKED = text(
     "SELECT pg_advisory_xact_lock(:key), pid, CAST(backend_start AS text) FROM pg_stat_activity "
@@ -190,7 +192,7 @@ abc.update_abstractmethods(Database)  # type: ignore[type-abstract]
 
 
 @contextmanager
-def file_lock(url: URL, timeout: float = 60.0) -> Iterator[Guard]:
+def file_lock(url: URL, timeout: float = LONGEST_WAIT_SECONDS) -> Iterator[Guard]:
     """The lock file beside an SQLite database; the kernel frees it when its holder dies."""
     path = sqlite_file(url)
     try:
@@ -208,8 +210,8 @@ def advisory_lock(engine: Engine, name: str, grace: float) -> Iterator[Guard]:
     )
     connection = engine.connect()
     try:
-        limit = int(1000 * max(grace, LEAST_HOLD_SECONDS))
-        connection.execute(LIMITED, {"limit": str(limit)})
+        limits = {"wait": LONGEST_WAIT_SECONDS, "hold": max(grace, LEAST_HOLD_SECONDS)}
+        connection.execute(LIMITED, {name: str(int(1000 * seconds)) for name, seconds in limits.items()})
         _, pid, started = connection.execute(LOCKED, {"key": key}).one()
         identity = {"pid": pid, "started": started, "low": key & 0xFFFFFFFF, "high": (key >> 32) & 0xFFFFFFFF}
 

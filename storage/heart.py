@@ -4,8 +4,7 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from storage.claims import Claim, ClaimLost
-from storage.retrying import DatabaseGone
+from storage.claims import Claim
 
 
 class Heart:
@@ -19,7 +18,7 @@ class Heart:
         self.shown: dict[str, Any] = {}
         self._claim = claim
         self._over = threading.Event()
-        self._failure: ClaimLost | DatabaseGone | None = None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
 
     def check(self) -> None:
@@ -28,6 +27,7 @@ class Heart:
         Raises:
             ClaimLost: The trial is another worker's now.
             DatabaseGone: The database was away for too long.
+            Exception: Whatever else ended the beats.
         """
         if self._failure is not None:
             raise self._failure
@@ -46,7 +46,7 @@ class Heart:
         while not self._over.wait(self._claim.claims.database.times.beat):
             try:
                 self._claim.beat(**self.shown)
-            except (ClaimLost, DatabaseGone) as failure:
+            except Exception as failure:  # Whatever it is: the worker must not take silence for health.
                 if not self._over.is_set():
                     self._failure = failure
                 return

@@ -12,9 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from storage.database import Database, advisory_lock, file_lock
-from storage.retrying import LockLost, Retrying, reason
+from storage.retrying import DatabaseGone, LockLost, Retrying, reason
 from storage.times import Times
-from storage.url import check_url, is_sqlite, parse, password_of, shown, sqlite_file, without_password
+from storage.url import check_url, is_sqlite, parse, passwords_of, shown, sqlite_file, without_password
 
 BUSY_SECONDS = 60
 
@@ -43,6 +43,7 @@ def open_storage(url: str, times: Times | None = None, *, patient: bool = False)
         LockLost,
         RuntimeError,
         optuna.exceptions.StorageInternalError,
+        DatabaseGone,
     ) as error:
         raise ValueError(
             f"--storage {shown(bare)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed)}"
@@ -88,20 +89,22 @@ def _open(url: URL, times: Times) -> RDBStorage:
     settings |= {"pool_size": 1, "max_overflow": 4, "pool_pre_ping": True, "pool_timeout": 30}
     engine = create_engine(bare, poolclass=NullPool, connect_args=settings["connect_args"])
     with advisory_lock(engine, "schema", max(times.grace, 60.0)):
-        return _with_schema(bare, settings)
+        storage = _with_schema(bare, settings)
+    sqlalchemy.event.listen(storage.engine, "connect", _use_utc)
+    storage.engine.dispose()
+    return storage
 
 
 def _with_schema(url: URL, settings: dict[str, Any]) -> RDBStorage:
-    return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=settings)
+    storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=settings)
+    storage.engine_kwargs = {}  # Optuna would pickle it, the driver's password included.
+    return storage
 
 
 def _connect_args(url: URL, times: Times) -> dict[str, Any]:
     if is_sqlite(url):
         return {"timeout": BUSY_SECONDS}
-    password = password_of(url)
     return {
-        # Hosts may set PGTZ: with the session's zone in UTC all mean the same time.
-        "options": f"-c timezone=UTC {url.query.get('options', '')}".strip(),
         "connect_timeout": max(2, round(times.connect)),
         # A host that is gone without a word is noticed in half a minute.
         "keepalives": 1,
@@ -109,20 +112,28 @@ def _connect_args(url: URL, times: Times) -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
-        **({"password": password} if password is not None else {}),
+        **passwords_of(url),
     }
 
 
 def _reason(error: BaseException, url: URL) -> str:
-    password = password_of(url)
     said = reason(error)
-    return said.replace(password, "***") if password else said
+    for password in passwords_of(url).values():
+        said = said.replace(password, "***") if password else said
+    return said
 
 
 def _expected(url: URL) -> str:
     if is_sqlite(url):
         return "expected the path of a writable SQLite database, such as sqlite:///studies/search.db"
     return "is the server up, does the database exist (createdb), and is PGPASSFILE set or ~/.pgpass there?"
+
+
+def _use_utc(connection: Any, _record: object) -> None:
+    # Hosts may set PGTZ, which beats the URL's options: with the session's zone in UTC all mean the same time.
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def _relax_sync(connection: Any, _record: object) -> None:

@@ -15,7 +15,10 @@ Result = TypeVar("Result")
 FIRST_PAUSE = 0.05
 SLICE_SECONDS = 0.2
 # Operational too, in the database's words, but no waiting mends them.
-FATAL = ("no such table", "no such column", "readonly database", "not a database", "malformed")
+FATAL = (
+    "no such table", "no such column", "readonly database", "not a database", "malformed",
+    "authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry",
+)  # fmt: skip
 
 
 class DatabaseGone(Exception):

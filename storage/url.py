@@ -39,6 +39,8 @@ def parse(url: str) -> URL:
         ValueError,
     ):  # The latter for a port that is no number; it quotes what may be a password.
         raise ValueError(f"--storage: not a database URL; expected one such as {EXAMPLES}") from None
+    if "@" in (parsed.host or ""):
+        raise ValueError("--storage: an @ in a user's name or password must be written as %40") from None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         if parsed.database in (None, "", ":memory:"):
             raise ValueError(f"--storage {shown(parsed)}: names no file; expected sqlite:///PATH")
@@ -88,19 +90,25 @@ def sqlite_file(url: URL) -> Path:
 
 def shown(url: URL) -> str:
     """The URL for a person: stars in place of a password."""
-    secret = {name: "***" for name in url.query if "password" in name.lower()}
+    secret = {name: "***" for name in url.query if _is_secret(name)}
     return url.update_query_dict(secret).render_as_string(hide_password=True)
 
 
-def password_of(url: URL) -> str | None:
-    """The password that stands in a URL, in either of its places."""
-    asked = url.query.get("password")
-    return str(url.password) if url.password is not None else str(asked) if asked is not None else None
+def passwords_of(url: URL) -> dict[str, str]:
+    """The passwords that stand in a URL, in any of their places, by the driver's names for them."""
+    found = {name: str(value) for name, value in url.query.items() if _is_secret(name)}
+    return {"password": str(url.password), **found} if url.password is not None else found
 
 
 def without_password(url: URL) -> URL:
-    """The URL with its password taken out."""
-    return url._replace(password=None).difference_update_query(["password"])
+    """The URL with its passwords taken out."""
+    return url._replace(password=None).difference_update_query(
+        [name for name in url.query if _is_secret(name)]
+    )
+
+
+def _is_secret(name: str) -> bool:
+    return "pass" in name.lower() and name.lower() != "passfile"
 
 
 def network_file_system(folder: Path) -> str:

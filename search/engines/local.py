@@ -4,6 +4,7 @@ Each worker is ``python -m search.engines.local``, which reads what it is to do 
 stands in a process list. It ends, giving its trial back, when its starter is gone.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -21,7 +22,7 @@ from search.child import ForkServer
 from search.engines.seat import sit
 from search.engines.slots import Slot
 from search.errors import InputError, StudyStopped
-from search.stopping import Stop, ending_in_time, this_process_is_ours
+from search.stopping import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
 from search.study import LoadedStudy, compute_spent, load_study
 from storage.times import Times
 
@@ -29,6 +30,7 @@ from storage.times import Times
 SOON_SECONDS = 10.0
 MOST_EARLY_DEATHS = 5
 LOOK_SECONDS = 0.2
+STOPPED, REFUSED = 3, 4
 
 
 @dataclasses.dataclass
@@ -78,22 +80,26 @@ class LocalWorkers:
         """
         running = [self._start(slot, stop) for slot in self._slots]
         asked = hurried = False
+        last_chance = float("inf")
         try:
             while not all(one.done for one in running):
                 if stop.requested and not asked:
                     asked = True
+                    last_chance = time.monotonic() + EXIT_SECONDS - 1
                     _signal(running, signal.SIGTERM)
                 if stop.now and not hurried:
                     hurried = True
                     _signal(running, signal.SIGTERM)
+                if (
+                    time.monotonic() > last_chance
+                ):  # Stopped, or stuck: its trial is found by its dead process.
+                    _signal(running, signal.SIGKILL)
                 for place, one in enumerate(running):
                     if not one.done and one.process.poll() is not None:
                         running[place] = self._after(one, stop)
                 time.sleep(LOOK_SECONDS)
         finally:
-            _signal(running, signal.SIGTERM)
-            for one in running:
-                one.process.wait()
+            _end(running)
 
     def _start(self, slot: Slot, stop: Stop, early_deaths: int = 0) -> _Running:
         study, config = self._study, self._study.config
@@ -124,9 +130,10 @@ class LocalWorkers:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # A terminal's Ctrl-C is passed on by this process, once.
             )
-        if process.stdin is not None:  # Its end, which the worker hears, is this process's end.
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # It has died already, as the next look at it will tell.
+            if process.stdin is not None:  # Its end, which the worker hears, is this process's end.
+                process.stdin.write(json.dumps(order).encode() + b"\n")
+                process.stdin.flush()
         return _Running(slot, process, log, time.monotonic(), early_deaths)
 
     def _after(self, one: _Running, stop: Stop) -> _Running:
@@ -141,7 +148,10 @@ class LocalWorkers:
             return dataclasses.replace(one, done=True)
         words = one.log.read_text(errors="replace").strip().splitlines()
         last = words[-1].removeprefix("error: ") if words else "it said nothing"
-        if status in (1, 2):
+        if status in (
+            STOPPED,
+            REFUSED,
+        ):  # Not 1, with which Python ends a process that has a fault of its own.
             raise StudyStopped(last)
         early = one.early_deaths + 1 if time.monotonic() - one.began < SOON_SECONDS else 0
         if early >= MOST_EARLY_DEATHS:
@@ -149,6 +159,18 @@ class LocalWorkers:
                 f"a worker ended {early} times in a row, last with status {status}: {last}; see {one.log}"
             )
         return self._start(one.slot, stop, early)
+
+
+def _end(running: Sequence[_Running]) -> None:
+    """Leave nobody behind."""
+    _signal(running, signal.SIGTERM)
+    over = time.monotonic() + EXIT_SECONDS
+    for one in running:
+        try:
+            one.process.wait(max(0.1, over - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.process.kill()
+            one.process.wait()
 
 
 def _signal(running: Sequence[_Running], number: int) -> None:
@@ -170,7 +192,7 @@ def _listen_to_starter(stop: Stop) -> None:
 
 
 def main() -> int:
-    """A worker's body: its exit status, as ``search.command`` has them."""
+    """A worker's body: its exit status."""
     this_process_is_ours()
     order: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     stop = Stop()
@@ -180,7 +202,7 @@ def main() -> int:
             _obey(order, stop)
     except (StudyStopped, InputError) as error:
         print(f"error: {error}", flush=True)
-        return 1 if isinstance(error, StudyStopped) else 2
+        return STOPPED if isinstance(error, StudyStopped) else REFUSED
     return 130 if stop.by_user else 0
 
 

@@ -1,5 +1,6 @@
 """How many workers a host takes, and what each of them gets of it: a GPU of its own, or its share of the cores."""
 
+import itertools
 import os
 import subprocess
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from search.errors import InputError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+UUIDS = ("GPU-", "MIG-")
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,19 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
             )
         count = workers or 1
         return [Slot(max(1, cores // count))] * count
-    found = visible_gpus() if gpus == "all" else [name.strip() for name in gpus.split(",")]
-    if not found:
-        raise InputError(
-            "--gpus all: no GPU found here (nvidia-smi -L lists none); leave the flag out for CPUs"
-        )
+    visible = visible_gpus()
+    found = visible if gpus == "all" else [name.strip() for name in gpus.split(",")]
     if "" in found or len(set(found)) != len(found):
         raise InputError(
             f"--gpus {gpus}: expected all, or numbers with commas between, each once, such as 0,1"
+        )
+    if not visible:
+        raise InputError(
+            f"--gpus {gpus}: no GPU found here (nvidia-smi -L lists none); leave the flag out for CPUs"
+        )
+    if absent := [name for name in found if name not in visible and not name.startswith(UUIDS)]:
+        raise InputError(
+            f"--gpus {gpus}: {', '.join(absent)} is not among those that this process may use: {', '.join(visible)}"
         )
     places = found * (per_gpu or 1)
     count = workers or len(places)
@@ -65,7 +72,8 @@ def visible_gpus() -> list[str]:
     """The GPUs that this process may use: those that the environment leaves it, or all that the driver lists."""
     visible = os.environ.get(VISIBLE)
     if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() and name.strip() != "-1"]
+        names = [name.strip() for name in visible.split(",")]
+        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # As CUDA reads it.
     try:
         listed = subprocess.run(
             ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True

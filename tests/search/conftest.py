@@ -16,11 +16,11 @@ from search.child import ForkServer
 from search.config import StudyConfig
 from search.data import Dataset, prepare
 from search.export import Export, export_study
+from search.loop import work
 from search.opening import Request, open_study
 from search.stopping import Stop
 from search.study import LoadedStudy, create_study
 from search.trial import Worker
-from search.loop import work
 from storage.claims import Claims
 from storage.host import process_exists
 from storage.times import Times

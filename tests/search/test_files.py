@@ -64,16 +64,30 @@ def test_own_checkpoint_makes_those_of_earlier_owners_superfluous(make_worker) -
     assert worker.study.paths.checkpoints(0) == [again.checkpoint]
 
 
-def test_dropped_claim_leaves_the_new_owners_files_alone(make_worker) -> None:
+def test_dropped_claim_leaves_its_checkpoint_to_whoever_goes_on(make_worker) -> None:
+    """It was given away while its worker was paused, and nobody was free to take it yet."""
+    worker = make_worker()
+    claim = claimed(worker)
+    files = TrialFiles(worker.study, claim)
+    leave_checkpoint(files, 3)
+    files.model.touch()
+    claim.give_back()
+    files.drop()
+    assert [path for path, _, _ in worker.study.paths.of_trials()] == [files.checkpoint]
+
+
+def test_dropped_claim_of_a_trial_that_has_ended_leaves_nothing_but_the_others_files(make_worker) -> None:
     worker = make_worker()
     claim = claimed(worker)
     first = TrialFiles(worker.study, claim)
-    leave_checkpoint(first, 3)
     claim.give_back()
-    again = TrialFiles(worker.study, claimed(worker))
-    write_checkpoint(again.checkpoint, [np.zeros(3)], {"epoch": 4})
+    taken = claimed(worker)
+    again = TrialFiles(worker.study, taken)
+    again.model.touch()
+    taken.tell(TrialState.COMPLETE, 0.5)
+    leave_checkpoint(first, 3)
     first.drop()
-    assert worker.study.paths.checkpoints(0) == [again.checkpoint]
+    assert [path for path, _, _ in worker.study.paths.of_trials()] == [again.model]
 
 
 def test_files_of_ended_trials_are_cleared_away_and_those_of_others_kept(make_worker) -> None:

@@ -190,9 +190,6 @@ def test_discarding_what_is_not_there_is_no_error(store: FileSystemArtifactStore
     assert names(folder) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Optuna's Backoff.remove does not stop once it succeeded: ten times, 80 s"
-)
 def test_artifact_in_a_bucket_is_removed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 answers the removal of what is not there with success."""
     removed: list[str] = []
@@ -376,9 +373,6 @@ def test_trial_ended_during_an_upload_leaves_nothing_behind(
     assert recorded(claim) is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the thread ends at ClaimLost without saying that it is no longer busy"
-)
 def test_finish_does_not_wait_for_a_claim_that_is_lost(
     claim: Claim, store: FileSystemArtifactStore, file: Path, wait_until: Callable[..., None]
 ) -> None:
@@ -420,7 +414,6 @@ def test_copy_before_stays_where_the_newer_failed(claim: Claim, file: Path, fold
     assert names(folder) == [f"s-00000-{claim.token}-1.npz"]
 
 
-@pytest.mark.xfail(strict=True, reason="what a failed write left under its name is never removed")
 def test_upload_that_breaks_off_leaves_no_half_of_a_file(claim: Claim, file: Path, folder: Path) -> None:
     class Full(FileSystemArtifactStore):
         def write(self, artifact_id: str, content_body: BinaryIO) -> None:

@@ -172,13 +172,7 @@ def test_database_of_a_later_optuna_is_refused_in_one_line(url: str) -> None:
     [
         ("TZ", "Pacific/Auckland"),
         ("PGOPTIONS", "-c timezone=Pacific/Auckland"),
-        pytest.param(
-            "PGTZ",
-            "Pacific/Auckland",
-            marks=pytest.mark.xfail(
-                strict=True, reason="libpq sends PGTZ as a parameter of its own, which beats `options`"
-            ),
-        ),
+        ("PGTZ", "Pacific/Auckland"),  # libpq sends it as a parameter of its own, which beats `options`.
     ],
 )
 def test_session_is_in_utc_whatever_the_environment_says(
@@ -188,7 +182,6 @@ def test_session_is_in_utc_whatever_the_environment_says(
     assert ask(open_storage(server_url), "SHOW timezone") == "UTC"
 
 
-@pytest.mark.xfail(strict=True, reason="what the URL's options say of the zone comes last, and wins")
 def test_session_is_in_utc_whatever_the_options_of_the_url_say(server_url: str) -> None:
     database = open_storage(f"{server_url}&options=-c%20timezone%3DPacific/Auckland")
     assert ask(database, "SHOW timezone") == "UTC"
@@ -361,10 +354,6 @@ def test_password_is_not_in_what_a_database_says_of_itself(secret: Database) -> 
     assert [words for words in said if SECRET in words] == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="RDBStorage keeps engine_kwargs, with connect_args and their password, and pickles them",
-)
 def test_password_is_not_in_a_pickled_storage(secret: Database) -> None:
     assert SECRET.encode() not in pickle.dumps(secret.once._backend)
 

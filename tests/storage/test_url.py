@@ -12,7 +12,7 @@ from storage.url import (
     is_sqlite,
     network_file_system,
     parse,
-    password_of,
+    passwords_of,
     shown,
     sqlite_file,
     storage_url,
@@ -126,12 +126,12 @@ def test_password_is_shown_as_stars(url: str) -> None:
 
 @pytest.mark.parametrize("url", WITH_PASSWORD)
 def test_password_is_found_in_each_of_its_places(url: str) -> None:
-    assert password_of(parse(url)) == "secret"
+    assert passwords_of(parse(url)) == {"password": "secret"}
 
 
 @pytest.mark.parametrize("url", ["postgresql://me@host/db", "sqlite:///search.db"])
 def test_url_without_a_password_has_none(url: str) -> None:
-    assert password_of(parse(url)) is None
+    assert passwords_of(parse(url)) == {}
     assert without_password(parse(url)) == parse(url)
 
 
@@ -144,6 +144,22 @@ def test_password_is_taken_out_and_all_else_left(url: str) -> None:
         parsed.username, parsed.host, parsed.port, parsed.database,
     )  # fmt: skip
     assert {**bare.query, "password": ""} == {**parsed.query, "password": ""}
+
+
+def test_password_of_a_key_is_taken_out() -> None:
+    bare = without_password(parse("postgresql://me@host/db?sslkey=client.key&sslpassword=secret"))
+    assert "secret" not in bare.render_as_string(hide_password=False)
+
+
+def test_password_by_another_name_is_not_shown() -> None:
+    assert "secret" not in refusal("mysql://me@host/db?passwd=secret")
+
+
+def test_password_with_an_at_sign_is_refused_and_not_shown_in_part() -> None:
+    """What follows the first @ would be taken for the host, and shown."""
+    with pytest.raises(ValueError, match=r"must be written as %40$") as refused:
+        parse("postgresql://me:very@secret@host/db")
+    assert "secret" not in str(refused.value)
 
 
 def test_url_said_comes_before_the_environments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

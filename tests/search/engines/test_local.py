@@ -101,14 +101,13 @@ def workers_now() -> list[int]:
 
 @pytest.mark.slow
 def test_workers_finish_exactly_n_distinct_trials(open_digits, run) -> None:
-    study = open_digits(trials=6)
+    study = open_digits(trials=5)
     running = run(study, 3)
     running.end()
     trials = trials_of(study)
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 6
-    assert len({tuple(trial.params.values()) for trial in trials}) == 6
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 5
+    assert len({tuple(trial.params.values()) for trial in trials}) == 5
     assert running.workers.statuses == [0, 0, 0]
-    assert len({trial.user_attrs["worker"] for trial in trials}) > 1
 
 
 @pytest.mark.slow
@@ -124,8 +123,9 @@ def test_each_worker_gives_its_children_the_gpu_and_the_threads_of_its_slot(
         lines = study.paths.log(trial.number).read_text().splitlines()
         (line,) = {line for line in lines if line.startswith("GPU ")}
         seen.setdefault(trial.user_attrs["worker"], set()).add((line, trial.user_attrs["threads"]))
-    assert {pair for pairs in seen.values() for pair in pairs} == {("GPU 7", 1), ("GPU 9", 2)}
-    assert all(len(pairs) == 1 for pairs in seen.values())
+    places = [pair for pairs in seen.values() for pair in pairs]
+    assert set(places) <= {("GPU 7", 1), ("GPU 9", 2)}
+    assert len(set(places)) == len(places) == len(seen)  # One place a worker, and no other's.
 
 
 @pytest.mark.slow
@@ -145,6 +145,24 @@ def test_killed_worker_is_started_again_and_its_trial_goes_on_under_its_number(
     assert trial.user_attrs["history"]["val_accuracy"] == list(trial.intermediate_values.values())
     assert len(trial.intermediate_values) == 60
     assert running.workers.statuses == [-signal.SIGKILL, 0]
+
+
+@pytest.mark.slow
+@ON_POSTGRES
+def test_worker_that_dies_while_the_database_is_away_is_started_again(
+    open_digits, run, until, postgres
+) -> None:
+    study = open_digits(trials=1, epochs=ENDLESS)
+    running = run(study)
+    until(lambda: far(study))
+    (killed,) = workers_now()
+    postgres.stop()
+    try:
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: running.workers.statuses, 5)
+        until(workers_now, 5)
+    finally:
+        postgres.start()
 
 
 @pytest.mark.slow

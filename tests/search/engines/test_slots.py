@@ -9,19 +9,21 @@ from search.engines.slots import VISIBLE, make_slots, visible_gpus
 from search.errors import InputError
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Say how many GPUs the driver lists; None takes its command away."""
+    """A driver that lists four GPUs, or as many as is said; None takes its command away."""
     monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
     def install(gpus: int | None) -> None:
+        program = tmp_path / "nvidia-smi"
+        program.unlink(missing_ok=True)
         if gpus is not None:
             lines = "".join(f"echo 'GPU {number}: A card (UUID: GPU-{number})'\n" for number in range(gpus))
-            program = tmp_path / "nvidia-smi"
             program.write_text(f"#!/bin/sh\n{lines}")
             program.chmod(0o755)
 
+    install(4)
     return install
 
 
@@ -98,7 +100,20 @@ def test_all_gpus_are_only_those_that_the_environment_leaves(driver, monkeypatch
     assert gpus_of(None, "all") == ["2", "GPU-3"]
 
 
-@pytest.mark.parametrize("visible", ["", "-1"])
+@pytest.mark.parametrize("gpus", ["4", "0,7", "-1", "abc"])
+def test_gpu_that_is_not_there_is_refused(gpus: str) -> None:
+    """Its worker would train on the CPU without a word."""
+    with pytest.raises(InputError, match=r"is not among those that this process may use: 0, 1, 2, 3$"):
+        make_slots(None, gpus, None, 4)
+
+
+def test_gpu_that_the_environment_hides_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv(VISIBLE, "2,3")
+    with pytest.raises(InputError, match=r"^--gpus 0: 0 is not among those .*: 2, 3$"):
+        make_slots(None, "0", None, 4)
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "-1,0"])
 def test_no_gpu_is_found_where_the_environment_hides_them(driver, monkeypatch, visible: str) -> None:
     driver(4)
     monkeypatch.setenv(VISIBLE, visible)
