@@ -1,13 +1,12 @@
 """``python -m search.predict``: class and confidence of image files, by an exported model."""
 
-import csv
 import json
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,23 +14,7 @@ import typer
 
 from search.command import main, make_app
 from search.errors import InputError
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one file.
-
-    Attributes:
-        image: The file, as it was given.
-        label: The likeliest class; None for a file that could not be read.
-        confidence: Its probability, 0 to 1; None for a file that could not be read.
-        error: Why it could not be read; empty otherwise.
-    """
-
-    image: str
-    label: str | None = None
-    confidence: float | None = None
-    error: str = ""
+from search.evaluation.answers import Prediction, show_csv, show_json, show_table
 
 
 def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
@@ -45,6 +28,7 @@ def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
         InputError: ``model`` is no export, or there are no images.
     """
     labels, shape = read_export(model)
+    temperature = read_temperature(model)
     if not images:
         raise InputError("no images given; expected image files or folders of them")
     with quiet():
@@ -57,7 +41,11 @@ def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
             raise InputError(
                 f"--model {model}: model.keras cannot be loaded ({reason}); export it again"
             ) from None
-    return [answer for batch in batches(images, shape) for answer in classify(net, batch, labels, shape)]
+    return [
+        answer
+        for batch in batches(images, shape)
+        for answer in classify(net, batch, labels, shape, temperature)
+    ]
 
 
 @contextmanager
@@ -108,6 +96,28 @@ def read_export(folder: Path) -> tuple[list[str], tuple[int, int, int]]:
         ) from None
 
 
+def read_temperature(folder: Path) -> float:
+    """What the export's outputs are divided by before they become confidences; 1 for one that says nothing of it.
+
+    Raises:
+        InputError: What its ``summary.json`` says is no temperature.
+    """
+    summary = folder / "summary.json"
+    if not summary.is_file():
+        return 1.0
+    try:
+        facts = json.loads(summary.read_text(encoding="utf-8"))
+        temperature = float(facts.get("calibration", {}).get("temperature", 1.0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"--model {folder}: its summary.json is spoilt ({error}); export again") from None
+    if not 0 < temperature < math.inf:
+        raise InputError(
+            f"--model {folder}: its summary.json has the temperature {temperature}, expected a number above 0; "
+            "export again"
+        )
+    return temperature
+
+
 def batches(images: Sequence[Path], shape: tuple[int, int, int]) -> Iterator[Sequence[Path]]:
     """As many files at a time as the model takes in one batch."""
     from search.evaluation.forward import batch_size
@@ -118,7 +128,11 @@ def batches(images: Sequence[Path], shape: tuple[int, int, int]) -> Iterator[Seq
 
 
 def classify(
-    net: Any, files: Sequence[Path], labels: Sequence[str], shape: tuple[int, int, int]
+    net: Any,
+    files: Sequence[Path],
+    labels: Sequence[str],
+    shape: tuple[int, int, int],
+    temperature: float,
 ) -> list[Prediction]:
     """Answers for one batch; a file that cannot be read gets its reason, the others are not held up by it."""
     import numpy as np
@@ -137,7 +151,7 @@ def classify(
             reason = str(error).removeprefix(f"{file}: ").partition("; ")[0]
             answers[index] = Prediction(str(file), error=reason)
     if pixels:
-        found = np.exp(log_probabilities(logits(net, np.stack(list(pixels.values())))))
+        found = np.exp(log_probabilities(logits(net, np.stack(list(pixels.values()))), temperature))
         for index, row in zip(pixels, found, strict=True):
             best = int(row.argmax())
             answers[index] = Prediction(str(files[index]), labels[best], float(row[best]))
@@ -167,40 +181,6 @@ def find_images(given: Sequence[Path]) -> list[Path]:
             f"no images in {names}; expected image files or folders of them ({', '.join(sorted(IMAGE_ENDINGS))})"
         )
     return found
-
-
-def show_table(answers: Sequence[Prediction]) -> None:
-    """One row a file that could be read."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:  # A file or a pipe has no width to keep to: no name is cut or folded.
-        console = Console(width=40 + max(len(answer.image) + len(answer.label or "") for answer in answers))
-    table = Table("image", "class", "confidence")
-    for answer in answers:
-        if answer.label is not None:
-            table.add_row(Text(answer.image), Text(answer.label), f"{100 * (answer.confidence or 0):.2f} %")
-    console.print(table)
-
-
-def show_csv(answers: Sequence[Prediction]) -> None:
-    """One line a file, with the reason in the last column of one that could not be read."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "class", "confidence", "error"])
-    for answer in answers:
-        confidence = "" if answer.confidence is None else f"{answer.confidence:.6f}"
-        writer.writerow([answer.image, answer.label or "", confidence, answer.error])
-
-
-def show_json(answers: Sequence[Prediction]) -> None:
-    """A list of objects ``image``, ``class``, ``confidence``, ``error``."""
-    rows = [
-        {"class" if name == "label" else name: value for name, value in asdict(answer).items()}
-        for answer in answers
-    ]
-    print(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
 def predict(

@@ -20,6 +20,8 @@ FILES = (
     "labels.json",
     "predictions.csv",
     "preprocessing.json",
+    "samples.png",
+    "mistakes.png",
 )
 
 

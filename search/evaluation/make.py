@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from search.data import split
 from search.evaluation.curves import write_curves
 from search.evaluation.matrix import write_matrix_csv, write_matrix_png
+from search.evaluation.pictures import write_mistakes, write_samples
 from search.evaluation.predictions import write_predictions
 from search.evaluation.reload import check_reload
 from search.evaluation.report import write_report
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.child import ForkServer
+    from search.config import StudyConfig
+    from search.data import Dataset
     from search.study import LoadedStudy
 
 
@@ -68,6 +74,8 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         summary = summarise(loaded.config, trial, training, scored, times)
         report = write_files(folder, wanted, training, scored, summary)
         check_reload(model, stored, server.backend)
+    for sentence in summary["words"]:
+        say(sentence)
     say(
         f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images "
         f"(test images scored {times} time{'s' if times > 1 else ''} in this study)"
@@ -78,6 +86,10 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
 def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
     """What the scoring job is told."""
     config = wanted.loaded.config
+    unseen: Path | None = model
+    if wanted.refit:  # It was trained on the validation images too: they can tell nothing of it any more.
+        kept = wanted.loaded.paths.model(wanted.trial.number)
+        unseen = kept if kept.is_file() else None
     return {
         "model": str(model),
         "dataset": str(wanted.loaded.dataset().folder),
@@ -86,7 +98,16 @@ def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
         "split_seed": config.seed,
         "out": str(stored),
         "gpu_memory": wanted.gpu_memory,
+        "unseen": str(unseen) if unseen else None,
     }
+
+
+def trained_on(dataset: "Dataset", config: "StudyConfig", refit: bool) -> Integers:
+    """Indices of the training images that the exported weights were fitted on, ``(N,)``."""
+    _, labels = dataset.train()
+    if refit:
+        return np.arange(len(labels))
+    return split(labels, config.validation, config.images, config.seed).train
 
 
 def write_files(
@@ -104,5 +125,10 @@ def write_files(
     title = f"{name}\ntest accuracy {test.accuracy:.4f}"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
     write_curves(folder / "curves.png", training.history, training.kept, name)
-    write_predictions(folder / "predictions.csv", test, config.classes)
+    write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
+    write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes)
+    dataset = wanted.loaded.dataset()
+    write_samples(
+        folder / "samples.png", dataset, trained_on(dataset, config, training.refit), config.classes
+    )
     return write_report(folder, test, config.classes)

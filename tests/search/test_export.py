@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,10 +105,10 @@ def test_summary_names_no_path_of_the_machine(made: Export, searched: LoadedStud
 
 
 def test_pictures_can_be_opened(made: Export) -> None:
-    for name in ("confusion_matrix.png", "curves.png"):
+    for name in ("confusion_matrix.png", "curves.png", "samples.png", "mistakes.png"):
         with Image.open(made.folder / name) as picture:
             picture.load()
-            assert min(picture.size) > 300
+            assert min(picture.size) > 250
 
 
 def test_export_hands_back_what_a_notebook_shows(made: Export) -> None:
@@ -133,6 +134,25 @@ def test_refit_reports_the_search_trials_validation_and_says_so(
     assert "search trial's" in str(found["validation_note"])
 
 
+def test_summary_says_in_words_what_the_figures_say(made: Export) -> None:
+    found: dict[str, Any] = made.summary
+    low, high = found["test_accuracy_interval"]
+
+    assert low < found["test_accuracy"] < high
+    assert f"{100 * low:.1f} to {100 * high:.1f}" in found["words"][0]
+    assert found["fit"]["training_images"] == 300
+    assert found["fit"]["validation_accuracy"] == pytest.approx(found["validation_accuracy"])
+    assert found["fit"]["verdict"] in found["words"][1].lower()
+    assert 0 <= found["calibration"]["test_ece_after"] <= 1
+
+
+def test_refit_is_calibrated_by_the_trial_that_has_not_seen_the_validation_images(
+    refitted: Export, made: Export
+) -> None:
+    assert refitted.summary["calibration"]["temperature"] == made.summary["calibration"]["temperature"]
+    assert refitted.summary["fit"] == made.summary["fit"]
+
+
 def test_refit_needs_no_kept_weights(searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path) -> None:
     kept = searched.paths.model(searched.ranked()[1].number)
     weights = kept.read_bytes()
@@ -147,6 +167,8 @@ def test_refit_needs_no_kept_weights(searched: LoadedStudy, fork_server: ForkSer
         kept.write_bytes(weights)
 
     assert summary(made)["trial"] == number
+    assert "the search trial's weights are not kept" in made.summary["words"][2]
+    assert made.summary["calibration"]["temperature"] == 1
 
 
 def test_every_scoring_is_counted(searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path) -> None:
