@@ -1,7 +1,7 @@
 """``python -m search.export``: the model of a trial with everything that is known of it, in one folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,7 @@ def export_study(
     root: Path = Path("studies"),
     server: "ForkServer | None" = None,
     gpu_memory: float | None = None,
+    formats: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Export:
     """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
@@ -72,6 +73,7 @@ def export_study(
         root: The folder of all studies.
         server: To start child processes with; by default one of its own.
         gpu_memory: GB to take of a GPU at most.
+        formats: Of ``onnx``, ``saved_model`` and ``litert``: written beside ``model.keras``, and compared with it.
         say: Gets lines for a person.
 
     Raises:
@@ -79,16 +81,18 @@ def export_study(
         StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
     """
     from search.evaluation.folder import written_aside
+    from search.evaluation.formats import check_formats
     from search.evaluation.make import Wanted, fill
     from search.evaluation.weights import kept_weights
     from search.study import load_study
 
     target = check_export(study, refit, refit_epochs, out)
+    wanted_formats = check_formats(formats)
     loaded = load_study(study, storage, root)
     chosen = choose_trial(loaded, trial)
     if not refit:
         kept_weights(loaded, chosen)
-    wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, say)
+    wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, wanted_formats, say)
     try:
         with server_of(server, chosen) as running, written_aside(target) as folder:
             made = fill(folder, wanted, running)
@@ -187,6 +191,12 @@ def export(
     gpu_memory: Annotated[
         float | None, typer.Option("--gpu-memory", metavar="GB", help="Most memory to take of a GPU.")
     ] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="LIST", help="Also as onnx, saved_model or litert, or several: onnx,litert."
+        ),
+    ] = "",
 ) -> None:
     """Export a trial: model, confusion matrix, report, curves and test predictions, in one folder.
 
@@ -203,6 +213,7 @@ def export(
         storage=storage,
         root=root,
         gpu_memory=gpu_memory,
+        formats=[name.strip() for name in formats.split(",")] if formats else (),
     )
     print(made.report)
     print(f"exported to {made.folder}")
@@ -213,6 +224,7 @@ app = make_app(
     example="""
 python -m search.export --study cifar_cnn
 python -m search.export --study cifar_cnn --trial 12 --refit --refit-epochs 30 --out exports/final
+python -m search.export --study cifar_cnn --format onnx,litert
 """,
 )
 

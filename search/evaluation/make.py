@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from search.data import split
+from search.evaluation.architecture import describe_in_child
 from search.evaluation.curves import write_curves
+from search.evaluation.formats import FORMATS, IMAGES, write_formats
 from search.evaluation.matrix import write_matrix_csv, write_matrix_png
 from search.evaluation.pictures import write_mistakes, write_samples
 from search.evaluation.predictions import write_predictions
@@ -40,6 +43,7 @@ class Wanted:
     refit: bool
     refit_epochs: int | None
     gpu_memory: float | None
+    formats: tuple[str, ...]
     say: Callable[[str], None]
 
 
@@ -59,14 +63,18 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         training = refit(loaded, trial, wanted.refit_epochs, model, server, say, wanted.gpu_memory)
     else:
         training = copy_weights(loaded, trial, model)
+    log = loaded.paths.worker_log("export")
     with tempfile.TemporaryDirectory() as scratch:
+        write_other_formats(wanted, model, Path(scratch), server)
+        if note := describe_in_child(server, model, folder, log):
+            say(note)
         stored = Path(scratch) / "scores.npz"
         payload = score_payload(wanted, model, stored)
         # Before the test images are opened: a scoring that dies half way has looked at them all the same.
         with claim_lock(loaded.url):  # Two exports at once must not lose a count.
             times = record_scoring(loaded.optuna, trial.number, "refit" if wanted.refit else "export")
         threads = int(trial.user_attrs.get("threads") or 0)
-        scored = score_in_child(server, payload, loaded.paths.worker_log("export"), threads)
+        scored = score_in_child(server, payload, log, threads)
         if not wanted.refit:
             check_value(
                 loaded.config, trial.value, scored.validation, str(training.facts.get("device", "cpu"))
@@ -81,6 +89,23 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         f"(test images scored {times} time{'s' if times > 1 else ''} in this study)"
     )
     return Filled(summary, report, scored.test.confusion_matrix)
+
+
+def write_other_formats(wanted: Wanted, model: Path, scratch: Path, server: "ForkServer") -> None:
+    """The formats asked for, beside ``model``; before the test images are scored, which a failure need not cost."""
+    if not wanted.formats:
+        return
+    from search.child import ForkServer
+
+    # Keras converts with TensorFlow; the file is the same for every backend.
+    ours = nullcontext(server) if server.backend == "tensorflow" else ForkServer("tensorflow")
+    log = wanted.loaded.paths.worker_log("export")
+    with ours as running:
+        write_formats(running, wanted.formats, model, wanted.loaded.dataset().folder, scratch, log)
+    wanted.say(
+        f"written and compared with Keras on {IMAGES} images: "
+        + ", ".join(FORMATS[name].file for name in wanted.formats)
+    )
 
 
 def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:

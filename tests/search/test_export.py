@@ -49,7 +49,7 @@ def predictions(made: Export) -> list[dict[str, str]]:
 
 
 def test_export_holds_every_file_and_no_other(made: Export) -> None:
-    assert sorted(path.name for path in made.folder.iterdir()) == sorted(FILES)
+    assert sorted({path.name for path in made.folder.iterdir()} - {"architecture.png"}) == sorted(FILES)
     assert all((made.folder / name).stat().st_size > 0 for name in FILES)
 
 
@@ -213,6 +213,31 @@ def test_failed_export_leaves_the_earlier_one(
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ(*_: object) -> None:
+        raise StudyStopped("--format litert: model.tflite, loaded in a fresh process, fails")
+
+    monkeypatch.setattr("search.evaluation.make.write_formats", differ)
+    before = times_scored(searched.optuna)
+    with pytest.raises(StudyStopped, match=r"model\.tflite"):
+        export(searched, fork_server, tmp_path / "out", formats=["litert"])
+
+    assert list(tmp_path.iterdir()) == []
+    assert times_scored(searched.optuna) == before
+
+
+def test_format_is_written_beside_the_model_and_replaced_by_the_next_export(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    export(searched, fork_server, tmp_path / "out", formats=["litert"])
+    assert (tmp_path / "out" / "model.tflite").is_file()
+
+    export(searched, fork_server, tmp_path / "out")
+    assert not (tmp_path / "out" / "model.tflite").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -223,6 +248,7 @@ def test_failed_export_leaves_the_earlier_one(
         (["--study", "tiny", "--trial", "2"], "has not run yet"),
         (["--study", "tiny", "--refit-epochs", "3"], "without --refit"),
         (["--study", "tiny", "--refit", "--refit-epochs", "0"], "from 1 to"),
+        (["--study", "tiny", "--format", "onnx,pickle"], "--format 'pickle': expected"),
         (["--study", "tiny", "--out", "taken"], "no export wrote"),
         (["--study", "tiny", "--out", "file"], "is a file"),
         (["--study", "tiny", "--storage", "nonsense"], "database URL"),
@@ -285,3 +311,5 @@ def test_export_command_loads_no_framework(searched: LoadedStudy, tmp_path: Path
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"^HEAVY$", ended.stdout, re.MULTILINE), ended.stdout
     assert (tmp_path / "made" / "model.keras").is_file()
+    assert "no architecture.png: it needs graphviz's dot" in ended.stdout
+    assert not (tmp_path / "made" / "architecture.png").exists()
