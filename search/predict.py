@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -190,18 +191,41 @@ def predict(
     model: Annotated[Path, typer.Option("--model", metavar="EXPORT_FOLDER", help="What search.export made.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    grid: Annotated[
+        Path | None, typer.Option("--grid", metavar="FILE.png", help="Draw the images with their answers.")
+    ] = None,
+    matrix: Annotated[
+        Path | None,
+        typer.Option("--matrix", metavar="FILE.png", help="Draw the confusion matrix of folders of classes."),
+    ] = None,
 ) -> None:
     """Say class and confidence of images, by an exported model.
+
+    Of a folder whose subfolders are classes of the model, accuracy, report and confusion matrix are printed too.
 
     A file that cannot be read is named on standard error and makes the exit code 1; the others are answered.
     """
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other: give one of them")
-    read_export(model)
-    answers = predict_images(model, find_images(images))
+    from search.evaluation.answer_grid import check_picture, write_answer_grid
+    from search.evaluation.outside import judge, known_truths
+
+    labels, _ = read_export(model)
+    check_picture("--grid", grid)
+    check_picture("--matrix", matrix)
+    files = find_images(images)
+    truths = known_truths(images, files, labels, matrix)
+    answers = [
+        replace(answer, truth=truth)
+        for answer, truth in zip(predict_images(model, files), truths, strict=True)
+    ]
     (show_json if as_json else show_csv if as_csv else show_table)(answers)
-    unread = [answer for answer in answers if answer.error]
     sys.stdout.flush()
+    # Where a program reads standard output, the scores are for the person beside it.
+    judge(answers, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
+    if grid is not None and (note := write_answer_grid(grid, answers)):
+        print(note, file=sys.stderr)
+    unread = [answer for answer in answers if answer.error]
     for answer in unread:
         print(f"unreadable: {answer.image}: {answer.error}", file=sys.stderr)
     if unread:
@@ -213,6 +237,7 @@ app = make_app(
     example="""
 python -m search.predict --model exports/cifar_cnn photo.jpg
 python -m search.predict --model exports/cifar_cnn photos/ --csv
+python -m search.predict --model exports/cifar_cnn more/test/ --grid grid.png
 """,
 )
 

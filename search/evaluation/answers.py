@@ -43,18 +43,16 @@ def show_table(answers: Sequence[Prediction]) -> None:
 
 
 def show_csv(answers: Sequence[Prediction]) -> None:
-    """One line a file, with the reason in the last column of one that could not be read."""
+    """One line a file, with the reason in the column ``error`` of one that could not be read."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "class", "confidence", "error"])
+    writer.writerow(["image", "class", "confidence", "error", "true"])
     for answer in answers:
         confidence = "" if answer.confidence is None else f"{answer.confidence:.6f}"
-        writer.writerow([answer.image, answer.label or "", confidence, answer.error])
+        writer.writerow([answer.image, answer.label or "", confidence, answer.error, answer.truth or ""])
 
 
 def show_json(answers: Sequence[Prediction]) -> None:
-    """A list of objects ``image``, ``class``, ``confidence``, ``error``."""
-    rows = [
-        {"class" if name == "label" else name: value for name, value in asdict(answer).items()}
-        for answer in answers
-    ]
+    """A list of objects ``image``, ``class``, ``confidence``, ``error``, ``true``."""
+    names = {"label": "class", "truth": "true"}
+    rows = [{names.get(name, name): value for name, value in asdict(answer).items()} for answer in answers]
     print(json.dumps(rows, indent=2, ensure_ascii=False))

@@ -149,6 +149,6 @@ def draw(axes: "Axes", tile: Tile, left: float, top: float, box: float) -> None:
         )
 
 
-def cut(line: str) -> str:
+def cut(line: str, most: int = LETTERS) -> str:
     """A line that fits under a picture."""
-    return line if len(line) <= LETTERS else line[: LETTERS - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"
