@@ -44,6 +44,7 @@ class Wanted:
     refit_epochs: int | None
     gpu_memory: float | None
     formats: tuple[str, ...]
+    baselines: tuple[str, ...]
     say: Callable[[str], None]
 
 
@@ -124,6 +125,8 @@ def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
         "out": str(stored),
         "gpu_memory": wanted.gpu_memory,
         "unseen": str(unseen) if unseen else None,
+        "baselines": list(wanted.baselines),
+        "refit": wanted.refit,
     }
 
 

@@ -1,6 +1,6 @@
 """One pass over the test images, in a child: the only place that opens them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import StudyStopped
+from search.evaluation.baseline import evenly, figures, fit_baseline, scores_of
 from search.evaluation.calibration import fit_temperature
 from search.evaluation.scores import Integers, Scores
 
@@ -31,9 +32,10 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         payload: ``model`` (file), ``dataset`` (folder of the prepared images), ``validation``, ``images``,
             ``split_seed`` (the study's split), ``out`` (an ``.npz`` to write), ``gpu_memory`` (GB or None),
             ``unseen`` (the file of weights that were not trained on the validation images: the model itself,
-            or after a refit the search trial's, or None where those are not kept).
+            or after a refit the search trial's, or None where those are not kept), ``baselines`` (names),
+            ``refit`` (whether the model, and so the baselines, trained on all training images).
         channel: Gets ``done`` with ``train_images``, the size of the search's training split, and ``temperature``,
-            None where none could be fitted.
+            None where none could be fitted, and ``baselines``: of each, ``how`` and ``images``.
     """
     import keras
 
@@ -60,9 +62,21 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         known = validation_logits if same else None
         found |= score_unseen(judged, dataset, parts, known)
     temperature = temperature_of(found)
+    everything = np.arange(len(labels)) if payload["refit"] else parts.train
+    seed = payload["split_seed"]
+    fitted = [fit_baseline(name, images, labels, everything, seed) for name in payload["baselines"]]
+    # Last: whatever fails before this has not looked at a test image.
     found |= score_test(model, dataset, temperature or 1.0)
+    found |= {f"baseline_{one.name}": one.predict(dataset.test()[0]) for one in fitted}
     np.savez(payload["out"], **found)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
-    channel.send({"kind": "done", "train_images": len(parts.train), "temperature": temperature})
+    channel.send(
+        {
+            "kind": "done",
+            "train_images": len(parts.train),
+            "temperature": temperature,
+            "baselines": {one.name: {"how": one.how, "images": one.images} for one in fitted},
+        }
+    )
 
 
 def score_unseen(
@@ -87,13 +101,6 @@ def score_unseen(
         "seen_logits": logits(model, images, chosen),
         "seen_labels": np.asarray(labels[chosen], np.int64),
     }
-
-
-def evenly(indices: Integers, most: int) -> Integers:
-    """At most ``most`` of the sorted ``indices``, evenly spaced: of all classes where images come sorted by class."""
-    if len(indices) <= most:
-        return indices
-    return np.asarray(indices[np.linspace(0, len(indices) - 1, most).round().astype(np.int64)], np.int64)
 
 
 def temperature_of(found: dict[str, npt.NDArray[Any]]) -> float | None:
@@ -151,6 +158,7 @@ class Scored:
         unseen: Of the validation images, by weights not trained on them; None where none are kept.
         temperature: Fitted on ``unseen``; None where none could be.
         mistakes: For a picture.
+        baselines: Figures of each, see ``search.evaluation.baseline.figures``.
     """
 
     test: Scores
@@ -160,6 +168,7 @@ class Scored:
     unseen: Scores | None
     temperature: float | None
     mistakes: Mistakes
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def calibrated(self) -> Scores:
@@ -190,6 +199,7 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
 
     try:
         test = scores("test")
+        classes = test.logits.shape[1]
         _ = test.confusion_matrix  # checks itself against the accuracy
         return Scored(
             test,
@@ -199,6 +209,10 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
             scores("unseen") if payload["unseen"] else None,
             told["temperature"],
             Mistakes(found["mistakes"], found["mistaken_images"]),
+            {
+                name: figures(**fitted, scores=scores_of(test.labels, found[f"baseline_{name}"], classes))
+                for name, fitted in told["baselines"].items()
+            },
         )
     except ValueError as error:
         raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error

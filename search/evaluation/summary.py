@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.config import StudyConfig
 from search.errors import StudyStopped
+from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
 from search.evaluation.score import Scored
 from search.evaluation.scores import Scores
@@ -102,7 +103,10 @@ def summarise(
     facts = training.facts
     fit, calibration = fit_of(trial, scored), calibration_of(scored)
     summary |= {
-        "words": words(config.classes, test, fit, calibration, trial.number if training.refit else None),
+        "words": [
+            *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
+            *(sentence(name, found, test.accuracy) for name, found in scored.baselines.items()),
+        ],
         "validation_accuracy": accuracy,
         "validation_loss": loss,
         "test_accuracy": test.accuracy,
@@ -111,6 +115,7 @@ def summarise(
         "macro_f1": test.macro_f1,
         "fit": fit.figures(),
         "calibration": calibration.figures(),
+        **({"baselines": scored.baselines} if scored.baselines else {}),
         "refit": training.refit,
         "times_test_scored": times_test_scored,
         "train_images": images,

@@ -14,10 +14,9 @@ import pytest
 from PIL import Image
 
 from search.child import ForkServer
-from search.command import main
 from search.errors import InputError, StudyStopped
 from search.evaluation.folder import FILES
-from search.export import Export, app, export_study
+from search.export import Export, export_study
 from search.study import LoadedStudy
 from storage.ledger import times_scored
 
@@ -211,70 +210,6 @@ def test_failed_export_leaves_the_earlier_one(
 
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert list(tmp_path.iterdir()) == [out]
-
-
-def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def differ(*_: object) -> None:
-        raise StudyStopped("--format litert: model.tflite, loaded in a fresh process, fails")
-
-    monkeypatch.setattr("search.evaluation.make.write_formats", differ)
-    before = times_scored(searched.optuna)
-    with pytest.raises(StudyStopped, match=r"model\.tflite"):
-        export(searched, fork_server, tmp_path / "out", formats=["litert"])
-
-    assert list(tmp_path.iterdir()) == []
-    assert times_scored(searched.optuna) == before
-
-
-def test_format_is_written_beside_the_model_and_replaced_by_the_next_export(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
-) -> None:
-    export(searched, fork_server, tmp_path / "out", formats=["litert"])
-    assert (tmp_path / "out" / "model.tflite").is_file()
-
-    export(searched, fork_server, tmp_path / "out")
-    assert not (tmp_path / "out" / "model.tflite").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--study", "nobody"], "no such study"),
-        (["--study", "../tiny"], "not a path"),
-        (["--study", "tiny", "--trial", "99"], "no such trial"),
-        (["--study", "tiny", "--trial", "-1"], "no such trial"),
-        (["--study", "tiny", "--trial", "2"], "has not run yet"),
-        (["--study", "tiny", "--refit-epochs", "3"], "without --refit"),
-        (["--study", "tiny", "--refit", "--refit-epochs", "0"], "from 1 to"),
-        (["--study", "tiny", "--format", "onnx,pickle"], "--format 'pickle': expected"),
-        (["--study", "tiny", "--out", "taken"], "no export wrote"),
-        (["--study", "tiny", "--out", "file"], "is a file"),
-        (["--study", "tiny", "--storage", "nonsense"], "database URL"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str],
-    said: str,
-    searched: LoadedStudy,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "thesis.tex").write_text("years of work")
-    (tmp_path / "file").write_text("")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(SystemExit) as end:
-        main(app, [*arguments, "--studies", str(searched.paths.root)])
-
-    errors = capsys.readouterr().err
-    assert end.value.code == 2
-    assert said in errors
-    assert len(errors.splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_study_without_a_finished_trial_is_refused(searched: LoadedStudy, tmp_path: Path) -> None:
