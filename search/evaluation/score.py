@@ -1,5 +1,6 @@
 """One pass over the test images, in a child: the only place that opens them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import StudyStopped
-from search.evaluation.baseline import evenly, figures, fit_baseline, scores_of
+from search.evaluation.baseline import Fitted, evenly, figures, fit_baseline, scores_of
 from search.evaluation.calibration import fit_temperature
 from search.evaluation.scores import Integers, Scores
 
@@ -56,27 +57,20 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         "reload_images": np.asarray(images[validation[:RELOAD_IMAGES]]),
         "reload_logits": validation_logits[:RELOAD_IMAGES],
     }
-    if payload["unseen"]:
-        same = payload["unseen"] == payload["model"]
-        judged = model if same else keras.models.load_model(payload["unseen"])
-        known = validation_logits if same else None
-        found |= score_unseen(judged, dataset, parts, known)
+    if payload["unseen"] == payload["model"]:
+        found |= score_unseen(model, dataset, parts, validation_logits)
+    elif payload["unseen"]:
+        found |= score_unseen(keras.models.load_model(payload["unseen"]), dataset, parts, None)
     temperature = temperature_of(found)
     everything = np.arange(len(labels)) if payload["refit"] else parts.train
     seed = payload["split_seed"]
     fitted = [fit_baseline(name, images, labels, everything, seed) for name in payload["baselines"]]
     # Last: whatever fails before this has not looked at a test image.
-    found |= score_test(model, dataset, temperature or 1.0)
-    found |= {f"baseline_{one.name}": one.predict(dataset.test()[0]) for one in fitted}
+    found |= score_test(model, dataset, temperature or 1.0, fitted)
     np.savez(payload["out"], **found)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
-    channel.send(
-        {
-            "kind": "done",
-            "train_images": len(parts.train),
-            "temperature": temperature,
-            "baselines": {one.name: {"how": one.how, "images": one.images} for one in fitted},
-        }
-    )
+    said = {one.name: {"how": one.how, "images": one.images} for one in fitted}
+    told = {"train_images": len(parts.train), "temperature": temperature, "baselines": said}
+    channel.send({"kind": "done", **told})
 
 
 def score_unseen(
@@ -110,7 +104,9 @@ def temperature_of(found: dict[str, npt.NDArray[Any]]) -> float | None:
     return fit_temperature(Scores(found["unseen_labels"], found["unseen_logits"]))
 
 
-def score_test(model: Any, dataset: "Dataset", temperature: float) -> dict[str, npt.NDArray[Any]]:
+def score_test(
+    model: Any, dataset: "Dataset", temperature: float, baselines: Sequence[Fitted]
+) -> dict[str, npt.NDArray[Any]]:
     """Outputs for all test images, and the few images that are drawn: nobody opens the test split for them again."""
     from search.evaluation.forward import logits
 
@@ -125,6 +121,7 @@ def score_test(model: Any, dataset: "Dataset", temperature: float) -> dict[str, 
         "test_labels": truth,
         "mistakes": worst,
         "mistaken_images": np.stack([images[index] for index in worst]) if len(worst) else images[:0],
+        **{f"baseline_{one.name}": one.predict(images) for one in baselines},
     }
 
 
