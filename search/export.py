@@ -1,7 +1,7 @@
 """``python -m search.export``: the model of a trial with everything that is known of it, in one folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +59,8 @@ def export_study(
     server: "ForkServer | None" = None,
     gpu_memory: float | None = None,
     prepared: Path | None = None,
+    formats: Sequence[str] = (),
+    baselines: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> Export:
     """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
@@ -74,23 +76,28 @@ def export_study(
         server: To start child processes with; by default one of its own.
         gpu_memory: GB to take of a GPU at most.
         prepared: Folder of the prepared images; by default they are looked for.
+        formats: Of ``onnx``, ``saved_model`` and ``litert``: written beside ``model.keras``, and compared with it.
+        baselines: Of ``svm`` and ``logistic``: trained on the pixels of the same images, and scored beside the net.
         say: Gets lines for a person.
 
     Raises:
         InputError: Nothing to export, or nowhere to write it; nothing was written.
         StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
     """
+    from search.evaluation.baseline import check_baselines
     from search.evaluation.folder import written_aside
+    from search.evaluation.formats import check_formats
     from search.evaluation.make import Wanted, fill
     from search.evaluation.weights import kept_weights
     from search.study import load_study
 
     target = check_export(study, refit, refit_epochs, out)
+    others, rivals = check_formats(formats), check_baselines(baselines)
     loaded = replace(load_study(study, storage, root), prepared=prepared)
     chosen = choose_trial(loaded, trial)
     if not refit:
         kept_weights(loaded, chosen)
-    wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, say)
+    wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, others, rivals, say)
     try:
         with server_of(server, chosen) as running, written_aside(target) as folder:
             made = fill(folder, wanted, running)
@@ -189,6 +196,20 @@ def export(
     gpu_memory: Annotated[
         float | None, typer.Option("--gpu-memory", metavar="GB", help="Most memory to take of a GPU.")
     ] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="LIST", help="Also as onnx, saved_model or litert, or several: onnx,litert."
+        ),
+    ] = "",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="LIST",
+            help="Score svm or logistic (linear, on pixels), or both, beside the net.",
+        ),
+    ] = "",
 ) -> None:
     """Export a trial: model, confusion matrix, report, curves and test predictions, in one folder.
 
@@ -205,9 +226,16 @@ def export(
         storage=storage,
         root=root,
         gpu_memory=gpu_memory,
+        formats=listed(formats),
+        baselines=listed(baselines),
     )
     print(made.report)
     print(f"exported to {made.folder}")
+
+
+def listed(text: str) -> list[str]:
+    """The names of a list with commas."""
+    return [name.strip() for name in text.split(",")] if text else []
 
 
 app = make_app(
@@ -215,6 +243,7 @@ app = make_app(
     example="""
 python -m search.export --study cifar_cnn
 python -m search.export --study cifar_cnn --trial 12 --refit --refit-epochs 30 --out exports/final
+python -m search.export --study cifar_cnn --format onnx,litert --baseline svm
 """,
 )
 

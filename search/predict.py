@@ -1,13 +1,13 @@
 """``python -m search.predict``: class and confidence of image files, by an exported model."""
 
-import csv
 import json
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -16,23 +16,7 @@ import typer
 from search.command import main, make_app
 from search.config import RESIZES, check_choice
 from search.errors import InputError
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one file.
-
-    Attributes:
-        image: The file, as it was given.
-        label: The likeliest class; None for a file that could not be read.
-        confidence: Its probability, 0 to 1; None for a file that could not be read.
-        error: Why it could not be read; empty otherwise.
-    """
-
-    image: str
-    label: str | None = None
-    confidence: float | None = None
-    error: str = ""
+from search.evaluation.answers import Prediction, show_csv, show_json, show_table
 
 
 def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
@@ -46,6 +30,7 @@ def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
         InputError: ``model`` is no export, or there are no images.
     """
     labels, shape = read_export(model)
+    temperature = read_temperature(model)
     if not images:
         raise InputError("no images given; expected image files or folders of them")
     with quiet():
@@ -58,7 +43,11 @@ def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
             raise InputError(
                 f"--model {model}: model.keras cannot be loaded ({reason}); export it again"
             ) from None
-    return [answer for batch in batches(images, shape) for answer in classify(net, batch, labels, shape)]
+    return [
+        answer
+        for batch in batches(images, shape)
+        for answer in classify(net, batch, labels, shape, temperature)
+    ]
 
 
 @contextmanager
@@ -120,6 +109,28 @@ def read_export(folder: Path) -> tuple[list[str], Shape]:
         ) from None
 
 
+def read_temperature(folder: Path) -> float:
+    """What the export's outputs are divided by before they become confidences; 1 for one that says nothing of it.
+
+    Raises:
+        InputError: What its ``summary.json`` says is no temperature.
+    """
+    summary = folder / "summary.json"
+    if not summary.is_file():
+        return 1.0
+    try:
+        facts = json.loads(summary.read_text(encoding="utf-8"))
+        temperature = float(facts.get("calibration", {}).get("temperature", 1.0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"--model {folder}: its summary.json is spoilt ({error}); export again") from None
+    if not 0 < temperature < math.inf:
+        raise InputError(
+            f"--model {folder}: its summary.json has the temperature {temperature}, expected a number above 0; "
+            "export again"
+        )
+    return temperature
+
+
 def batches(images: Sequence[Path], shape: Shape) -> Iterator[Sequence[Path]]:
     """As many files at a time as the model takes in one batch."""
     from search.evaluation.forward import batch_size
@@ -129,7 +140,9 @@ def batches(images: Sequence[Path], shape: Shape) -> Iterator[Sequence[Path]]:
         yield images[start : start + size]
 
 
-def classify(net: Any, files: Sequence[Path], labels: Sequence[str], shape: Shape) -> list[Prediction]:
+def classify(
+    net: Any, files: Sequence[Path], labels: Sequence[str], shape: Shape, temperature: float
+) -> list[Prediction]:
     """Answers for one batch; a file that cannot be read gets its reason, the others are not held up by it."""
     import numpy as np
 
@@ -147,7 +160,7 @@ def classify(net: Any, files: Sequence[Path], labels: Sequence[str], shape: Shap
             reason = str(error).removeprefix(f"{file}: ").partition("; ")[0]
             answers[index] = Prediction(str(file), error=reason)
     if pixels:
-        found = np.exp(log_probabilities(logits(net, np.stack(list(pixels.values())))))
+        found = np.exp(log_probabilities(logits(net, np.stack(list(pixels.values()))), temperature))
         for index, row in zip(pixels, found, strict=True):
             best = int(row.argmax())
             answers[index] = Prediction(str(files[index]), labels[best], float(row[best]))
@@ -179,40 +192,6 @@ def find_images(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def show_table(answers: Sequence[Prediction]) -> None:
-    """One row a file that could be read."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:  # A file or a pipe has no width to keep to: no name is cut or folded.
-        console = Console(width=40 + max(len(answer.image) + len(answer.label or "") for answer in answers))
-    table = Table("image", "class", "confidence")
-    for answer in answers:
-        if answer.label is not None:
-            table.add_row(Text(answer.image), Text(answer.label), f"{100 * (answer.confidence or 0):.2f} %")
-    console.print(table)
-
-
-def show_csv(answers: Sequence[Prediction]) -> None:
-    """One line a file, with the reason in the last column of one that could not be read."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "class", "confidence", "error"])
-    for answer in answers:
-        confidence = "" if answer.confidence is None else f"{answer.confidence:.6f}"
-        writer.writerow([answer.image, answer.label or "", confidence, answer.error])
-
-
-def show_json(answers: Sequence[Prediction]) -> None:
-    """A list of objects ``image``, ``class``, ``confidence``, ``error``."""
-    rows = [
-        {"class" if name == "label" else name: value for name, value in asdict(answer).items()}
-        for answer in answers
-    ]
-    print(json.dumps(rows, indent=2, ensure_ascii=False))
-
-
 def predict(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Image files, or folders of them.")
@@ -220,18 +199,41 @@ def predict(
     model: Annotated[Path, typer.Option("--model", metavar="EXPORT_FOLDER", help="What search.export made.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    grid: Annotated[
+        Path | None, typer.Option("--grid", metavar="FILE.png", help="Draw the images with their answers.")
+    ] = None,
+    matrix: Annotated[
+        Path | None,
+        typer.Option("--matrix", metavar="FILE.png", help="Draw the confusion matrix of folders of classes."),
+    ] = None,
 ) -> None:
     """Say class and confidence of images, by an exported model.
+
+    Of a folder whose subfolders are classes of the model, accuracy, report and confusion matrix are printed too.
 
     A file that cannot be read is named on standard error and makes the exit code 1; the others are answered.
     """
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other: give one of them")
-    read_export(model)
-    answers = predict_images(model, find_images(images))
+    from search.evaluation.answer_grid import check_picture, write_answer_grid
+    from search.evaluation.outside import judge, known_truths
+
+    labels, _ = read_export(model)
+    check_picture("--grid", grid)
+    check_picture("--matrix", matrix)
+    files = find_images(images)
+    truths = known_truths(images, files, labels, matrix)
+    answers = [
+        replace(answer, truth=truth)
+        for answer, truth in zip(predict_images(model, files), truths, strict=True)
+    ]
     (show_json if as_json else show_csv if as_csv else show_table)(answers)
-    unread = [answer for answer in answers if answer.error]
     sys.stdout.flush()
+    # Where a program reads standard output, the scores are for the person beside it.
+    judge(answers, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
+    if grid is not None and (note := write_answer_grid(grid, answers)):
+        print(note, file=sys.stderr)
+    unread = [answer for answer in answers if answer.error]
     for answer in unread:
         print(f"unreadable: {answer.image}: {answer.error}", file=sys.stderr)
     if unread:
@@ -243,6 +245,7 @@ app = make_app(
     example="""
 python -m search.predict --model exports/cifar_cnn photo.jpg
 python -m search.predict --model exports/cifar_cnn photos/ --csv
+python -m search.predict --model exports/cifar_cnn more/test/ --grid grid.png
 """,
 )
 

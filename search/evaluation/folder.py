@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from search.errors import InputError
+from search.evaluation.formats import FORMATS
 
 FILES = (
     "model.keras",
@@ -20,7 +21,12 @@ FILES = (
     "labels.json",
     "predictions.csv",
     "preprocessing.json",
+    "samples.png",
+    "mistakes.png",
+    "model_summary.txt",
 )
+# Those that an export has only where graphviz is there, or where they were asked for.
+MAY_BE = ("architecture.png", *(kind.file for kind in FORMATS.values()))
 
 
 def check_target(out: Path) -> Path:
@@ -36,7 +42,7 @@ def check_target(out: Path) -> Path:
         sorted(
             entry.name
             for entry in target.iterdir()
-            if entry.name not in FILES and not entry.name.startswith(".")
+            if entry.name not in (*FILES, *MAY_BE) and not entry.name.startswith(".")
         )
         if target.exists()
         else []

@@ -7,9 +7,14 @@ Exit status 0: it does; 1: it does not, and the last line says in what.
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from search.errors import StudyStopped
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 SECONDS = 900
 TOLERANCE = 1e-4
@@ -28,6 +33,21 @@ def check_reload(model: Path, stored: Path, backend: str) -> None:
     Raises:
         StudyStopped: The file does not load there, or says something else.
     """
+    run_fresh("search.evaluation.reload", [str(model), str(stored)], backend, "the exported file")
+
+
+def run_fresh(module: str, arguments: Sequence[str], backend: str, what: str) -> None:
+    """Run a module in a process that has imported nothing of ours yet.
+
+    Args:
+        module: Ends with exit status 0, or says in its last line of standard error what is wrong.
+        arguments: Its command line.
+        backend: Keras's, should it load Keras.
+        what: It looks at, for the messages.
+
+    Raises:
+        StudyStopped: It ended otherwise, or not in time.
+    """
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
@@ -37,18 +57,18 @@ def check_reload(model: Path, stored: Path, backend: str) -> None:
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    command = [sys.executable, "-m", "search.evaluation.reload", str(model), str(stored)]
+    command = [sys.executable, "-m", module, *arguments]
     try:
         ended = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise StudyStopped(
-            f"the exported file did not load in a fresh process in {SECONDS} s; nothing exported"
+            f"{what} did not load in a fresh process in {SECONDS} s; nothing exported"
         ) from None
     if ended.returncode:
         reason = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
-        raise StudyStopped(f"the exported file, loaded in a fresh process, fails: {reason}; nothing exported")
+        raise StudyStopped(f"{what}, loaded in a fresh process, fails: {reason}; nothing exported")
 
 
 def compare(model_file: str, stored_file: str) -> str:
@@ -63,21 +83,31 @@ def compare(model_file: str, stored_file: str) -> str:
     import numpy as np
 
     from search.evaluation.forward import logits
-    from search.evaluation.scores import log_probabilities
     from search.training import backends
 
     tolerance = TOLERANCE if backends.current().use_device(None) == "cpu" else TOLERANCE_GPU
     model = keras.models.load_model(model_file)
     with np.load(stored_file) as stored:
-        images, expected = stored["reload_images"], np.exp(log_probabilities(stored["reload_logits"]))
-    found = np.exp(log_probabilities(logits(model, images)))
-    difference = float(np.abs(found - expected).max())
-    if not difference <= tolerance:
-        return f"probabilities differ by up to {difference:.2g}, more than {tolerance:.0e}"
+        images, expected = stored["reload_images"], stored["reload_logits"]
+    return difference(logits(model, images), expected, tolerance)
+
+
+def difference(found: "npt.NDArray[Any]", expected: "npt.NDArray[Any]", tolerance: float) -> str:
+    """What differs between two models' logits ``(N, classes)`` of the same images, or an empty text."""
+    import numpy as np
+
+    from search.evaluation.scores import log_probabilities
+
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return f"outputs of shape {found.shape}, or not all finite, where {expected.shape} were expected"
+    said, right = np.exp(log_probabilities(found)), np.exp(log_probabilities(expected))
+    most = float(np.abs(said - right).max())
+    if not most <= tolerance:
+        return f"probabilities differ by up to {most:.2g}, more than {tolerance:.0e}"
     # Two classes nearer to each other than the tolerance may change places; any other change is a fault.
-    margin = np.diff(np.sort(expected, axis=1)[:, -2:], axis=1)[:, 0]
-    changed = int(((found.argmax(1) != expected.argmax(1)) & (margin > 2 * tolerance)).sum())
-    return f"{changed} of {len(images)} images change their class" if changed else ""
+    margin = np.diff(np.sort(right, axis=1)[:, -2:], axis=1)[:, 0]
+    changed = int(((said.argmax(1) != right.argmax(1)) & (margin > 2 * tolerance)).sum())
+    return f"{changed} of {len(found)} images change their class" if changed else ""
 
 
 def main(arguments: list[str]) -> int:

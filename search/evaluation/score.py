@@ -1,29 +1,42 @@
 """One pass over the test images, in a child: the only place that opens them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from search.errors import StudyStopped
-from search.evaluation.scores import Scores
+from search.evaluation.baseline import Fitted, evenly, figures, fit_baseline, scores_of
+from search.evaluation.calibration import fit_temperature
+from search.evaluation.scores import Integers, Scores
 
 if TYPE_CHECKING:
     from search.child import ForkServer
+    from search.data import Dataset, Split
 from search.server import Channel
 
 # Enough to tell a spoilt file from a good one; few enough to take a moment in the fresh process.
 RELOAD_IMAGES = 256
+# Training images looked at as they are: the accuracy is known to a point, and it takes seconds.
+TRAINING_IMAGES = 2000
+# As many as the picture of them shows.
+MISTAKES = 24
 
 
 def score(payload: dict[str, Any], channel: "Channel") -> None:
-    """Score a model on the sealed test images and on the study's validation images.
+    """Score a model on the sealed test images, on the study's validation images and on some training images.
 
     Args:
         payload: ``model`` (file), ``dataset`` (folder of the prepared images), ``validation``, ``images``,
-            ``split_seed`` (the study's split), ``out`` (an ``.npz`` to write), ``gpu_memory`` (GB or None).
-        channel: Gets ``done`` with ``train_images``, the size of the search's training split.
+            ``split_seed`` (the study's split), ``out`` (an ``.npz`` to write), ``gpu_memory`` (GB or None),
+            ``unseen`` (the file of weights that were not trained on the validation images: the model itself,
+            or after a refit the search trial's, or None where those are not kept), ``baselines`` (names),
+            ``refit`` (whether the model, and so the baselines, trained on all training images).
+        channel: Gets ``done`` with ``train_images``, the size of the search's training split, and ``temperature``,
+            None where none could be fitted, and ``baselines``: of each, ``how`` and ``images``.
     """
     import keras
 
@@ -34,36 +47,130 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     backends.current().use_device(payload["gpu_memory"])
     model = keras.models.load_model(payload["model"])
     dataset = open_dataset(Path(payload["dataset"]))
-    test_images, test_labels = dataset.test()
     images, labels = dataset.train()
     parts = split(labels, payload["validation"], payload["images"], payload["split_seed"])
-    # Sorted, so that the memory-mapped file is read in order.
-    validation = np.sort(parts.validation)
+    validation = np.sort(parts.validation)  # so that the memory-mapped file is read in order
     validation_logits = logits(model, images, validation)
-    np.savez(
-        payload["out"],
-        test_logits=logits(model, test_images),
-        test_labels=np.asarray(test_labels, np.int64),
-        validation_logits=validation_logits,
-        validation_labels=np.asarray(labels[validation], np.int64),
-        reload_images=np.asarray(images[validation[:RELOAD_IMAGES]]),
-        reload_logits=validation_logits[:RELOAD_IMAGES],
-    )
-    channel.send(
-        {
-            "kind": "done",
-            "train_images": len(parts.train),
-        }
-    )
+    found: dict[str, npt.NDArray[Any]] = {
+        "validation_logits": validation_logits,
+        "validation_labels": np.asarray(labels[validation], np.int64),
+        "reload_images": np.asarray(images[validation[:RELOAD_IMAGES]]),
+        "reload_logits": validation_logits[:RELOAD_IMAGES],
+    }
+    if payload["unseen"] == payload["model"]:
+        found |= score_unseen(model, dataset, parts, validation_logits)
+    elif payload["unseen"]:
+        found |= score_unseen(keras.models.load_model(payload["unseen"]), dataset, parts, None)
+    temperature = temperature_of(found)
+    everything = np.arange(len(labels)) if payload["refit"] else parts.train
+    seed = payload["split_seed"]
+    fitted = [fit_baseline(name, images, labels, everything, seed) for name in payload["baselines"]]
+    # Last: whatever fails before this has not looked at a test image.
+    found |= score_test(model, dataset, temperature or 1.0, fitted)
+    np.savez(payload["out"], **found)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
+    said = {one.name: {"how": one.how, "images": one.images} for one in fitted}
+    told = {"train_images": len(parts.train), "temperature": temperature, "baselines": said}
+    channel.send({"kind": "done", **told})
+
+
+def score_unseen(
+    model: Any, dataset: "Dataset", parts: "Split", known: npt.NDArray[np.float32] | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Outputs for validation images, which these weights have not seen, and for some training images, which they have.
+
+    Args:
+        model: With those weights.
+        dataset: The prepared images.
+        parts: The search's split.
+        known: The outputs for the validation images, where they have been computed already.
+    """
+    from search.evaluation.forward import logits
+
+    images, labels = dataset.train()
+    chosen = evenly(parts.train, TRAINING_IMAGES)
+    validation = np.sort(parts.validation)
+    return {
+        "unseen_logits": logits(model, images, validation) if known is None else known,
+        "unseen_labels": np.asarray(labels[validation], np.int64),
+        "seen_logits": logits(model, images, chosen),
+        "seen_labels": np.asarray(labels[chosen], np.int64),
+    }
+
+
+def temperature_of(found: dict[str, npt.NDArray[Any]]) -> float | None:
+    """Fitted on validation images that the weights have not seen; None without them, or where they determine none."""
+    if "unseen_logits" not in found or not np.isfinite(found["unseen_logits"]).all():
+        return None
+    return fit_temperature(Scores(found["unseen_labels"], found["unseen_logits"]))
+
+
+def score_test(
+    model: Any, dataset: "Dataset", temperature: float, baselines: Sequence[Fitted]
+) -> dict[str, npt.NDArray[Any]]:
+    """Outputs for all test images, and the few images that are drawn: nobody opens the test split for them again."""
+    from search.evaluation.forward import logits
+
+    images, labels = dataset.test()
+    outputs = logits(model, images)
+    truth = np.asarray(labels, np.int64)
+    worst = np.zeros(0, np.int64)
+    if np.isfinite(outputs).all():
+        worst = most_confident_errors(Scores(truth, outputs, temperature), MISTAKES)
+    return {
+        "test_logits": outputs,
+        "test_labels": truth,
+        "mistakes": worst,
+        "mistaken_images": np.stack([images[index] for index in worst]) if len(worst) else images[:0],
+        **{f"baseline_{one.name}": one.predict(images) for one in baselines},
+    }
+
+
+def most_confident_errors(scores: Scores, most: int) -> Integers:
+    """Indices of the images classified wrong with the highest confidence, highest first; at most ``most``."""
+    wrong = np.flatnonzero(scores.predicted != scores.labels)
+    return np.asarray(wrong[np.argsort(-scores.confidence[wrong], kind="stable")[:most]], np.int64)
+
+
+class Mistakes(NamedTuple):
+    """Test images that were classified wrong with the highest confidence, highest first.
+
+    Attributes:
+        indices: Which of the test images, ``(M,)``, int64.
+        images: Their pixels, ``(M, H, W, C)``, uint8.
+    """
+
+    indices: Integers
+    images: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Outputs for test and validation images, and how many training images the search's split has."""
+    """What the one pass gave.
+
+    Attributes:
+        test: Of the exported weights.
+        validation: Of the exported weights; after a refit they were trained on these images.
+        train_images: How many training images the search's split has.
+        seen: Of some training images, as they are, by the weights that ``unseen`` is of; or None.
+        unseen: Of the validation images, by weights not trained on them; None where none are kept.
+        temperature: Fitted on ``unseen``; None where none could be.
+        mistakes: For a picture.
+        baselines: Figures of each, see ``search.evaluation.baseline.figures``.
+    """
 
     test: Scores
     validation: Scores
     train_images: int
+    seen: Scores | None
+    unseen: Scores | None
+    temperature: float | None
+    mistakes: Mistakes
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def calibrated(self) -> Scores:
+        """``test`` at the temperature, where there is one: the same classes, other confidences."""
+        return replace(self.test, temperature=self.temperature or 1.0)
 
 
 def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, threads: int) -> Scored:
@@ -80,13 +187,29 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
         StudyStopped: The outputs are no numbers, or the figures made from them contradict each other.
     """
     with server.start("search.evaluation.score:score", payload, log, threads) as child:
-        counts = child.result()
+        told = child.result()
     with np.load(payload["out"]) as stored:
         found = {name: stored[name] for name in stored.files if not name.startswith("reload")}
+
+    def scores(name: str) -> Scores:
+        return Scores(found[f"{name}_labels"], found[f"{name}_logits"])
+
     try:
-        test = Scores(found["test_labels"], found["test_logits"])
-        validation = Scores(found["validation_labels"], found["validation_logits"])
+        test = scores("test")
+        classes = test.logits.shape[1]
         _ = test.confusion_matrix  # checks itself against the accuracy
+        return Scored(
+            test,
+            scores("validation"),
+            told["train_images"],
+            scores("seen") if payload["unseen"] else None,
+            scores("unseen") if payload["unseen"] else None,
+            told["temperature"],
+            Mistakes(found["mistakes"], found["mistaken_images"]),
+            {
+                name: figures(**fitted, scores=scores_of(test.labels, found[f"baseline_{name}"], classes))
+                for name, fitted in told["baselines"].items()
+            },
+        )
     except ValueError as error:
         raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error
-    return Scored(test, validation, counts["train_images"])

@@ -10,9 +10,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-def log_probabilities(logits: npt.ArrayLike) -> Floats:
-    """Logarithm of the softmax of ``logits`` ``(N, classes)``, in float64 and without overflow."""
-    values = np.asarray(logits, dtype=np.float64)
+def log_probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
+    """Logarithm of the softmax of ``logits / temperature`` ``(N, classes)``, in float64 and without overflow."""
+    values = np.asarray(logits, dtype=np.float64) / temperature
     shifted = values - values.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float64)
 
@@ -24,6 +24,7 @@ class Scores:
     Attributes:
         labels: True class of each image, ``(N,)``, int64, each below the number of classes.
         logits: The model's outputs, ``(N, classes)``, float32.
+        temperature: What they are divided by on their way to probabilities; it changes no predicted class.
 
     Raises:
         ValueError: Lengths that differ, no image, a label out of range, or an output that is not finite.
@@ -31,6 +32,7 @@ class Scores:
 
     labels: Integers
     logits: npt.NDArray[np.float32]
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what no figure may be computed from."""
@@ -45,8 +47,8 @@ class Scores:
 
     @cached_property
     def probabilities(self) -> Floats:
-        """Softmax of the logits, ``(N, classes)``."""
-        return np.asarray(np.exp(log_probabilities(self.logits)), dtype=np.float64)
+        """Softmax of the logits over the temperature, ``(N, classes)``."""
+        return np.asarray(np.exp(log_probabilities(self.logits, self.temperature)), dtype=np.float64)
 
     @cached_property
     def predicted(self) -> Integers:
@@ -64,9 +66,15 @@ class Scores:
         return float(np.mean(self.predicted == self.labels))
 
     @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy, by Wilson's score: right near 0 and 1 and for few images too."""
+        return wilson(int(np.sum(self.predicted == self.labels)), len(self.labels))
+
+    @property
     def loss(self) -> float:
         """Mean cross-entropy, in nats, without label smoothing."""
-        return float(-log_probabilities(self.logits)[np.arange(len(self.labels)), self.labels].mean())
+        losses = -log_probabilities(self.logits, self.temperature)[np.arange(len(self.labels)), self.labels]
+        return float(losses.mean())
 
     @cached_property
     def confusion_matrix(self) -> Integers:
@@ -86,8 +94,21 @@ class Scores:
         return matrix
 
     @cached_property
-    def macro_f1(self) -> float:
-        """Mean over classes of F1; a class neither present nor predicted counts as 0, as in scikit-learn."""
+    def f1(self) -> Floats:
+        """F1 of each class, ``(classes,)``; 0 for one neither present nor predicted, as in scikit-learn."""
         matrix = self.confusion_matrix
         both = matrix.sum(axis=0) + matrix.sum(axis=1)
-        return float(np.mean(2 * np.diag(matrix) / np.maximum(both, 1)))
+        return np.asarray(2 * np.diag(matrix) / np.maximum(both, 1), dtype=np.float64)
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean of F1 over classes."""
+        return float(np.mean(self.f1))
+
+
+def wilson(successes: int, count: int) -> tuple[float, float]:
+    """95 % interval of a fraction, by Wilson's score (https://doi.org/10.1080/01621459.1927.10502953)."""
+    from scipy.stats import binomtest  # here, because every trial's child imports this module
+
+    found = binomtest(successes, count).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)

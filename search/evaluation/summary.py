@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from search.config import StudyConfig
 from search.errors import StudyStopped
+from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
 from search.evaluation.score import Scored
 from search.evaluation.scores import Scores
+from search.evaluation.words import calibration_of, fit_of, words
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -99,12 +101,21 @@ def summarise(
             f"exported weights were trained anew on all {images}, these {len(validation.labels)} included"
         )
     facts = training.facts
+    fit, calibration = fit_of(trial, scored), calibration_of(scored)
     summary |= {
+        "words": [
+            *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
+            *(sentence(name, found, test.accuracy) for name, found in scored.baselines.items()),
+        ],
         "validation_accuracy": accuracy,
         "validation_loss": loss,
         "test_accuracy": test.accuracy,
         "test_loss": test.loss,
+        "test_accuracy_interval": list(test.accuracy_interval),
         "macro_f1": test.macro_f1,
+        "fit": fit.figures(),
+        "calibration": calibration.figures(),
+        **({"baselines": scored.baselines} if scored.baselines else {}),
         "refit": training.refit,
         "times_test_scored": times_test_scored,
         "train_images": images,

@@ -20,18 +20,24 @@ if TYPE_CHECKING:
     from search.training.plan import TrainingPlan
 
 
+def find_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path | None:
+    """The file of the weights that scored in the search, fetched if it lies elsewhere; None where it is not kept."""
+    kept = loaded.paths.model(trial.number, str(trial.user_attrs.get("token")))
+    store, name = loaded.artifacts(), trial.user_attrs.get(MODEL)
+    if not kept.is_file() and store is not None and name is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fetch(store, name, kept)
+    return kept if kept.is_file() else None
+
+
 def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:
     """The file of the weights that scored in the search.
 
     Raises:
         InputError: They are not kept any more.
     """
-    kept = loaded.paths.model(trial.number, str(trial.user_attrs.get("token")))
-    store, name = loaded.artifacts(), trial.user_attrs.get(MODEL)
-    if not kept.is_file() and store is not None and name is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fetch(store, name, kept)
-    if not kept.is_file():
+    kept = find_weights(loaded, trial)
+    if kept is None:
         raise InputError(
             f"trial {trial.number} of study {loaded.config.study}: its weights are not kept here (only the best few "
             "trials' are, on the host that trained them unless the study has --artifacts); pass --refit to train its "

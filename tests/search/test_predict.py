@@ -16,7 +16,7 @@ from PIL import Image
 from search.command import main
 from search.errors import InputError
 from search.export import Export
-from search.predict import app, find_images, predict_images
+from search.predict import app, find_images, predict_images, read_temperature
 from search.study import LoadedStudy
 
 ROOT = Path(__file__).parents[2]
@@ -186,6 +186,37 @@ def test_prediction_of_an_export_that_says_no_way_of_resizing_stretches(
 def test_export_resized_in_an_unknown_way_is_refused(export_resized, photos: Path) -> None:
     with pytest.raises(InputError, match=r"spoilt \(resize 'squash': expected one of stretch, fit, crop\)"):
         predict_images(export_resized("squash"), [photos / "a.png"])
+
+
+def at_temperature(model: Path, place: Path, temperature: object) -> Path:
+    copied = shutil.copytree(model, place / "copied")
+    summary = json.loads((model / "summary.json").read_text())
+    summary["calibration"]["temperature"] = temperature
+    (copied / "summary.json").write_text(json.dumps(summary))
+    return copied
+
+
+def test_confidences_are_at_the_temperature_of_the_export(model: Path, photos: Path, tmp_path: Path) -> None:
+    sharp = predict_images(at_temperature(model, tmp_path / "1", 0.2), [photos / "a.png"])[0]
+    flat = predict_images(at_temperature(model, tmp_path / "2", 5.0), [photos / "a.png"])[0]
+
+    assert sharp.label == flat.label
+    assert sharp.confidence is not None
+    assert flat.confidence is not None
+    assert 1 / 10 < flat.confidence < sharp.confidence
+
+
+@pytest.mark.parametrize("temperature", [0, -1, "warm", None, float("nan"), float("inf")])
+def test_temperature_that_is_none_is_refused(model: Path, tmp_path: Path, temperature: object) -> None:
+    with pytest.raises(InputError, match=r"summary\.json.*export again"):
+        read_temperature(at_temperature(model, tmp_path, temperature))
+
+
+def test_export_that_says_nothing_of_a_temperature_is_taken_as_it_is(model: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(model, tmp_path / "old")
+    (old / "summary.json").write_text("{}")
+
+    assert read_temperature(old) == 1
 
 
 def test_predict_needs_no_database(model: Path, photos: Path, tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ def stored(
         "split_seed": config.seed,
         "out": str(place / "scores.npz"),
         "gpu_memory": None,
+        "unseen": str(model),
+        "baselines": [],
+        "refit": False,
     }
     scored = score_in_child(fork_server, payload, place / "log.txt", 0)
     assert scored.train_images == 300

@@ -27,6 +27,25 @@ def test_confusion_matrix_agrees_with_the_accuracy() -> None:
     assert (scores.confusion_matrix.sum(axis=1) == 50).all()
 
 
+def test_accuracy_interval_is_wilsons() -> None:
+    from scipy.stats import norm
+
+    scores = some()
+    count, fraction, z = len(scores.labels), scores.accuracy, norm.ppf(0.975)
+    middle = (fraction + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(fraction * (1 - fraction) / count + z**2 / (4 * count**2))
+
+    assert scores.accuracy_interval == pytest.approx((middle - half, middle + half))
+
+
+def test_temperature_divides_the_logits() -> None:
+    scores = some()
+    cooled = Scores(scores.labels, scores.logits / 2)
+
+    assert Scores(scores.labels, scores.logits, 2.0).loss == pytest.approx(cooled.loss)
+    assert Scores(scores.labels, scores.logits, 2.0).probabilities == pytest.approx(cooled.probabilities)
+
+
 def test_huge_logits_do_not_overflow() -> None:
     found = log_probabilities(np.array([[1e30, 0.0], [-1e30, 0.0]]))
 

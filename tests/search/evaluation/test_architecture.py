@@ -1,0 +1,59 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from search.child import ForkServer
+from search.evaluation import architecture
+from search.evaluation.architecture import describe_in_child, plot
+from search.study import LoadedStudy
+
+
+@pytest.mark.slow
+def test_summary_has_every_column_and_the_sum(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    best = searched.ranked()[0]
+    model = searched.paths.models(best.number)[0]
+    describe_in_child(fork_server, model, tmp_path, tmp_path / "log.txt")
+    text = (tmp_path / "model_summary.txt").read_text()
+
+    # Keras cuts the table at 80 columns where there is no terminal.
+    assert "Param #" in text
+    assert "┓" in text
+    assert f"Trainable params: {best.user_attrs['parameters']:,} " in text
+
+
+@pytest.mark.slow
+def test_picture_is_drawn_or_what_is_missing_is_said(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    model = searched.paths.models(searched.ranked()[0].number)[0]
+    said = describe_in_child(fork_server, model, tmp_path, tmp_path / "log.txt")
+
+    if said:
+        assert said.startswith("no architecture.png: it needs ")
+        assert not (tmp_path / "architecture.png").exists()
+    else:
+        with Image.open(tmp_path / "architecture.png") as picture:
+            assert picture.height > picture.width > 300
+
+
+def test_picture_without_pydot_names_the_pip_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(architecture, "find_spec", lambda name: None)
+
+    assert plot(None, tmp_path / "a.png") == "pydot: pip install pydot"
+
+
+def test_picture_without_dot_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import keras
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ImportError("You must install graphviz")
+
+    monkeypatch.setattr(architecture, "find_spec", lambda name: True)
+    monkeypatch.setattr(keras.utils, "plot_model", refuse)
+
+    assert "apt install graphviz" in plot(None, tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,72 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from search.evaluation.calibration import calibration_error, fit_temperature
+from search.evaluation.scores import Scores
+
+
+def drawn(count: int, temperature: float, seed: int = 0) -> Scores:
+    """Labels drawn from softmax(logits / temperature): the scores are off by exactly this temperature."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(scale=4, size=(count, 5)).astype(np.float32)
+    noise = random.gumbel(size=logits.shape)
+    return Scores((logits / temperature + noise).argmax(axis=1).astype(np.int64), logits)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.5])
+def test_temperature_is_the_one_that_the_labels_were_drawn_at(temperature: float) -> None:
+    assert fit_temperature(drawn(20_000, temperature)) == pytest.approx(temperature, rel=0.05)
+
+
+def test_temperature_mends_the_calibration_of_other_images() -> None:
+    fitted = fit_temperature(drawn(5_000, 2.5))
+    test = drawn(5_000, 2.5, seed=1)
+
+    assert fitted is not None
+    assert calibration_error(test) > 0.1
+    assert calibration_error(Scores(test.labels, test.logits, fitted)) < 0.03
+
+
+def test_temperature_changes_no_predicted_class() -> None:
+    scores = drawn(500, 2.0)
+
+    assert (Scores(scores.labels, scores.logits, 2.0).predicted == scores.predicted).all()
+
+
+def test_temperature_of_images_without_a_mistake_is_none() -> None:
+    labels = np.arange(50, dtype=np.int64) % 5
+
+    assert fit_temperature(Scores(labels, np.eye(5, dtype=np.float32)[labels])) is None
+
+
+def test_temperature_that_chance_explains_is_none() -> None:
+    assert fit_temperature(drawn(24, 1.0)) is None
+
+
+def test_temperature_out_of_bounds_is_none() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(scale=50, size=(500, 5)).astype(np.float32)
+    labels = random.integers(0, 5, 500)  # outputs that know nothing: the hotter the better
+
+    assert fit_temperature(Scores(labels, logits)) is None
+
+
+def test_calibration_error_is_that_of_its_definition() -> None:
+    scores = drawn(300, 2.0)
+    edges = np.linspace(0, 1, 16)
+    expected = 0.0
+    for low, high in pairwise(edges):
+        inside = (scores.confidence >= low) & (scores.confidence < high)
+        if inside.any():
+            right = np.mean(scores.predicted[inside] == scores.labels[inside])
+            expected += inside.mean() * abs(scores.confidence[inside].mean() - right)
+
+    assert calibration_error(scores) == pytest.approx(expected)
+
+
+def test_calibration_error_counts_a_confidence_of_one() -> None:
+    logits = np.array([[1e4, 0.0], [1e4, 0.0]], dtype=np.float32)
+
+    assert calibration_error(Scores(np.array([0, 1], dtype=np.int64), logits)) == pytest.approx(0.5)

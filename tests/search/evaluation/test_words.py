@@ -1,0 +1,65 @@
+"""The sentences of an export, from made-up scores."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from search.evaluation.score import Mistakes, Scored
+from search.evaluation.scores import Scores
+from search.evaluation.words import calibration_of, fit_of, words
+
+TRIAL: Any = SimpleNamespace(
+    number=7,
+    user_attrs={"history": {"accuracy": [0.4, 0.5], "val_accuracy": [0.45, 0.6]}, "kept_epoch": 2},
+)
+NOTHING = Mistakes(np.zeros(0, np.int64), np.zeros((0, 2, 2, 1), np.uint8))
+
+
+def some(count: int, right: int) -> Scores:
+    logits = np.tile(np.array([[2, 0]], np.float32), (count, 1))
+    logits[right:] = [0, 2]
+    return Scores(np.zeros(count, np.int64), logits)
+
+
+def scored(unseen: Scores | None, temperature: float | None) -> Scored:
+    seen = some(100, 99) if unseen else None
+    return Scored(some(200, 150), some(50, 50), 300, seen, unseen, temperature, NOTHING)
+
+
+def test_fit_is_of_weights_that_have_not_seen_the_validation_images() -> None:
+    fit = fit_of(TRIAL, scored(some(50, 40), None))
+
+    assert (fit.training, fit.validation, fit.disturbed, fit.plain) == (0.99, 0.8, 0.5, True)
+
+
+def test_fit_without_such_weights_is_that_of_the_curves() -> None:
+    fit = fit_of(TRIAL, scored(None, None))
+
+    assert (fit.training, fit.validation, fit.training_images, fit.plain) == (0.5, 0.6, 300, False)
+
+
+def test_calibration_has_both_errors_and_the_temperature() -> None:
+    found = calibration_of(scored(some(50, 40), 1.5))
+
+    assert (found.temperature, found.images, found.why_none) == (1.5, 50, "")
+    assert found.before != found.after
+    assert f"{100 * found.after:.1f} % at the temperature 1.500" in found.sentence
+
+
+def test_calibration_without_a_temperature_says_why() -> None:
+    unneeded, unkept = calibration_of(scored(some(50, 40), None)), calibration_of(scored(None, None))
+
+    assert (unneeded.temperature, unneeded.before) == (1.0, unneeded.after)
+    assert "50 validation images show no need of one" in unneeded.sentence
+    assert "the search trial's weights are not kept" in unkept.sentence
+
+
+def test_words_of_a_refit_name_the_trial_that_they_speak_of() -> None:
+    made = scored(some(50, 40), 1.5)
+    found = words(["a", "b"], made.test, fit_of(TRIAL, made), calibration_of(made), 7)
+
+    assert found[0].startswith("Test: 75.0 % of 200 images are classified right (95 % interval 68.6 to 80.5")
+    assert "lowest for b, 0.0000" in found[0]
+    assert found[1].startswith("In the search, trial 7: ")
+    assert found[2].endswith("Fitted on the outputs of trial 7.")

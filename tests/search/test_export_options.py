@@ -1,0 +1,111 @@
+"""What is asked of an export: other formats, baselines, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.svm import SVC
+
+from search.child import ForkServer
+from search.command import main
+from search.data import split
+from search.errors import StudyStopped
+from search.export import Export, app, export_study
+from search.study import LoadedStudy
+from storage.ledger import times_scored
+
+pytestmark = pytest.mark.slow
+
+
+def export(searched: LoadedStudy, fork_server: ForkServer, out: Path, **more: object) -> Export:
+    settings = {"root": searched.paths.root, "server": fork_server, "say": lambda line: None, **more}
+    return export_study("tiny", out=out, **settings)  # type: ignore[arg-type]
+
+
+def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ(*_: object) -> None:
+        raise StudyStopped("--format litert: model.tflite, loaded in a fresh process, fails")
+
+    monkeypatch.setattr("search.evaluation.make.write_formats", differ)
+    before = times_scored(searched.optuna)
+    with pytest.raises(StudyStopped, match=r"model\.tflite"):
+        export(searched, fork_server, tmp_path / "out", formats=["litert"])
+
+    assert list(tmp_path.iterdir()) == []
+    assert times_scored(searched.optuna) == before
+
+
+def test_format_is_written_beside_the_model_and_replaced_by_the_next_export(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    export(searched, fork_server, tmp_path / "out", formats=["litert"])
+    assert (tmp_path / "out" / "model.tflite").is_file()
+
+    export(searched, fork_server, tmp_path / "out")
+    assert not (tmp_path / "out" / "model.tflite").exists()
+
+
+def test_baselines_equal_scikit_learn_called_by_hand(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    before = times_scored(searched.optuna)
+    made = export(searched, fork_server, tmp_path / "out", baselines=["svm", "logistic"])
+    dataset, config = searched.dataset(), searched.config
+    (images, labels), (test_images, test_labels) = dataset.train(), dataset.test()
+    train = split(labels, config.validation, config.images, config.seed).train
+    x_train, x_test = (each.reshape(len(each), -1) / 255 for each in (images[train], test_images))
+    found = made.summary["baselines"]
+
+    assert times_scored(searched.optuna) == before + 1
+    for name, by_hand in (("svm", SVC(kernel="linear")), ("logistic", LogisticRegression(max_iter=1000))):
+        predicted = by_hand.fit(x_train, labels[train]).predict(x_test)
+        assert found[name]["train_images"] == 300
+        assert found[name]["test_accuracy"] == accuracy_score(test_labels, predicted)
+        assert found[name]["macro_f1"] == pytest.approx(f1_score(test_labels, predicted, average="macro"))
+        assert any(
+            f"{100 * found[name]['test_accuracy']:.1f} % of the test" in said
+            for said in made.summary["words"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--study", "nobody"], "no such study"),
+        (["--study", "../tiny"], "not a path"),
+        (["--study", "tiny", "--trial", "99"], "no such trial"),
+        (["--study", "tiny", "--trial", "-1"], "no such trial"),
+        (["--study", "tiny", "--trial", "2"], "has not run yet"),
+        (["--study", "tiny", "--refit-epochs", "3"], "without --refit"),
+        (["--study", "tiny", "--refit", "--refit-epochs", "0"], "from 1 to"),
+        (["--study", "tiny", "--format", "onnx,pickle"], "--format 'pickle': expected"),
+        (["--study", "tiny", "--baseline", "forest"], "--baseline 'forest': expected"),
+        (["--study", "tiny", "--out", "taken"], "no export wrote"),
+        (["--study", "tiny", "--out", "file"], "is a file"),
+        (["--study", "tiny", "--storage", "nonsense"], "database URL"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    searched: LoadedStudy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").write_text("years of work")
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as end:
+        main(app, [*arguments, "--studies", str(searched.paths.root)])
+
+    errors = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
