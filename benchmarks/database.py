@@ -15,6 +15,7 @@ Result, hardware, versions, number of runs: results/database.json, as tables res
 import argparse
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,7 +85,8 @@ print(json.dumps({"done": done, "took": time.monotonic() - late, "spent": spent}
 
 def fill(url: str, trials: int) -> None:
     """A study with so many finished trials, written in bulk."""
-    study = optuna.create_study(study_name="s", storage=open_storage(url), direction="maximize")
+    database = open_storage(url)
+    study = optuna.create_study(study_name="s", storage=database, direction="maximize")
     distribution = optuna.distributions.FloatDistribution(0, 1)
     names = ("rate", "width", "dropout")
     made = [
@@ -97,11 +99,12 @@ def fill(url: str, trials: int) -> None:
         for number in range(trials)
     ]
     study.add_trials(made)
+    database.close()
 
 
 def work(url: str, workers: int, seconds: float, epochs: int, sleep: float) -> list[dict[str, Any]]:
     """Let so many processes work at once; what each of them says."""
-    begin = time.time() + 4 + 1.2 * workers  # All of them import first, two cores for all.
+    begin = time.time() + 4 + 0.8 * workers  # All of them import first, two cores for all.
     arguments = [url, str(begin), str(seconds), str(epochs), str(sleep)]
     processes = [
         subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True)
@@ -148,16 +151,16 @@ def main() -> None:
     with databases(asked.databases) as make:
         for name, new in make.items():
             for finished in asked.finished:
+                filled = new()
+                fill(filled, finished)
                 for workers in asked.workers:
-                    url = new()  # Anew for each: workers add trials.
-                    fill(url, finished)
-                    row = latency(url, workers, asked.seconds)
+                    row = latency(new(filled), workers, asked.seconds)  # Anew for each: workers add trials.
                     rows.append({"database": name, "finished": finished, "workers": workers, **row})
                     print(json.dumps(rows[-1]), flush=True)
+            filled = new()
+            fill(filled, 100)
             for workers in asked.scale:
-                url = new()
-                fill(url, 100)
-                row = scaling(url, workers, max(30.0, 2 * asked.seconds))
+                row = scaling(new(filled), workers, max(30.0, 2 * asked.seconds))
                 scaled.append({"database": name, "workers": workers, **row})
                 print(json.dumps(scaled[-1]), flush=True)
             report(asked, rows, scaled)
@@ -170,7 +173,14 @@ def databases(names: list[str]) -> Iterator[dict[str, Any]]:
         numbers = iter(range(1000))
         make: dict[str, Any] = {}
         if "sqlite" in names:
-            make["sqlite"] = lambda: f"sqlite:///{Path(folder) / f'{next(numbers)}.db'}"
+
+            def new_file(like: str | None = None) -> str:
+                path = Path(folder) / f"{next(numbers)}.db"
+                if like is not None:
+                    shutil.copyfile(like.removeprefix("sqlite:///"), path)
+                return f"sqlite:///{path}"
+
+            make["sqlite"] = new_file
         if "postgres" in names:
             make["postgres"] = stack.enter_context(PostgresServer(400, durable=True)).database
         yield make

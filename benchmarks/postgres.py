@@ -8,6 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
@@ -65,11 +67,12 @@ class PostgresServer:
         time.sleep(seconds)
         self.start()
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, like: str | None = None) -> str:
+        """The URL of a new database: empty, or a copy of the one at ``like``, which nobody may be connected to."""
         self._databases += 1
         name = f"search{self._databases}"
-        self._run("createdb", "-h", str(self.folder), "-U", "postgres", name)
+        template = ["-T", str(make_url(like).database)] if like is not None else []
+        self._run("createdb", "-h", str(self.folder), "-U", "postgres", *template, name)
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def _control(self, *arguments: str, check: bool = True) -> None:
