@@ -53,8 +53,8 @@ class Settings:
 
     trials: int = 40
     workers: int = 6
-    epochs: int = 30
-    images: int | None = None
+    epochs: int = 24
+    images: int | None = 600
     space: str = "cnn"
     grace: float = 6.0
     between: float = 15.0
@@ -97,7 +97,9 @@ class Monkey:
             trial for trial in self.study.view().get_trials(deepcopy=False) if trial.state.name == "RUNNING"
         ]
         running = [trial for trial in running if "child" in trial.system_attrs["life"]]
-        victim, action = rng.choice(running), rng.choice(ACTIONS)
+        # Where there is one, a trial that has something to lose.
+        begun = [trial for trial in running if max(trial.intermediate_values, default=0) > PAST]
+        victim, action = rng.choice(begun or running), rng.choice(ACTIONS)
         life = victim.system_attrs["life"]
         pid = life["child"] if action.endswith("child") else life["pid"]
         if action == "pause worker":
