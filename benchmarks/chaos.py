@@ -2,7 +2,7 @@
 
 Result, hardware, versions, number of runs: results/chaos.json, as a table results/chaos.md.
 
-Six workers share a study of 40 trials of a real Keras net on digits. Every 15 s or so a SIGKILL or SIGTERM hits
+Six workers share a study of 40 trials of a real Keras net on digits. Every 12 s or so a SIGKILL or SIGTERM hits
 a worker or a child, or a worker is stopped for longer than the grace and goes on; Postgres restarts twice and is away
 once for longer than the grace (an SQLite file is locked by a stranger instead). What is then asked of the study:
 
@@ -53,12 +53,12 @@ class Settings:
 
     trials: int = 40
     workers: int = 6
-    epochs: int = 24
-    images: int | None = 600
+    epochs: int = 40
+    images: int | None = None
     space: str = "cnn"
     grace: float = 6.0
-    between: float = 15.0
-    disturbances: tuple[float, ...] = (40.0, 80.0, 120.0)
+    between: float = 12.0
+    disturbances: tuple[float, ...] = (30.0, 70.0, 110.0)
     most: float = 1500.0
     harms: float = float("inf")
 
