@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,10 +22,11 @@ from types import TracebackType
 from typing import Any
 
 from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
-from search.server import LAST_LINES
+from search.server import LAST_LINES, NONE_STARTED
 
 # What a child would otherwise import for itself.
 PRELOAD = ("keras", "search.training.job")
+NONE_STARTED_SECONDS = 10.0
 OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 
 
@@ -210,11 +212,16 @@ class ForkServer:
 
         Raises:
             StudyStopped: The server is gone.
+            TrialInterrupted: The system has no room for another process just now.
         """
         ours, theirs = socket.socketpair()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as printed, theirs:
             pid = self._ask({"start": True}, [theirs.fileno(), printed.fileno()])
+        if pid == NONE_STARTED:
+            ours.close()
+            time.sleep(NONE_STARTED_SECONDS)
+            raise TrialInterrupted("no process could be started")
         connection = Connection(ours.detach())
         child = Child(self, pid, connection, log)
         child.send(

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from search.errors import TrialInterrupted
 from search.study import LoadedStudy
 from storage.artifacts import CHECKPOINT, Store, Uploads, discard, fetch, upload
@@ -31,18 +29,28 @@ class TrialFiles:
         self._study, self._claim = study, claim
         self._store: Store | None = study.artifacts()
         self._uploads: Uploads | None = None
+        self._kept: str | None = None
+        # What there is now. A later owner's is not among it: should this claim be lost, nothing of that may go.
+        self._earlier = study.paths.checkpoints(claim.number)
+        self._recorded = self._look_up()
         for path in (self.checkpoint, self.model, study.paths.log(claim.number)):
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def go_on_from(self) -> tuple[str, ...]:
         """Checkpoints by earlier owners; one that is further than those on this disk is fetched first."""
-        here = self._study.paths.checkpoints(self._claim.number)
-        recorded = self._recorded()
-        if recorded is not None and self._store is not None:
+        here = list(self._earlier)
+        if self._recorded is not None and self._store is not None:
             furthest = max(((read_facts(path) or {"epoch": 0})["epoch"] for path in here), default=0)
-            if recorded["epoch"] > furthest and fetch(self._store, recorded["artifact"], self.checkpoint):
-                here = [*here, self.checkpoint]
+            if self._recorded["epoch"] > furthest and self._fetch(self._recorded["artifact"]):
+                here.append(self.checkpoint)
         return tuple(map(str, here))
+
+    def _fetch(self, name: str) -> bool:
+        try:
+            return fetch(self._store, name, self.checkpoint)
+        except Exception as error:  # Of a store anything may come: the trial goes on from what is here.
+            print(f"checkpoint {name} not fetched: {error!r}"[:300], flush=True)
+            return False
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
@@ -59,9 +67,8 @@ class TrialFiles:
 
     def written(self, epoch: int) -> None:
         """Note that this claim's own checkpoint is there: what earlier owners left is not needed any more."""
-        for path in self._study.paths.checkpoints(self._claim.number):
-            if path != self.checkpoint:
-                path.unlink(missing_ok=True)
+        for path in self._earlier:
+            path.unlink(missing_ok=True)
         if self._uploads is not None:
             self._uploads.offer(epoch)
 
@@ -70,16 +77,24 @@ class TrialFiles:
         if self._store is None or not self.model.exists():
             return None
         name = f"{self._study.config.study}-{self.model.name}"
-        upload(self._store, name, self.model)
+        try:
+            upload(self._store, name, self.model)
+        except Exception as error:  # The weights are here; a store that fails must not cost a trained trial.
+            print(f"weights {name} not uploaded: {error!r}"[:300], flush=True)
+            return None
+        self._kept = name
         return name
 
     def forget_checkpoints(self) -> None:
-        """Delete every checkpoint of the trial: it has ended, or must begin again."""
-        for path in self._study.paths.checkpoints(self._claim.number):
+        """Delete this claim's checkpoints and those it went on from: the trial has ended, or must begin again."""
+        for path in (*self._earlier, self.checkpoint):
             path.unlink(missing_ok=True)
-        recorded = self._recorded()
-        if recorded is not None and self._store is not None:
-            discard(self._store, recorded["artifact"])
+        if self._store is None:
+            return
+        recorded = self._look_up()
+        for found in (self._recorded, recorded):
+            if found is not None and (found == self._recorded or self._claim.token in found["artifact"]):
+                discard(self._store, found["artifact"])
 
     def drop(self) -> None:
         """Leave a trial that is another's now.
@@ -91,8 +106,10 @@ class TrialFiles:
         for path, _, token in self._study.paths.of_trials():
             if token == self._claim.token and (ended or path != self.checkpoint):
                 path.unlink(missing_ok=True)
+        if self._kept is not None and self._store is not None:
+            discard(self._store, self._kept)
 
-    def _recorded(self) -> dict[str, Any] | None:
+    def _look_up(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self._study.storage.get_trial(self._claim.trial_id).system_attrs.get(
             CHECKPOINT
         )
@@ -116,12 +133,11 @@ def clear_away(study: LoadedStudy, uploaded: str | None = None) -> None:
             path.unlink(missing_ok=True)
     store = study.artifacts()
     if store is not None and uploaded is not None:
-        study.storage.exclusively(
-            f"models {study.study_id}", lambda: _keep_artifacts(study, store, best, uploaded)
-        )
+        study.storage.exclusively(f"models {study.study_id}", lambda: _keep_artifacts(study, store, uploaded))
 
 
-def _keep_artifacts(study: LoadedStudy, store: Store, best: list[FrozenTrial], uploaded: str) -> None:
+def _keep_artifacts(study: LoadedStudy, store: Store, uploaded: str) -> None:
+    best = study.ranked()[:KEPT_MODELS]  # Under the lock: another may have become the best meanwhile.
     wanted = [str(trial.user_attrs[MODEL]) for trial in best if MODEL in trial.user_attrs]
     before = set(study.optuna.user_attrs.get(KEPT, []))
     study.optuna.set_user_attr(KEPT, wanted)

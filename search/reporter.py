@@ -136,6 +136,6 @@ class Reporter:
         self._stop.check_budget()
 
     def _report(self, epoch: int, value: float) -> None:
-        if epoch not in self._reported:
+        if epoch not in self._reported and math.isfinite(value):
             self._trial.report(value, epoch)
             self._reported.add(epoch)

@@ -24,6 +24,8 @@ from typing import Any, NoReturn
 
 LAST_LINES = 20
 ENDING_SECONDS = 10.0
+UNKILLABLE_SECONDS = 20.0
+NONE_STARTED = -1
 PULSE_SECONDS = 1.0
 
 
@@ -98,7 +100,7 @@ class _Server:
 
     def serve(self) -> None:
         """Serve until the last client is gone."""
-        while self._clients:
+        while self._clients or self._children:  # Nobody else ends a child that hangs.
             due = any(child.deadline < float("inf") for child in self._children.values())
             for key, _ in self._selector.select(0.2 if due else None):
                 if key.fileobj is self._woken:
@@ -132,12 +134,17 @@ class _Server:
             child.awaited, child.deadline = True, time.monotonic() + ENDING_SECONDS
 
     def _fork(self, client: socket.socket, files: list[int]) -> int:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # Too many processes, or too little memory: for now.
+            pid = NONE_STARTED
         if pid == 0:
             self._leave()
             _become_child(*files)
         for file in files:
             os.close(file)
+        if pid == NONE_STARTED:
+            return pid
         self._children[pid] = _Forked(client)
         return pid
 
@@ -165,6 +172,10 @@ class _Server:
                     child.status = os.waitstatus_to_exitcode(status)
                 elif time.monotonic() > child.deadline:
                     os.kill(pid, signal.SIGKILL)
+                    if time.monotonic() > child.deadline + UNKILLABLE_SECONDS and child.awaited:
+                        # It hangs in the kernel; whoever waits must not hang with it.
+                        child.awaited = False
+                        self._send(child.client, -signal.SIGKILL)
             if child.status is not None and (child.awaited or child.client not in self._clients):
                 del self._children[pid]
                 if child.awaited:

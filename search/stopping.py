@@ -1,7 +1,9 @@
 """When to stop: Ctrl-C once or twice, SIGTERM, a deadline, a budget of compute."""
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,10 +74,12 @@ def catching_signals(stop: Stop) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        number: signal.signal(number, stop.on_signal)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if (
+        signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    ):  # Under nohup the terminal's end is no reason to stop.
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
     try:
         yield
     finally:
@@ -98,13 +102,24 @@ def ending_in_time(stop: Stop) -> Iterator[None]:
 
     Nothing is lost by it: the next worker finds the trial, and its checkpoint.
     """
+    if not _ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
     over = threading.Event()
+    heard, hears = socket.socketpair()
+    hears.setblocking(False)
+    # Written by the signal itself: the main thread, and so its handler, may be held up in a library's call.
+    before = signal.set_wakeup_fd(hears.fileno(), warn_on_full_buffer=False)
+
+    heard.settimeout(0.5)
 
     def watch() -> None:
-        while not stop.by_user:
-            if over.wait(0.5):
-                return
-        if not over.wait(EXIT_SECONDS) and _ours:
+        while not stop.by_user and not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                data = heard.recv(16)
+                if not data or any(number in (signal.SIGINT, signal.SIGTERM) for number in data):
+                    break
+        if not over.wait(EXIT_SECONDS):
             os._exit(130)
 
     threading.Thread(target=watch, name="end in time", daemon=True).start()
@@ -112,3 +127,5 @@ def ending_in_time(stop: Stop) -> Iterator[None]:
         yield
     finally:
         over.set()
+        signal.set_wakeup_fd(before)
+        hears.close()

@@ -1,5 +1,6 @@
 """A study as it lies in the database: created, found again, and read."""
 
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from search.data import Dataset
 
 Study = optuna.Study
-CONFIG, DATASET, WANTED = "config", "dataset", "trials"
+CONFIG, DATASET, WANTED, UID = "config", "dataset", "trials", "uid"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def find_study(
     config = StudyConfig.from_json(text)
     if times is None:
         opened.wait_for(Times(grace=config.grace))
-    return LoadedStudy(found, config, StudyPaths(root, study), url)
+    return LoadedStudy(found, config, StudyPaths(root, study, str(found.user_attrs.get(UID, ""))), url)
 
 
 def load_study(
@@ -210,6 +211,8 @@ def create_study(
     except ValueError as error:
         raise InputError(str(error)) from None
 
+    uid = uuid.uuid4().hex[:8]
+
     def create() -> optuna.Study | None:
         made = optuna.create_study(
             study_name=config.study, storage=opened, direction=config.direction, load_if_exists=True
@@ -223,11 +226,8 @@ def create_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             made.set_metric_names([f"validation {config.metric}"])
-        facts = {
-            DATASET: str(dataset_folder),
-            WANTED: trials,
-            **(about or {}),
-        }  # By the first it is known as ours.
+        # By the first it is known as ours.
+        facts = {DATASET: str(dataset_folder), WANTED: trials, UID: uid, **(about or {})}
         for name, value in facts.items():
             made.set_user_attr(name, value)
         begin(made)
@@ -236,7 +236,7 @@ def create_study(
 
     with quiet():
         made = opened.exclusively("studies", create)
-    return None if made is None else LoadedStudy(made, config, StudyPaths(root, config.study), url)
+    return None if made is None else LoadedStudy(made, config, StudyPaths(root, config.study, uid), url)
 
 
 @contextmanager

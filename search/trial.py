@@ -80,9 +80,14 @@ def run_trial(worker: Worker, claim: Claim) -> None:
 
 
 def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None:
-    study = worker.study.optuna
-    study.sampler = make_sampler(worker.study.config, claim.number)
-    study.pruner = make_pruner(worker.study.config)
+    config = worker.study.config
+    # Opened anew: a study object keeps the list of trials of its first sampling, and TPE would never see enough.
+    study = optuna.load_study(
+        study_name=config.study,
+        storage=worker.study.storage,
+        sampler=make_sampler(config, claim.number),
+        pruner=make_pruner(config),
+    )
     trial = optuna.trial.Trial(study, claim.trial_id)
     uploaded = None
     try:
@@ -99,6 +104,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None
         claim.give_back()
         return
     except TrialOutOfMemory as failure:
+        trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
         # The checkpoint is of the same weights, but of a training whose batches were another size: begin again.
         files.forget_checkpoints()
         if _once_more(trial, claim, ACCUMULATE, failure):

@@ -9,6 +9,7 @@ can write nothing more to it.
 """
 
 import json
+import math
 import os
 import time
 import uuid
@@ -74,11 +75,11 @@ class Claim:
         """
         claims = self.claims
 
-        def write(_: int) -> None:
+        def write() -> None:
             claims.database.set_trial_system_attr(self.trial_id, LIFE, claims.life(self.token, **facts))
 
         with self.owned():
-            claims.database.retrying.call(write)  # The time, too, is the database's.
+            claims.database.again_as_a_whole(write)  # Its time with it: an old one would be a lie.
         claims.in_contact()
 
     def give_back(self) -> None:
@@ -103,10 +104,12 @@ class Claim:
         """
         database = self.claims.database
         with self.owned():
-            database.retrying.call(
-                lambda _: database.set_trial_system_attr(self.trial_id, ENDED, self.claims.time())
+            database.again_as_a_whole(
+                lambda: database.set_trial_system_attr(self.trial_id, ENDED, self.claims.time())
             )
-            database.set_trial_state_values(self.trial_id, state, None if value is None else [value])
+            # A NaN among the values makes a study unreadable on SQLite, for every worker (Optuna 5.0).
+            told = [value] if value is not None and math.isfinite(value) else None
+            database.set_trial_state_values(self.trial_id, state, told)
 
     def _check(self, connection: Connection) -> None:
         state, life = self.claims.database.lock_row(connection, self.trial_id)
@@ -132,6 +135,7 @@ class Claims:
     now: Callable[[], float] | None = None
     monotonic: Callable[[], float] = time.monotonic
     _contact: float = field(default=float("-inf"), init=False)
+    _contact_wall: float = field(default=float("-inf"), init=False)
     _watching_since: float = field(default=float("inf"), init=False)
 
     def claim(self, wanted: int) -> Claim | None:
@@ -190,10 +194,12 @@ class Claims:
         A gap of half a grace, by an outage or a pause of this very process, starts the watch over: after it everyone
         else's signs of life may be late, too.
         """
-        now = self.monotonic()
-        if now - self._contact > self.database.times.grace / 2:
+        now, wall = self.monotonic(), time.time()
+        # A machine that sleeps, and a clock that is set, show in one of the two.
+        gap = max(now - self._contact, wall - self._contact_wall)
+        if gap > self.database.times.grace / 2:
             self._watching_since = now
-        self._contact = now
+        self._contact, self._contact_wall = now, wall
 
     def dead(self, trial: FrozenTrial, now: float) -> bool:
         """Whether a RUNNING trial's worker is surely gone: its process on this very host, or silent for too long.

@@ -118,14 +118,22 @@ class Database(BaseStorage):
     def exclusively(self, name: str, do: Callable[[], Result]) -> Result:
         """``do()`` under the lock, all of it again where the database went away meanwhile; it must bear repetition."""
 
-        def attempt(_: int) -> Result:
+        def attempt() -> Result:
             with self.lock(name) as held, self.guarded(held):
-                # A single call tried again could outlive the lock: all is.
-                self._local.single = True
-                try:
-                    return do()
-                finally:
-                    self._local.single = False
+                return do()  # A single call tried again could outlive the lock.
+
+        return self.again_as_a_whole(attempt)
+
+    def again_as_a_whole(self, do: Callable[[], Result]) -> Result:
+        """``do()``, all of it again where one of its calls failed for want of the database."""
+
+        def attempt(_: int) -> Result:
+            before = getattr(self._local, "single", False)
+            self._local.single = True
+            try:
+                return do()
+            finally:
+                self._local.single = before
 
         return self.retrying.call(attempt)
 

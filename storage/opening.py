@@ -1,6 +1,8 @@
 """How the database is opened: settings that survive busy files and lost hosts, its schema made once, under a lock."""
 
 import sqlite3
+import time
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -8,15 +10,23 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from storage.database import Database, advisory_lock, file_lock
+from storage.database import (
+    LEAST_HOLD_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    Database,
+    advisory_lock,
+    file_lock,
+)
 from storage.retrying import DatabaseGone, LockLost, Retrying, reason
 from storage.times import Times
 from storage.url import check_url, is_sqlite, parse, passwords_of, shown, sqlite_file, without_password
 
 BUSY_SECONDS = 60
+TURN_SECONDS = 120.0
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def open_storage(url: str, times: Times | None = None, *, patient: bool = False) -> Database:
@@ -35,7 +45,9 @@ def open_storage(url: str, times: Times | None = None, *, patient: bool = False)
     parsed, times = parse(url), times or Times()
     bare = without_password(parsed)
     try:
-        opened = Retrying(times).call(lambda _: _open(parsed, times)) if patient else _open(parsed, times)
+        opened = (
+            Retrying(times).call(lambda _: _open(parsed, times)) if patient else _open_in_turn(parsed, times)
+        )
     except (
         SQLAlchemyError,
         sqlite3.Error,
@@ -72,6 +84,20 @@ def database_exists(url: str) -> bool:
         ) from None
 
 
+def _open_in_turn(url: URL, times: Times) -> RDBStorage:
+    """Open, waiting for others who open at the same time, but for nothing else."""
+    over = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            return _open(url, times)
+        except (LockLost, OperationalError) as error:
+            others = (
+                isinstance(error, LockLost) or getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
+            )
+            if not others or time.monotonic() > over:
+                raise
+
+
 def _open(url: URL, times: Times) -> RDBStorage:
     bare = without_password(url)
     settings: dict[str, Any] = {"connect_args": _connect_args(url, times)}
@@ -90,7 +116,7 @@ def _open(url: URL, times: Times) -> RDBStorage:
     engine = create_engine(bare, poolclass=NullPool, connect_args=settings["connect_args"])
     with advisory_lock(engine, "schema", max(times.grace, 60.0)):
         storage = _with_schema(bare, settings)
-    sqlalchemy.event.listen(storage.engine, "connect", _use_utc)
+    sqlalchemy.event.listen(storage.engine, "connect", _settings_of(times))
     storage.engine.dispose()
     return storage
 
@@ -129,11 +155,27 @@ def _expected(url: URL) -> str:
     return "is the server up, does the database exist (createdb), and is PGPASSFILE set or ~/.pgpass there?"
 
 
-def _use_utc(connection: Any, _record: object) -> None:
-    # Hosts may set PGTZ, which beats the URL's options: with the session's zone in UTC all mean the same time.
-    with connection.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-    connection.commit()
+def _settings_of(times: Times) -> Callable[[Any, object], None]:
+    """What each session is told: nobody who is stopped or lost in the middle of a write may hold up the others."""
+    # Half of what a lock's holder has: its writes are cut off before the lock goes to another.
+    idle = int(500 * max(times.grace, LEAST_HOLD_SECONDS))
+    settings = (
+        # Hosts may set PGTZ, which beats the URL's options: with the session's zone in UTC all mean the same time.
+        "SET TIME ZONE 'UTC'",
+        f"SET lock_timeout = {int(1000 * LONGEST_WAIT_SECONDS)}",
+        f"SET idle_in_transaction_session_timeout = {idle}",
+        # The server's own: with its defaults it believes in a lost host for two hours.
+        "SET tcp_keepalives_idle = 10",
+        "SET tcp_keepalives_interval = 5",
+        "SET tcp_keepalives_count = 3",
+    )
+
+    def settle(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("; ".join(settings))
+        connection.commit()
+
+    return settle
 
 
 def _relax_sync(connection: Any, _record: object) -> None:

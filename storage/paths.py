@@ -18,10 +18,13 @@ class StudyPaths:
     Attributes:
         root: The folder of all studies, by default ``studies``.
         study: The study's name.
+        uid: The study's own, part of the names of checkpoints and models: studies of one name in two databases may
+            share a folder, and neither clears away what is the other's.
     """
 
     root: Path
     study: str
+    uid: str = ""
 
     @property
     def folder(self) -> Path:
@@ -34,29 +37,30 @@ class StudyPaths:
 
     def checkpoint(self, number: int, token: str) -> Path:
         """Where a trial's owner leaves what the trial goes on from; gone once the trial has finished."""
-        return self.folder / "checkpoints" / f"{number:05d}-{token}.npz"
+        return self.folder / "checkpoints" / f"{number:05d}-{self.uid}{token}.npz"
 
     def checkpoints(self, number: int) -> list[Path]:
         """All that a trial could go on from, by whichever owner."""
-        return sorted((self.folder / "checkpoints").glob(f"{number:05d}-*.npz"))
+        return sorted((self.folder / "checkpoints").glob(f"{number:05d}-{self.uid}*.npz"))
 
     def model(self, number: int, token: str) -> Path:
         """Exactly the weights that scored; kept for the best few trials."""
-        return self.folder / "models" / f"{number:05d}-{token}.keras"
+        return self.folder / "models" / f"{number:05d}-{self.uid}{token}.keras"
 
     def models(self, number: int) -> list[Path]:
         """The kept weights of a trial, by whichever owner."""
-        return sorted((self.folder / "models").glob(f"{number:05d}-*.keras"))
+        return sorted((self.folder / "models").glob(f"{number:05d}-{self.uid}*.keras"))
 
     def of_trials(self) -> list[tuple[Path, int, str]]:
         """Every checkpoint and kept model, and what killed writers left of one: file, trial's number, token."""
         files = [
             path for name in ("checkpoints", "models") for path in sorted((self.folder / name).glob("*"))
         ]
+        named = [(path, found) for path in files if (found := NAMED.search(path.name)) is not None]
         return [
-            (path, int(found[1]), found[2])
-            for path in files
-            if (found := NAMED.search(path.name)) is not None
+            (path, int(found[1]), found[2].removeprefix(self.uid))
+            for path, found in named
+            if found[2].startswith(self.uid)
         ]
 
     def refit_checkpoint(self, number: int, epochs: int) -> Path:

@@ -85,7 +85,10 @@ def is_outage(error: BaseException | None) -> bool:
         return True
     if isinstance(error, (OperationalError, InterfaceError)):
         return not any(words in str(error.orig).lower() for words in FATAL)
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    if not isinstance(error, DBAPIError):
+        return False
+    # A server that has just become a standby: the next connection reaches its successor.
+    return error.connection_invalidated or "read-only transaction" in str(error.orig)
 
 
 def reason(error: BaseException) -> str:

@@ -76,7 +76,7 @@ class Training:
         self.epoch = 0
         self._best: tuple[int, float, list[np.ndarray]] | None = None
         # A checkpoint of another backend or version may have other variables in another order.
-        self._identity = f"{plan.identity} {_versions()}"
+        self._identity = f"{plan.identity} {keras.config.backend()} keras {keras.__version__}"
         self._images_per_second = 0.0
         self._saved_at = time.monotonic()
         self._snapshot: tuple[list[np.ndarray], dict[str, Any]] | None = None
@@ -125,6 +125,8 @@ class Training:
         }
         stored = read_checkpoint(Path(max(ours, key=lambda path: ours[path]))) if ours else None
         if stored is None:
+            if any(found.values()):
+                print("the checkpoint is of another training, or of another Keras: begun again", flush=True)
             return
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))

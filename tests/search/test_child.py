@@ -385,3 +385,22 @@ def test_server_that_cannot_import_says_its_last_line(tmp_path: Path, monkeypatc
         pytest.raises(StudyStopped, match="No module named 'no_such_backend'"),
     ):
         server.start("child_jobs:echo", {}, tmp_path / "log.txt")
+
+
+@pytest.mark.slow
+def test_child_that_hangs_is_ended_when_the_last_owner_is_gone(tmp_path: Path) -> None:
+    """It cannot notice its closed line, and would keep a GPU."""
+    path = os.pathsep.join(filter(None, sys.path))
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path / "log.txt")],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout is not None
+    server, child = map(int, owner.stdout.readline().split())
+    os.kill(child, signal.SIGSTOP)
+    owner.kill()
+    owner.communicate()
+    assert gone_within(child, 20)
+    assert gone_within(server, 5)

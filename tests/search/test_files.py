@@ -64,6 +64,50 @@ def test_own_checkpoint_makes_those_of_earlier_owners_superfluous(make_worker) -
     assert worker.study.paths.checkpoints(0) == [again.checkpoint]
 
 
+def test_stale_owner_leaves_the_new_owners_checkpoint_alone(make_worker) -> None:
+    """It was paused, and hears of its child's checkpoint, or of its lack of memory, before it hears of its loss."""
+    worker = make_worker()
+    claim = claimed(worker)
+    stale = TrialFiles(worker.study, claim)
+    claim.give_back()
+    again = TrialFiles(worker.study, claimed(worker))
+    leave_checkpoint(again, 4)
+    leave_checkpoint(stale, 2)
+    stale.forget_checkpoints()
+    assert worker.study.paths.checkpoints(0) == [again.checkpoint]
+
+
+def test_studies_of_one_name_in_two_databases_leave_each_others_files_alone(make_worker, tmp_path) -> None:
+    one, two = make_worker(), make_worker(storage=f"sqlite:///{tmp_path / 'other.db'}")
+    running = TrialFiles(one.study, claimed(one))
+    leave_checkpoint(running, 1)
+    ended = claimed(two)
+    leave_checkpoint(TrialFiles(two.study, ended), 1)
+    ended.tell(TrialState.FAIL)
+    clear_away(two.study)
+    assert one.study.paths.folder == two.study.paths.folder
+    assert one.study.paths.checkpoints(0) == [running.checkpoint]
+    assert two.study.paths.checkpoints(0) == []
+
+
+def test_store_that_is_away_costs_neither_the_trial_nor_the_way_to_go_on(
+    make_worker, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = make_worker(artifacts=str(shared))
+    claim = claimed(worker)
+    worker.study.storage.set_trial_system_attr(claim.trial_id, CHECKPOINT, {"artifact": "a.npz", "epoch": 9})
+    files = TrialFiles(worker.study, claim)
+
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("no such bucket")
+
+    monkeypatch.setattr("search.files.fetch", away)
+    monkeypatch.setattr("search.files.upload", away)
+    files.model.touch()
+    assert files.go_on_from() == ()
+    assert files.keep_model() is None
+
+
 def test_dropped_claim_leaves_its_checkpoint_to_whoever_goes_on(make_worker) -> None:
     """It was given away while its worker was paused, and nobody was free to take it yet."""
     worker = make_worker()

@@ -2,12 +2,18 @@
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from search.stopping import Stop, catching_signals
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_is_asked_of_a_new_one() -> None:
@@ -88,4 +94,44 @@ def test_budget_asks_once_it_is_spent() -> None:
 def test_budget_of_none_is_never_spent() -> None:
     stop = Stop(spent=lambda: float("inf"))
     stop.check_budget()
+    assert not stop.requested
+
+
+BUSY = """
+import sqlite3, sys
+from search import stopping
+from search.stopping import Stop, catching_signals, ending_in_time, this_process_is_ours
+
+stopping.EXIT_SECONDS = 1.0
+this_process_is_ours()
+stop = Stop()
+with ending_in_time(stop), catching_signals(stop):
+    print("ready", flush=True)
+    sqlite3.connect(sys.argv[1], timeout=60).execute("BEGIN IMMEDIATE")
+"""
+
+
+@pytest.mark.slow
+def test_process_ends_in_time_though_its_main_thread_waits_in_a_library(tmp_path: Path) -> None:
+    """Python's handlers run between bytecodes alone: a busy database's wait of 60 s would outlast the 20."""
+    stranger = sqlite3.connect(tmp_path / "busy.db")
+    stranger.execute("BEGIN IMMEDIATE")
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, str(tmp_path / "busy.db")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 130
+    stranger.close()
+
+
+def test_terminals_end_is_no_reason_to_stop_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with catching_signals(stop := Stop()):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert not stop.requested

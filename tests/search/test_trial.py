@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import text
 
 from benchmarks.postgres import PostgresServer, missing
@@ -399,3 +400,21 @@ def test_weights_are_kept_of_the_best_trials_only(make_worker) -> None:
     kept = [trial.number for trial in worker.study.optuna.trials if worker.study.paths.models(trial.number)]
     best = [trial.number for trial in worker.study.ranked()[:KEPT_MODELS]]
     assert sorted(kept) == sorted(best)
+
+
+def test_sampler_sees_the_trials_that_a_worker_finished_itself(make_worker) -> None:
+    """A study object keeps the list of its first sampling: TPE never began, and every search was a random one."""
+    worker = make_worker(sampler="tpe", epochs=1)
+    run_next(worker, 100)  # Its first sampling.
+    for _ in range(10):
+        finished = create_trial(
+            value=0.5,
+            params={"width": 8, "rate": 0.1, "dropout": 0.2},
+            distributions={
+                "width": IntDistribution(4, 32),
+                "rate": FloatDistribution(1e-7, 1.0, log=True),
+                "dropout": FloatDistribution(0.0, 0.5),
+            },
+        )
+        worker.study.optuna.add_trial(finished)
+    assert "tpe:relative_params:0" in run_next(worker, 100).system_attrs

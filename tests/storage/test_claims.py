@@ -357,6 +357,16 @@ def test_other_studies_are_left_alone(study: optuna.Study, claims: Claims) -> No
     assert states(other) == ["RUNNING"]
 
 
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.COMPLETE])
+def test_value_that_is_no_number_does_not_spoil_the_study(
+    study: optuna.Study, claims: Claims, other: Claims, state: TrialState
+) -> None:
+    """A NaN among the values made a study unreadable on SQLite, for every worker (Optuna 5.0)."""
+    claimed(claims).tell(state, float("nan"))
+    assert study.trials[0].state == state
+    assert other.claim(5) is not None
+
+
 def give_away(claim: Claim, to: Claims) -> Claim:
     """Take a trial from its owner, as if that had been silent for too long."""
     live_as(claim, pid=dead_pid())
