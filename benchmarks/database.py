@@ -44,7 +44,7 @@ from storage.opening import open_storage
 url, begin, seconds, epochs, sleep = sys.argv[1], *map(float, sys.argv[2:6])
 database = open_storage(url)
 study = optuna.load_study(study_name="s", storage=database)
-study.pruner = optuna.pruners.SuccessiveHalvingPruner()
+pruner = optuna.pruners.SuccessiveHalvingPruner()
 claims = Claims(database, study._study_id, f"worker-{random.getrandbits(32)}")
 spent = {name: [] for name in ("claim", "sample", "report", "prune", "beat", "tell")}
 
@@ -61,9 +61,10 @@ done, late = 0, time.monotonic()
 while time.time() < begin + seconds:
     with timed("claim"):
         claim = claims.claim(10**9)
-    study.sampler = optuna.samplers.TPESampler(seed=claim.number)
     with claim.owned():
         with timed("sample"):
+            sampler = optuna.samplers.TPESampler(seed=claim.number)
+            study = optuna.load_study(study_name="s", storage=database, sampler=sampler, pruner=pruner)
             trial = optuna.trial.Trial(study, claim.trial_id)
             for name in ("rate", "width", "dropout"):
                 trial.suggest_float(name, 0, 1)

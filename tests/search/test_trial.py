@@ -403,7 +403,7 @@ def test_weights_are_kept_of_the_best_trials_only(make_worker) -> None:
 
 
 def test_sampler_sees_the_trials_that_a_worker_finished_itself(make_worker) -> None:
-    """A study object keeps the list of its first sampling: TPE never began, and every search was a random one."""
+    """A study object keeps the list of its first sampling: with one for all trials TPE would never begin."""
     worker = make_worker(sampler="tpe", epochs=1)
     run_next(worker, 100)  # Its first sampling.
     for _ in range(10):
