@@ -22,14 +22,17 @@ def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     figure = Figure(figsize=(13, 5.6), dpi=130, layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2)
     for colour, (name, runs) in zip(_colours(len(cells)), cells.items(), strict=True):
         for run in runs:
             for axes, key in zip(panels, ("accuracy", "val_accuracy"), strict=True):
                 _curve(axes, run, key, colour, name if run is runs[0] else None)
-    for axes, name in zip(panels, ("training accuracy", "validation accuracy"), strict=True):
+    for axes, name in zip(
+        panels, ("training accuracy", "validation accuracy (a scale of its own)"), strict=True
+    ):
         axes.set_title(name, fontsize=11)
         axes.set_xlabel("epoch")
+        axes.set_xlim(0.5, max(len(run.history["accuracy"]) for runs in cells.values() for run in runs) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.grid(alpha=0.25)
@@ -49,7 +52,7 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
     The parameter with the most values runs along the axis; every combination of the others has a line of its own.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
 
     runs = [run for of_cell in cells.values() for run in of_cell]
     along = max(varied, key=lambda name: len({run.values[name] for run in runs}))
@@ -71,13 +74,16 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
         _name_axis(axes, along, values, places)
         axes.set_title(name, fontsize=11)
     panels[0].yaxis.set_major_formatter(PercentFormatter(1.0))
-    for axes in panels[1:]:
+    for axes, formatter in zip(
+        panels[1:], (StrMethodFormatter("{x:,.12g}"), EngFormatter(sep=" ")), strict=True
+    ):
         _from_zero(axes)
+        axes.yaxis.set_major_formatter(formatter)
     if len(lines) > 1 and len(lines) <= MOST_NAMED:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
-    figure.suptitle(
-        f"{title}: by {along}; bars reach from the worst to the best repeat", fontsize=12, parse_math=False
-    )
+    repeated = any(len(of_cell) > 1 for of_cell in cells.values())
+    says = "bars reach from the worst to the best repeat" if repeated else "one run a cell"
+    figure.suptitle(f"{title}: by {along}; {says}", fontsize=12, parse_math=False)
     figure.savefig(path)
 
 
@@ -138,14 +144,11 @@ def _name_axis(axes: "Axes", along: str, values: Sequence[Any], places: Mapping[
 
 def _from_zero(axes: "Axes") -> None:
     """Times and sizes over several powers of ten by their logarithm, others from zero."""
-    from matplotlib.ticker import EngFormatter
-
     low, high = axes.dataLim.intervaly
     if low > 0 and high > 30 * low:
         axes.set_yscale("log")
     else:
         axes.set_ylim(0, high * 1.08)
-    axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
 
 
 def _lines(cells: Cells, along: str) -> dict[str, list[Run]]:

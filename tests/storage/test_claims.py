@@ -497,3 +497,25 @@ def test_waiting_trials_are_each_claimed_once(study: optuna.Study, url: str) -> 
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     numbers = [int(word) for process in processes for word in process.communicate(timeout=100)[0].split()]
     assert sorted(numbers) == list(range(30))
+
+
+def test_study_that_makes_no_trials_of_its_own_gives_out_those_that_wait_alone(
+    study: optuna.Study, make_claims: Callable[..., Claims]
+) -> None:
+    one, two = (make_claims(name, new=lambda trials: None) for name in ("one", "two"))
+    study.enqueue_trial({"x": 1})
+    assert one.claim(5) is not None
+    assert two.claim(5) is None
+    assert states(study) == ["RUNNING"]
+
+
+def test_new_trial_is_made_with_the_attributes_that_it_shall_have(
+    study: optuna.Study, make_claims: Callable[..., Claims]
+) -> None:
+    attributes = {"system_attrs": {"fixed_params": {"x": 1}}, "user_attrs": {"repeat": 2}}
+    claimed = make_claims("one", new=lambda trials: attributes).claim(1)
+    assert claimed is not None
+    (trial,) = study.trials
+    assert trial.system_attrs["fixed_params"] == {"x": 1}
+    assert trial.system_attrs["life"]["token"] == claimed.token
+    assert trial.user_attrs == {"repeat": 2}
