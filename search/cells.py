@@ -60,17 +60,7 @@ class Sweep:
         params = earlier.get("params") or self.values or _default(space, config)
         vary, repeat = self.vary or earlier["vary"], self.repeat or earlier["repeat"]
         cells, left_out = _cells(space, config, params, vary)
-        names = [*earlier["vary"], *(name for name in vary if name not in earlier["vary"])]
-        sweep = {
-            "base": earlier["base"],
-            "params": dict(params),
-            "vary": {
-                name: _merged(earlier["vary"].get(name, []), vary.get(name, []), params[name])
-                for name in names
-            },
-            "repeat": max(repeat, earlier["repeat"]),
-            "left_out": [*earlier["left_out"], *(one for one in left_out if one not in earlier["left_out"])],
-        }
+        sweep = _together(earlier, params, vary, repeat, left_out)
         for one in left_out:
             print(f"left out: {describe(one['values'])}: {one['why']}")
 
@@ -132,6 +122,26 @@ def _cells(
     if not cells:
         raise InputError(f"--vary: every cell is too large, such as {left_out[0]['why']}")
     return cells, left_out
+
+
+def _together(
+    earlier: Mapping[str, Any],
+    params: Params,
+    vary: Values,
+    repeat: int,
+    left_out: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the study is to hold of the sweep, earlier runs of the command included."""
+    names = dict.fromkeys([*earlier["vary"], *vary])
+    return {
+        "base": earlier["base"],
+        "params": dict(params),
+        "vary": {
+            name: _merged(earlier["vary"].get(name, []), vary.get(name, []), params[name]) for name in names
+        },
+        "repeat": max(repeat, earlier["repeat"]),
+        "left_out": [*earlier["left_out"], *(one for one in left_out if one not in earlier["left_out"])],
+    }
 
 
 def _too_large(space: Space, config: StudyConfig, values: Params) -> str:
