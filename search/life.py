@@ -168,7 +168,7 @@ def run_study(
                 gpu_memory=gpu_memory,
                 prepared=opened.prepared,
             )
-    stopped = _how_to_go_on(stop, opened, request)
+    stopped = how_to_go_on(stop, opened, request.storage)
     opened.storage.retrying.relax()
     return StudyResult(opened, stopped, stop.by_user, made)
 
@@ -212,16 +212,17 @@ def search(
     stop.check_budget()  # They have ended by it; say so.
 
 
-def _how_to_go_on(stop: Stop, study: LoadedStudy, request: Request) -> str:
+def how_to_go_on(stop: Stop, study: LoadedStudy, storage: str | None, command: str = "run") -> str:
+    """Why a study ended before it was done, how far it is, and what goes on with it; empty where it is done."""
     if not stop.reason:
         return ""
-    again = f"python -m search.run --study {study.config.study}"
+    again = f"python -m search.{command} --study {study.config.study}"
     try:
         far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
     except DatabaseGone:
         far = "nothing is lost, but the database does not answer"
-    if request.storage is not None:
-        again += f" --storage {shown(parse(request.storage))}"
+    if storage is not None:
+        again += f" --storage {shown(parse(storage))}"
     if study.paths.root != Path("studies"):
         again += f" --studies {study.paths.root}"
     return f"{stop.reason}: {far}; go on with: {again}"

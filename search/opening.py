@@ -4,13 +4,16 @@ import dataclasses
 import importlib.util
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 import spaces
 from search.balance import print_balance
+from search.cells import SWEEP, Sweep
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
 from search.data import Dataset, prepare
 from search.errors import InputError
@@ -20,6 +23,7 @@ from search.sampling import check_trial, enqueue
 from search.study import LoadedStudy, create_study, find_study, load_study, quiet, warn_of_password
 from spaces.contract import Space
 from storage.artifacts import check_artifacts
+from storage.claims import lock_name
 
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (
@@ -58,6 +62,7 @@ class Request:
     grace: float | None = None
     root: Path = Path("studies")
     cache: Path | None = None
+    sweep: Sweep | None = None
 
     def __post_init__(self) -> None:
         """Check what needs no data, before anything slow.
@@ -68,6 +73,10 @@ class Request:
         check_study_name(self.study)
         if self.preset is not None:
             check_choice("--preset", self.preset, tuple(sorted(PRESETS)))
+        if self.sweep is None and self.named is not None and self.named.vary:
+            raise InputError(
+                f"--study {self.study}: a sweep, not a search; run python -m search.sweep --study {self.study}"
+            )
         if self.trials is not None:
             check_number("--trials", self.trials, 1, 1_000_000)
         if self.space is not None:
@@ -112,8 +121,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
     named = request.named
     dataset = _prepare_new(request, named)
     config = _new_config(request, dataset, named)
-    space = load_space(config.space)
-    first = _first_trials(space, config, request.try_first)
+    begin = _beginning(load_space(config.space), config, request)
     print_balance(config, dataset)
     created = create_study(
         config,
@@ -121,22 +129,25 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         request.storage,
         request.root,
         trials=request.trials or (named.trials if named else 50),
-        about={SPACE: space_digest(space, config), **surroundings(backend)},
-        begin=lambda study: enqueue(study, first),
+        about={SPACE: space_digest(load_space(config.space), config), **surroundings(backend)},
+        begin=begin,
     )
     return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
 
 
 def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
     config = found.config
+    _check_kind(found, request)
     _check_settings(config, request)
     space = load_space(config.space)
     check_joining(found, space, backend)
     joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
-    first = _first_trials(space, config, request.try_first)
+    begin = _beginning(space, config, request, found.optuna.user_attrs.get(SWEEP))
     print_balance(config, joined.dataset())
+    # A sweep's cells are counted by those who claim them, and so queued under their lock.
+    lock = "studies" if request.sweep is None else lock_name(found.study_id)
     with quiet():
-        found.storage.exclusively("studies", lambda: enqueue(found.optuna, first))
+        found.storage.exclusively(lock, lambda: begin(found.optuna))
     if request.trials is not None or not found.wanted:
         named = request.named
         found.want(request.trials or (named.trials if named else 50))
@@ -228,6 +239,27 @@ def _check_settings(config: StudyConfig, request: Request) -> None:
                 f"{flag} {value}: study {config.study} was made with {getattr(config, name)}; "
                 "leave the flag out, or choose another --study name"
             )
+
+
+def _check_kind(found: LoadedStudy, request: Request) -> None:
+    """A sweep has its cells and no others; a search samples."""
+    study, is_sweep = found.config.study, SWEEP in found.optuna.user_attrs
+    if is_sweep != (request.sweep is not None):
+        kind, command = ("sweep", "sweep") if is_sweep else ("search", "run")
+        raise InputError(
+            f"--study {study}: is a {kind}; go on with python -m search.{command} --study {study}, "
+            "or choose another name"
+        )
+
+
+def _beginning(
+    space: Space, config: StudyConfig, request: Request, stored: Mapping[str, Any] | None = None
+) -> Callable[[optuna.Study], None]:
+    """What queues the study's first trials, or a sweep's cells; all checked."""
+    if request.sweep is not None:
+        return request.sweep.queueing(space, config, stored)
+    first = _first_trials(space, config, request.try_first)
+    return lambda study: enqueue(study, first)
 
 
 def _first_trials(

@@ -1,6 +1,7 @@
 """The named studies: data, space and budget, nothing else."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class Preset:
         epochs: A trial's full length.
         images: Training images of a trial; None for all.
         image_size: Side in pixels that images are resized to; None keeps theirs.
+        base: Of a sweep: as ``--base`` takes it.
+        vary: Of a sweep: the values of each varied parameter; empty for a search.
     """
 
     data: str | None
@@ -22,10 +25,30 @@ class Preset:
     epochs: int
     images: int | None = None
     image_size: int | None = None
+    base: str | None = None
+    vary: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 PRESETS = {
     "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, images=10_000),
     "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12),
     "folder_cnn": Preset(data=None, space="photo_cnn", trials=30, epochs=20, image_size=128),
+    "cifar_filters": Preset(
+        data="cifar10",
+        space="cnn_wide",
+        trials=7,
+        epochs=20,
+        images=10_000,
+        base="one layer",
+        vary={"filters": (16, 32, 64, 128, 256, 512, 1024)},
+    ),
+    "cifar_dense": Preset(
+        data="cifar10",
+        space="cnn_wide",
+        trials=6,
+        epochs=20,
+        images=10_000,
+        base="64 filters",
+        vary={"dense_width": (64, 128, 256, 512, 1024, 2048)},
+    ),
 }

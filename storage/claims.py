@@ -35,6 +35,16 @@ class ClaimLost(Exception):
     """The trial was given to another worker, or has ended: what was to be written has not been."""
 
 
+def lock_name(study_id: int) -> str:
+    """The lock under which a study's trials are counted, made and taken."""
+    return f"study {study_id}"
+
+
+def sampled(trials: list[FrozenTrial]) -> dict[str, Any] | None:
+    """What a new trial is made with in a search: nothing, all of it is sampled."""
+    return {}
+
+
 class SecondHost(Exception):
     """Another host works on the same SQLite file."""
 
@@ -127,6 +137,7 @@ class Claims:
         worker: This worker's name.
         now: The clock of signs of life, the same for all workers, in seconds since the epoch; tests set it.
         monotonic: This process's own clock.
+        new: What a trial is made with (attributes) where one is owed and none waits; None makes none.
     """
 
     database: Database
@@ -134,6 +145,7 @@ class Claims:
     worker: str
     now: Callable[[], float] | None = None
     monotonic: Callable[[], float] = time.monotonic
+    new: Callable[[list[FrozenTrial]], dict[str, Any] | None] = sampled
     _contact: float = field(default=float("-inf"), init=False)
     _contact_wall: float = field(default=float("-inf"), init=False)
     _watching_since: float = field(default=float("inf"), init=False)
@@ -145,7 +157,8 @@ class Claims:
             wanted: The number of finished trials that the study shall have.
 
         Returns:
-            The claim of a trial that is RUNNING, or None where finished and running trials together make ``wanted``.
+            The claim of a trial that is RUNNING, or None where finished and running trials together make ``wanted``,
+            or where none waits and ``new`` makes none.
 
         Raises:
             DatabaseGone: The database was away for longer than an outage may last.
@@ -224,7 +237,7 @@ class Claims:
 
     @property
     def _lock_name(self) -> str:
-        return f"study {self.study_id}"
+        return lock_name(self.study_id)
 
     def time(self) -> float:
         """The common clock's time; one try."""
@@ -266,8 +279,13 @@ class Claims:
                 database.set_trial_system_attr(trial._trial_id, LIFE, self.life(token))
             if database.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 return Claim(self, trial._trial_id, trial.number, token)
+        attributes = self.new(trials)
+        if attributes is None:
+            return None
         template = optuna.trial.create_trial(
-            state=TrialState.RUNNING, system_attrs={LIFE: self.life(token)}
+            state=TrialState.RUNNING,
+            system_attrs={LIFE: self.life(token), **attributes.get("system_attrs", {})},
+            user_attrs=attributes.get("user_attrs"),
         )  # With its first sign of life, in one transaction.
         trial_id = database.create_new_trial(self.study_id, template)
         return Claim(self, trial_id, database.get_trial_number_from_id(trial_id), token)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 
+from search import cells
 from search.child import ForkServer
 from search.engines.slots import Slot
 from search.loop import work
@@ -15,7 +16,7 @@ from search.stopping import Stop, catching_signals
 from search.study import LoadedStudy
 from search.trial import Worker
 from storage import host
-from storage.claims import Claims
+from storage.claims import Claims, sampled
 
 # Of the twenty seconds that a stop may take, what the database may have: after the child's ten.
 HURRY_SECONDS = 14.0
@@ -37,10 +38,11 @@ def sit(
         InputError: This host may not work on it.
     """
     name = worker_name()
+    sweep = cells.SWEEP in study.optuna.user_attrs
     worker = Worker(
         study,
         server,
-        Claims(study.storage, study.study_id, name),
+        Claims(study.storage, study.study_id, name, new=cells.again if sweep else sampled),
         stop,
         gpu_memory=gpu_memory,
         threads=slot.threads,
@@ -49,8 +51,12 @@ def sit(
     )
     retrying = study.storage.retrying
     stop.hurry = lambda: retrying.hurry(HURRY_SECONDS)
+
+    def wanted() -> int:
+        return cells.owed(study.optuna.get_trials(deepcopy=False)) if sweep else study.wanted
+
     with logging_to(study.paths.worker_log(name)), catching_signals(stop):
-        work(worker, lambda: study.wanted)
+        work(worker, wanted)
 
 
 def worker_name() -> str:

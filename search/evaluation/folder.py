@@ -29,8 +29,8 @@ FILES = (
 MAY_BE = ("architecture.png", *(kind.file for kind in FORMATS.values()))
 
 
-def check_target(out: Path) -> Path:
-    """The absolute path of ``out``, if an export may be put there; nothing is written yet.
+def check_target(out: Path, files: tuple[str, ...] = (*FILES, *MAY_BE)) -> Path:
+    """The absolute path of ``out``, if an export of ``files`` may be put there; nothing is written yet.
 
     Raises:
         InputError: It is a file, or a folder with anything in it that no export wrote.
@@ -42,7 +42,7 @@ def check_target(out: Path) -> Path:
         sorted(
             entry.name
             for entry in target.iterdir()
-            if entry.name not in (*FILES, *MAY_BE) and not entry.name.startswith(".")
+            if entry.name not in files and not entry.name.startswith(".")
         )
         if target.exists()
         else []

@@ -219,7 +219,10 @@ def test_command_stopped_by_a_signal_gives_its_trial_back(open_digits, command, 
         ([], "--study"),
     ],
 )
-def test_wrong_input_is_refused_in_one_line(open_digits, command, argv: list[str], said: str) -> None:
+def test_wrong_input_is_refused_in_one_line(
+    open_digits, command, argv: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     study = open_digits(trials=1)
     code, printed, error = command(*argv)
     assert (code, printed, error.count("\n")) == (2, "", 1)

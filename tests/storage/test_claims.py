@@ -389,7 +389,6 @@ def test_worker_whose_trial_was_given_away_can_write_nothing_to_it(
     storage = claims.database
     for write in (
         lambda: claim.beat(epoch=9),
-        lambda: claim.give_back(),
         lambda: claim.tell(TrialState.COMPLETE, 0.9),
         lambda: storage.set_trial_user_attr(claim.trial_id, "history", {}),
         lambda: storage.set_trial_intermediate_value(claim.trial_id, 9, 0.9),
@@ -399,6 +398,25 @@ def test_worker_whose_trial_was_given_away_can_write_nothing_to_it(
             write()
     (after,) = study.trials
     assert after == before
+
+
+def test_giving_back_what_waits_already_is_no_error(
+    study: optuna.Study, claims: Claims, other: Claims
+) -> None:
+    """A sweeper was faster, or the answer to a first try was lost: its checkpoint must not be taken for lost."""
+    claim = claimed(claims)
+    live_as(claim, pid=dead_pid())
+    assert other.sweep() == [0]
+    before = study.trials[0]
+    claim.give_back()
+    assert study.trials[0] == before
+
+
+def test_giving_back_what_another_runs_is_refused(claims: Claims, other: Claims) -> None:
+    claim = claimed(claims)
+    give_away(claim, other)
+    with pytest.raises(ClaimLost):
+        claim.give_back()
 
 
 def test_worker_whose_trial_was_ended_by_another_can_write_nothing_to_it(
@@ -507,3 +525,25 @@ def test_waiting_trials_are_each_claimed_once(study: optuna.Study, url: str) -> 
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     numbers = [int(word) for process in processes for word in process.communicate(timeout=100)[0].split()]
     assert sorted(numbers) == list(range(30))
+
+
+def test_study_that_makes_no_trials_of_its_own_gives_out_those_that_wait_alone(
+    study: optuna.Study, make_claims: Callable[..., Claims]
+) -> None:
+    one, two = (make_claims(name, new=lambda trials: None) for name in ("one", "two"))
+    study.enqueue_trial({"x": 1})
+    assert one.claim(5) is not None
+    assert two.claim(5) is None
+    assert states(study) == ["RUNNING"]
+
+
+def test_new_trial_is_made_with_the_attributes_that_it_shall_have(
+    study: optuna.Study, make_claims: Callable[..., Claims]
+) -> None:
+    attributes = {"system_attrs": {"fixed_params": {"x": 1}}, "user_attrs": {"repeat": 2}}
+    claimed = make_claims("one", new=lambda trials: attributes).claim(1)
+    assert claimed is not None
+    (trial,) = study.trials
+    assert trial.system_attrs["fixed_params"] == {"x": 1}
+    assert trial.system_attrs["life"]["token"] == claimed.token
+    assert trial.user_attrs == {"repeat": 2}
