@@ -307,9 +307,8 @@ def test_paused_worker_that_comes_back_drops_its_work_and_goes_on(make_worker, f
     assert trial.state == TrialState.COMPLETE
     assert trial.user_attrs["worker"] == "another"
     assert study.storage.get_trial(1) == seen[0], "nothing was written over the new owner's"
-    assert [path.name for path, _, _ in study.paths.of_trials()] == [
-        f"00000-{trial.user_attrs['token']}.keras"
-    ]
+    kept = study.paths.model(0, trial.user_attrs["token"])
+    assert [path for path, _, _ in study.paths.of_trials()] == [kept]
     assert run_next(worker, 2).state == TrialState.COMPLETE
 
 
