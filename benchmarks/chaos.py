@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from postgres import PostgresServer
-from record import RESULTS, print_table, write_result
+from record import RESULTS, commit, print_table, write_result
 
 from search.child import ForkServer
 from search.engines.local import LocalWorkers
@@ -234,7 +234,8 @@ def main() -> None:
                     row = run(
                         server, postgres if database == "postgres" else None, settings, number, Path(root)
                     )
-                row = {"database": database, "run": number + 1, **row, "failures": failures(row, settings)}
+                row = {"database": database, "run": number + 1, "code": commit(), **row}
+                row["failures"] = failures(row, settings)
                 print(json.dumps(row), flush=True)
                 rows.append(row)
                 report(rows, settings)
@@ -244,13 +245,14 @@ def report(rows: list[dict[str, Any]], settings: Settings) -> None:
     """Print the table so far, and write it."""
     head = (
         "database", "run", "finished", "distinct", "harms", "past epoch 2", "interruptions", "redone",
-        "lost workers", "most files", "left", "seconds", "kept its promises",
+        "lost workers", "most files", "left", "seconds", "code", "kept its promises",
     )  # fmt: skip
     table = [
         (
             row["database"], row["run"], row["finished"], row["distinct"], sum(row["harm"].values()),
             row["past_epoch_2"], row["interruptions"], row["redone"], row["lost_workers"], row["most_files"],
             f"{row['checkpoints_left']} + {row['weights_left']}", f"{row['seconds']:.0f}",
+            row["code"],
             "; ".join(row["failures"]) or "yes",
         )
         for row in rows

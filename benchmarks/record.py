@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -31,6 +32,16 @@ def machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {"cores": len(os.sched_getaffinity(0)), "cpu": names[0] if names else platform.machine()}
+
+
+def commit() -> str:
+    """The state of the code, as git names it; empty outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        said = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.stdout.strip()
 
 
 def versions() -> dict[str, str]:
