@@ -94,7 +94,7 @@ class Monkey:
 
     def _harm(self, rng: random.Random) -> None:
         running = [
-            trial for trial in self.study.view().get_trials(deepcopy=False) if trial.state.name == "RUNNING"
+            trial for trial in self.study.view.get_trials(deepcopy=False) if trial.state.name == "RUNNING"
         ]
         running = [trial for trial in running if "child" in trial.system_attrs["life"]]
         # Where there is one, a trial that has something to lose.

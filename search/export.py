@@ -93,10 +93,13 @@ def export_study(
 
     target = check_export(study, refit, refit_epochs, out)
     others, rivals = check_formats(formats), check_baselines(baselines)
-    loaded = replace(load_study(study, storage, root), prepared=prepared)
+    loaded = load_study(study, storage, root)
     chosen = choose_trial(loaded, trial)
     if not refit:
         kept_weights(loaded, chosen)
+    loaded = replace(
+        loaded, prepared=prepared or loaded.dataset().folder
+    )  # Looked for once, not for every file.
     wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, others, rivals, say)
     try:
         with server_of(server, chosen) as running, written_aside(target) as folder:

@@ -27,7 +27,7 @@ class TrialFiles:
         self.checkpoint = study.paths.checkpoint(claim.number, claim.token)
         self.model = study.paths.model(claim.number, claim.token)
         self._study, self._claim = study, claim
-        self._store: Store | None = study.artifacts()
+        self._store: Store | None = study.artifacts
         self._uploads: Uploads | None = None
         self._kept: str | None = None
         # What there is now. A later owner's is not among it: should this claim be lost, nothing of that may go.
@@ -131,7 +131,7 @@ def clear_away(study: LoadedStudy, uploaded: str | None = None) -> None:
         ended = number >= len(trials) or trials[number].state.is_finished()
         if ended and path not in kept:
             path.unlink(missing_ok=True)
-    store = study.artifacts()
+    store = study.artifacts
     if store is not None and uploaded is not None:
         study.storage.exclusively(f"models {study.study_id}", lambda: _keep_artifacts(study, store, uploaded))
 

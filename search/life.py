@@ -17,9 +17,9 @@ from search.engines.slots import Slot, make_slots
 from search.export import Export, check_export, export_study
 from search.opening import Request, check_backend, open_study
 from search.progress import Progress
-from search.snapshot import Snapshot, read_snapshot
+from search.snapshot import Snapshot, look
 from search.stopping import Stop, catching_signals, ending_in_time
-from search.study import WANTED, LoadedStudy, compute_spent
+from search.study import LoadedStudy, compute_spent
 from storage.retrying import DatabaseGone
 from storage.url import parse, shown
 
@@ -189,25 +189,18 @@ def search(
         InputError: This host may not work on it.
     """
     images = sum(split_counts(study.config, study.dataset())["training"])
-    view = study.view()
 
-    def look() -> Snapshot:
-        return read_snapshot(
-            view,
-            metric=study.config.metric,
-            wanted=int(view.user_attrs[WANTED]),
-            training_images=images,
-            now=study.storage.now(),
-        )
+    def look_now() -> Snapshot:
+        return look(study, images)
 
     settings: dict[str, Any] = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
     if len(slots) == 1:
-        with ending_in_time(stop), Progress(look, log=study.paths.worker_log(worker_name())):
+        with ending_in_time(stop), Progress(look_now, log=study.paths.worker_log(worker_name())):
             sit(study, server, stop, slots[0], **settings)
         return
     workers = LocalWorkers(study, server, slots, **settings)
     stop.hurry = lambda: study.storage.retrying.hurry(HURRY_SECONDS)
-    with ending_in_time(stop), catching_signals(stop), Progress(look, log=study.paths.folder / "logs"):
+    with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
         workers.run(stop)
     stop.check_budget()  # They have ended by it; say so.
 

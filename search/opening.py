@@ -20,7 +20,7 @@ from search.errors import InputError
 from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
 from search.presets import PRESETS, Preset
 from search.sampling import check_trial, enqueue
-from search.study import LoadedStudy, create_study, find_study, load_study, quiet, warn_of_password
+from search.study import DATASET, LoadedStudy, create_study, find_study, load_study, quiet, warn_of_password
 from spaces.contract import Space
 from storage.artifacts import check_artifacts
 from storage.claims import lock_name
@@ -121,7 +121,8 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
     named = request.named
     dataset = _prepare_new(request, named)
     config = _new_config(request, dataset, named)
-    begin = _beginning(load_space(config.space), config, request)
+    space = load_space(config.space)
+    begin = _beginning(space, config, request)
     print_balance(config, dataset)
     created = create_study(
         config,
@@ -129,7 +130,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         request.storage,
         request.root,
         trials=request.trials or (named.trials if named else 50),
-        about={SPACE: space_digest(load_space(config.space), config), **surroundings(backend)},
+        about={SPACE: space_digest(space, config), **surroundings(backend)},
         begin=begin,
     )
     return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
@@ -142,6 +143,8 @@ def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
     space = load_space(config.space)
     check_joining(found, space, backend)
     joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
+    if request.data is not None and not Path(found.optuna.user_attrs.get(DATASET, "")).is_dir():
+        found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
     begin = _beginning(space, config, request, found.optuna.user_attrs.get(SWEEP))
     print_balance(config, joined.dataset())
     # A sweep's cells are counted by those who claim them, and so queued under their lock.

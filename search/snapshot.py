@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
+    from search.study import LoadedStudy
+
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -95,6 +97,25 @@ def read_snapshot(
     left = _seconds_left(ended, running, wanted)
     waiting = sum(trial.state.name == "WAITING" for trial in trials)
     return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting)
+
+
+def look(study: "LoadedStudy", training_images: int | None = None) -> Snapshot:
+    """An open study as its database has it now, for any screen; a database that is away fails at once.
+
+    Args:
+        study: The open study.
+        training_images: See ``read_snapshot``.
+    """
+    from search.study import WANTED
+
+    view = study.view
+    return read_snapshot(
+        view,
+        metric=study.config.metric,
+        wanted=view.user_attrs.get(WANTED),
+        training_images=training_images,
+        now=study.storage.now(),
+    )
 
 
 def _ended(trial: "FrozenTrial") -> Ended:

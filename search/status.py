@@ -1,6 +1,7 @@
 """``python -m search.status``: how a study stands and who works on it, from any terminal."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,6 @@ from search.flags import Storage, Studies, Study, flag
 
 if TYPE_CHECKING:
     from search.snapshot import Snapshot
-    from search.study import LoadedStudy
 
 WATCH_SECONDS = 2.0
 
@@ -24,24 +24,31 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
         root: The folder of all studies.
 
     Raises:
-        InputError: No such study.
+        InputError: No such study, or its database has gone away.
     """
+    from storage.retrying import DatabaseGone
+
+    try:
+        return watching(study, storage, root)()
+    except DatabaseGone as gone:
+        raise InputError(f"--storage: {gone}; try again") from None
+
+
+def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snapshot]":
+    """What ``study_status`` does with each call, the study opened once; it raises ``DatabaseGone``."""
+    from search.snapshot import look
     from search.study import load_study
     from storage.claims import Claims
 
     loaded = load_study(study, storage, root)
-    Claims(loaded.storage, loaded.study_id, "status").sweep()
-    return look(loaded)
+    claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
+    retrying.hurry(0)  # One try a look: a screen says at once what is wrong.
 
+    def swept(_: int) -> "Snapshot":
+        claims.sweep()
+        return look(loaded)
 
-def look(loaded: "LoadedStudy") -> "Snapshot":
-    """The study as its database has it now."""
-    from search.snapshot import read_snapshot
-    from search.study import WANTED
-
-    view = loaded.view()
-    wanted = view.user_attrs.get(WANTED)
-    return read_snapshot(view, metric=loaded.config.metric, wanted=wanted, now=loaded.storage.now())
+    return lambda: retrying.call(swept)
 
 
 def status(
@@ -57,25 +64,11 @@ def status(
     from rich.console import Console
 
     from search.progress import Progress, table
-    from search.study import load_study
-    from storage.claims import Claims
-    from storage.retrying import DatabaseGone
-
-    loaded = load_study(study, storage, root)
-    loaded.storage.retrying.hurry(0)  # One try a look: a screen says at once what is wrong.
-    claims = Claims(loaded.storage, loaded.study_id, "status")
-
-    def swept() -> "Snapshot":
-        claims.sweep()
-        return look(loaded)
 
     if not watch:
-        try:
-            Console().print(table(loaded.storage.retrying.call(lambda _: swept())))
-        except DatabaseGone as gone:
-            raise InputError(f"--storage: {gone}; try again") from None
+        Console().print(table(study_status(study, storage=storage, root=root)))
         return
-    with Progress(swept):
+    with Progress(watching(study, storage, root)):
         while True:
             time.sleep(WATCH_SECONDS)
 

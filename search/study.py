@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,10 +63,12 @@ class LoadedStudy:
         """Say how many finished trials it shall have."""
         self.optuna.set_user_attr(WANTED, trials)
 
+    @cached_property
     def view(self) -> Study:
         """The study for looking at: calls are not tried again, so that a screen says at once what is wrong."""
         return Study(self.config.study, self.storage.once)
 
+    @cached_property
     def artifacts(self) -> Store | None:
         """Where hosts that share no disk leave files for each other; None where they need no such place."""
         return None if self.config.artifacts is None else open_artifacts(self.config.artifacts)

@@ -224,11 +224,9 @@ class Claims:
         if life is None:
             return True  # Its creator died before the first sign of life: both are under the lock.
         if life["place"] == host.place():
-            if life["worker"] == self.worker and life["pid"] == os.getpid():
-                return (
-                    True  # A worker that looks for a trial has none: this one is left from a claim cut short.
-                )
-            if not host.process_exists(life["pid"]):
+            # A worker that looks for a trial has none: one of its own is left from a claim cut short.
+            own = life["worker"] == self.worker and life["pid"] == os.getpid()
+            if own or not host.process_exists(life["pid"]):
                 return True
         silence = now - life["time"]
         times = self.database.times

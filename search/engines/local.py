@@ -148,10 +148,8 @@ class LocalWorkers:
             return dataclasses.replace(one, done=True)
         words = one.log.read_text(errors="replace").strip().splitlines()
         last = words[-1].removeprefix("error: ") if words else "it said nothing"
-        if status in (
-            STOPPED,
-            REFUSED,
-        ):  # Not 1, with which Python ends a process that has a fault of its own.
+        # Neither is 1, with which Python ends a process that has a fault of its own.
+        if status in (STOPPED, REFUSED):
             raise StudyStopped(last)
         early = one.early_deaths + 1 if time.monotonic() - one.began < SOON_SECONDS else 0
         if early >= MOST_EARLY_DEATHS:

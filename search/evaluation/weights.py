@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 def find_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path | None:
     """The file of the weights that scored in the search, fetched if it lies elsewhere; None where it is not kept."""
     kept = loaded.paths.model(trial.number, str(trial.user_attrs.get("token")))
-    store, name = loaded.artifacts(), trial.user_attrs.get(MODEL)
-    if not kept.is_file() and store is not None and name is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fetch(store, name, kept)
-    return kept if kept.is_file() else None
+    if kept.is_file():
+        return kept
+    store, name = loaded.artifacts, trial.user_attrs.get(MODEL)
+    if store is None or name is None:
+        return None
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    return kept if fetch(store, name, kept) else None
 
 
 def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:

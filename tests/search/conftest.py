@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from search.child import ForkServer
+from search.command import main
 from search.config import StudyConfig
 from search.data import Dataset, prepare
 from search.export import Export, export_study
 from search.loop import work
 from search.opening import Request, open_study
+from search.predict import app
 from search.stopping import Stop
 from search.study import LoadedStudy, create_study
 from search.trial import Worker
@@ -189,3 +191,16 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
     started = Commands(tmp_path)
     yield started
     started.close()
+
+
+@pytest.fixture
+def predict(made: Export, capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], tuple[int, str, str]]:
+    """The command ``search.predict`` in this process: exit code, what it printed, what it printed as errors."""
+
+    def called(arguments: list[str]) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(app, arguments if "--model" in arguments else ["--model", str(made.folder), *arguments])
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return called

@@ -71,6 +71,20 @@ def own_server(monkeypatch: pytest.MonkeyPatch):
         yield server
 
 
+def start_owner(place: Path) -> tuple[subprocess.Popen[str], int, int]:
+    """A process with a fork server and a child of its own, and the ids of these two."""
+    path = os.pathsep.join(filter(None, sys.path))
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(place / "log.txt")],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdout is not None
+    server, child = map(int, owner.stdout.readline().split())
+    return owner, server, child
+
+
 def gone_within(pid: int, seconds: float) -> bool:
     """Whether process ``pid`` ends in time; a zombie that nobody has waited for counts as ended."""
     deadline = time.monotonic() + seconds
@@ -353,15 +367,7 @@ def test_server_outlives_its_owner_and_ends_after_its_last_client(tmp_path: Path
 
 @pytest.mark.slow
 def test_children_and_server_of_a_killed_owner_end_by_themselves(tmp_path: Path) -> None:
-    path = os.pathsep.join(filter(None, sys.path))
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path / "log.txt")],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert owner.stdout is not None
-    server, child = map(int, owner.stdout.readline().split())
+    owner, server, child = start_owner(tmp_path)
     owner.kill()
     owner.communicate()
     assert gone_within(child, 5)
@@ -390,15 +396,7 @@ def test_server_that_cannot_import_says_its_last_line(tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_child_that_hangs_is_ended_when_the_last_owner_is_gone(tmp_path: Path) -> None:
     """It cannot notice its closed line, and would keep a GPU."""
-    path = os.pathsep.join(filter(None, sys.path))
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path / "log.txt")],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert owner.stdout is not None
-    server, child = map(int, owner.stdout.readline().split())
+    owner, server, child = start_owner(tmp_path)
     os.kill(child, signal.SIGSTOP)
     owner.kill()
     owner.communicate()

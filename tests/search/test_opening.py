@@ -12,7 +12,7 @@ from search.balance import print_balance
 from search.data import Dataset
 from search.errors import InputError
 from search.opening import Request, check_backend, open_study, read_trial
-from search.study import find_study
+from search.study import DATASET, find_study
 from spaces import photo_cnn
 
 
@@ -187,3 +187,14 @@ def test_backend_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatc
         check_backend("torch", None)
     with pytest.raises(InputError, match=r"^--backend 'theano'"):
         check_backend("theano", None)
+
+
+def test_cache_that_has_moved_is_found_by_those_who_come_later(
+    request_for, digits: Dataset, tmp_path: Path
+) -> None:
+    first = open_study(request_for())
+    first.optuna.set_user_attr(DATASET, str(tmp_path / "gone" / digits.fingerprint))
+    open_study(request_for())
+    found = find_study("s", None, first.paths.root)
+    assert found is not None
+    assert found.dataset().folder == digits.folder

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.command import main
 from search.errors import InputError
 from search.export import Export
-from search.predict import app, find_images, predict_images, read_temperature
+from search.predict import find_images, predict_images, read_temperature
 from search.study import LoadedStudy
 
 ROOT = Path(__file__).parents[2]
@@ -48,22 +47,6 @@ def with_corrupt(photos: Path, tmp_path: Path) -> Path:
     return folder
 
 
-Run = Callable[[list[str]], tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process: exit code, what it printed, what it printed as errors."""
-
-    def called(arguments: list[str]) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(app, arguments if "--model" in arguments else ["--model", str(model), *arguments])
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return called
-
-
 def test_predictions_are_those_of_the_export(model: Path, photos: Path) -> None:
     with (model / "predictions.csv").open(newline="") as file:
         expected = list(csv.DictReader(file))[:3]
@@ -80,17 +63,17 @@ def test_folder_gives_its_images_at_any_depth(photos: Path) -> None:
     assert names == ["a.png", "b.png", "d.jpg", "more/c.png"]
 
 
-def test_table_has_a_row_a_file(run: Run, photos: Path) -> None:
-    code, printed, errors = run([str(photos)])
+def test_table_has_a_row_a_file(predict, photos: Path) -> None:
+    code, printed, errors = predict([str(photos)])
 
     assert (code, errors) == (0, "")
     assert all(str(photos / name) in printed for name in ("a.png", "b.png", "d.jpg", "more/c.png"))
     assert printed.count(" % ") == 4
 
 
-def test_json_and_csv_say_the_same(run: Run, photos: Path) -> None:
-    as_json = json.loads(run(["--json", str(photos)])[1])
-    as_csv = list(csv.DictReader(io.StringIO(run(["--csv", str(photos)])[1])))
+def test_json_and_csv_say_the_same(predict, photos: Path) -> None:
+    as_json = json.loads(predict(["--json", str(photos)])[1])
+    as_csv = list(csv.DictReader(io.StringIO(predict(["--csv", str(photos)])[1])))
 
     assert [row["class"] for row in as_json] == [row["class"] for row in as_csv]
     assert [row["confidence"] for row in as_json] == pytest.approx(
@@ -98,8 +81,8 @@ def test_json_and_csv_say_the_same(run: Run, photos: Path) -> None:
     )
 
 
-def test_corrupt_image_is_named_and_the_others_are_answered(run: Run, with_corrupt: Path) -> None:
-    code, printed, errors = run(["--csv", str(with_corrupt)])
+def test_corrupt_image_is_named_and_the_others_are_answered(predict, with_corrupt: Path) -> None:
+    code, printed, errors = predict(["--csv", str(with_corrupt)])
     rows = {Path(row["image"]).name: row for row in csv.DictReader(io.StringIO(printed))}
 
     assert code == 1
@@ -109,8 +92,8 @@ def test_corrupt_image_is_named_and_the_others_are_answered(run: Run, with_corru
     assert all(rows[name]["class"] for name in ("a.png", "b.png", "c.png", "d.jpg"))
 
 
-def test_missing_file_is_named_and_the_others_are_answered(run: Run, photos: Path) -> None:
-    code, printed, errors = run(["--json", str(photos / "a.png"), str(photos / "gone.png")])
+def test_missing_file_is_named_and_the_others_are_answered(predict, photos: Path) -> None:
+    code, printed, errors = predict(["--json", str(photos / "a.png"), str(photos / "gone.png")])
 
     assert code == 1
     assert "gone.png: no such file" in errors
@@ -128,11 +111,11 @@ def test_missing_file_is_named_and_the_others_are_answered(run: Run, photos: Pat
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str], said: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], said: str, predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    code, printed, errors = run(arguments)
+    code, printed, errors = predict(arguments)
 
     assert (code, printed) == (2, "")
     assert said in errors

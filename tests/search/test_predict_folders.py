@@ -3,16 +3,13 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from search.command import main
 from search.export import Export
-from search.predict import app
 from search.study import LoadedStudy
 
 pytestmark = pytest.mark.slow
@@ -34,24 +31,8 @@ def sorted_photos(searched: LoadedStudy, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-Run = Callable[[list[str]], tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process: exit code, what it printed, what it printed as errors."""
-
-    def called(arguments: list[str]) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(app, arguments if "--model" in arguments else ["--model", str(model), *arguments])
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return called
-
-
-def test_folders_named_as_classes_are_scored(run: Run, sorted_photos: Path, model: Path) -> None:
-    code, printed, errors = run([str(sorted_photos)])
+def test_folders_named_as_classes_are_scored(predict, sorted_photos: Path, model: Path) -> None:
+    code, printed, errors = predict([str(sorted_photos)])
     with (model / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))[:30]
     right = sum(row["true"] == row["predicted"] for row in rows)
@@ -62,8 +43,8 @@ def test_folders_named_as_classes_are_scored(run: Run, sorted_photos: Path, mode
     assert "confusion matrix" in printed
 
 
-def test_scores_are_kept_out_of_what_a_program_reads(run: Run, sorted_photos: Path) -> None:
-    _, printed, errors = run(["--csv", str(sorted_photos)])
+def test_scores_are_kept_out_of_what_a_program_reads(predict, sorted_photos: Path) -> None:
+    _, printed, errors = predict(["--csv", str(sorted_photos)])
     rows = list(csv.DictReader(io.StringIO(printed)))
 
     assert len(rows) == 30
@@ -72,10 +53,10 @@ def test_scores_are_kept_out_of_what_a_program_reads(run: Run, sorted_photos: Pa
 
 
 def test_images_partly_in_no_class_folder_are_not_scored_and_it_is_said(
-    run: Run, sorted_photos: Path, tmp_path: Path
+    predict, sorted_photos: Path, tmp_path: Path
 ) -> None:
     stray = shutil.copy(next(sorted_photos.rglob("*.png")), tmp_path / "a.png")
-    code, printed, errors = run([str(sorted_photos), str(stray)])
+    code, printed, errors = predict([str(sorted_photos), str(stray)])
 
     assert code == 0
     assert "classified right" not in printed
@@ -83,9 +64,9 @@ def test_images_partly_in_no_class_folder_are_not_scored_and_it_is_said(
     assert len(errors.splitlines()) == 1
 
 
-def test_grid_and_matrix_are_drawn(run: Run, sorted_photos: Path, tmp_path: Path) -> None:
+def test_grid_and_matrix_are_drawn(predict, sorted_photos: Path, tmp_path: Path) -> None:
     grid, matrix = tmp_path / "grid.png", tmp_path / "matrix.png"
-    code, _, errors = run(["--grid", str(grid), "--matrix", str(matrix), str(sorted_photos)])
+    code, _, errors = predict(["--grid", str(grid), "--matrix", str(matrix), str(sorted_photos)])
 
     assert (code, errors) == (0, "")
     for path in (grid, matrix):
@@ -93,10 +74,12 @@ def test_grid_and_matrix_are_drawn(run: Run, sorted_photos: Path, tmp_path: Path
             assert min(picture.size) > 300
 
 
-def test_grid_leaves_out_what_cannot_be_read(run: Run, sorted_photos: Path, tmp_path: Path) -> None:
+def test_grid_leaves_out_what_cannot_be_read(predict, sorted_photos: Path, tmp_path: Path) -> None:
     whole = next(sorted_photos.rglob("*.png"))
     (tmp_path / "broken.png").write_bytes(whole.read_bytes()[:60])
-    code, _, errors = run(["--grid", str(tmp_path / "grid.png"), str(whole), str(tmp_path / "broken.png")])
+    code, _, errors = predict(
+        ["--grid", str(tmp_path / "grid.png"), str(whole), str(tmp_path / "broken.png")]
+    )
 
     assert code == 1
     assert len(errors.splitlines()) == 1
@@ -116,7 +99,7 @@ def test_grid_leaves_out_what_cannot_be_read(run: Run, sorted_photos: Path, tmp_
 def test_bad_picture_is_one_line_and_exit_code_2(
     arguments: list[str],
     said: str,
-    run: Run,
+    predict,
     sorted_photos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -124,7 +107,7 @@ def test_bad_picture_is_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken.png").mkdir()
     stray = shutil.copy(next(sorted_photos.rglob("*.png")), tmp_path / "a.png")
-    code, printed, errors = run([*arguments, str(stray)])
+    code, printed, errors = predict([*arguments, str(stray)])
 
     assert (code, printed) == (2, "")
     assert said in errors

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from search.command import main
 from search.engines.seat import worker_name
-from search.status import app, look, study_status
+from search.snapshot import look
+from search.status import app, study_status
 from search.study import LoadedStudy
 from storage.claims import INTERRUPTIONS, LIFE, Claim, Claims
 

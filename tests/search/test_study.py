@@ -250,7 +250,7 @@ def test_study_opened_again_keeps_its_wanted_trials_unless_told(open_digits) -> 
 
 def test_view_of_a_study_shows_what_is_stored_now(open_digits) -> None:
     opened = open_digits(trials=5)
-    view = opened.view()
+    view = opened.view
     opened.want(6)
     opened.optuna.enqueue_trial({"width": 8})
     assert view.user_attrs[WANTED] == 6

@@ -153,6 +153,7 @@ def test_heart_survives_an_outage(outage: Any, wait_until: Callable[..., None]) 
         before = time.time()
         wait_until(lambda: life(claim)["time"] > before)
         heart.check()
+    assert life(claim)["time"] > before
 
 
 @pytest.mark.slow

@@ -159,8 +159,8 @@ def test_worker_that_dies_while_the_database_is_away_is_started_again(
     postgres.stop()
     try:
         os.kill(killed, signal.SIGKILL)
-        until(lambda: running.workers.statuses, 5)
-        until(workers_now, 5)
+        assert until(lambda: running.workers.statuses, 5) == [-signal.SIGKILL]
+        assert until(workers_now, 5) != [killed]
     finally:
         postgres.start()
 
@@ -173,7 +173,7 @@ def test_child_of_a_killed_worker_ends_with_it(open_digits, run, until) -> None:
     (trial,) = until(lambda: [trial for trial in far(study) if "child" in trial.system_attrs[LIFE]])
     life = trial.system_attrs[LIFE]
     os.kill(life["pid"], signal.SIGKILL)
-    until(lambda: not process_exists(life["child"]), 5)
+    assert until(lambda: not process_exists(life["child"]), 5)
 
 
 @pytest.mark.slow
