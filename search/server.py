@@ -8,6 +8,7 @@ gave a line to, and ends with the last of them.
 import contextlib
 import gc
 import importlib
+import io
 import json
 import os
 import queue
@@ -193,6 +194,10 @@ def _become_child(line: int, log: int) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        # A line at a time: the end of the worker's line ends this process at once, whatever is not written yet.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)
         connection = Connection(line)
         request = json.loads(connection.recv_bytes())
         channel = Channel(connection)

@@ -217,6 +217,13 @@ def test_log_gets_all_that_the_child_prints(start) -> None:
     assert set(child.last_lines().splitlines()) == {"said in the child", "and to its errors", "past Python"}
 
 
+def test_log_has_what_a_child_printed_before_its_line_was_closed(start) -> None:
+    """It ends there and then: what Python had only buffered was lost."""
+    with start("speak_and_linger") as child:
+        child.result(60)
+    assert "said in the child" in child.last_lines()
+
+
 def test_log_is_appended_to(start) -> None:
     for _ in range(2):
         with start("speak") as child:

@@ -56,6 +56,11 @@ def speak(payload, channel):
     channel.send({"kind": "done"})
 
 
+def speak_and_linger(payload, channel):
+    speak(payload, channel)
+    time.sleep(60)
+
+
 def count_threads(payload, channel):
     import tensorflow as tf
 
