@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from search.errors import InputError
-from spaces.contract import InputSpec
+from spaces.contract import Backbone, InputSpec
 
 BACKENDS = ("tensorflow", "jax", "torch")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -48,6 +48,7 @@ class StudyConfig:
         artifacts: Where hosts that share no disk leave checkpoints and kept weights for each other: a folder that
             all reach, ``s3://BUCKET`` or ``gs://BUCKET``; None for the studies folder alone.
         resize: How they were: one of ``RESIZES`` (see ``search.data.sizing``).
+        backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
     """
 
     study: str
@@ -75,6 +76,7 @@ class StudyConfig:
     grace: float = 75.0
     artifacts: str | None = None
     resize: str = "stretch"
+    backbones: tuple[Backbone, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every value that came from outside.
@@ -102,7 +104,16 @@ class StudyConfig:
     @property
     def input_spec(self) -> InputSpec:
         """What goes into every net of this study."""
-        return InputSpec(self.height, self.width, self.channels, len(self.classes))
+        size = self.image_size or 0
+        enlarged = bool(self.backbones) and (self.height, self.width) != (size, size)
+        return InputSpec(
+            self.height,
+            self.width,
+            self.channels,
+            len(self.classes),
+            size if enlarged else 0,
+            self.backbones,
+        )
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -118,6 +129,7 @@ class StudyConfig:
         """The config of a stored study."""
         values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(values["classes"])
+        values["backbones"] = tuple(Backbone(**one) for one in values.get("backbones", ()))
         return cls(**values)
 
 

@@ -53,6 +53,7 @@ def export_study(
     trial: int | None = None,
     refit: bool = False,
     refit_epochs: int | None = None,
+    fine_tune: int | None = None,
     out: Path | None = None,
     storage: str | None = None,
     root: Path = Path("studies"),
@@ -70,6 +71,8 @@ def export_study(
         trial: Its number; by default the best finished trial by validation.
         refit: Train its configuration on all training images, instead of taking its weights.
         refit_epochs: Length of that training; by default a trial's.
+        fine_tune: Then train the last part of the backbone, too, for so many epochs at a lower rate; taken if it is
+            better by validation.
         out: The folder, new or of an earlier export; by default ``exports/<study>``.
         storage: The database's URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
         root: The folder of all studies.
@@ -88,25 +91,30 @@ def export_study(
     from search.evaluation.folder import written_aside
     from search.evaluation.formats import check_formats
     from search.evaluation.make import Wanted, fill
+    from search.evaluation.tuning import check_fine_tune
     from search.evaluation.weights import kept_weights
     from search.study import load_study
 
     target = check_export(study, refit, refit_epochs, out)
     others, rivals = check_formats(formats), check_baselines(baselines)
     loaded = load_study(study, storage, root)
+    check_fine_tune(loaded.config, fine_tune)
     chosen = choose_trial(loaded, trial)
     if not refit:
         kept_weights(loaded, chosen)
     loaded = replace(
         loaded, prepared=prepared or loaded.dataset().folder
     )  # Looked for once, not for every file.
-    wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, others, rivals, say)
+    wanted = Wanted(loaded, chosen, refit, refit_epochs, fine_tune, gpu_memory, others, rivals, say)
     try:
         with server_of(server, chosen) as running, written_aside(target) as folder:
             made = fill(folder, wanted, running)
-        if refit:  # Only now: a scoring that fails must not cost the training.
+        # Only now: a scoring that fails must not cost the training.
+        if refit:
             epochs = refit_epochs or loaded.config.epochs
             loaded.paths.refit_checkpoint(chosen.number, epochs).unlink(missing_ok=True)
+        if fine_tune:
+            loaded.paths.tuning_checkpoint(chosen.number, fine_tune, refit).unlink(missing_ok=True)
     except (TrialFailed, TrialInterrupted) as error:
         log = loaded.paths.worker_log("export")
         raise StudyStopped(
@@ -185,6 +193,14 @@ def export(
     refit_epochs: Annotated[
         int | None, typer.Option("--refit-epochs", help="Length of that training (default: a trial's).")
     ] = None,
+    fine_tune: Annotated[
+        int | None,
+        typer.Option(
+            "--fine-tune",
+            metavar="EPOCHS",
+            help="Of a net over a backbone: then train the backbone's last part as well, at a lower rate.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where to (default: exports/STUDY).")
     ] = None,
@@ -220,11 +236,14 @@ def export(
     """
     if gpu_memory is not None:
         check_number("--gpu-memory", gpu_memory, 0.1, 10_000)
+    if fine_tune is not None:
+        check_number("--fine-tune", fine_tune, 1, 1000)
     made = export_study(
         study,
         trial=trial,
         refit=refit,
         refit_epochs=refit_epochs,
+        fine_tune=fine_tune,
         out=out,
         storage=storage,
         root=root,

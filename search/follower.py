@@ -107,6 +107,8 @@ class Follower:
             raise error_of(message)
         if message["kind"] == "built":
             self._reporter.put(message)
+        elif message["kind"] == "features":
+            self._reporter.show_features(message["rows"] / message["of"])
         elif message["kind"] == "epoch":
             child.send({"go": self._reporter.judge(message)})
         elif message["kind"] == "checkpoint":

@@ -14,6 +14,7 @@ from search.data.decode import cores
 from search.engines.local import LocalWorkers
 from search.engines.seat import HURRY_SECONDS, sit, worker_name
 from search.engines.slots import Slot, make_slots
+from search.evaluation.tuning import check_fine_tune
 from search.export import Export, check_export, export_study
 from search.opening import Request, check_backend, open_study
 from search.progress import Progress
@@ -67,6 +68,7 @@ def run_study(
     test: float | None = None,
     image_size: int | None = None,
     resize: str | None = None,
+    backbones: Sequence[str] = (),
     seed: int | None = None,
     metric: str | None = None,
     class_weights: str | None = None,
@@ -86,6 +88,7 @@ def run_study(
     export: bool = True,
     refit: bool = False,
     refit_epochs: int | None = None,
+    fine_tune: int | None = None,
     backend: str | None = None,
     gpu_memory: float | None = None,
     workers: int | None = None,
@@ -109,6 +112,7 @@ def run_study(
         test: Fraction set aside for the test where the data have none of their own; 0.2 by default.
         image_size: Side in pixels that images are resized to.
         resize: ``stretch``, ``fit`` (letterboxed) or ``crop`` (the middle).
+        backbones: Of a space over backbones: names of ``keras.applications``, or ``.keras`` files.
         seed: Of splits, sampler and trials.
         metric: ``accuracy``, ``macro_f1`` or ``loss``.
         class_weights: ``none`` or ``balanced``.
@@ -128,6 +132,7 @@ def run_study(
         export: Whether to export the best trial at the end.
         refit: Export the best configuration, trained anew on all training images.
         refit_epochs: Length of that training.
+        fine_tune: Epochs of a second phase, which trains the last part of the backbone, too.
         backend: Keras's backend; by default ``KERAS_BACKEND``, or ``tensorflow``.
         gpu_memory: Limit in GB a child; None lets it grow.
         workers: How many on this host; one runs in this very process.
@@ -149,6 +154,7 @@ def run_study(
         check_export(study, refit, refit_epochs, out)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened = open_study(request, backend)
+        check_fine_tune(opened.config, fine_tune)
         stop = Stop(
             deadline=None if timeout is None else time.monotonic() + timeout,
             budget=budget,
@@ -161,6 +167,7 @@ def run_study(
                 study,
                 refit=refit,
                 refit_epochs=refit_epochs,
+                fine_tune=fine_tune,
                 out=out,
                 storage=storage,
                 root=root,

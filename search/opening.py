@@ -16,11 +16,14 @@ from search.balance import print_balance
 from search.cells import SWEEP, Sweep
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
 from search.data import Dataset, prepare
+from search.data.backbones import IMAGE_SIZE, check_backbone
 from search.errors import InputError
 from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
 from search.presets import PRESETS, Preset
 from search.sampling import check_trial, enqueue
 from search.study import DATASET, LoadedStudy, create_study, find_study, load_study, quiet, warn_of_password
+from search.study_backbones import bring_backbones, check_backbones, share_backbones, with_backbones
+from spaces import has_backbone
 from spaces.contract import Space
 from storage.artifacts import check_artifacts
 from storage.claims import lock_name
@@ -47,6 +50,7 @@ class Request:
     test: float | None = None
     image_size: int | None = None
     resize: str | None = None
+    backbones: Sequence[str] = ()
     seed: int | None = None
     metric: str | None = None
     class_weights: str | None = None
@@ -81,6 +85,8 @@ class Request:
             check_number("--trials", self.trials, 1, 1_000_000)
         if self.space is not None:
             load_space(self.space)
+        for backbone in self.backbones:
+            check_backbone(backbone)
         if self.artifacts is not None:
             try:
                 check_artifacts(self.artifacts)
@@ -119,9 +125,12 @@ def open_study(request: Request, backend: str = "tensorflow") -> LoadedStudy:
 
 def _create(request: Request, backend: str) -> LoadedStudy | None:
     named = request.named
-    dataset = _prepare_new(request, named)
+    space = load_space(_space_name(request, named))
+    size = _image_size(request, named, space)
+    dataset = _prepare_new(request, named, size, has_backbone(space))
     config = _new_config(request, dataset, named)
-    space = load_space(config.space)
+    if has_backbone(space):
+        config = with_backbones(config, request.backbones, dataset, size)
     begin = _beginning(space, config, request)
     print_balance(config, dataset)
     created = create_study(
@@ -133,7 +142,11 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         about={SPACE: space_digest(space, config), **surroundings(backend)},
         begin=begin,
     )
-    return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
+    if created is None:
+        return None
+    opened = dataclasses.replace(created, prepared=dataset.folder)
+    share_backbones(opened)
+    return opened
 
 
 def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
@@ -143,6 +156,8 @@ def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
     space = load_space(config.space)
     check_joining(found, space, backend)
     joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
+    check_backbones(joined, request.backbones)
+    bring_backbones(joined)
     if request.data is not None and not Path(found.optuna.user_attrs.get(DATASET, "")).is_dir():
         found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
     begin = _beginning(space, config, request, found.optuna.user_attrs.get(SWEEP))
@@ -186,7 +201,25 @@ def check_backend(backend: str | None, gpu_memory: float | None) -> str:
     return chosen
 
 
-def _prepare_new(request: Request, named: Preset | None) -> Dataset:
+def _space_name(request: Request, named: Preset | None) -> str:
+    return request.space or (named.space if named else StudyConfig.space)
+
+
+def _image_size(request: Request, named: Preset | None, space: Space) -> int | None:
+    size = request.image_size or (named.image_size if named else None)
+    if has_backbone(space):
+        return size or IMAGE_SIZE
+    if request.backbones:
+        raise InputError(
+            f"--backbone {request.backbones[0]}: space {_space_name(request, named)} has no backbone; "
+            "pass --space transfer, or leave --backbone out"
+        )
+    return size
+
+
+def _prepare_new(
+    request: Request, named: Preset | None, image_size: int | None, over_backbone: bool
+) -> Dataset:
     data = request.data if request.data is not None else (named.data if named else None)
     if data is None:
         raise InputError(
@@ -195,11 +228,12 @@ def _prepare_new(request: Request, named: Preset | None) -> Dataset:
         )
     return prepare(
         data,
-        image_size=request.image_size or (named.image_size if named else None),
-        resize=request.resize or StudyConfig.resize,
+        image_size=image_size,
+        resize=request.resize or (named and named.resize) or StudyConfig.resize,
         test=0.2 if request.test is None else request.test,
         seed=request.seed or 0,
         cache=request.cache,
+        enlarge=not over_backbone,  # It enlarges small images by itself, a batch at a time.
     )
 
 
@@ -211,6 +245,7 @@ def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> Stu
             "images": named.images,
             "space": named.space,
             "image_size": named.image_size,
+            "resize": named.resize,
         }
         settings |= {name: value for name, value in presets.items() if value is not None}
         _, labels = dataset.train()

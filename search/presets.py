@@ -15,6 +15,7 @@ class Preset:
         epochs: A trial's full length.
         images: Training images of a trial; None for all.
         image_size: Side in pixels that images are resized to; None keeps theirs.
+        resize: How they get it, as ``--resize`` takes it.
         base: Of a sweep: as ``--base`` takes it.
         vary: Of a sweep: the values of each varied parameter; empty for a search.
     """
@@ -25,6 +26,7 @@ class Preset:
     epochs: int
     images: int | None = None
     image_size: int | None = None
+    resize: str | None = None
     base: str | None = None
     vary: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -33,6 +35,10 @@ PRESETS = {
     "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, images=10_000),
     "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12),
     "folder_cnn": Preset(data=None, space="photo_cnn", trials=30, epochs=20, image_size=128),
+    "cifar_transfer": Preset(data="cifar10", space="transfer", trials=30, epochs=20, image_size=160),
+    "folder_transfer": Preset(
+        data=None, space="transfer", trials=20, epochs=40, image_size=224, resize="crop"
+    ),
     "cifar_filters": Preset(
         data="cifar10",
         space="cnn_wide",

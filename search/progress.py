@@ -111,6 +111,7 @@ class LineScreen:
         self._console = console
         self._log = log
         self._told: set[int] | None = None
+        self._tenths = 0
         self._trouble = ""
 
     def show(self, snapshot: Snapshot, trouble: str = "") -> None:
@@ -120,6 +121,10 @@ class LineScreen:
             self._say(headline(snapshot))
             if self._log is not None:
                 self._say(f"log: {self._log}")
+        shares = [trial.features for trial in snapshot.running if trial.features is not None]
+        if shares and int(10 * max(shares)) > self._tenths:
+            self._tenths = int(10 * max(shares))
+            self._say(f"the backbone's features, computed once for all trials: {10 * self._tenths} %")
         for trial in snapshot.ended:
             if trial.number not in self._told:
                 self._told.add(trial.number)

@@ -46,6 +46,10 @@ class Reporter:
         self._idle.clear()
         self._queue.put(message)
 
+    def show_features(self, share: float) -> None:
+        """Let the signs of life say how much of the backbone's features is there."""
+        self._heart.shown["features"] = share
+
     def judge(self, message: Mapping[str, Any]) -> bool:
         """Have an epoch stored; whether the child shall go on, as far as is known in good time; raises as ``done``."""
         behind = not self._idle.is_set()
@@ -97,7 +101,7 @@ class Reporter:
         if message["kind"] == "built":
             self._trial.set_user_attr("device", message["device"])
             self._trial.set_user_attr("training_images", message["training_images"])
-            self._heart.shown.update(epoch=message["epoch"], device=message["device"])
+            self._heart.shown.update(epoch=message["epoch"], device=message["device"], features=None)
             self._warn_of_device(message["device"])
             # What a worker did not live to report is in the checkpoint that it left.
             for epoch, value in enumerate(message["values"], start=1):

@@ -46,6 +46,7 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "early_stopping": ("--early-stopping", 0, 10_000),
     "max_parameters": ("--max-parameters", 1, 10**12),
     "refit_epochs": ("--refit-epochs", 1, 10_000),
+    "fine_tune": ("--fine-tune", 1, 1000),
     **HOST_LIMITS,
 }
 CHOICES = {
@@ -71,7 +72,11 @@ Data = Annotated[
 ]
 Space = Annotated[
     str | None,
-    flag("--space", metavar="SPACE", help="What is searched: cnn, cnn_wide, photo_cnn, my_package.my_space."),
+    flag(
+        "--space",
+        metavar="SPACE",
+        help="What is searched: cnn, cnn_wide, photo_cnn, transfer, my_package.my_space.",
+    ),
 ]
 Trials = Annotated[int | None, whole("--trials", help="Finished trials that the study shall have in all.")]
 Timeout = Annotated[str | None, flag("--timeout", metavar="TIME", help="Stop after 90 (seconds), 30m, 2h.")]
@@ -92,6 +97,14 @@ ImageSize = Annotated[
 ]
 Resize = Annotated[
     str | None, word("--resize", RESIZES, help="Other proportions: distorted, with black bars, or cut")
+]
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME|FILE",
+        help="Of space transfer: of keras.applications, or a .keras file; repeatable (default: MobileNetV2).",
+    ),
 ]
 Seed = Annotated[int | None, whole("--seed", help="Of the splits, the sampler and every trial.")]
 Metric = Annotated[str | None, word("--metric", METRICS, help="What a trial scores")]
@@ -126,6 +139,12 @@ Refit = Annotated[
 RefitEpochs = Annotated[
     int | None, whole("--refit-epochs", help="Length of that training (default: a trial's).")
 ]
+FineTune = Annotated[
+    int | None,
+    whole(
+        "--fine-tune", metavar="EPOCHS", help="Of space transfer: then train the backbone's last part, too."
+    ),
+]
 Export = Annotated[bool, flag("--export/--no-export", help="Whether to export the best trial at the end.")]
 Artifacts = Annotated[
     str | None,
@@ -155,6 +174,7 @@ def run(
     test: Test = None,
     image_size: ImageSize = None,
     resize: Resize = None,
+    backbones: Backbones = None,
     seed: Seed = None,
     metric: Metric = None,
     class_weights: ClassWeights = None,
@@ -174,6 +194,7 @@ def run(
     export: Export = True,
     refit: Refit = False,
     refit_epochs: RefitEpochs = None,
+    fine_tune: FineTune = None,
     backend: Backend = None,
     gpu_memory: GpuMemory = None,
     workers: Workers = None,
@@ -211,6 +232,10 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"--refit-epochs {settings['refit_epochs']} says nothing without --refit: give both or neither"
         )
+    if settings["fine_tune"] is not None and not settings["export"]:
+        raise InputError(
+            "--fine-tune is part of an export and --no-export forbids it: leave one of the two out"
+        )
     if settings["refit"] and not settings["export"]:
         raise InputError("--refit makes an export and --no-export forbids it: leave one of the two out")
     parsers = {
@@ -224,7 +249,11 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         for name, parse in parsers.items()
         if settings[name] is not None
     }
-    return {**settings, **parsed, "try_first": tuple(settings["try_first"] or ())}
+    return {
+        **settings,
+        **parsed,
+        **{name: tuple(settings[name] or ()) for name in ("try_first", "backbones")},
+    }
 
 
 app = make_app(

@@ -15,7 +15,10 @@ WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
 @dataclass(frozen=True)
 class Running:
-    """A trial in training, as its worker last said; None where nothing was said yet."""
+    """A trial in training, as its worker last said; None where nothing was said yet.
+
+    ``features`` is the share of a backbone's features that has been computed; None once the training has begun.
+    """
 
     number: int
     worker: str
@@ -27,6 +30,7 @@ class Running:
     host: str = ""
     device: str = ""
     silent: float | None = None
+    features: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def _running(trial: "FrozenTrial", training_images: int | None, now: float | Non
         str(life.get("host", "")),
         str(life.get("device", "")),
         max(0.0, now - life["time"]) if now is not None and "time" in life else None,
+        life.get("features"),
     )
 
 
@@ -201,6 +206,8 @@ def running_heads(metric: str) -> tuple[str, ...]:
 def running_cells(trial: Running) -> tuple[str, ...]:
     """Worker, device, trial, epoch, value, images a second, time left and the age of the sign of life, as text."""
     epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else "starts"
+    if trial.features is not None:
+        epoch = f"features {100 * trial.features:.0f} %"
     rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
     left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
     seen = f"{duration(round(trial.silent))} ago" if trial.silent is not None else "-"

@@ -29,6 +29,7 @@ from search.flags import (
 from search.run import (
     LIMITS,
     Artifacts,
+    Backbones,
     Data,
     Epochs,
     Flip,
@@ -187,6 +188,7 @@ def sweep(
     preset: Preset = None,
     data: Data = None,
     space: Space = None,
+    backbones: Backbones = None,
     timeout: Timeout = None,
     epochs: Epochs = None,
     images: Images = None,
@@ -217,7 +219,7 @@ def sweep(
     check_study_name(study)
     limits = {name: limit for name, limit in SWEEP_LIMITS.items() if name in settings}
     check_typed(settings, limits, HOST_CHOICES)
-    settings["vary"] = parse_vary(vary or ())
+    settings["vary"], settings["backbones"] = parse_vary(vary or ()), tuple(backbones or ())
     if timeout is not None:
         settings["timeout"] = parse_duration("--timeout", timeout)
     if max_cost is not None:

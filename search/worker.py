@@ -75,6 +75,7 @@ def join_study(
     from search.opening import check_backend, load_space
     from search.stopping import Stop
     from search.study import load_study, warn_of_password
+    from search.study_backbones import bring_backbones
 
     slots = make_slots(workers, gpus, per_gpu, cores())
     if warning := warn_of_password(storage):
@@ -84,6 +85,7 @@ def join_study(
     chosen = check_backend(chosen, gpu_memory)
     check_joining(found, load_space(found.config.space), chosen)
     joined = dataclasses.replace(found, prepared=find_images(found, data, cache).folder)
+    bring_backbones(joined)
     stop = Stop()
     with ForkServer(chosen) as server:
         search(joined, server, slots, stop, gpu_memory=gpu_memory, checkpoint_seconds=checkpoint_seconds)

@@ -9,13 +9,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from spaces.contract import Cost, InputSpec, Params, Space
+from spaces.contract import Backbone, Cost, InputSpec, Params, Space
 from spaces.recipe import Recipe
 
-__all__ = ["REGISTERED", "Cost", "InputSpec", "Params", "Recipe", "Space", "load"]
+__all__ = [
+    "REGISTERED", "Backbone", "Cost", "InputSpec", "Params", "Recipe", "Space", "has_backbone", "load"
+]  # fmt: skip
 
-REGISTERED = {"cnn": "spaces.cnn", "cnn_wide": "spaces.cnn_wide", "photo_cnn": "spaces.photo_cnn"}
+REGISTERED = {
+    "cnn": "spaces.cnn",
+    "cnn_wide": "spaces.cnn_wide",
+    "photo_cnn": "spaces.photo_cnn",
+    "transfer": "spaces.transfer",
+}
 FUNCTIONS = ("sample", "cost", "build")
+OVER_BACKBONES = ("backbone", "frozen", "head")
 FRAMEWORKS = frozenset({"keras", "tensorflow", "jax", "torch"})
 
 
@@ -39,6 +47,11 @@ def load(name: str) -> Space:
             f"--space {name}: {path} lacks {', '.join(missing)}; a space has functions {', '.join(FUNCTIONS)}"
         )
     return cast(Space, module)
+
+
+def has_backbone(space: Space) -> bool:
+    """Whether a space trains heads on what a frozen backbone says of the images."""
+    return all(callable(getattr(space, function, None)) for function in OVER_BACKBONES)
 
 
 def _import(name: str, path: str) -> ModuleType:

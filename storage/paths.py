@@ -67,6 +67,10 @@ class StudyPaths:
         """Where an interrupted refit of so many epochs goes on from; gone once it has finished."""
         return self.trial(number) / f"refit-{epochs}.npz"
 
+    def tuning_checkpoint(self, number: int, epochs: int, refit: bool) -> Path:
+        """Where an interrupted fine-tuning goes on from; gone once it has finished."""
+        return self.trial(number) / f"{'refit-' if refit else ''}tuning-{epochs}.npz"
+
     def log(self, number: int) -> Path:
         """What the trial's child printed."""
         return self.trial(number) / "log.txt"

@@ -133,5 +133,5 @@ def test_studies_in_the_readme_are_the_presets() -> None:
 def test_spaces_in_the_readme_are_those_registered() -> None:
     from spaces import REGISTERED
 
-    sentence = README.partition("Three spaces are registered: ")[2].partition(".")[0]
+    sentence = README.partition(" spaces are registered: ")[2].partition(".")[0]
     assert set(re.findall(r"`(\w+)`", sentence)) == set(REGISTERED)

@@ -37,6 +37,7 @@ def prepare(
     seed: int = 0,
     cache: Path | None = None,
     say: Say = print,
+    enlarge: bool = True,
 ) -> Dataset:
     """Find prepared images in the cache, or decode them into it.
 
@@ -49,6 +50,7 @@ def prepare(
         seed: Of that draw.
         cache: Folder of prepared images; by default ``cache_root()``.
         say: Takes lines for a person: progress, skipped files.
+        enlarge: See ``search.data.sizing.Sizing``.
 
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
@@ -58,7 +60,7 @@ def prepare(
     check_choice("--resize", resize, RESIZES)
     check_number("--test", test, 0.01, 0.9)
     check_number("--seed", seed, 0, 2**31 - 1)
-    source = _source(data, Sizing(image_size, resize), test, seed)
+    source = _source(data, Sizing(image_size, resize, enlarge), test, seed)
     cache = cache_root() if cache is None else Path(cache)
     key = request_key(source.request())
     if (found := find(cache, key, say)) is not None:

@@ -93,11 +93,12 @@ def load_arrays(
     y_train, y_test, names = _labels(arrays, what)
     _check_lengths(x_train, y_train, f"{what}: x_train", "y_train")
     _check_lengths(x_test, y_test, f"{what}: x_test", "y_test")
-    height, width, channels = x_train.shape[1:]
+    channels = x_train.shape[3]
+    height, width = sizing.of(*x_train.shape[1:3])
     return Loaded(
         classes=tuple(classes) or names,
-        height=sizing.side or height,
-        width=sizing.side or width,
+        height=height,
+        width=width,
         channels=channels,
         flip=channels == 3 if flip is None else flip,
         train=Part(y_train, partial(_fill, x_train, scale, sizing.way)),

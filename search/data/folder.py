@@ -131,17 +131,17 @@ class FolderSource:
         return classes
 
     def _size(self, headers: Sequence[Header]) -> tuple[int, int]:
-        if self.sizing.side is not None:
-            return self.sizing.side, self.sizing.side
         sizes = Counter((header.height, header.width) for header in headers)
-        if len(sizes) > 1:
+        if len(sizes) == 1:
+            return self.sizing.of(*next(iter(sizes)))
+        if self.sizing.side is None:
             low, high = min(min(size) for size in sizes), max(max(size) for size in sizes)
             raise InputError(
                 f"--data {self.path}: images of {len(sizes)} sizes (sides from {low} to {high} pixels): pass "
                 f"the one to "
                 "resize them all to, such as --image-size 64"
             )
-        return next(iter(sizes))
+        return self.sizing.side, self.sizing.side
 
     def _notes(self, skipped: Sequence[str], images: dict[str, ClassFiles]) -> list[str]:
         notes = []

@@ -17,14 +17,24 @@ class Sizing(NamedTuple):
     Attributes:
         side: Resize to squares of this side, pixels; None keeps the size that all of them have.
         way: One of ``search.config.RESIZES``: see ``resize``.
+        enlarge: Whether images that all have one, smaller size are resized, too; a net over a backbone does that by
+            itself, on the fly.
     """
 
     side: int | None = None
     way: str = STRETCH
+    enlarge: bool = True
 
     def request(self) -> dict[str, Any]:
-        """Plain values for a source's request; stretching, once the only way, is not said: old caches stay found."""
-        return {"image_size": self.side, **({} if self.way == STRETCH else {"resize": self.way})}
+        """Plain values for a source's request; what was once the only way is not said: old caches stay found."""
+        way = {} if self.way == STRETCH else {"resize": self.way}
+        return {"image_size": self.side, **way, **({} if self.enlarge else {"enlarge": False})}
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that images of one size shall get."""
+        if self.side is None or (not self.enlarge and max(height, width) <= self.side):
+            return height, width
+        return self.side, self.side
 
 
 def resize(image: Image.Image, height: int, width: int, way: str = STRETCH) -> Image.Image:

@@ -1,4 +1,7 @@
-"""``--baseline svm,logistic``: what a linear model on raw pixels gets of the same images, by the same figures."""
+"""``--baseline svm,logistic``: what a linear model on raw pixels gets of the same images, by the same figures.
+
+Where there is a frozen backbone, the same on its features, too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,15 +33,22 @@ class Fitted:
         how: The scikit-learn estimator with what was set, in words.
         images: Training images that it was fitted on.
         estimator: scikit-learn's.
+        on: ``pixels`` or ``features``.
     """
 
     name: str
     how: str
     images: int
     estimator: Any
+    on: str = "pixels"
 
-    def predict(self, images: npt.NDArray[np.uint8]) -> Integers:
-        """Class numbers ``(N,)`` of ``images`` ``(N, H, W, C)``, which may be memory-mapped."""
+    @property
+    def key(self) -> str:
+        """What it is called in ``summary.json``."""
+        return self.name if self.on == "pixels" else f"{self.name}_on_features"
+
+    def predict(self, images: npt.NDArray[Any]) -> Integers:
+        """Class numbers ``(N,)`` of ``images`` ``(N, H, W, C)``, which may be memory-mapped, or features ``(N, F)``."""
         step = max(1, MOST_PIXELS // 16 // int(np.prod(images.shape[1:])))
         parts = [
             self.estimator.predict(flat(images[at : at + step], self.estimator))
@@ -61,22 +71,24 @@ def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in names)
 
 
-def flat(images: npt.NDArray[np.uint8], estimator: Any) -> npt.NDArray[Any]:
-    """Pixels ``(N, H * W * C)`` from 0 to 1, as many bits as the estimator shall compute with."""
+def flat(images: npt.NDArray[Any], estimator: Any) -> npt.NDArray[Any]:
+    """Pixels ``(N, H * W * C)`` from 0 to 1, or features as they are, in as many bits as the estimator shall have."""
     kind = np.float32 if type(estimator).__name__ == "SGDClassifier" else np.float64
+    if images.ndim == 2:
+        return np.asarray(images, kind)
     pixels: npt.NDArray[Any] = np.asarray(images, kind).reshape(len(images), -1)
     pixels /= 255
     return pixels
 
 
 def fit_baseline(
-    name: str, images: npt.NDArray[np.uint8], labels: Integers, chosen: Integers, seed: int
+    name: str, images: npt.NDArray[Any], labels: Integers, chosen: Integers, seed: int
 ) -> Fitted:
     """Train a baseline, exactly where that takes minutes, approximately where it would take hours.
 
     Args:
         name: One of ``NAMES``.
-        images: ``(N, H, W, C)``, may be memory-mapped.
+        images: ``(N, H, W, C)``, or features ``(N, F)``; may be memory-mapped.
         labels: ``(N,)``.
         chosen: Those to train on, sorted; where they would take over a gigabyte, an even part of them is.
         seed: Of an approximate fit.
@@ -87,7 +99,7 @@ def fit_baseline(
     work = {"svm": len(part) ** 2 * pixels, "logistic": len(part) * pixels * classes * ITERATIONS}[name]
     how, estimator = exact(name) if work <= EXACT[name] else approximate(name, len(part), seed)
     estimator.fit(flat(images[part], estimator), np.asarray(labels[part]))
-    return Fitted(name, how, len(part), estimator)
+    return Fitted(name, how, len(part), estimator, "features" if images.ndim == 2 else "pixels")
 
 
 def evenly(indices: Integers, most: int) -> Integers:
@@ -123,9 +135,11 @@ def scores_of(labels: Integers, predicted: Integers, classes: int) -> Scores:
     return Scores(labels, np.eye(classes, dtype=np.float32)[predicted])
 
 
-def figures(how: str, images: int, scores: Scores) -> dict[str, Any]:
+def figures(name: str, on: str, how: str, images: int, scores: Scores) -> dict[str, Any]:
     """One baseline for ``summary.json``."""
     return {
+        "name": name,
+        "on": on,
         "how": how,
         "train_images": images,
         "test_accuracy": scores.accuracy,
@@ -134,11 +148,12 @@ def figures(how: str, images: int, scores: Scores) -> dict[str, Any]:
     }
 
 
-def sentence(name: str, found: dict[str, Any], accuracy: float) -> str:
+def sentence(found: dict[str, Any], accuracy: float) -> str:
     """One baseline in words, beside the net's test accuracy."""
     low, high = found["test_accuracy_interval"]
+    on = {"pixels": "pixels", "features": "the backbone's features"}[found["on"]]
     return (
-        f"Baseline: a {NAMES[name]} on pixels ({found['how']}; {found['train_images']:,} training images) gets "
+        f"Baseline: a {NAMES[found['name']]} on {on} ({found['how']}; {found['train_images']:,} training images) gets "
         f"{percent(found['test_accuracy'])} of the test images right (95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f}), macro F1 {found['macro_f1']:.4f}; the net {percent(accuracy)}."
     )

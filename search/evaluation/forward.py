@@ -18,6 +18,14 @@ def batch_size(height: int, width: int) -> int:
     return max(8, min(256, BATCH_PIXELS // (height * width)))
 
 
+def batch_size_of(model: "keras.Model", shape: tuple[int, ...]) -> int:
+    """The same for images ``(H, W, C)`` at the size that ``model`` itself gives them, or for features ``(F,)``."""
+    if len(shape) == 1:
+        return batch_size(1, 1)
+    sizes = [(layer.height, layer.width) for layer in model.layers if type(layer).__name__ == "Resizing"]
+    return batch_size(*max([shape[:2], *sizes]))
+
+
 def logits(
     model: "keras.Model",
     images: npt.NDArray[Any],
@@ -27,12 +35,12 @@ def logits(
     """The model's outputs ``(N, classes)``, float32, for ``images`` ``(N, H, W, C)``, 0 to 255.
 
     Args:
-        model: From raw pixels to logits.
+        model: From raw pixels to logits; or from features, and then ``images`` are features ``(N, F)``.
         images: May be memory-mapped: only one batch is in memory at a time.
         chosen: Which of them, ``(M,)``; by default all.
         pulse: Called after each batch.
     """
-    size = batch_size(*images.shape[1:3])
+    size = batch_size_of(model, images.shape[1:])
     outputs = []
     for start in range(0, len(images) if chosen is None else len(chosen), size):
         place = slice(start, start + size)

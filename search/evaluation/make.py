@@ -11,6 +11,7 @@ import numpy as np
 
 from search.data import split
 from search.evaluation.architecture import describe_in_child
+from search.evaluation.backbone import facts_of, features_here, join_in_child
 from search.evaluation.curves import write_curves
 from search.evaluation.formats import FORMATS, IMAGES, write_formats
 from search.evaluation.matrix import write_matrix_csv, write_matrix_png
@@ -21,6 +22,8 @@ from search.evaluation.report import write_report
 from search.evaluation.score import Scored, score_in_child
 from search.evaluation.scores import Integers
 from search.evaluation.summary import Training, check_value, summarise, write_json
+from search.evaluation.tuning import Tuned, fine_tune, gained
+from search.evaluation.tuning import sentence as tuning_sentence
 from search.evaluation.weights import copy_weights, find_weights, refit
 from storage.ledger import record_scoring
 
@@ -41,6 +44,7 @@ class Wanted:
     trial: "FrozenTrial"
     refit: bool
     refit_epochs: int | None
+    fine_tune: int | None
     gpu_memory: float | None
     formats: tuple[str, ...]
     baselines: tuple[str, ...]
@@ -59,17 +63,14 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
     """Make every file of an export in the empty ``folder``, and check the model by loading it afresh."""
     loaded, trial, say = wanted.loaded, wanted.trial, wanted.say
     model = folder / "model.keras"
-    if wanted.refit:
-        training = refit(loaded, trial, wanted.refit_epochs, model, server, say, wanted.gpu_memory)
-    else:
-        training = copy_weights(loaded, trial, model)
     log = loaded.paths.worker_log("export")
     with tempfile.TemporaryDirectory() as scratch:
+        training, files, tuned = make_model(wanted, model, Path(scratch), server)
         write_other_formats(wanted, model, Path(scratch), server)
         if note := describe_in_child(server, model, folder, log):
             say(note)
         stored = Path(scratch) / "scores.npz"
-        payload = score_payload(wanted, model, stored)
+        payload = score_payload(wanted, files, stored)
         # Before the test images are opened: a scoring that dies half way has looked at them all the same.
         why = "refit" if wanted.refit else "export"
         # Under a lock: two exports at once must not lose a count.
@@ -77,10 +78,10 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         threads = int(trial.user_attrs.get("threads") or 0)
         scored = score_in_child(server, payload, log, threads)
         if not wanted.refit:
-            check_value(
-                loaded.config, trial.value, scored.validation, str(training.facts.get("device", "cpu"))
-            )
-        summary = summarise(loaded.config, trial, training, scored, times)
+            value = trial.value if tuned is None else tuned.after
+            check_value(loaded.config, value, scored.validation, str(training.facts.get("device", "cpu")))
+        over = facts_of(loaded, trial, tuned) if loaded.config.backbones else None
+        summary = summarise(loaded.config, trial, training, scored, times, over)
         report = write_files(folder, wanted, training, scored, summary)
         check_reload(model, stored, server.backend)
     for sentence in summary["words"]:
@@ -109,21 +110,71 @@ def write_other_formats(wanted: Wanted, model: Path, scratch: Path, server: "For
     )
 
 
-def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
+class ModelFiles(NamedTuple):
+    """Where the weights lie.
+
+    Attributes:
+        model: The whole net that is exported.
+        unseen: One that was not trained on the validation images: the same, but for a refit; None where none is kept.
+        head: The exported net's head alone, if the rest of it is a frozen backbone.
+    """
+
+    model: Path
+    unseen: Path | None
+    head: Path | None = None
+
+
+def make_model(
+    wanted: Wanted, model: Path, scratch: Path, server: "ForkServer"
+) -> tuple[Training, ModelFiles, Tuned | None]:
+    """Train or copy the weights, and have whole nets of them; fine-tuned ones where that was asked for, and gained."""
+    loaded, trial = wanted.loaded, wanted.trial
+    if wanted.refit:
+        training = refit(loaded, trial, wanted.refit_epochs, model, server, wanted.say, wanted.gpu_memory)
+    else:
+        training = copy_weights(loaded, trial, model)
+    # A refit was trained on the validation images too: they can tell nothing of it any more.
+    unseen = find_weights(loaded, trial) if wanted.refit else model
+    if not loaded.config.backbones:
+        return training, ModelFiles(model, unseen), None
+    head = model.replace(scratch / "head.keras")
+    if wanted.refit and unseen is not None:
+        kept, unseen = unseen, scratch / "unseen.keras"
+        join_in_child(server, loaded, trial, kept, unseen)
+    if wanted.fine_tune:
+        tuned = fine_tune(
+            loaded,
+            trial,
+            wanted.fine_tune,
+            head,
+            model,
+            refit=wanted.refit,
+            server=server,
+            gpu_memory=wanted.gpu_memory,
+            say=wanted.say,
+        )
+        taken = gained(tuned, loaded.config.direction)
+        wanted.say(tuning_sentence(tuned, loaded.config.metric, taken))
+        if taken:
+            return tuned.training, ModelFiles(model, unseen), tuned
+    join_in_child(server, loaded, trial, head, model)
+    return training, ModelFiles(model, unseen, head), None
+
+
+def score_payload(wanted: Wanted, files: ModelFiles, stored: Path) -> dict[str, Any]:
     """What the scoring job is told."""
     config = wanted.loaded.config
-    unseen: Path | None = model
-    if wanted.refit:  # It was trained on the validation images too: they can tell nothing of it any more.
-        unseen = find_weights(wanted.loaded, wanted.trial)
     return {
-        "model": str(model),
+        "model": str(files.model),
         "dataset": str(wanted.loaded.dataset().folder),
         "validation": config.validation,
         "images": config.images,
         "split_seed": config.seed,
         "out": str(stored),
         "gpu_memory": wanted.gpu_memory,
-        "unseen": str(unseen) if unseen else None,
+        "unseen": str(files.unseen) if files.unseen else None,
+        "head": str(files.head) if files.head else None,
+        "features": features_here(wanted.loaded, wanted.trial),
         "baselines": list(wanted.baselines),
         "refit": wanted.refit,
     }

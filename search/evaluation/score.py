@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import StudyStopped
+from search.evaluation.backbone import cached_path, differs
 from search.evaluation.baseline import Fitted, evenly, figures, fit_baseline, scores_of
 from search.evaluation.calibration import fit_temperature
 from search.evaluation.scores import Integers, Scores
@@ -34,9 +35,10 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
             ``split_seed`` (the study's split), ``out`` (an ``.npz`` to write), ``gpu_memory`` (GB or None),
             ``unseen`` (the file of weights that were not trained on the validation images: the model itself,
             or after a refit the search trial's, or None where those are not kept), ``baselines`` (names),
-            ``refit`` (whether the model, and so the baselines, trained on all training images).
+            ``refit`` (whether the model, and so the baselines, trained on all training images), and of a net over a
+            frozen backbone ``head`` (its file) and ``features`` (the file of the training images' cached ones).
         channel: Gets ``done`` with ``train_images``, the size of the search's training split, and ``temperature``,
-            None where none could be fitted, and ``baselines``: of each, ``how`` and ``images``.
+            None where none could be fitted, and ``baselines``: of each, ``name``, ``on``, ``how`` and ``images``.
     """
     import keras
 
@@ -61,14 +63,23 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         found |= score_unseen(model, dataset, parts, validation_logits)
     elif payload["unseen"]:
         found |= score_unseen(keras.models.load_model(payload["unseen"]), dataset, parts, None)
+    features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
+    head = keras.models.load_model(payload["head"]) if payload["head"] else None
+    if head is not None and features is not None:
+        found["cached_logits"] = logits(head, features, validation)
     temperature = temperature_of(found)
     everything = np.arange(len(labels)) if payload["refit"] else parts.train
     seed = payload["split_seed"]
-    fitted = [fit_baseline(name, images, labels, everything, seed) for name in payload["baselines"]]
+    inputs = [images] if features is None else [images, features]
+    fitted = [
+        fit_baseline(name, x, labels, everything, seed) for name in payload["baselines"] for x in inputs
+    ]
+    if head is not None and features is not None:
+        model = InTwo(below(model), head)
     # Last: whatever fails before this has not looked at a test image.
     found |= score_test(model, dataset, temperature or 1.0, fitted)
     np.savez(payload["out"], **found)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
-    said = {one.name: {"how": one.how, "images": one.images} for one in fitted}
+    said = {one.key: {"name": one.name, "on": one.on, "how": one.how, "images": one.images} for one in fitted}
     told = {"train_images": len(parts.train), "temperature": temperature, "baselines": said}
     channel.send({"kind": "done", **told})
 
@@ -104,6 +115,22 @@ def temperature_of(found: dict[str, npt.NDArray[Any]]) -> float | None:
     return fit_temperature(Scores(found["unseen_labels"], found["unseen_logits"]))
 
 
+class InTwo(NamedTuple):
+    """A net over a frozen backbone in two parts, so that one pass gives features as well; both are Keras models."""
+
+    below: Any
+    head: Any
+
+
+def below(model: Any) -> Any:
+    """The frozen part of a whole net."""
+    import keras
+
+    from spaces.transfer import FEATURES
+
+    return keras.Model(model.input, model.get_layer(FEATURES).output)
+
+
 def score_test(
     model: Any, dataset: "Dataset", temperature: float, baselines: Sequence[Fitted]
 ) -> dict[str, npt.NDArray[Any]]:
@@ -111,7 +138,12 @@ def score_test(
     from search.evaluation.forward import logits
 
     images, labels = dataset.test()
-    outputs = logits(model, images)
+    given: dict[str, npt.NDArray[Any]] = {"pixels": images}
+    if isinstance(model, InTwo):
+        given["features"] = logits(model.below, images)
+        outputs = logits(model.head, given["features"])
+    else:
+        outputs = logits(model, images)
     truth = np.asarray(labels, np.int64)
     worst = np.zeros(0, np.int64)
     if np.isfinite(outputs).all():
@@ -121,7 +153,7 @@ def score_test(
         "test_labels": truth,
         "mistakes": worst,
         "mistaken_images": np.stack([images[index] for index in worst]) if len(worst) else images[:0],
-        **{f"baseline_{one.name}": one.predict(images) for one in baselines},
+        **{f"baseline_{one.key}": one.predict(given[one.on]) for one in baselines},
     }
 
 
@@ -156,6 +188,7 @@ class Scored:
         temperature: Fitted on ``unseen``; None where none could be.
         mistakes: For a picture.
         baselines: Figures of each, see ``search.evaluation.baseline.figures``.
+        cached: Of a net over a frozen backbone: see ``search.evaluation.backbone.cached_path``.
     """
 
     test: Scores
@@ -166,6 +199,7 @@ class Scored:
     temperature: float | None
     mistakes: Mistakes
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cached: dict[str, Any] | None = None
 
     @property
     def calibrated(self) -> Scores:
@@ -194,6 +228,11 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
     def scores(name: str) -> Scores:
         return Scores(found[f"{name}_labels"], found[f"{name}_logits"])
 
+    cached = None
+    if "cached_logits" in found:
+        cached = cached_path(found["cached_logits"], found["validation_logits"])
+        if problem := differs(cached):
+            raise StudyStopped(f"{problem}; nothing exported")
     try:
         test = scores("test")
         classes = test.logits.shape[1]
@@ -207,9 +246,10 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
             told["temperature"],
             Mistakes(found["mistakes"], found["mistaken_images"]),
             {
-                name: figures(**fitted, scores=scores_of(test.labels, found[f"baseline_{name}"], classes))
-                for name, fitted in told["baselines"].items()
+                key: figures(**fitted, scores=scores_of(test.labels, found[f"baseline_{key}"], classes))
+                for key, fitted in told["baselines"].items()
             },
+            cached,
         )
     except ValueError as error:
         raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.config import StudyConfig
 from search.errors import StudyStopped
+from search.evaluation.backbone import sentence as over_backbone
 from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
 from search.evaluation.score import Scored
@@ -73,7 +74,12 @@ def check_value(config: StudyConfig, value: float | None, validation: Scores, de
 
 
 def summarise(
-    config: StudyConfig, trial: "FrozenTrial", training: Training, scored: Scored, times_test_scored: int
+    config: StudyConfig,
+    trial: "FrozenTrial",
+    training: Training,
+    scored: Scored,
+    times_test_scored: int,
+    backbone: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All facts of one export.
 
@@ -83,6 +89,7 @@ def summarise(
         training: Where the exported weights come from.
         scored: The exported weights' outputs.
         times_test_scored: This scoring included.
+        backbone: Of a net over a frozen one: see ``search.evaluation.backbone.facts_of``.
     """
     validation, test = scored.validation, scored.test
     images = training.images or scored.train_images
@@ -105,7 +112,8 @@ def summarise(
     summary |= {
         "words": [
             *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
-            *(sentence(name, found, test.accuracy) for name, found in scored.baselines.items()),
+            *([over_backbone(backbone, int(facts["parameters"]))] if backbone else []),
+            *(sentence(found, test.accuracy) for found in scored.baselines.values()),
         ],
         "validation_accuracy": accuracy,
         "validation_loss": loss,
@@ -116,6 +124,7 @@ def summarise(
         "fit": fit.figures(),
         "calibration": calibration.figures(),
         **({"baselines": scored.baselines} if scored.baselines else {}),
+        **({"backbone": backbone, "cached_path": scored.cached} if backbone else {}),
         "refit": training.refit,
         "times_test_scored": times_test_scored,
         "train_images": images,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import InputError, StudyStopped, TrialOutOfMemory
+from search.evaluation.backbone import plan_of
 from search.evaluation.summary import Training
 from search.files import MODEL
 from storage.artifacts import fetch
@@ -82,29 +83,54 @@ def refit(
         StudyStopped: Its loss became NaN or infinite.
     """
     plan = refit_plan(loaded, trial, epochs or loaded.config.epochs, model, gpu_memory)
+    return train(loaded, trial, plan, "refit", server, say)
+
+
+def train(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    plan: "TrainingPlan",
+    what: str,
+    server: "ForkServer",
+    say: Callable[[str], None],
+) -> Training:
+    """Run a training of an export to its end.
+
+    Args:
+        loaded: The study.
+        trial: Whose configuration it is.
+        plan: The training, with a checkpoint.
+        what: It is, for the lines that are said.
+        server: Starts the child.
+        say: Gets a line an epoch.
+
+    Raises:
+        TrialFailed: It crashed, or ran out of memory twice.
+        StudyStopped: Its loss became NaN or infinite.
+    """
     checkpoint = Path(str(plan.checkpoint))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
-        say(f"refit: going on from {checkpoint}")
+        say(f"{what}: going on from {checkpoint}")
     threads = int(trial.user_attrs.get("threads") or 0)
     for accumulate in (plan.accumulate, 2):
         payload = {**plan.to_payload(), "accumulate": accumulate}
         log = loaded.paths.worker_log("export")
         try:
             with server.start("search.training.job:train", payload, log, threads) as child:
-                outcome = follow(child, plan.epochs, say)
+                outcome = follow(child, plan.epochs, what, say)
             break
         except TrialOutOfMemory:
             if accumulate == 2:
                 raise
             checkpoint.unlink(missing_ok=True)  # It is of a training whose batches were another size.
-            say("refit: out of memory, once more with half the batch at a time")
+            say(f"{what}: out of memory, once more with half the batch at a time")
     facts = {**trial.user_attrs, **{name: outcome[name] for name in ("versions", "backend", "device")}}
     return Training(
-        refit=True,
+        refit=plan.full,
         images=outcome["training_images"],
         epochs=outcome["epochs"],
-        kept=outcome["epochs"],
+        kept=outcome["kept_epoch"],
         seconds=float(sum(outcome["history"]["seconds"])),
         history=outcome["history"],
         facts={**facts, "seed": plan.seed},
@@ -115,13 +141,10 @@ def refit_plan(
     loaded: "LoadedStudy", trial: "FrozenTrial", epochs: int, model: Path, gpu_memory: float | None
 ) -> "TrainingPlan":
     """The trial's own training, but on all training images and without an early end."""
-    from search.opening import load_space
-    from search.trial import ACCUMULATE, plan_training, recipe_of
+    from search.trial import ACCUMULATE
 
-    params = trial.user_attrs["params"]
-    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config)
     return dataclasses.replace(
-        plan_training(loaded, trial.number, params, recipe),
+        plan_of(loaded, trial),
         epochs=epochs,
         early_stopping=0,
         checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
@@ -132,7 +155,7 @@ def refit_plan(
     )
 
 
-def follow(child: "Child", epochs: int, say: Callable[[str], None]) -> dict[str, Any]:
+def follow(child: "Child", epochs: int, what: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Hear a training out, saying a line an epoch; its ``done`` message with the device added."""
     device = ""
     while True:
@@ -142,23 +165,26 @@ def follow(child: "Child", epochs: int, say: Callable[[str], None]) -> dict[str,
         if message["kind"] == "built":
             device = message["device"]
         elif message["kind"] == "epoch":
-            check_finite(message)
-            say(f"refit: epoch {message['epoch']} of {epochs}, {line(message)}")
+            check_finite(message, what)
+            say(f"{what}: epoch {message['epoch']} of {epochs}, {line(message)}")
             child.send({"go": True})
 
 
-def check_finite(message: Mapping[str, Any]) -> None:
-    """End a refit that has diverged, before it trains on."""
+def check_finite(message: Mapping[str, Any], what: str) -> None:
+    """End a training that has diverged, before it goes on."""
     if not math.isfinite(message["loss"]):
         raise StudyStopped(
-            f"the refit diverged in epoch {message['epoch']} (its loss is no number); nothing exported: "
-            "export without --refit, or another --trial"
+            f"the {what} diverged in epoch {message['epoch']} (its loss is no number); nothing exported: "
+            f"export without --{what}, or another --trial"
         )
 
 
 def line(message: Mapping[str, Any]) -> str:
-    """One epoch of a refit, for a person."""
+    """One epoch, for a person."""
+    validated = (
+        "" if message["val_accuracy"] is None else f"validation accuracy {message['val_accuracy']:.4f}, "
+    )
     return (
-        f"loss {message['loss']:.4f}, accuracy {message['accuracy']:.4f}, "
+        f"loss {message['loss']:.4f}, accuracy {message['accuracy']:.4f}, {validated}"
         f"{message['images_per_second']:.0f} images/s"
     )

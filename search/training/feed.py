@@ -27,6 +27,7 @@ class TrainingFeed(keras.utils.PyDataset):
         weights: ``(classes,)``, a weight for each class; None for none.
         augmenter: As in ``Recipe``.
         on_device: Yield what ``on_device.Gather`` takes (positions in ``chosen``), not pixels.
+        mirror: ``(N, F)``: where ``images`` are features, those of their mirror images; None where none are wanted.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class TrainingFeed(keras.utils.PyDataset):
         weights: np.ndarray | None = None,
         augmenter: str = "shifts",
         on_device: bool = False,
+        mirror: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         if augmenter not in AUGMENTERS:
@@ -52,6 +54,7 @@ class TrainingFeed(keras.utils.PyDataset):
         self.batch_size = min(batch_size, len(chosen))
         self._seed, self._epoch, self._strength = seed, epoch, strength
         self._weights, self._augmenter, self._on_device = weights, augmenter, on_device
+        self._mirror = mirror
         self._order = np.random.default_rng((seed, 1, epoch)).permutation(len(chosen))
         self._mirrored = mirrored_in(epoch, len(chosen), seed) & (flip and strength > 0)
 
@@ -72,6 +75,8 @@ class TrainingFeed(keras.utils.PyDataset):
     def _batch(self, index: int, places: np.ndarray) -> Any:
         random = np.random.default_rng((self._seed, 2, self._epoch, index))
         mirrored = self._mirrored[places]
+        if self._images.ndim == 2:
+            return self._features(self._chosen[places], mirrored)
         if self._augmenter == "photographs":
             images = self._images[self._chosen[places]]
             return (
@@ -86,6 +91,12 @@ class TrainingFeed(keras.utils.PyDataset):
             "down": drawn.down - drawn.reach,
             "right": drawn.right - drawn.reach,
         }
+
+    def _features(self, which: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+        batch = self._images[which]
+        if self._mirror is not None:
+            batch[mirrored] = self._mirror[which[mirrored]]
+        return np.asarray(batch, "float32")
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -11,11 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-import spaces
 from search.data import open_dataset, split
 from search.server import Channel
 from search.training import backends
+from search.training.features import FeaturesAway
 from search.training.feed import TrainingFeed, balanced_weights
+from search.training.nets import net_of
 from search.training.on_device import fits_device, with_images
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
@@ -37,7 +38,11 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     plan = TrainingPlan.from_payload(payload)
     device = backends.current().use_device(plan.gpu_memory)
     _set_precision(device)
-    training = Training(plan, device)
+    try:
+        training = Training(plan, device, channel)
+    except FeaturesAway:
+        channel.send({"kind": "done", "stopped": True, "epochs": 0})
+        return
     training.resume()
     channel.send({"kind": "built", **training.facts()})
     while training.epoch < plan.epochs and not training.exhausted():
@@ -63,10 +68,13 @@ class Training:
         history: One entry an epoch for each name of ``HISTORY``; the ``val_`` ones are empty in a refit.
     """
 
-    def __init__(self, plan: TrainingPlan, device: str) -> None:
-        keras.utils.set_random_seed(plan.seed)
+    def __init__(self, plan: TrainingPlan, device: str, channel: Channel) -> None:
         self.plan, self.device = plan, device
-        self.images, self.labels = open_dataset(Path(plan.dataset)).train()
+        self.net = net_of(plan)
+        dataset = open_dataset(Path(plan.dataset))
+        self.images, self.mirror = self.net.inputs(dataset, channel)
+        _, self.labels = dataset.train()
+        keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
@@ -84,14 +92,13 @@ class Training:
     def _build(self) -> tuple[keras.Model, keras.Model]:
         """The net, and what is fitted: the net itself, or the net behind the images on the device."""
         plan, recipe = self.plan, self.plan.recipe
-        space = spaces.load(plan.space)
-        model = space.build(plan.params, plan.input_spec)
-        if hasattr(space, "adapt"):
-            # Evenly over all (folders come sorted by class): enough for means, variances and patches.
-            space.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
+        model = self.net.build()
+        # Evenly over all (folders come sorted by class): enough for means, variances and patches.
+        self.net.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
         steps = updates(len(self.chosen), recipe.batch_size, plan.epochs)
         # Photographs are seen anew by Pillow, on the host.
-        self.on_device = recipe.augmenter == "shifts" and fits_device(self.device, self.images)
+        pixels = self.images.ndim == 4 and recipe.augmenter == "shifts"
+        self.on_device = pixels and fits_device(self.device, self.images)
         fitted = with_images(model, self.images[self.chosen]) if self.on_device else model
         fitted.compile(
             optimizer=make_optimizer(recipe, steps, plan.accumulate),
@@ -152,6 +159,7 @@ class Training:
             weights=self._class_weights(),
             augmenter=plan.recipe.augmenter,
             on_device=self.on_device,
+            mirror=self.mirror,
         )
         logs = self.fitted.fit(
             backends.current().batches(feed), verbose=0, shuffle=False, callbacks=[_Watch(channel)]
@@ -211,7 +219,7 @@ class Training:
     def _as_exported(self) -> keras.Model:
         """The same net and weights, never compiled (our schedule is not in the file) and in plain float32."""
         keras.mixed_precision.set_dtype_policy("float32")
-        model = spaces.load(self.plan.space).build(self.plan.params, self.plan.input_spec)
+        model = self.net.build()
         model.set_weights(self.model.get_weights())
         return model
 

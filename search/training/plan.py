@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.contract import InputSpec
+from spaces.contract import Backbone, InputSpec
 from spaces.recipe import Recipe
 
 
@@ -36,6 +36,7 @@ class TrainingPlan:
         full: Train on all training images, validation included (a refit).
         accumulate: Split each batch into so many, accumulating gradients: for when memory ran out.
         gpu_memory: Limit in GB; None lets it grow.
+        tune: The file of a kept head: train it on with the last part of its backbone, as one net, on pixels.
     """
 
     space: str
@@ -59,6 +60,7 @@ class TrainingPlan:
     full: bool = False
     accumulate: int = 1
     gpu_memory: float | None = None
+    tune: str | None = None
 
     @property
     def value_name(self) -> str:
@@ -71,7 +73,10 @@ class TrainingPlan:
         said = dataclasses.asdict(self)
         for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory"):
             del said[name]
+        said["tune"] = self.tune is not None
         said["dataset"] = said["dataset"].rsplit("/", 1)[-1]  # Its content; the folder around it may move.
+        for backbone in said["input_spec"]["backbones"]:
+            del backbone["said"], backbone["file"]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
     def to_payload(self) -> dict[str, Any]:
@@ -81,5 +86,10 @@ class TrainingPlan:
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> "TrainingPlan":
         """In the child, from its payload."""
-        nested = {"recipe": Recipe(**payload["recipe"]), "input_spec": InputSpec(**payload["input_spec"])}
+        spec = payload["input_spec"]
+        backbones = tuple(Backbone(**one) for one in spec["backbones"])
+        nested = {
+            "recipe": Recipe(**payload["recipe"]),
+            "input_spec": InputSpec(**{**spec, "backbones": backbones}),
+        }
         return cls(**{**payload, **nested, "go_on_from": tuple(payload["go_on_from"])})

@@ -1,0 +1,99 @@
+"""The backbones of a study: chosen when it is made, and found by content on every host that joins."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from search.config import StudyConfig
+from search.data import Dataset
+from search.data.backbones import DEFAULT, backbone_file, find_backbones
+from search.data.source import Say
+from search.errors import InputError
+from search.study import LoadedStudy
+from spaces.contract import Backbone
+from storage.artifacts import fetch, upload
+
+
+def with_backbones(
+    config: StudyConfig, said: Sequence[str], dataset: Dataset, image_size: int | None
+) -> StudyConfig:
+    """The config of a new study over backbones, which are made ready in the cache beside its images.
+
+    Raises:
+        InputError: One cannot be used, or takes images of another size.
+    """
+    backbones = find_backbones(said or (DEFAULT,), dataset.folder.parent)
+    for backbone in backbones:
+        if backbone.side not in (0, image_size):
+            raise InputError(
+                f"--image-size {image_size}: backbone {backbone.name} takes images of {backbone.side}x{backbone.side} "
+                f"pixels alone; pass --image-size {backbone.side}"
+            )
+    return dataclasses.replace(config, image_size=image_size, backbones=backbones)
+
+
+def check_backbones(found: LoadedStudy, said: Sequence[str]) -> None:
+    """Backbones that are said again must be the study's, by content.
+
+    Raises:
+        InputError: They are not.
+    """
+    if not said:
+        return
+    here = find_backbones(said, found.dataset().folder.parent)
+    if {one.digest for one in here} != {one.digest for one in found.config.backbones}:
+        names = ", ".join(one.name for one in found.config.backbones) or "none"
+        raise InputError(
+            f"--backbone {', '.join(said)}: study {found.config.study} was made with {names} (their content decides, "
+            "not their place); leave the flag out, or choose another --study name"
+        )
+
+
+def share_backbones(study: LoadedStudy) -> None:
+    """Leave the backbones of a new study where hosts that share no disk find them."""
+    store, cache = study.artifacts, study.dataset().folder.parent
+    if store is not None:
+        for backbone in study.config.backbones:
+            upload(store, _artifact(backbone), backbone_file(cache, backbone.digest))
+
+
+def bring_backbones(study: LoadedStudy, say: Say = print) -> None:
+    """Have the study's backbones in this host's cache: they are there, or among its artifacts, or made anew.
+
+    Raises:
+        InputError: One is nowhere to be found.
+    """
+    cache = study.dataset().folder.parent
+    for backbone in study.config.backbones:
+        here = backbone_file(cache, backbone.digest)
+        if not here.is_file() and not _fetched(study, backbone):
+            _make(study, backbone, say)
+
+
+def _fetched(study: LoadedStudy, backbone: Backbone) -> bool:
+    here = backbone_file(study.dataset().folder.parent, backbone.digest)
+    here.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return study.artifacts is not None and fetch(study.artifacts, _artifact(backbone), here)
+    except Exception as error:  # Of a store anything may come; there are other ways to get it.
+        print(f"backbone {backbone.name} not fetched: {error!r}"[:300], flush=True)
+        return False
+
+
+def _make(study: LoadedStudy, backbone: Backbone, say: Say) -> None:
+    cache = study.dataset().folder.parent
+    try:
+        made = find_backbones([backbone.said], cache, say)[0]
+    except InputError as error:
+        raise InputError(
+            f"backbone {backbone.name} of study {study.config.study} is not on this host; run python -m "
+            f"search.prefetch --backbone {backbone.said} here (with the place of its file on this host) ({error})"
+        ) from None
+    if made.digest != backbone.digest:
+        raise InputError(
+            f"backbone {backbone.name}: {backbone.said} is another one here than study {study.config.study} was made "
+            "with; bring the same file, and run python -m search.prefetch --backbone FILE"
+        )
+
+
+def _artifact(backbone: Backbone) -> str:
+    return f"backbone-{backbone.digest}.keras"

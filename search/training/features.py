@@ -1,0 +1,171 @@
+"""What a frozen backbone says of each training image, computed once for all trials of all workers of a host.
+
+``<cache>/features/<key>/plain.npy`` and ``mirror.npy`` hold float16 ``(N, F)``, memory-mapped, in the order of the
+images. Whoever holds ``<view>.lock`` fills; ``<view>.json`` says how many rows are on disk, so that whoever comes after
+a killed filler goes on from there. Test images have no features here: only an export looks at them.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from spaces.contract import Backbone, InputSpec
+
+if TYPE_CHECKING:
+    import keras
+
+    from search.data import Dataset
+
+VIEWS = ("plain", "mirror")
+# Images a batch: at 224x224 the widest layers of small nets then take some 150 MB.
+BATCH = 32
+# A killed filler loses no more than this.
+SECONDS_BETWEEN_RECORDS = 5.0
+# Raise it when the same images and backbone would give other features.
+FORMAT = 1
+
+
+class FeaturesAway(Exception):
+    """The filling was told to stop; what is on disk is gone on with later."""
+
+
+class Features(NamedTuple):
+    """Features of all training images, float16 ``(N, F)``, memory-mapped.
+
+    Attributes:
+        plain: Of the images as they are.
+        mirror: Of their mirror images; None where a study flips none.
+    """
+
+    plain: np.ndarray
+    mirror: np.ndarray | None
+
+
+def features_folder(dataset: "Dataset", backbone: Backbone, spec: InputSpec) -> Path:
+    """Where these features lie: named by images, backbone and size."""
+    said = {"format": FORMAT, "images": dataset.fingerprint, "backbone": backbone.digest, "size": spec.size}
+    key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+    return dataset.folder.parent / "features" / key
+
+
+def features_file(dataset: "Dataset", backbone: Backbone, spec: InputSpec) -> Path | None:
+    """The file of the plain view, where it is whole on this host."""
+    folder = features_folder(dataset, backbone, spec)
+    count = sum(dataset.train_counts)
+    return folder / "plain.npy" if _rows(folder, "plain", (count, backbone.features)) == count else None
+
+
+def open_features(
+    dataset: "Dataset",
+    backbone: Backbone,
+    spec: InputSpec,
+    *,
+    mirror: bool,
+    frozen: "Callable[[], keras.Model]",
+    tell: Callable[[int, int], bool],
+) -> Features:
+    """The features of a study's training images, computed here if nobody has, or waited for.
+
+    Args:
+        dataset: The prepared images.
+        backbone: Whose features.
+        spec: With the size at which the backbone sees the images.
+        mirror: Whether the mirrored view is wanted, too.
+        frozen: Makes the net that computes them; called only if it has to.
+        tell: Is told often how many of how many rows are there; False asks to stop.
+
+    Raises:
+        FeaturesAway: Asked to stop.
+    """
+    folder = features_folder(dataset, backbone, spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    images, _ = dataset.train()
+    shape = (len(images), backbone.features)
+    views = VIEWS if mirror else VIEWS[:1]
+    net: list[keras.Model] = []  # Made at most once, for both views.
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        if not net:
+            net.append(frozen())
+        return np.asarray(net[0].predict_on_batch(batch))
+
+    for place, view in enumerate(views):
+        before = place * len(images)
+
+        def told(rows: int, before: int = before) -> None:
+            if not tell(before + rows, len(views) * len(images)):
+                raise FeaturesAway
+
+        _complete(folder, view, images, shape, run, told)
+    opened = [np.load(folder / f"{view}.npy", mmap_mode="r") for view in views]
+    return Features(opened[0], opened[1] if mirror else None)
+
+
+def _complete(
+    folder: Path,
+    view: str,
+    images: np.ndarray,
+    shape: tuple[int, int],
+    run: Callable[[np.ndarray], np.ndarray],
+    told: Callable[[int], None],
+) -> None:
+    """Fill a view, or wait for whoever fills it."""
+    lock = FileLock(folder / f"{view}.lock")
+    while _rows(folder, view, shape) < shape[0]:
+        try:
+            with lock.acquire(timeout=1.0):
+                _fill(folder, view, images, shape, run, told)
+        except Timeout:
+            told(_rows(folder, view, shape))
+
+
+def _fill(
+    folder: Path,
+    view: str,
+    images: np.ndarray,
+    shape: tuple[int, int],
+    run: Callable[[np.ndarray], np.ndarray],
+    told: Callable[[int], None],
+) -> None:
+    file, row = folder / f"{view}.npy", _rows(folder, view, shape)
+    mode = "r+" if row else "w+"
+    features = np.lib.format.open_memmap(file, mode=mode, dtype=np.float16, shape=None if row else shape)
+    recorded = time.monotonic()
+    # Always the same batches, whoever fills and wherever it goes on: the rows do not depend on it.
+    full = np.zeros((min(BATCH, len(images)), *images.shape[1:]), images.dtype)
+    while row < len(images):
+        batch = images[row : row + len(full)]
+        full[: len(batch)] = batch if view == "plain" else batch[:, :, ::-1]
+        found = run(full)[: len(batch)]
+        if not np.isfinite(found).all():
+            raise ValueError(f"the backbone gives no numbers for images {row} to {row + len(batch) - 1}")
+        features[row : row + len(batch)] = np.clip(found, -65504, 65504)  # All that float16 can hold.
+        row += len(batch)
+        if row == len(images) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
+            features.flush()  # On disk before it is said to be.
+            _record(folder, view, row)
+            recorded = time.monotonic()
+        told(row)
+
+
+def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:
+    """How many rows of a view are on disk."""
+    try:
+        rows = int(json.loads((folder / f"{view}.json").read_text())["rows"])
+        found = np.load(folder / f"{view}.npy", mmap_mode="r")
+    except (OSError, ValueError, KeyError):
+        return 0
+    return rows if found.shape == shape else 0
+
+
+def _record(folder: Path, view: str, rows: int) -> None:
+    aside = folder / f".{view}.{os.getpid()}.tmp"
+    aside.write_text(json.dumps({"rows": rows}))
+    aside.replace(folder / f"{view}.json")

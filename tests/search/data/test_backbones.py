@@ -1,0 +1,185 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from search.command import main
+from search.data import keras_backbone
+from search.data.backbones import APPLICATIONS, backbone_file, check_backbone, find_backbones
+from search.data.keras_backbone import preprocess
+from search.errors import InputError
+from search.prefetch import app
+
+# Keras 3.15's own, once a weight that it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def net(outputs="maps", side=None, channels=3):
+    """A small net of Keras's layers, as a user may save one."""
+    import keras
+
+    inputs = keras.Input((side, side, channels))
+    x = keras.layers.Conv2D(5, 3, activation="relu", name="conv")(keras.layers.Rescaling(1 / 255)(inputs))
+    if outputs == "features":
+        x = keras.layers.GlobalMaxPooling2D()(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """The file of a small net that gives feature maps."""
+    path = tmp_path / "small.keras"
+    net().save(path)
+    return path
+
+
+def find(*said, cache):
+    return find_backbones([str(one) for one in said], cache, lambda line: None)
+
+
+def test_file_becomes_a_net_from_pixels_to_pooled_features(saved, tmp_path):
+    import keras
+
+    (found,) = find(saved, cache=tmp_path / "cache")
+    made = keras.models.load_model(backbone_file(tmp_path / "cache", found.digest))
+    images = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3)).astype("float32")
+    maps = keras.models.load_model(saved).predict(images, verbose=0)
+    np.testing.assert_allclose(made.predict(images, verbose=0), maps.mean(axis=(1, 2)), rtol=1e-5)
+    assert (found.name, found.features, found.side) == ("small", 5, 0)
+    assert found.parameters == 3 * 3 * 3 * 5 + 5
+
+
+def test_file_that_was_made_before_starts_no_keras(saved, tmp_path, monkeypatch):
+    (first,) = find(saved, cache=tmp_path / "cache")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: pytest.fail("a process was started"))
+    assert find(saved, cache=tmp_path / "cache") == (first,)
+
+
+def test_digest_is_of_content_not_of_the_file(saved, tmp_path):
+    copied = tmp_path / "other place.keras"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(copied, "w") as new:
+        for member in old.namelist():
+            new.writestr(member, b"{}" if member == "metadata.json" else old.read(member))
+    cache = tmp_path / "cache"
+    assert find(saved, cache=cache)[0].digest == find(copied, cache=cache)[0].digest
+
+
+def test_digest_changes_with_one_weight(saved, tmp_path):
+    import keras
+
+    model = keras.models.load_model(saved)
+    kernel, bias = model.get_layer("conv").get_weights()
+    model.get_layer("conv").set_weights([kernel, bias + 1])
+    model.save(tmp_path / "other.keras")
+    cache = tmp_path / "cache"
+    assert find(saved, cache=cache)[0].digest != find(tmp_path / "other.keras", cache=cache)[0].digest
+
+
+def test_two_of_one_name_are_refused(saved, tmp_path):
+    with pytest.raises(InputError, match="two are called small"):
+        find(saved, saved, cache=tmp_path / "cache")
+
+
+def test_net_with_a_size_of_its_own_says_so(tmp_path, capsys):
+    net("features", side=24).save(tmp_path / "fixed.keras")
+    keras_backbone.main(str(tmp_path / "fixed.keras"), "raw", str(tmp_path / "out.keras"))
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["side"] == 24
+
+
+def test_net_of_grey_images_is_refused(tmp_path):
+    net(channels=1).save(tmp_path / "grey.keras")
+    with pytest.raises(InputError, match=r"grey.keras: no backbone .*expected RGB images"):
+        find(tmp_path / "grey.keras", cache=tmp_path / "cache")
+
+
+def test_net_with_code_in_it_is_refused(tmp_path):
+    import keras
+
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs))
+    model.save(tmp_path / "code.keras")
+    with pytest.raises(ValueError, match="Lambda"):
+        keras_backbone.main(str(tmp_path / "code.keras"), "raw", str(tmp_path / "out.keras"))
+
+
+@pytest.mark.parametrize("content", [b"no archive", None])
+def test_other_file_is_refused(tmp_path, content):
+    path = tmp_path / "other.keras"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("something", "else")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"not a \.keras file"):
+        find(path, cache=tmp_path / "cache")
+
+
+def test_unknown_name_is_refused_with_what_may_be_meant():
+    with pytest.raises(InputError, match="did you mean MobileNetV2"):
+        check_backbone("mobilenetv2")
+
+
+@pytest.mark.parametrize(
+    ("module", "way"), [("mobilenet_v2", "tf"), ("resnet50", "caffe"), ("densenet", "torch")]
+)
+def test_preprocess_is_what_the_family_wants(module, way):
+    import importlib
+
+    import keras
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3)).astype("float32")
+    wanted = importlib.import_module(f"keras.applications.{module}").preprocess_input(images.copy())
+    inputs = keras.Input((5, 5, 3))
+    made = keras.Model(inputs, preprocess(inputs, way)).predict(images, verbose=0)
+    np.testing.assert_allclose(made, wanted, atol=1e-4)
+
+
+def test_applications_are_all_in_keras():
+    import keras
+
+    assert [name for name in APPLICATIONS if not hasattr(keras.applications, name)] == []
+
+
+@pytest.mark.slow
+def test_prefetch_makes_ready_what_keras_has_downloaded(tmp_path, monkeypatch, capsys):
+    # No network in tests: random weights lie where Keras looks before it downloads.
+    home = tmp_path / "keras"
+    code = """
+import h5py, keras, sys
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+net = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(224, 224, 3))
+with h5py.File(sys.argv[1], "w") as file:
+    save_weights_to_hdf5_group(file, net)
+"""
+    (home / "models").mkdir(parents=True)
+    file = home / "models" / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True, capture_output=True, env=quiet())
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    cache = tmp_path / "cache"
+    with pytest.raises(SystemExit) as ended:
+        main(app, ["--backbone", "MobileNetV2", "--cache", str(cache)])
+    assert ended.value.code in (0, None)
+    assert "MobileNetV2: 2,257,984 parameters, 1,280 features" in capsys.readouterr().out
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
+    (found,) = find("MobileNetV2", cache=cache)  # From the cache: that home has nothing.
+    assert backbone_file(cache, found.digest).is_file()
+
+
+def test_prefetch_without_a_network_says_how_to_get_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(SystemExit) as ended:
+        main(app, ["--backbone", "MobileNet", "--cache", str(tmp_path / "cache")])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert "--backbone MobileNet" in said
+    assert "search.prefetch" in said
+    assert len(said.splitlines()) == 1
+
+
+def quiet() -> dict[str, str]:
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
