@@ -6,8 +6,8 @@ Result, hardware, versions: benchmarks/results/notebook_nets.json, .png; one run
 
 All train on the same 45,000 images and are validated after every epoch on the same 5,000, in our way (memory-mapped
 images, our trial's child): only net and recipe differ. The nets of the notebook train as it says (Adam, batches of 64,
-a constant rate, no augmentation) and are cut off. The schedule of ours must be as long as its training, so its epochs are
-counted out from the second of two epochs, trained beforehand and outside its time.
+a constant rate, no augmentation) and are cut off. The schedule of ours must be as long as its training, so its epochs
+are counted out from the second of two epochs, trained beforehand and outside its time.
 """
 
 import argparse

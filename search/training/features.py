@@ -8,6 +8,7 @@ a killed filler goes on from there. Test images have no features here: only an e
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,8 @@ def _fill(
     told: Callable[[int], None],
 ) -> None:
     file, row = folder / f"{view}.npy", _rows(folder, view, shape)
+    if row == 0:
+        _check_space(folder, 2 * shape[0] * shape[1])
     mode = "r+" if row else "w+"
     features = np.lib.format.open_memmap(file, mode=mode, dtype=np.float16, shape=None if row else shape)
     recorded = time.monotonic()
@@ -153,6 +156,16 @@ def _fill(
             _record(folder, view, row)
             recorded = time.monotonic()
         told(row)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    # Asked beforehand: running out of disk in a memory-mapped file is a bus error, not an exception.
+    free = shutil.disk_usage(folder).free
+    if needed * 1.05 > free:
+        raise OSError(
+            f"the backbone's features need {needed / 1e9:.1f} GB, but {folder} has {free / 1e9:.1f} GB free: free some "
+            "space, or set XDG_CACHE_HOME to a larger disk"
+        )
 
 
 def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:

@@ -98,6 +98,13 @@ def test_numbers_that_are_none_are_refused(dataset):
     assert features_file(dataset, BACKBONE, SPEC) is None
 
 
+def test_disk_that_is_too_small_is_named(dataset, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match=r"features need 0\.0 GB, but .* has 0\.0 GB free"):
+        opened(dataset, Frozen())
+
+
 def fill_slowly(dataset):
     module.SECONDS_BETWEEN_RECORDS = 0.0
     opened(dataset, Frozen(slowly=0.3), mirror=False)
