@@ -22,6 +22,7 @@ from search.evaluation.score import Scored, score_in_child
 from search.evaluation.scores import Integers
 from search.evaluation.summary import Training, check_value, summarise, write_json
 from search.evaluation.weights import copy_weights, find_weights, refit
+from search.evaluation.words import often
 from storage.ledger import record_scoring
 
 if TYPE_CHECKING:
@@ -85,10 +86,7 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         check_reload(model, stored, server.backend)
     for sentence in summary["words"]:
         say(sentence)
-    say(
-        f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images "
-        f"(test images scored {times} time{'s' if times > 1 else ''} in this study)"
-    )
+    say(f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images")
     return Filled(summary, report, scored.test.confusion_matrix)
 
 
@@ -149,13 +147,14 @@ def write_files(
     write_json(folder / "labels.json", list(config.classes))
     write_json(folder / "preprocessing.json", wanted.loaded.dataset().preprocessing)
     write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
-    title = f"{name}\ntest accuracy {test.accuracy:.4f}"
+    count = summary["times_test_scored"]
+    title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(count)})"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
     write_curves(folder / "curves.png", training.history, training.kept, name)
     write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
-    write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes)
+    write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes, count)
     dataset = wanted.loaded.dataset()
     write_samples(
         folder / "samples.png", dataset, trained_on(dataset, config, training.refit), config.classes
     )
-    return write_report(folder, test, config.classes)
+    return write_report(folder, test, config.classes, count)

@@ -12,7 +12,7 @@ from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
 from search.evaluation.score import Scored
 from search.evaluation.scores import Scores
-from search.evaluation.words import calibration_of, fit_of, words
+from search.evaluation.words import calibration_of, fit_of, ledger, words
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -106,6 +106,7 @@ def summarise(
         "words": [
             *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
             *(sentence(name, found, test.accuracy) for name, found in scored.baselines.items()),
+            ledger(times_test_scored),
         ],
         "validation_accuracy": accuracy,
         "validation_loss": loss,

@@ -82,6 +82,16 @@ def fit_of(trial: "FrozenTrial", scored: "Scored") -> Fit:
     )
 
 
+def often(count: int) -> str:
+    """A number of times in words."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def ledger(count: int) -> str:
+    """How often the test images have been looked at: the more often, the less they are test images."""
+    return f"The test images of this study have been scored {often(count)} (this one included)."
+
+
 def words(
     classes: Sequence[str], test: Scores, fit: Fit, calibration: Calibration, refit_of: int | None
 ) -> list[str]:
