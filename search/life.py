@@ -84,6 +84,7 @@ def run_study(
     cache: Path | None = None,
     out: Path | None = None,
     export: bool = True,
+    confirm: bool = False,
     refit: bool = False,
     refit_epochs: int | None = None,
     backend: str | None = None,
@@ -126,6 +127,7 @@ def run_study(
         cache: Folder of prepared images.
         out: Folder of the export; by default ``exports/<study>``.
         export: Whether to export the best trial at the end.
+        confirm: Export the winner of a race of the best few, see ``search.export.export_study``.
         refit: Export the best configuration, trained anew on all training images.
         refit_epochs: Length of that training.
         backend: Keras's backend; by default ``KERAS_BACKEND``, or ``tensorflow``.
@@ -159,6 +161,7 @@ def run_study(
         if export and not stop.by_user and opened.ranked():
             made = export_study(
                 study,
+                confirm=confirm,
                 refit=refit,
                 refit_epochs=refit_epochs,
                 out=out,

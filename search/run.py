@@ -120,6 +120,10 @@ Try = Annotated[
     ),
 ]
 Out = Annotated[Path | None, flag("--out", metavar="FOLDER", help="The export (default: exports/STUDY).")]
+Confirm = Annotated[
+    bool,
+    flag("--confirm", help="Race the best few over several seeds before the export, and export the winner."),
+]
 Refit = Annotated[
     bool, flag("--refit", help="Export the best configuration trained anew on all training images.")
 ]
@@ -172,6 +176,7 @@ def run(
     cache: Cache = None,
     out: Out = None,
     export: Export = True,
+    confirm: Confirm = False,
     refit: Refit = False,
     refit_epochs: RefitEpochs = None,
     backend: Backend = None,
@@ -211,8 +216,9 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"--refit-epochs {settings['refit_epochs']} says nothing without --refit: give both or neither"
         )
-    if settings["refit"] and not settings["export"]:
-        raise InputError("--refit makes an export and --no-export forbids it: leave one of the two out")
+    for name in ("refit", "confirm"):
+        if settings[name] and not settings["export"]:
+            raise InputError(f"--{name} makes an export and --no-export forbids it: leave one of the two out")
     parsers = {
         "timeout": parse_duration,
         "grace": parse_duration,

@@ -11,6 +11,8 @@ import numpy as np
 
 from search.data import split
 from search.evaluation.architecture import describe_in_child
+from search.evaluation.confirm_picture import write_race
+from search.evaluation.confirm_words import race_figures, race_words
 from search.evaluation.curves import write_curves
 from search.evaluation.formats import FORMATS, IMAGES, write_formats
 from search.evaluation.matrix import write_matrix_csv, write_matrix_png
@@ -21,7 +23,7 @@ from search.evaluation.report import write_report
 from search.evaluation.score import Scored, score_in_child
 from search.evaluation.scores import Integers
 from search.evaluation.summary import Training, check_value, summarise, write_json
-from search.evaluation.weights import copy_weights, find_weights, refit
+from search.evaluation.weights import copy_weights, find_weights, kept_weights, refit
 from search.evaluation.words import often
 from storage.ledger import record_scoring
 
@@ -31,12 +33,16 @@ if TYPE_CHECKING:
     from search.child import ForkServer
     from search.config import StudyConfig
     from search.data import Dataset
+    from search.evaluation.confirm import Race
     from search.study import LoadedStudy
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One export to make; see ``search.export.export_study``."""
+    """One export to make; see ``search.export.export_study``.
+
+    After a race the trial is its winner, as if it had been trained with the race's first seed.
+    """
 
     loaded: "LoadedStudy"
     trial: "FrozenTrial"
@@ -46,6 +52,7 @@ class Wanted:
     formats: tuple[str, ...]
     baselines: tuple[str, ...]
     say: Callable[[str], None]
+    race: "Race | None" = None
 
 
 class Filled(NamedTuple):
@@ -63,7 +70,8 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
     if wanted.refit:
         training = refit(loaded, trial, wanted.refit_epochs, model, server, say, wanted.gpu_memory)
     else:
-        training = copy_weights(loaded, trial, model)
+        kept = wanted.race.weights if wanted.race else kept_weights(loaded, trial)
+        training = copy_weights(kept, trial, model)
     log = loaded.paths.worker_log("export")
     with tempfile.TemporaryDirectory() as scratch:
         write_other_formats(wanted, model, Path(scratch), server)
@@ -72,7 +80,7 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         stored = Path(scratch) / "scores.npz"
         payload = score_payload(wanted, model, stored)
         # Before the test images are opened: a scoring that dies half way has looked at them all the same.
-        why = "refit" if wanted.refit else "export"
+        why = "refit" if wanted.refit else "confirm" if wanted.race else "export"
         # Under a lock: two exports at once must not lose a count.
         times = loaded.storage.exclusively("ledger", lambda: record_scoring(loaded.optuna, trial.number, why))
         threads = int(trial.user_attrs.get("threads") or 0)
@@ -81,7 +89,10 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
             check_value(
                 loaded.config, trial.value, scored.validation, str(training.facts.get("device", "cpu"))
             )
-        summary = summarise(loaded.config, trial, training, scored, times)
+        summary = summarise(loaded.config, trial, training, scored, times, wanted.race is not None)
+        if wanted.race:
+            summary["words"] += race_words(wanted.race, wanted.refit)
+            summary["confirm"] = race_figures(wanted.race)
         report = write_files(folder, wanted, training, scored, summary)
         check_reload(model, stored, server.backend)
     for sentence in summary["words"]:
@@ -109,10 +120,10 @@ def write_other_formats(wanted: Wanted, model: Path, scratch: Path, server: "For
 
 def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
     """What the scoring job is told."""
-    config = wanted.loaded.config
+    config, race = wanted.loaded.config, wanted.race
     unseen: Path | None = model
     if wanted.refit:  # It was trained on the validation images too: they can tell nothing of it any more.
-        unseen = find_weights(wanted.loaded, wanted.trial)
+        unseen = race.weights if race else find_weights(wanted.loaded, wanted.trial)
     return {
         "model": str(model),
         "dataset": str(wanted.loaded.dataset().folder),
@@ -140,9 +151,11 @@ def write_files(
 ) -> str:
     """Everything beside the model, from the one pass of predictions; the classification report as text."""
     config, test = wanted.loaded.config, scored.test
-    name = f"{config.study}, trial {wanted.trial.number}" + (
-        ", refit on all training images" if training.refit else ""
-    )
+    name = f"{config.study}, trial {wanted.trial.number}"
+    if training.refit:
+        name += ", refit on all training images"
+    elif wanted.race:
+        name += ", trained anew"
     write_json(folder / "summary.json", summary)
     write_json(folder / "labels.json", list(config.classes))
     write_json(folder / "preprocessing.json", wanted.loaded.dataset().preprocessing)
@@ -153,6 +166,8 @@ def write_files(
     write_curves(folder / "curves.png", training.history, training.kept, name)
     write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
     write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes, count)
+    if wanted.race:
+        write_race(folder / "confirm.png", wanted.race, training.refit)
     dataset = wanted.loaded.dataset()
     write_samples(
         folder / "samples.png", dataset, trained_on(dataset, config, training.refit), config.classes

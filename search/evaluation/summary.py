@@ -73,16 +73,22 @@ def check_value(config: StudyConfig, value: float | None, validation: Scores, de
 
 
 def summarise(
-    config: StudyConfig, trial: "FrozenTrial", training: Training, scored: Scored, times_test_scored: int
+    config: StudyConfig,
+    trial: "FrozenTrial",
+    training: Training,
+    scored: Scored,
+    times_test_scored: int,
+    raced: bool = False,
 ) -> dict[str, Any]:
     """All facts of one export.
 
     Args:
         config: The study's.
-        trial: Of the search.
+        trial: Of the search; after a race, as if it had been trained with the race's first seed.
         training: Where the exported weights come from.
         scored: The exported weights' outputs.
         times_test_scored: This scoring included.
+        raced: Whether there was a race (``--confirm``).
     """
     validation, test = scored.validation, scored.test
     images = training.images or scored.train_images
@@ -96,15 +102,23 @@ def summarise(
     }
     if training.refit:
         accuracy, loss = validation_figures(trial)
+        whose = "those of the race's first seed" if raced else "the search trial's"
         summary["validation_note"] = (
-            f"validation figures are the search trial's ({scored.train_images} training images); the "
-            f"exported weights were trained anew on all {images}, these {len(validation.labels)} included"
+            f"validation figures are {whose} ({scored.train_images} training images); the exported weights "
+            f"were trained anew on all {images}, these {len(validation.labels)} included"
         )
     facts = training.facts
     fit, calibration = fit_of(trial, scored), calibration_of(scored)
     summary |= {
         "words": [
-            *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
+            *words(
+                config.classes,
+                test,
+                fit,
+                calibration,
+                trial.number if training.refit else None,
+                "race" if raced else "search",
+            ),
             *(sentence(name, found, test.accuracy) for name, found in scored.baselines.items()),
             ledger(times_test_scored),
         ],
