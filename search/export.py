@@ -51,6 +51,7 @@ def export_study(
     study: str,
     *,
     trial: int | None = None,
+    confirm: bool = False,
     refit: bool = False,
     refit_epochs: int | None = None,
     fine_tune: int | None = None,
@@ -69,6 +70,8 @@ def export_study(
     Args:
         study: The study's name.
         trial: Its number; by default the best finished trial by validation.
+        confirm: Take the one whose configuration is the best in a race of the best few, trained anew with several
+            seeds; exported are its weights of the first.
         refit: Train its configuration on all training images, instead of taking its weights.
         refit_epochs: Length of that training; by default a trial's.
         fine_tune: Then train the last part of the backbone, too, for so many epochs at a lower rate; taken if it is
@@ -88,6 +91,7 @@ def export_study(
         StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
     """
     from search.evaluation.baseline import check_baselines
+    from search.evaluation.confirm import confirm_best
     from search.evaluation.folder import written_aside
     from search.evaluation.formats import check_formats
     from search.evaluation.make import Wanted, fill
@@ -96,19 +100,27 @@ def export_study(
     from search.study import load_study
 
     target = check_export(study, refit, refit_epochs, out)
+    if confirm and trial is not None:
+        raise InputError(
+            f"--trial {trial} names what to export and --confirm finds it by a race: leave one of the two out"
+        )
     others, rivals = check_formats(formats), check_baselines(baselines)
     loaded = load_study(study, storage, root)
     check_fine_tune(loaded.config, fine_tune)
     chosen = choose_trial(loaded, trial)
-    if not refit:
+    if not (refit or confirm):
         kept_weights(loaded, chosen)
     loaded = replace(
         loaded, prepared=prepared or loaded.dataset().folder
     )  # Looked for once, not for every file.
     wanted = Wanted(loaded, chosen, refit, refit_epochs, fine_tune, gpu_memory, others, rivals, say)
     try:
-        with server_of(server, chosen) as running, written_aside(target) as folder:
-            made = fill(folder, wanted, running)
+        with server_of(server, chosen) as running:
+            if confirm and (race := confirm_best(loaded, running, say, gpu_memory)):
+                chosen = race.trial
+                wanted = replace(wanted, trial=chosen, race=race)
+            with written_aside(target) as folder:
+                made = fill(folder, wanted, running)
         # Only now: a scoring that fails must not cost the training.
         if refit:
             epochs = refit_epochs or loaded.config.epochs
@@ -184,6 +196,13 @@ def export(
     trial: Annotated[
         int | None, typer.Option("--trial", help="Its number (default: the best by validation).")
     ] = None,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm",
+            help="Race the best few configurations over several seeds, for up to a quarter of the search's compute.",
+        ),
+    ] = False,
     refit: Annotated[
         bool,
         typer.Option(
@@ -241,6 +260,7 @@ def export(
     made = export_study(
         study,
         trial=trial,
+        confirm=confirm,
         refit=refit,
         refit_epochs=refit_epochs,
         fine_tune=fine_tune,
@@ -263,7 +283,7 @@ def listed(text: str) -> list[str]:
 app = make_app(
     export,
     example="""
-python -m search.export --study cifar_cnn
+python -m search.export --study cifar_cnn --confirm
 python -m search.export --study cifar_cnn --trial 12 --refit --refit-epochs 30 --out exports/final
 python -m search.export --study cifar_cnn --format onnx,litert --baseline svm
 """,

@@ -86,6 +86,7 @@ def run_study(
     cache: Path | None = None,
     out: Path | None = None,
     export: bool = True,
+    confirm: bool = False,
     refit: bool = False,
     refit_epochs: int | None = None,
     fine_tune: int | None = None,
@@ -130,6 +131,7 @@ def run_study(
         cache: Folder of prepared images.
         out: Folder of the export; by default ``exports/<study>``.
         export: Whether to export the best trial at the end.
+        confirm: Export the winner of a race of the best few, see ``search.export.export_study``.
         refit: Export the best configuration, trained anew on all training images.
         refit_epochs: Length of that training.
         fine_tune: Epochs of a second phase, which trains the last part of the backbone, too.
@@ -165,6 +167,7 @@ def run_study(
         if export and not stop.by_user and opened.ranked():
             made = export_study(
                 study,
+                confirm=confirm,
                 refit=refit,
                 refit_epochs=refit_epochs,
                 fine_tune=fine_tune,

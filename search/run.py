@@ -133,6 +133,10 @@ Try = Annotated[
     ),
 ]
 Out = Annotated[Path | None, flag("--out", metavar="FOLDER", help="The export (default: exports/STUDY).")]
+Confirm = Annotated[
+    bool,
+    flag("--confirm", help="Race the best few over several seeds before the export, and export the winner."),
+]
 Refit = Annotated[
     bool, flag("--refit", help="Export the best configuration trained anew on all training images.")
 ]
@@ -192,6 +196,7 @@ def run(
     cache: Cache = None,
     out: Out = None,
     export: Export = True,
+    confirm: Confirm = False,
     refit: Refit = False,
     refit_epochs: RefitEpochs = None,
     fine_tune: FineTune = None,
@@ -232,12 +237,10 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
         raise InputError(
             f"--refit-epochs {settings['refit_epochs']} says nothing without --refit: give both or neither"
         )
-    if settings["fine_tune"] is not None and not settings["export"]:
-        raise InputError(
-            "--fine-tune is part of an export and --no-export forbids it: leave one of the two out"
-        )
-    if settings["refit"] and not settings["export"]:
-        raise InputError("--refit makes an export and --no-export forbids it: leave one of the two out")
+    for name in ("refit", "confirm", "fine_tune"):
+        if settings[name] and not settings["export"]:
+            said = f"--{name.replace('_', '-')}"
+            raise InputError(f"{said} makes an export and --no-export forbids it: leave one of the two out")
     parsers = {
         "timeout": parse_duration,
         "grace": parse_duration,

@@ -71,6 +71,18 @@ class StudyPaths:
         """Where an interrupted fine-tuning goes on from; gone once it has finished."""
         return self.trial(number) / f"{'refit-' if refit else ''}tuning-{epochs}.npz"
 
+    def anew(self, number: int, seed: int, kind: str) -> Path:
+        """A training of trial ``number``'s configuration with another seed, for ``search.export --confirm``.
+
+        Of kind ``json`` what it came to, ``keras`` its weights, ``npz`` what it goes on from.
+        """
+        return self.folder / "confirm" / f"{number:05d}-{self.uid}-{seed}.{kind}"
+
+    def all_anew(self) -> list[tuple[Path, int]]:
+        """The files of all such trainings, with their trials' numbers."""
+        files = sorted((self.folder / "confirm").glob(f"*-{self.uid}-*"))
+        return [(path, int(found[1])) for path in files if (found := re.search(r"(\d{5,})-", path.name))]
+
     def log(self, number: int) -> Path:
         """What the trial's child printed."""
         return self.trial(number) / "log.txt"

@@ -26,7 +26,7 @@ FILES = (
     "model_summary.txt",
 )
 # Those that an export has only where graphviz is there, or where they were asked for.
-MAY_BE = ("architecture.png", *(kind.file for kind in FORMATS.values()))
+MAY_BE = ("architecture.png", "confirm.png", *(kind.file for kind in FORMATS.values()))
 
 
 def check_target(out: Path, files: tuple[str, ...] = (*FILES, *MAY_BE)) -> Path:

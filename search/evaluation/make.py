@@ -12,6 +12,8 @@ import numpy as np
 from search.data import split
 from search.evaluation.architecture import describe_in_child
 from search.evaluation.backbone import facts_of, features_here, join_in_child
+from search.evaluation.confirm_picture import write_race
+from search.evaluation.confirm_words import race_figures, race_words
 from search.evaluation.curves import write_curves
 from search.evaluation.formats import FORMATS, IMAGES, write_formats
 from search.evaluation.matrix import write_matrix_csv, write_matrix_png
@@ -24,7 +26,8 @@ from search.evaluation.scores import Integers
 from search.evaluation.summary import Training, check_value, summarise, write_json
 from search.evaluation.tuning import Tuned, fine_tune, gained
 from search.evaluation.tuning import sentence as tuning_sentence
-from search.evaluation.weights import copy_weights, find_weights, refit
+from search.evaluation.weights import copy_weights, find_weights, kept_weights, refit
+from search.evaluation.words import often
 from storage.ledger import record_scoring
 
 if TYPE_CHECKING:
@@ -33,12 +36,16 @@ if TYPE_CHECKING:
     from search.child import ForkServer
     from search.config import StudyConfig
     from search.data import Dataset
+    from search.evaluation.confirm import Race
     from search.study import LoadedStudy
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One export to make; see ``search.export.export_study``."""
+    """One export to make; see ``search.export.export_study``.
+
+    After a race the trial is its winner, as if it had been trained with the race's first seed.
+    """
 
     loaded: "LoadedStudy"
     trial: "FrozenTrial"
@@ -49,6 +56,7 @@ class Wanted:
     formats: tuple[str, ...]
     baselines: tuple[str, ...]
     say: Callable[[str], None]
+    race: "Race | None" = None
 
 
 class Filled(NamedTuple):
@@ -72,7 +80,7 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
         stored = Path(scratch) / "scores.npz"
         payload = score_payload(wanted, files, stored)
         # Before the test images are opened: a scoring that dies half way has looked at them all the same.
-        why = "refit" if wanted.refit else "export"
+        why = "refit" if wanted.refit else "confirm" if wanted.race else "export"
         # Under a lock: two exports at once must not lose a count.
         times = loaded.storage.exclusively("ledger", lambda: record_scoring(loaded.optuna, trial.number, why))
         threads = int(trial.user_attrs.get("threads") or 0)
@@ -81,15 +89,15 @@ def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
             value = trial.value if tuned is None else tuned.after
             check_value(loaded.config, value, scored.validation, str(training.facts.get("device", "cpu")))
         over = facts_of(loaded, trial, tuned) if loaded.config.backbones else None
-        summary = summarise(loaded.config, trial, training, scored, times, over)
+        summary = summarise(loaded.config, trial, training, scored, times, wanted.race is not None, over)
+        if wanted.race:
+            summary["words"] += race_words(wanted.race, wanted.refit)
+            summary["confirm"] = race_figures(wanted.race)
         report = write_files(folder, wanted, training, scored, summary)
         check_reload(model, stored, server.backend)
     for sentence in summary["words"]:
         say(sentence)
-    say(
-        f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images "
-        f"(test images scored {times} time{'s' if times > 1 else ''} in this study)"
-    )
+    say(f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images")
     return Filled(summary, report, scored.test.confusion_matrix)
 
 
@@ -132,15 +140,17 @@ def make_model(
     if wanted.refit:
         training = refit(loaded, trial, wanted.refit_epochs, model, server, wanted.say, wanted.gpu_memory)
     else:
-        training = copy_weights(loaded, trial, model)
-    # A refit was trained on the validation images too: they can tell nothing of it any more.
-    unseen = find_weights(loaded, trial) if wanted.refit else model
+        kept = wanted.race.weights if wanted.race else kept_weights(loaded, trial)
+        training = copy_weights(kept, trial, model)
+    unseen: Path | None = model
+    if wanted.refit:  # It was trained on the validation images too: they can tell nothing of it any more.
+        unseen = wanted.race.weights if wanted.race else find_weights(loaded, trial)
     if not loaded.config.backbones:
         return training, ModelFiles(model, unseen), None
     head = model.replace(scratch / "head.keras")
     if wanted.refit and unseen is not None:
-        kept, unseen = unseen, scratch / "unseen.keras"
-        join_in_child(server, loaded, trial, kept, unseen)
+        alone, unseen = unseen, scratch / "unseen.keras"
+        join_in_child(server, loaded, trial, alone, unseen)
     if wanted.fine_tune:
         tuned = fine_tune(
             loaded,
@@ -193,20 +203,25 @@ def write_files(
 ) -> str:
     """Everything beside the model, from the one pass of predictions; the classification report as text."""
     config, test = wanted.loaded.config, scored.test
-    name = f"{config.study}, trial {wanted.trial.number}" + (
-        ", refit on all training images" if training.refit else ""
-    )
+    name = f"{config.study}, trial {wanted.trial.number}"
+    if training.refit:
+        name += ", refit on all training images"
+    elif wanted.race:
+        name += ", trained anew"
     write_json(folder / "summary.json", summary)
     write_json(folder / "labels.json", list(config.classes))
     write_json(folder / "preprocessing.json", wanted.loaded.dataset().preprocessing)
     write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
-    title = f"{name}\ntest accuracy {test.accuracy:.4f}"
+    count = summary["times_test_scored"]
+    title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(count)})"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
     write_curves(folder / "curves.png", training.history, training.kept, name)
     write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
-    write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes)
+    write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes, count)
+    if wanted.race:
+        write_race(folder / "confirm.png", wanted.race, training.refit)
     dataset = wanted.loaded.dataset()
     write_samples(
         folder / "samples.png", dataset, trained_on(dataset, config, training.refit), config.classes
     )
-    return write_report(folder, test, config.classes)
+    return write_report(folder, test, config.classes, count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy.typing as npt
 
 from search.evaluation.fit import percent
+from search.evaluation.words import often
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,9 @@ def write_samples(path: Path, dataset: "Dataset", chosen: "Integers", classes: S
     write_grid(path, tiles, "One training image of each class")
 
 
-def write_mistakes(path: Path, mistakes: "Mistakes", scores: "Scores", classes: Sequence[str]) -> None:
+def write_mistakes(
+    path: Path, mistakes: "Mistakes", scores: "Scores", classes: Sequence[str], times_test_scored: int
+) -> None:
     """``mistakes.png``: the test images that were classified wrong with the highest confidence.
 
     Args:
@@ -71,6 +74,7 @@ def write_mistakes(path: Path, mistakes: "Mistakes", scores: "Scores", classes: 
         mistakes: What to draw.
         scores: Of all test images, at the temperature of the export.
         classes: Names.
+        times_test_scored: This scoring included.
     """
     count, wrong = len(scores.labels), int((scores.predicted != scores.labels).sum())
     tiles = [
@@ -88,7 +92,8 @@ def write_mistakes(path: Path, mistakes: "Mistakes", scores: "Scores", classes: 
     title = f"The {len(tiles)} most confident of {wrong:,} mistakes on {count:,} test images"
     if len(tiles) == wrong:
         title = f"{'The only mistake' if wrong == 1 else f'All {wrong} mistakes'} on {count:,} test images"
-    write_grid(path, tiles, title if wrong else f"No mistake on {count:,} test images")
+    title = title if wrong else f"No mistake on {count:,} test images"
+    write_grid(path, tiles, f"{title} (scored {often(times_test_scored)})")
 
 
 def write_grid(path: Path, tiles: Sequence[Tile], title: str) -> None:

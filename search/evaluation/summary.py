@@ -13,7 +13,7 @@ from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
 from search.evaluation.score import Scored
 from search.evaluation.scores import Scores
-from search.evaluation.words import calibration_of, fit_of, words
+from search.evaluation.words import calibration_of, fit_of, ledger, words
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -79,16 +79,18 @@ def summarise(
     training: Training,
     scored: Scored,
     times_test_scored: int,
+    raced: bool = False,
     backbone: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All facts of one export.
 
     Args:
         config: The study's.
-        trial: Of the search.
+        trial: Of the search; after a race, as if it had been trained with the race's first seed.
         training: Where the exported weights come from.
         scored: The exported weights' outputs.
         times_test_scored: This scoring included.
+        raced: Whether there was a race (``--confirm``).
         backbone: Of a net over a frozen one: see ``search.evaluation.backbone.facts_of``.
     """
     validation, test = scored.validation, scored.test
@@ -103,17 +105,26 @@ def summarise(
     }
     if training.refit:
         accuracy, loss = validation_figures(trial)
+        whose = "those of the race's first seed" if raced else "the search trial's"
         summary["validation_note"] = (
-            f"validation figures are the search trial's ({scored.train_images} training images); the "
-            f"exported weights were trained anew on all {images}, these {len(validation.labels)} included"
+            f"validation figures are {whose} ({scored.train_images} training images); the exported weights "
+            f"were trained anew on all {images}, these {len(validation.labels)} included"
         )
     facts = training.facts
     fit, calibration = fit_of(trial, scored), calibration_of(scored)
     summary |= {
         "words": [
-            *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
+            *words(
+                config.classes,
+                test,
+                fit,
+                calibration,
+                trial.number if training.refit else None,
+                "race" if raced else "search",
+            ),
             *([over_backbone(backbone, int(facts["parameters"]))] if backbone else []),
             *(sentence(found, test.accuracy) for found in scored.baselines.values()),
+            ledger(times_test_scored),
         ],
         "validation_accuracy": accuracy,
         "validation_loss": loss,

@@ -49,9 +49,9 @@ def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:
     return kept
 
 
-def copy_weights(loaded: "LoadedStudy", trial: "FrozenTrial", model: Path) -> Training:
-    """Copy the weights that scored in the search to ``model``; raises as ``kept_weights``."""
-    shutil.copyfile(kept_weights(loaded, trial), model)
+def copy_weights(kept: Path, trial: "FrozenTrial", model: Path) -> Training:
+    """Copy to ``model`` the weights at ``kept``, which scored what ``trial`` recorded."""
+    shutil.copyfile(kept, model)
     history = trial.user_attrs["history"]
     return Training(
         refit=False,
@@ -113,18 +113,12 @@ def train(
     if checkpoint.exists():
         say(f"{what}: going on from {checkpoint}")
     threads = int(trial.user_attrs.get("threads") or 0)
-    for accumulate in (plan.accumulate, 2):
-        payload = {**plan.to_payload(), "accumulate": accumulate}
-        log = loaded.paths.worker_log("export")
-        try:
-            with server.start("search.training.job:train", payload, log, threads) as child:
-                outcome = follow(child, plan.epochs, what, say)
-            break
-        except TrialOutOfMemory:
-            if accumulate == 2:
-                raise
-            checkpoint.unlink(missing_ok=True)  # It is of a training whose batches were another size.
-            say(f"{what}: out of memory, once more with half the batch at a time")
+
+    def listen(child: "Child") -> dict[str, Any]:
+        return follow(child, plan.epochs, what, say)
+
+    log = loaded.paths.worker_log("export")
+    outcome = train_anew(plan, server, log, threads, listen, lambda said: say(f"{what}: {said}"))
     facts = {**trial.user_attrs, **{name: outcome[name] for name in ("versions", "backend", "device")}}
     return Training(
         refit=plan.full,
@@ -135,6 +129,43 @@ def train(
         history=outcome["history"],
         facts={**facts, "seed": plan.seed},
     )
+
+
+def train_anew(
+    plan: "TrainingPlan",
+    server: "ForkServer",
+    log: Path,
+    threads: int,
+    listen: Callable[["Child"], dict[str, Any]],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train as planned in a child; where memory runs out once more, gradients accumulated over half batches.
+
+    Args:
+        plan: With a checkpoint.
+        server: Starts the child.
+        log: Gets what the child prints.
+        threads: CPU threads, 0 for as many as there are cores.
+        listen: Hears the child out.
+        say: Gets lines for a person.
+
+    Returns:
+        What ``listen`` returned.
+
+    Raises:
+        TrialFailed: The training crashed, or ran out of memory twice.
+    """
+    job, payload = "search.training.job:train", plan.to_payload()
+    try:
+        with server.start(job, payload, log, threads) as child:
+            return listen(child)
+    except TrialOutOfMemory:
+        if plan.accumulate == 2:
+            raise
+    Path(str(plan.checkpoint)).unlink(missing_ok=True)  # It is of a training whose batches were another size.
+    say("out of memory, once more with half the batch at a time")
+    with server.start(job, {**payload, "accumulate": 2}, log, threads) as child:
+        return listen(child)
 
 
 def refit_plan(
@@ -156,7 +187,18 @@ def refit_plan(
 
 
 def follow(child: "Child", epochs: int, what: str, say: Callable[[str], None]) -> dict[str, Any]:
-    """Hear a training out, saying a line an epoch; its ``done`` message with the device added."""
+    """Hear a training out, saying a line an epoch; see ``hear_out``."""
+
+    def judge(message: Mapping[str, Any]) -> bool:
+        check_finite(message, what)
+        say(f"{what}: epoch {message['epoch']} of {epochs}, {line(message)}")
+        return True
+
+    return hear_out(child, judge)
+
+
+def hear_out(child: "Child", judge: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+    """Hear a training out, asking ``judge`` after every epoch whether to go on; its ``done``, with the device added."""
     device = ""
     while True:
         message = child.result()
@@ -165,9 +207,7 @@ def follow(child: "Child", epochs: int, what: str, say: Callable[[str], None]) -
         if message["kind"] == "built":
             device = message["device"]
         elif message["kind"] == "epoch":
-            check_finite(message, what)
-            say(f"{what}: epoch {message['epoch']} of {epochs}, {line(message)}")
-            child.send({"go": True})
+            child.send({"go": judge(message)})
 
 
 def check_finite(message: Mapping[str, Any], what: str) -> None:

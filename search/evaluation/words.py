@@ -82,17 +82,33 @@ def fit_of(trial: "FrozenTrial", scored: "Scored") -> Fit:
     )
 
 
+def often(count: int) -> str:
+    """A number of times in words."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def ledger(count: int) -> str:
+    """How often the test images have been looked at: the more often, the less they are test images."""
+    return f"The test images of this study have been scored {often(count)} (this one included)."
+
+
 def words(
-    classes: Sequence[str], test: Scores, fit: Fit, calibration: Calibration, refit_of: int | None
+    classes: Sequence[str],
+    test: Scores,
+    fit: Fit,
+    calibration: Calibration,
+    refit_of: int | None,
+    where: str = "search",
 ) -> list[str]:
     """The sentences.
 
     Args:
         classes: Names.
         test: Of the exported weights.
-        fit: Of the search trial's weights.
+        fit: Of the search trial's weights, or of those of the race.
         calibration: Of the exported weights.
         refit_of: The search trial, where a refit is exported, which has no validation images of its own.
+        where: Those weights were trained that have some: the ``search``, or the ``race``.
     """
     low, high = test.accuracy_interval
     weakest = int(test.f1.argmin())
@@ -105,7 +121,7 @@ def words(
         return [tested, fit.sentence, calibration.sentence]
     return [
         tested,
-        f"In the search, trial {refit_of}: {fit.sentence}",
+        f"In the {where}, trial {refit_of}: {fit.sentence}",
         f"{calibration.sentence}"
         + (f" Fitted on the outputs of trial {refit_of}." if not calibration.why_none else ""),
     ]

@@ -175,6 +175,8 @@ def test_every_scoring_is_counted(searched: LoadedStudy, fork_server: ForkServer
     again = export(searched, fork_server, tmp_path / "out")
 
     assert again.summary["times_test_scored"] == times_scored(searched.optuna) == before + 1
+    for report in (again.report, "\n".join(again.summary["words"])):
+        assert f"have been scored {before + 1} times (this one included)" in report
 
 
 def test_scoring_is_counted_before_the_test_images_are_opened(

@@ -80,6 +80,7 @@ def test_baselines_equal_scikit_learn_called_by_hand(
         (["--study", "tiny", "--trial", "-1"], "no such trial"),
         (["--study", "tiny", "--trial", "2"], "has not run yet"),
         (["--study", "tiny", "--refit-epochs", "3"], "without --refit"),
+        (["--study", "tiny", "--confirm", "--trial", "1"], "leave one of the two out"),
         (["--study", "tiny", "--refit", "--refit-epochs", "0"], "from 1 to"),
         (["--study", "tiny", "--format", "onnx,pickle"], "--format 'pickle': expected"),
         (["--study", "tiny", "--baseline", "forest"], "--baseline 'forest': expected"),

@@ -88,6 +88,7 @@ def prepared(place: Path) -> list[Path]:
         (["--refit-epochs", "5"], "--refit-epochs 5"),
         (["--refit", "--refit-epochs", "0"], "--refit-epochs 0"),
         (["--refit", "--no-export"], "--no-export"),
+        (["--confirm", "--no-export"], "--confirm makes an export"),
         (["--try", "missing.toml"], "missing.toml"),
         (["--trails", "5"], "--trails"),
         (["surplus"], "surplus"),

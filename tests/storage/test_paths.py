@@ -72,3 +72,15 @@ def test_files_that_are_none_of_ours_are_left_out(paths: StudyPaths) -> None:
     make(paths.folder / "models" / "notes.txt")
     make(paths.folder / "checkpoints" / "best.npz")
     assert paths.of_trials() == []
+
+
+def test_trainings_of_a_race_are_found_by_their_study_alone(tmp_path: Path) -> None:
+    ours, theirs = StudyPaths(tmp_path, "s", "aaaa0000"), StudyPaths(tmp_path, "s", "bbbb0000")
+    mine, other = ours.anew(12, 345, "json"), theirs.anew(12, 345, "json")
+    left = mine.with_name(f".777.{mine.name}")  # by a writer that was killed
+    mine.parent.mkdir(parents=True)
+    for path in (mine, other, left):
+        path.touch()
+
+    assert mine != other
+    assert sorted(ours.all_anew()) == sorted([(left, 12), (mine, 12)])

@@ -49,7 +49,7 @@ def test_mistakes_are_drawn_whatever_their_number(tmp_path: Path, wrong: int) ->
     scores = Scores(labels, logits)
     worst = most_confident_errors(scores, 24)
     images = np.full((len(worst), 6, 6, 1), 40, np.uint8)
-    write_mistakes(tmp_path / "m.png", Mistakes(worst, images), scores, ["$a$", "b"])
+    write_mistakes(tmp_path / "m.png", Mistakes(worst, images), scores, ["$a$", "b"], 2)
 
     with Image.open(tmp_path / "m.png") as picture:
         assert picture.width < 1500

@@ -34,6 +34,8 @@ def stored(
         "out": str(place / "scores.npz"),
         "gpu_memory": None,
         "unseen": str(model),
+        "head": None,
+        "features": None,
         "baselines": [],
         "refit": False,
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from search.evaluation.score import Mistakes, Scored
 from search.evaluation.scores import Scores
-from search.evaluation.words import calibration_of, fit_of, words
+from search.evaluation.words import calibration_of, fit_of, ledger, words
 
 TRIAL: Any = SimpleNamespace(
     number=7,
@@ -63,3 +63,15 @@ def test_words_of_a_refit_name_the_trial_that_they_speak_of() -> None:
     assert "lowest for b, 0.0000" in found[0]
     assert found[1].startswith("In the search, trial 7: ")
     assert found[2].endswith("Fitted on the outputs of trial 7.")
+
+
+def test_words_of_a_refit_after_a_race_speak_of_the_race() -> None:
+    made = scored(some(50, 40), 1.5)
+    found = words(["a", "b"], made.test, fit_of(TRIAL, made), calibration_of(made), 7, "race")
+
+    assert found[1].startswith("In the race, trial 7: ")
+
+
+def test_ledger_counts_this_scoring_too() -> None:
+    assert ledger(1) == "The test images of this study have been scored once (this one included)."
+    assert ledger(4) == "The test images of this study have been scored 4 times (this one included)."

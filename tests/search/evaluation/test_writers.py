@@ -61,10 +61,18 @@ def test_matrix_csv_has_names_and_counts(tmp_path: Path) -> None:
 
 def test_report_names_a_class_that_has_no_image(tmp_path: Path) -> None:
     scores = Scores(np.array([0, 1], dtype=np.int64), np.eye(3, dtype=np.float32)[:2])
-    text = write_report(tmp_path, scores, ["ants", "bees", "wasps"])
+    text = write_report(tmp_path, scores, ["ants", "bees", "wasps"], 1)
 
     assert "wasps" in text
     assert json.loads((tmp_path / "classification_report.json").read_text())["accuracy"] == 1
+
+
+def test_report_says_how_often_the_test_images_were_scored(tmp_path: Path) -> None:
+    text = write_report(tmp_path, some(2, 10), ["ants", "bees"], 3)
+
+    assert "have been scored 3 times (this one included)" in text
+    assert text == (tmp_path / "classification_report.txt").read_text()
+    assert json.loads((tmp_path / "classification_report.json").read_text())["times_test_scored"] == 3
 
 
 def test_predictions_give_the_confidence_of_the_predicted_class(tmp_path: Path) -> None:
