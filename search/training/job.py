@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import spaces
-from search.data import open_dataset, split
+from search.data import fold, open_dataset, split
 from search.server import Channel
 from search.training import backends
 from search.training.feed import TrainingFeed, balanced_weights
@@ -37,6 +37,8 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     plan = TrainingPlan.from_payload(payload)
     device = backends.current().use_device(plan.gpu_memory)
     _set_precision(device)
+    if plan.folds:
+        print(f"fold {plan.fold + 1} of {plan.folds}", flush=True)
     training = Training(plan, device)
     training.resume()
     channel.send({"kind": "built", **training.facts()})
@@ -67,7 +69,10 @@ class Training:
         keras.utils.set_random_seed(plan.seed)
         self.plan, self.device = plan, device
         self.images, self.labels = open_dataset(Path(plan.dataset)).train()
-        chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
+        if plan.folds:
+            chosen = fold(self.labels, plan.folds, plan.fold, plan.split_seed)
+        else:
+            chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.model, self.fitted = self._build()
@@ -131,7 +136,7 @@ class Training:
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))
         restore(self.model, self.optimizer, arrays[:count])
-        self.epoch, self.history = facts["epoch"], facts["history"]
+        self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[count:])
 
@@ -222,6 +227,7 @@ class Training:
             "kept_epoch": self._best[0] if self._best is not None else self.epoch,
             "history": self.history,
             "training_images": len(self.chosen),
+            "validation_images": len(self.validation),
             "backend": keras.config.backend(),
             "versions": _versions(),
         }
@@ -230,7 +236,8 @@ class Training:
         if self.plan.checkpoint:
             best = None if self._best is None else self._best[:2]
             facts = {
-                "epoch": self.epoch,
+                # Through all folds: the furthest of a trial's checkpoints is of its newest fold.
+                "epoch": self.plan.epochs_before + self.epoch,
                 "history": {k: list(v) for k, v in self.history.items()},
                 "best": best,
                 "identity": self._identity,

@@ -36,6 +36,8 @@ class TrainingPlan:
         full: Train on all training images, validation included (a refit).
         accumulate: Split each batch into so many, accumulating gradients: for when memory ran out.
         gpu_memory: Limit in GB; None lets it grow.
+        folds: Of a trial in folds: how many; 0 validates on ``validation`` of the images.
+        fold: Which of them this is, from 0.
     """
 
     space: str
@@ -59,11 +61,23 @@ class TrainingPlan:
     full: bool = False
     accumulate: int = 1
     gpu_memory: float | None = None
+    folds: int = 0
+    fold: int = 0
 
     @property
     def value_name(self) -> str:
         """The entry of the history that a trial scores."""
         return "val_loss" if self.metric == "loss" else f"val_{self.metric}"
+
+    @property
+    def epochs_before(self) -> int:
+        """Epochs of the folds before this one: a trial's epochs are counted through all of its folds."""
+        return self.fold * self.epochs
+
+    @property
+    def epochs_in_all(self) -> int:
+        """Epochs of the whole trial."""
+        return max(1, self.folds) * self.epochs
 
     @property
     def identity(self) -> str:
