@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from search.folds import FOLDS
+
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
@@ -15,7 +17,10 @@ WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
 @dataclass(frozen=True)
 class Running:
-    """A trial in training, as its worker last said; None where nothing was said yet."""
+    """A trial in training, as its worker last said; None where nothing was said yet.
+
+    Epochs are counted through all of its folds, if it has any.
+    """
 
     number: int
     worker: str
@@ -27,11 +32,15 @@ class Running:
     host: str = ""
     device: str = ""
     silent: float | None = None
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial at its end; ``state`` is finished, pruned or failed, ``value`` the last one reported."""
+    """A trial at its end; ``state`` is finished, pruned or failed, ``value`` the last one reported.
+
+    ``folds`` are those that it finished, ``epochs`` counts through all of them.
+    """
 
     number: int
     state: str
@@ -40,6 +49,7 @@ class Ended:
     seconds: float = 0.0
     params: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ def _ended(trial: "FrozenTrial") -> Ended:
         float(trial.user_attrs.get("seconds", 0.0)),
         trial.params or trial.user_attrs.get("params", {}),
         str(trial.user_attrs.get("reason", "")),
+        len(trial.user_attrs.get(FOLDS, ())),
     )
 
 
@@ -150,6 +161,7 @@ def _running(trial: "FrozenTrial", training_images: int | None, now: float | Non
         str(life.get("host", "")),
         str(life.get("device", "")),
         max(0.0, now - life["time"]) if now is not None and "time" in life else None,
+        life.get("fold"),
     )
 
 
@@ -187,8 +199,9 @@ def ended_line(trial: Ended, metric: str) -> str:
     """One line for one ended trial."""
     # "pruned (pruned after epoch 1)" would say it twice.
     why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
+    folds = f"{trial.folds} fold{'' if trial.folds == 1 else 's'}, " if trial.folds else ""
     return (
-        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {trial.epochs} "
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {folds}{trial.epochs} "
         f"epoch{'' if trial.epochs == 1 else 's'}, {duration(trial.seconds)}, {words(trial.params)}"
     )
 
@@ -201,6 +214,8 @@ def running_heads(metric: str) -> tuple[str, ...]:
 def running_cells(trial: Running) -> tuple[str, ...]:
     """Worker, device, trial, epoch, value, images a second, time left and the age of the sign of life, as text."""
     epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else "starts"
+    if trial.fold:
+        epoch = f"{epoch}, fold {trial.fold}"
     rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
     left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
     seen = f"{duration(round(trial.silent))} ago" if trial.silent is not None else "-"
