@@ -68,7 +68,7 @@ def export_study(
     Args:
         study: The study's name.
         trial: Its number; by default the best finished trial by validation.
-        refit: Train its configuration on all training images, instead of taking its weights.
+        refit: Train its configuration on all training images, instead of taking its weights; with folds always.
         refit_epochs: Length of that training; by default a trial's.
         out: The folder, new or of an earlier export; by default ``exports/<study>``.
         storage: The database's URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
@@ -91,15 +91,20 @@ def export_study(
     from search.evaluation.weights import kept_weights
     from search.study import load_study
 
+    loaded = load_study(study, storage, root)
+    folds = loaded.config.folds
+    # The nets of folds are not kept: none has learnt from all the images.
+    refit = refit or folds > 0
     target = check_export(study, refit, refit_epochs, out)
     others, rivals = check_formats(formats), check_baselines(baselines)
-    loaded = load_study(study, storage, root)
     chosen = choose_trial(loaded, trial)
     if not refit:
         kept_weights(loaded, chosen)
     loaded = replace(
         loaded, prepared=prepared or loaded.dataset().folder
     )  # Looked for once, not for every file.
+    if folds:
+        say(f"searched in {folds} folds, so the configuration is trained anew on all training images")
     wanted = Wanted(loaded, chosen, refit, refit_epochs, gpu_memory, others, rivals, say)
     try:
         with server_of(server, chosen) as running, written_aside(target) as folder:
@@ -216,7 +221,8 @@ def export(
 ) -> None:
     """Export a trial: model, confusion matrix, report, curves and test predictions, in one folder.
 
-    By default exactly the weights that scored in the search. Each call scores the test images and is counted.
+    By default exactly the weights that scored in the search; with folds a refit. Each call scores the test images and
+    is counted.
     """
     if gpu_memory is not None:
         check_number("--gpu-memory", gpu_memory, 0.1, 10_000)

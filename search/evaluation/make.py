@@ -121,6 +121,7 @@ def score_payload(wanted: Wanted, model: Path, stored: Path) -> dict[str, Any]:
         "validation": config.validation,
         "images": config.images,
         "split_seed": config.seed,
+        "folds": config.folds,
         "out": str(stored),
         "gpu_memory": wanted.gpu_memory,
         "unseen": str(unseen) if unseen else None,

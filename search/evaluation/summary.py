@@ -10,9 +10,11 @@ from search.config import StudyConfig
 from search.errors import StudyStopped
 from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
+from search.evaluation.fold_words import fold_figures, fold_sentence
 from search.evaluation.score import Scored
 from search.evaluation.scores import Scores
 from search.evaluation.words import calibration_of, fit_of, words
+from search.folds import at_kept_epoch
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -47,9 +49,8 @@ class Training:
 
 
 def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
-    """Validation accuracy and loss of the search trial, at the epoch whose weights it kept."""
-    history, kept = trial.user_attrs["history"], trial.user_attrs["kept_epoch"] - 1
-    return float(history["val_accuracy"][kept]), float(history["val_loss"][kept])
+    """Validation accuracy and loss of the search trial, at the epoch whose weights it kept; means over its folds."""
+    return at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
 
 
 def check_value(config: StudyConfig, value: float | None, validation: Scores, device: str) -> None:
@@ -104,7 +105,10 @@ def summarise(
     fit, calibration = fit_of(trial, scored), calibration_of(scored)
     summary |= {
         "words": [
-            *words(config.classes, test, fit, calibration, trial.number if training.refit else None),
+            *words(
+                config.classes, test, fit, calibration, trial.number if training.refit else None, config.folds
+            ),
+            *([fold_sentence(trial, config.folds, config.metric)] if config.folds else []),
             *(sentence(name, found, test.accuracy) for name, found in scored.baselines.items()),
         ],
         "validation_accuracy": accuracy,
@@ -130,6 +134,7 @@ def summarise(
         "data_fingerprint": config.fingerprint,
         "space": config.space,
         **{name: facts.get(name) for name in ("versions", "backend", "device", "threads")},
+        **(fold_figures(trial, config.folds) if config.folds else {}),
     }
     return summary
 
