@@ -9,24 +9,32 @@ IMBALANCE = 2.0
 
 
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
-    """Images of each class in ``training``, ``validation`` and ``test``.
+    """Images of each class in ``training``, ``validation`` and ``test``; of a fold to within one a class.
 
     Raises:
         InputError: A class has too few images to be split.
     """
+    test = list(dataset.test_counts)
+    if folds := config.folds:  # Not dealt, which would load scikit-learn into every worker.
+        held = [count // folds for count in dataset.train_counts]
+        training = [count - part for count, part in zip(dataset.train_counts, held, strict=True)]
+        return {"training": training, "validation": held, "test": test}
     _, labels = dataset.train()
     parts = split(labels, config.validation, config.images, config.seed, config.classes)
     count = len(config.classes)
     return {
         "training": np.bincount(labels[parts.train], minlength=count).tolist(),
         "validation": np.bincount(labels[parts.validation], minlength=count).tolist(),
-        "test": list(dataset.test_counts),
+        "test": test,
     }
 
 
 def print_balance(config: StudyConfig, dataset: Dataset) -> None:
     """Show how many images of each class every split has, and warn where the classes differ much."""
     shown = split_counts(config, dataset)
+    training = shown["training"]
+    if config.folds:
+        shown = {f"in {config.folds} folds": list(dataset.train_counts), "test": shown["test"]}
     count = len(config.classes)
     for name, counts in shown.items():
         balance = (
@@ -35,7 +43,6 @@ def print_balance(config: StudyConfig, dataset: Dataset) -> None:
             else ", ".join(f"{label} {n:,}" for label, n in zip(config.classes, counts, strict=True))
         )
         print(f"{name:>10}: {sum(counts):,} images: {balance}")
-    training = shown["training"]
     if max(training) > IMBALANCE * max(1, min(training)) and config.class_weights == "none":
         print(
             f"warning: the largest class has {max(training) / max(1, min(training)):.1f} times the images of the "

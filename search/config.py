@@ -49,6 +49,7 @@ class StudyConfig:
             all reach, ``s3://BUCKET`` or ``gs://BUCKET``; None for the studies folder alone.
         resize: How they were: one of ``RESIZES`` (see ``search.data.sizing``).
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
+        folds: A trial's value is the mean over so many, in place of ``validation``; 0 for none.
     """
 
     study: str
@@ -77,6 +78,7 @@ class StudyConfig:
     artifacts: str | None = None
     resize: str = "stretch"
     backbones: tuple[Backbone, ...] = ()
+    folds: int = 0
 
     def __post_init__(self) -> None:
         """Check every value that came from outside.
@@ -89,6 +91,8 @@ class StudyConfig:
         check_number("--validation", self.validation, 0.01, 0.5)
         if self.images is not None:
             check_number("--images", self.images, len(self.classes), 10**9)
+        if self.folds:
+            check_number("--folds", self.folds, 2, 20)
         check_number("--seed", self.seed, 0, 2**31 - 1)
         check_number("--early-stopping", self.early_stopping, 0, 10_000)
         check_number("--max-parameters", self.max_parameters, 1, 10**12)

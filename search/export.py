@@ -72,7 +72,7 @@ def export_study(
         trial: Its number; by default the best finished trial by validation.
         confirm: Take the one whose configuration is the best in a race of the best few, trained anew with several
             seeds; exported are its weights of the first.
-        refit: Train its configuration on all training images, instead of taking its weights.
+        refit: Train its configuration on all training images, instead of taking its weights; with folds always.
         refit_epochs: Length of that training; by default a trial's.
         fine_tune: Then train the last part of the backbone, too, for so many epochs at a lower rate; taken if it is
             better by validation.
@@ -99,20 +99,30 @@ def export_study(
     from search.evaluation.weights import kept_weights
     from search.study import load_study
 
+    loaded = load_study(study, storage, root)
+    folds = loaded.config.folds
+    # The nets of folds are not kept: none has learnt from all the images.
+    refit = refit or folds > 0
     target = check_export(study, refit, refit_epochs, out)
     if confirm and trial is not None:
         raise InputError(
             f"--trial {trial} names what to export and --confirm finds it by a race: leave one of the two out"
         )
     others, rivals = check_formats(formats), check_baselines(baselines)
-    loaded = load_study(study, storage, root)
     check_fine_tune(loaded.config, fine_tune)
+    if confirm and folds:
+        raise InputError(
+            f"--confirm: study {study} was searched in {folds} folds, so each value is a mean of as many trainings "
+            "already; leave the flag out"
+        )
     chosen = choose_trial(loaded, trial)
     if not (refit or confirm):
         kept_weights(loaded, chosen)
     loaded = replace(
         loaded, prepared=prepared or loaded.dataset().folder
     )  # Looked for once, not for every file.
+    if folds:
+        say(f"searched in {folds} folds, so the configuration is trained anew on all training images")
     wanted = Wanted(loaded, chosen, refit, refit_epochs, fine_tune, gpu_memory, others, rivals, say)
     try:
         with server_of(server, chosen) as running:
@@ -251,7 +261,8 @@ def export(
 ) -> None:
     """Export a trial: model, confusion matrix, report, curves and test predictions, in one folder.
 
-    By default exactly the weights that scored in the search. Each call scores the test images and is counted.
+    By default exactly the weights that scored in the search; with folds a refit. Each call scores the test images and
+    is counted.
     """
     if gpu_memory is not None:
         check_number("--gpu-memory", gpu_memory, 0.1, 10_000)

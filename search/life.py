@@ -65,6 +65,7 @@ def run_study(
     epochs: int | None = None,
     images: int | None = None,
     validation: float | None = None,
+    folds: int | None = None,
     test: float | None = None,
     image_size: int | None = None,
     resize: str | None = None,
@@ -110,6 +111,8 @@ def run_study(
         epochs: A trial's full length.
         images: Train on a stratified so many; None takes all.
         validation: Fraction of the training images validated on.
+        folds: With fewer than 1,000 training images: a trial's value is the mean over so many folds, and its export a
+            refit.
         test: Fraction set aside for the test where the data have none of their own; 0.2 by default.
         image_size: Side in pixels that images are resized to.
         resize: ``stretch``, ``fit`` (letterboxed) or ``crop`` (the middle).
@@ -153,7 +156,7 @@ def run_study(
     backend = check_backend(backend, gpu_memory)
     slots = make_slots(workers, gpus, per_gpu, cores())
     if export:  # Better now than after hours of search.
-        check_export(study, refit, refit_epochs, out)
+        check_export(study, refit or folds is not None, refit_epochs, out)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened = open_study(request, backend)
         check_fine_tune(opened.config, fine_tune)

@@ -17,6 +17,7 @@ from search.cells import SWEEP, Sweep
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
 from search.data import Dataset, prepare
 from search.data.backbones import IMAGE_SIZE, check_backbone
+from search.data.folds import check_folds, check_said
 from search.errors import InputError
 from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
 from search.presets import PRESETS, Preset
@@ -31,7 +32,7 @@ from storage.claims import lock_name
 # What a request may say of a study; left unsaid, the preset's value, then StudyConfig's.
 SETTINGS = (
     "space", "epochs", "images", "validation", "seed", "metric", "class_weights", "flip", "early_stopping",
-    "sampler", "pruner", "max_parameters", "image_size", "resize", "test", "artifacts", "grace",
+    "sampler", "pruner", "max_parameters", "image_size", "resize", "test", "artifacts", "grace", "folds",
 )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ class Request:
     root: Path = Path("studies")
     cache: Path | None = None
     sweep: Sweep | None = None
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         """Check what needs no data, before anything slow.
@@ -87,6 +89,8 @@ class Request:
             load_space(self.space)
         for backbone in self.backbones:
             check_backbone(backbone)
+        if self.folds is not None:
+            check_said(self.folds, self.validation, self.images)
         if self.artifacts is not None:
             try:
                 check_artifacts(self.artifacts)
@@ -239,6 +243,8 @@ def _prepare_new(
 
 def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> StudyConfig:
     settings: dict[str, Any] = {"flip": dataset.flip}
+    if request.folds is not None:
+        check_folds(request.folds, dataset.train_counts, dataset.classes)
     if named is not None:
         presets = {
             "epochs": named.epochs,
@@ -267,6 +273,8 @@ def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> Stu
 
 def _check_settings(config: StudyConfig, request: Request) -> None:
     """Everything that is said again must be as it was."""
+    if config.folds:
+        check_said(config.folds, request.validation, request.images)
     said = dict(request.settings)
     if request.max_cost is not None:
         said["max_flops"] = int(request.max_cost)

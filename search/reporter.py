@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from search.folds import FOLDS, images_seen
 from search.stopping import Stop
 from search.training.plan import TrainingPlan
 from storage.claims import Claim
@@ -20,7 +21,9 @@ _warned: set[str] = set()
 
 
 class Reporter:
-    """Stores the epochs of one trial and asks the pruner, in order, while the ``with`` block runs.
+    """Stores the epochs of one training and asks the pruner, in order, while the ``with`` block runs.
+
+    Of a fold it stores compute and signs of life alone: folds are reported and judged whole (``search.folds``).
 
     Attributes:
         verdict: Why the trial is pruned; empty for one that shall go on.
@@ -39,7 +42,11 @@ class Reporter:
         self._failure: BaseException | None = None
         self._shown = False
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
-        heart.shown.update(epoch=0, epochs=plan.epochs)
+        self._seen = images_seen(trial.user_attrs.get(FOLDS, ()))
+        self._training_images = 0
+        heart.shown.update(epoch=plan.epochs_before, epochs=plan.epochs_in_all)
+        if plan.folds:
+            heart.shown["fold"] = plan.fold + 1
 
     def put(self, message: Mapping[str, Any]) -> None:
         """Have a message stored, some time."""
@@ -101,7 +108,9 @@ class Reporter:
         if message["kind"] == "built":
             self._trial.set_user_attr("device", message["device"])
             self._trial.set_user_attr("training_images", message["training_images"])
-            self._heart.shown.update(epoch=message["epoch"], device=message["device"], features=None)
+            self._training_images = message["training_images"]
+            so_far = self._plan.epochs_before + message["epoch"]
+            self._heart.shown.update(epoch=so_far, device=message["device"], features=None)
             self._warn_of_device(message["device"])
             # What a worker did not live to report is in the checkpoint that it left.
             for epoch, value in enumerate(message["values"], start=1):
@@ -124,22 +133,29 @@ class Reporter:
 
     def _epoch(self, message: Mapping[str, Any]) -> None:
         """Store an epoch and decide whether the child shall go on."""
-        epoch, value = message["epoch"], message[self._plan.value_name]
-        rate = message["images_per_second"]
-        self._heart.shown.update(epoch=epoch, value=value, images_per_second=rate)
+        plan, epoch = self._plan, message["epoch"]
+        value, rate = message[plan.value_name], message["images_per_second"]
+        self._heart.shown.update(epoch=plan.epochs_before + epoch, value=value, images_per_second=rate)
         if not math.isfinite(message["loss"]) or not math.isfinite(message["val_loss"]):
-            self.verdict = f"diverged: the loss became NaN or infinite in epoch {epoch}"
+            where = f"epoch {epoch}" + (f" of fold {plan.fold + 1}" if plan.folds else "")
+            self.verdict = f"diverged: the loss became NaN or infinite in {where}"
             return
         self._report(epoch, value)
+        if plan.folds:
+            seen = self._seen + self._training_images * epoch
+            self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
         if not self._shown:  # Its speed is known now; from here on the heart's own beats will do.
             self._shown = True
             self._claim.beat(**self._heart.shown)
         # After the last epoch a verdict would only waste what has been paid for already.
-        if epoch < self._plan.epochs and not self.verdict and self._trial.should_prune():
+        asked = epoch < plan.epochs and not plan.folds
+        if asked and not self.verdict and self._trial.should_prune():
             self.verdict = f"pruned after epoch {epoch}"
         self._stop.check_budget()
 
     def _report(self, epoch: int, value: float) -> None:
+        if self._plan.folds:
+            return
         if epoch not in self._reported and math.isfinite(value):
             self._trial.report(value, epoch)
             self._reported.add(epoch)

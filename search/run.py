@@ -40,6 +40,7 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "epochs": ("--epochs", 1, 10_000),
     "images": ("--images", 2, 10**9),
     "validation": ("--validation", 0.01, 0.5),
+    "folds": ("--folds", 2, 20),
     "test": ("--test", 0.01, 0.9),
     "image_size": ("--image-size", 4, 2048),
     "seed": ("--seed", 0, 2**31 - 1),
@@ -87,6 +88,10 @@ Images = Annotated[
 ]
 Validation = Annotated[
     float | None, decimal("--validation", help="Fraction of the training images validated on.")
+]
+Folds = Annotated[
+    int | None,
+    whole("--folds", help="Instead, under 1,000 training images: a trial's value is the mean over N folds."),
 ]
 Test = Annotated[
     float | None,
@@ -175,6 +180,7 @@ def run(
     epochs: Epochs = None,
     images: Images = None,
     validation: Validation = None,
+    folds: Folds = None,
     test: Test = None,
     image_size: ImageSize = None,
     resize: Resize = None,
@@ -233,7 +239,7 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
     """
     check_study_name(settings["study"])
     check_typed(settings, LIMITS, CHOICES)
-    if settings["refit_epochs"] is not None and not settings["refit"]:
+    if settings["refit_epochs"] is not None and not (settings["refit"] or settings["folds"]):
         raise InputError(
             f"--refit-epochs {settings['refit_epochs']} says nothing without --refit: give both or neither"
         )

@@ -27,13 +27,14 @@ def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
 
     The default, ``halving``, is one bracket of asynchronous successive halving by epochs, which asks first after
     a quarter of them: Hyperband's brackets each keep a TPE history of their own and starve it at fifty trials
-    (measured).
+    (measured). Of a trial in folds each pruner counts these instead.
     """
-    shortest = max(1, config.epochs // RUNGS)
+    longest = config.folds or config.epochs
+    shortest = max(1, longest // RUNGS)
     if config.pruner == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=shortest, reduction_factor=REDUCTION)
     if config.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=shortest, max_resource=config.epochs)
+        return optuna.pruners.HyperbandPruner(min_resource=shortest, max_resource=longest)
     if config.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=shortest)
     return optuna.pruners.NopPruner()

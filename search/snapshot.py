@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from search.folds import FOLDS
+
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
@@ -17,7 +19,8 @@ WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 class Running:
     """A trial in training, as its worker last said; None where nothing was said yet.
 
-    ``features`` is the share of a backbone's features that has been computed; None once the training has begun.
+    Epochs are counted through all of its folds, if it has any. ``features`` is the share of a backbone's features that
+    has been computed; None once the training has begun.
     """
 
     number: int
@@ -31,11 +34,15 @@ class Running:
     device: str = ""
     silent: float | None = None
     features: float | None = None
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial at its end; ``state`` is finished, pruned or failed, ``value`` the last one reported."""
+    """A trial at its end; ``state`` is finished, pruned or failed, ``value`` the last one reported.
+
+    ``folds`` are those that it finished, ``epochs`` counts through all of them.
+    """
 
     number: int
     state: str
@@ -44,6 +51,7 @@ class Ended:
     seconds: float = 0.0
     params: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,7 @@ def _ended(trial: "FrozenTrial") -> Ended:
         float(trial.user_attrs.get("seconds", 0.0)),
         trial.params or trial.user_attrs.get("params", {}),
         str(trial.user_attrs.get("reason", "")),
+        len(trial.user_attrs.get(FOLDS, ())),
     )
 
 
@@ -155,6 +164,7 @@ def _running(trial: "FrozenTrial", training_images: int | None, now: float | Non
         str(life.get("device", "")),
         max(0.0, now - life["time"]) if now is not None and "time" in life else None,
         life.get("features"),
+        life.get("fold"),
     )
 
 
@@ -192,8 +202,9 @@ def ended_line(trial: Ended, metric: str) -> str:
     """One line for one ended trial."""
     # "pruned (pruned after epoch 1)" would say it twice.
     why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
+    folds = f"{trial.folds} fold{'' if trial.folds == 1 else 's'}, " if trial.folds else ""
     return (
-        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {trial.epochs} "
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {folds}{trial.epochs} "
         f"epoch{'' if trial.epochs == 1 else 's'}, {duration(trial.seconds)}, {words(trial.params)}"
     )
 
@@ -208,6 +219,8 @@ def running_cells(trial: Running) -> tuple[str, ...]:
     epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else "starts"
     if trial.features is not None:
         epoch = f"features {100 * trial.features:.0f} %"
+    elif trial.fold:
+        epoch = f"{epoch}, fold {trial.fold}"
     rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
     left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
     seen = f"{duration(round(trial.silent))} ago" if trial.silent is not None else "-"

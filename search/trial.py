@@ -3,8 +3,9 @@
 import dataclasses
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -21,6 +22,7 @@ from search.errors import (
     TrialPruned,
 )
 from search.files import MODEL, TrialFiles, clear_away
+from search.folds import Run, images_seen, mean_history, train_folds, value_of
 from search.follower import Follower
 from search.reporter import Reporter
 from search.sampling import make_pruner, make_sampler, trial_seed
@@ -105,7 +107,8 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None
         return
     except TrialOutOfMemory as failure:
         trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
-        # The checkpoint is of the same weights, but of a training whose batches were another size: begin again.
+        # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
+        # not with folds that are finished.
         files.forget_checkpoints()
         if _once_more(trial, claim, ACCUMULATE, failure):
             return
@@ -190,12 +193,30 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
 def _train(
     worker: Worker, claim: Claim, trial: optuna.Trial, plan: TrainingPlan, files: TrialFiles, heart: Heart
 ) -> float:
-    """Train in a child; the value of the weights that it kept."""
+    """Train once, or once a fold; the value of the weights that were kept, or the folds' mean."""
+
+    def train(plan: TrainingPlan, before: Sequence[Run] = ()) -> Run:
+        done, verdict = _train_in_child(worker, claim, trial, plan, files, heart)
+        _record(trial, done, plan, [*before, done])
+        if verdict:
+            raise TrialPruned(verdict)
+        return done
+
+    with files.uploading():
+        if not worker.study.config.folds:
+            return value_of(train(plan), plan.value_name)
+        in_folds = dataclasses.replace(plan, folds=worker.study.config.folds)
+        return train_folds(trial, in_folds, worker.stop, train, files.forget_checkpoints)
+
+
+def _train_in_child(
+    worker: Worker, claim: Claim, trial: optuna.Trial, plan: TrainingPlan, files: TrialFiles, heart: Heart
+) -> tuple[dict[str, Any], str]:
+    """Train in a child; what it said at its end, and why its trial is pruned, if it is."""
     log = worker.study.paths.log(claim.number)
     threads = int(trial.user_attrs["threads"])
     job = "search.training.job:train"
     with (
-        files.uploading(),
         Reporter(claim, heart, worker.stop, trial, plan) as reporter,
         worker.server.start(job, plan.to_payload(), log, threads, worker.environment) as child,
     ):
@@ -211,22 +232,19 @@ def _train(
         done = follower.follow(child)
         if done["stopped"]:
             raise TrialInterrupted("stopped")
-    _record(trial, done, plan)
-    if reporter.verdict:
-        raise TrialPruned(reporter.verdict)
-    return float(done["history"][plan.value_name][done["kept_epoch"] - 1])
+    return done, reporter.verdict
 
 
-def _record(trial: optuna.Trial, done: dict[str, Any], plan: TrainingPlan) -> None:
-    history = done["history"]
-    seconds = sum(history["seconds"])
+def _record(trial: optuna.Trial, done: dict[str, Any], plan: TrainingPlan, runs: Sequence[Run]) -> None:
+    """Store what ``done`` says of a trial whose trainings so far are ``runs``: one, or one a fold."""
+    seconds, seen = sum(sum(run["history"]["seconds"]) for run in runs), images_seen(runs)
     for name, value in {
-        "history": history,
-        "epochs": done["epochs"],
-        "kept_epoch": done["kept_epoch"],
-        "compute": 3.0 * trial.user_attrs["flops"] * done["training_images"] * done["epochs"],
+        "history": mean_history(runs),
+        "epochs": sum(run["epochs"] for run in runs),
+        "kept_epoch": round(fmean(run["kept_epoch"] for run in runs)),
+        "compute": 3.0 * trial.user_attrs["flops"] * seen,
         "seconds": round(seconds, 3),
-        "images_per_second": round(done["training_images"] * done["epochs"] / max(seconds, 1e-9), 1),
+        "images_per_second": round(seen / max(seconds, 1e-9), 1),
         "backend": done["backend"],
         "versions": done["versions"],
         "batch_that_fitted": max(1, plan.recipe.batch_size // plan.accumulate),

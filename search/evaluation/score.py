@@ -32,7 +32,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
 
     Args:
         payload: ``model`` (file), ``dataset`` (folder of the prepared images), ``validation``, ``images``,
-            ``split_seed`` (the study's split), ``out`` (an ``.npz`` to write), ``gpu_memory`` (GB or None),
+            ``split_seed``, ``folds`` (the study's split; with folds the first of them stands for it), ``out`` (an
+            ``.npz`` to write), ``gpu_memory`` (GB or None),
             ``unseen`` (the file of weights that were not trained on the validation images: the model itself,
             or after a refit the search trial's, or None where those are not kept), ``baselines`` (names),
             ``refit`` (whether the model, and so the baselines, trained on all training images), and of a net over a
@@ -42,7 +43,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     """
     import keras
 
-    from search.data import open_dataset, split
+    from search.data import fold, open_dataset, split
     from search.evaluation.forward import logits
     from search.training import backends
 
@@ -50,7 +51,10 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     model = keras.models.load_model(payload["model"])
     dataset = open_dataset(Path(payload["dataset"]))
     images, labels = dataset.train()
-    parts = split(labels, payload["validation"], payload["images"], payload["split_seed"])
+    if payload["folds"]:
+        parts = fold(labels, payload["folds"], 0, payload["split_seed"])
+    else:
+        parts = split(labels, payload["validation"], payload["images"], payload["split_seed"])
     validation = np.sort(parts.validation)  # so that the memory-mapped file is read in order
     validation_logits = logits(model, images, validation)
     found: dict[str, npt.NDArray[Any]] = {

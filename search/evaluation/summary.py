@@ -11,9 +11,11 @@ from search.errors import StudyStopped
 from search.evaluation.backbone import sentence as over_backbone
 from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
+from search.evaluation.fold_words import fold_figures, fold_sentence
 from search.evaluation.score import Scored
 from search.evaluation.scores import Scores
 from search.evaluation.words import calibration_of, fit_of, ledger, words
+from search.folds import at_kept_epoch
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -48,9 +50,8 @@ class Training:
 
 
 def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
-    """Validation accuracy and loss of the search trial, at the epoch whose weights it kept."""
-    history, kept = trial.user_attrs["history"], trial.user_attrs["kept_epoch"] - 1
-    return float(history["val_accuracy"][kept]), float(history["val_loss"][kept])
+    """Validation accuracy and loss of the search trial, at the epoch whose weights it kept; means over its folds."""
+    return at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
 
 
 def check_value(config: StudyConfig, value: float | None, validation: Scores, device: str) -> None:
@@ -121,7 +122,9 @@ def summarise(
                 calibration,
                 trial.number if training.refit else None,
                 "race" if raced else "search",
+                config.folds,
             ),
+            *([fold_sentence(trial, config.folds, config.metric)] if config.folds else []),
             *([over_backbone(backbone, int(facts["parameters"]))] if backbone else []),
             *(sentence(found, test.accuracy) for found in scored.baselines.values()),
             ledger(times_test_scored),
@@ -150,6 +153,7 @@ def summarise(
         "data_fingerprint": config.fingerprint,
         "space": config.space,
         **{name: facts.get(name) for name in ("versions", "backend", "device", "threads")},
+        **(fold_figures(trial, config.folds) if config.folds else {}),
     }
     return summary
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from search.evaluation.calibration import BINS, calibration_error
 from search.evaluation.fit import Fit, percent
+from search.evaluation.fold_words import validated_images
 from search.evaluation.scores import Scores
+from search.folds import at_kept_epoch
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -71,11 +73,10 @@ def fit_of(trial: "FrozenTrial", scored: "Scored") -> Fit:
 
     After a refit they are the search trial's; where those are not kept, its curves have to do.
     """
-    history, kept = trial.user_attrs["history"], trial.user_attrs["kept_epoch"] - 1
-    disturbed = float(history["accuracy"][kept])
-    validation_images = len(scored.validation.labels)
+    disturbed = at_kept_epoch(trial, "accuracy")
+    validation_images = validated_images(trial) or len(scored.validation.labels)
     if scored.seen is None or scored.unseen is None:
-        validation = float(history["val_accuracy"][kept])
+        validation = at_kept_epoch(trial, "val_accuracy")
         return Fit(disturbed, scored.train_images, validation, validation_images, disturbed, plain=False)
     return Fit(
         scored.seen.accuracy, len(scored.seen.labels), scored.unseen.accuracy, validation_images, disturbed
@@ -99,6 +100,7 @@ def words(
     calibration: Calibration,
     refit_of: int | None,
     where: str = "search",
+    folds: int = 0,
 ) -> list[str]:
     """The sentences.
 
@@ -109,6 +111,7 @@ def words(
         calibration: Of the exported weights.
         refit_of: The search trial, where a refit is exported, which has no validation images of its own.
         where: Those weights were trained that have some: the ``search``, or the ``race``.
+        folds: How many that trial was trained in, if in any.
     """
     low, high = test.accuracy_interval
     weakest = int(test.f1.argmin())
@@ -121,7 +124,7 @@ def words(
         return [tested, fit.sentence, calibration.sentence]
     return [
         tested,
-        f"In the {where}, trial {refit_of}: {fit.sentence}",
+        f"In the {where}, trial {refit_of}{', mean over its folds' if folds else ''}: {fit.sentence}",
         f"{calibration.sentence}"
         + (f" Fitted on the outputs of trial {refit_of}." if not calibration.why_none else ""),
     ]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from search.data import open_dataset, split
+from search.data import fold, open_dataset, split
 from search.server import Channel
 from search.training import backends
 from search.training.features import FeaturesAway
@@ -38,6 +38,8 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     plan = TrainingPlan.from_payload(payload)
     device = backends.current().use_device(plan.gpu_memory)
     _set_precision(device)
+    if plan.folds:
+        print(f"fold {plan.fold + 1} of {plan.folds}", flush=True)
     try:
         training = Training(plan, device, channel)
     except FeaturesAway:
@@ -75,7 +77,10 @@ class Training:
         self.images, self.mirror = self.net.inputs(dataset, channel)
         _, self.labels = dataset.train()
         keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
-        chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
+        if plan.folds:
+            chosen = fold(self.labels, plan.folds, plan.fold, plan.split_seed)
+        else:
+            chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.model, self.fitted = self._build()
@@ -138,7 +143,7 @@ class Training:
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))
         restore(self.model, self.optimizer, arrays[:count])
-        self.epoch, self.history = facts["epoch"], facts["history"]
+        self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[count:])
 
@@ -230,6 +235,7 @@ class Training:
             "kept_epoch": self._best[0] if self._best is not None else self.epoch,
             "history": self.history,
             "training_images": len(self.chosen),
+            "validation_images": len(self.validation),
             "backend": keras.config.backend(),
             "versions": _versions(),
         }
@@ -238,7 +244,8 @@ class Training:
         if self.plan.checkpoint:
             best = None if self._best is None else self._best[:2]
             facts = {
-                "epoch": self.epoch,
+                # Through all folds: the furthest of a trial's checkpoints is of its newest fold.
+                "epoch": self.plan.epochs_before + self.epoch,
                 "history": {k: list(v) for k, v in self.history.items()},
                 "best": best,
                 "identity": self._identity,

@@ -37,6 +37,8 @@ class TrainingPlan:
         accumulate: Split each batch into so many, accumulating gradients: for when memory ran out.
         gpu_memory: Limit in GB; None lets it grow.
         tune: The file of a kept head: train it on with the last part of its backbone, as one net, on pixels.
+        folds: Of a trial in folds: how many; 0 validates on ``validation`` of the images.
+        fold: Which of them this is, from 0.
     """
 
     space: str
@@ -61,11 +63,23 @@ class TrainingPlan:
     accumulate: int = 1
     gpu_memory: float | None = None
     tune: str | None = None
+    folds: int = 0
+    fold: int = 0
 
     @property
     def value_name(self) -> str:
         """The entry of the history that a trial scores."""
         return "val_loss" if self.metric == "loss" else f"val_{self.metric}"
+
+    @property
+    def epochs_before(self) -> int:
+        """Epochs of the folds before this one: a trial's epochs are counted through all of its folds."""
+        return self.fold * self.epochs
+
+    @property
+    def epochs_in_all(self) -> int:
+        """Epochs of the whole trial."""
+        return max(1, self.folds) * self.epochs
 
     @property
     def identity(self) -> str:

@@ -27,6 +27,13 @@ def test_config_stored_before_there_was_a_choice_of_resizing_loads() -> None:
     assert CONFIG.resize == "stretch"
 
 
+def test_config_stored_before_there_were_folds_loads() -> None:
+    stored = json.loads(CONFIG.to_json())
+    del stored["folds"]
+    assert StudyConfig.from_json(json.dumps(stored)) == CONFIG
+    assert CONFIG.folds == 0
+
+
 def test_config_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         CONFIG.epochs = 3  # type: ignore[misc]
@@ -70,6 +77,8 @@ def test_cost_bound_is_eight_three_layer_nets_scaled_with_the_area() -> None:
         ("sampler", "guess", "--sampler 'guess'"),
         ("pruner", "shears", "--pruner 'shears'"),
         ("resize", "squash", "--resize 'squash'"),
+        ("folds", 1, "--folds 1"),
+        ("folds", 21, "--folds 21"),
     ],
 )
 def test_wrong_value_is_refused_in_one_line_with_what_was_expected(name: str, value: Any, said: str) -> None:

@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from search.child import ForkServer
 from search.errors import InputError, StudyStopped
 from search.evaluation.folder import FILES
 from search.export import Export, export_study
+from search.loop import work
+from search.opening import Request, open_study
+from search.stopping import Stop
 from search.study import LoadedStudy
+from search.trial import Worker
+from storage.claims import Claims
 from storage.ledger import times_scored
 
 ROOT = Path(__file__).parents[2]
@@ -250,3 +256,51 @@ def test_export_command_loads_no_framework(searched: LoadedStudy, tmp_path: Path
     assert (tmp_path / "made" / "model.keras").is_file()
     assert "no architecture.png: it needs graphviz's dot" in ended.stdout
     assert not (tmp_path / "made" / "architecture.png").exists()
+
+
+@pytest.fixture(scope="module")
+def in_folds(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The only trial of a study of two folds of 200 digits, exported without a word of a refit."""
+    place = tmp_path_factory.mktemp("folds")
+    images, labels = load_digits(return_X_y=True)
+    pixels = (images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
+    data = (pixels[:200], labels[:200], pixels[200:260], labels[200:260])
+    said: dict[str, Any] = {"space": "small_space", "flip": False, "root": place / "studies"}
+    study = open_study(Request("folded", data, folds=2, trials=1, epochs=2, cache=place / "cache", **said))
+    work(Worker(study, fork_server, Claims(study.storage, study.study_id, "w"), Stop(), threads=1), lambda: 1)
+    return export_study(
+        "folded",
+        root=place / "studies",
+        out=place / "out",
+        server=fork_server,
+        prepared=study.prepared,
+        say=lambda line: None,
+    )
+
+
+def test_export_of_a_study_in_folds_is_a_refit_on_all_training_images(in_folds: Export) -> None:
+    found = summary(in_folds)
+
+    assert (found["refit"], found["train_images"], found["validation_images"]) == (True, 200, 200)
+    assert found["kept_epoch"] == 2
+
+
+def test_export_of_a_study_in_folds_tells_their_mean_and_spread(in_folds: Export) -> None:
+    found: dict[str, Any] = in_folds.summary
+    one, two = found["fold_values"]
+
+    assert found["value"] == found["fold_mean"] == found["validation_accuracy"] == (one + two) / 2
+    assert found["fold_standard_deviation"] == pytest.approx(abs(one - two) / 2**0.5)
+    assert f"({one:.4f}, {two:.4f}; standard deviation" in " ".join(found["words"])
+
+
+def test_export_of_a_study_in_folds_claims_nothing_of_images_that_it_was_trained_on(in_folds: Export) -> None:
+    found: dict[str, Any] = in_folds.summary
+
+    assert found["fit"]["validation_accuracy"] == found["fold_mean"]
+    assert (found["fit"]["training_images"], found["fit"]["validation_images"]) == (100, 200)
+    assert (found["calibration"]["temperature"], found["calibration"]["fitted_on_validation_images"]) == (
+        1,
+        0,
+    )
+    assert "the refit was trained on the validation images" in found["calibration"]["why_no_temperature"]

@@ -15,6 +15,7 @@ from search.snapshot import (
     Running,
     Snapshot,
     duration,
+    ended_line,
     headline,
     read_snapshot,
     running_cells,
@@ -148,6 +149,20 @@ def test_row_of_a_worker_shows_its_device_and_its_last_sign_of_life() -> None:
     assert running_cells(trial) == (
         "here-77", "GPU:1", "3", "2/12", "0.5000", "1,500", "1 min 30 s", "1 min 05 s ago"
     )  # fmt: skip
+
+
+def test_snapshot_of_a_trial_in_folds_counts_its_epochs_through_all_of_them(study: optuna.Study) -> None:
+    running = study.trials[4]
+    life = {**running.system_attrs["life"], "epoch": 14, "epochs": 30, "fold": 2}
+    study._storage.set_trial_system_attr(running._trial_id, "life", life)
+    study._storage.set_trial_intermediate_value(running._trial_id, 1, 0.91)
+    (seen,) = read_snapshot(study, metric="accuracy", training_images=1000).running
+    assert running_cells(seen)[3:7] == ("14/30, fold 2", "0.8800", "500", "32 s")
+
+
+def test_line_of_an_ended_trial_names_its_finished_folds() -> None:
+    line = ended_line(Ended(3, "pruned", 0.7, 8, 20.0, {}, "pruned after fold 2 of 5", 2), "accuracy")
+    assert line.startswith("trial 3 pruned: accuracy 0.7000, 2 folds, 8 epochs, 20 s")
 
 
 def test_snapshot_time_left_counts_what_running_trials_have_done(study: optuna.Study) -> None:

@@ -1,5 +1,6 @@
 """What a child tells is stored in order, and a database that is away holds up nobody but the reports."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,9 @@ from typing import Any
 import optuna
 import pytest
 
+from search.folds import FOLDS
 from search.reporter import VERDICT_SECONDS, Reporter
+from search.study import compute_spent
 from search.trial import Worker, plan_training, recipe_of
 from spaces import load
 from storage.claims import LIFE, Claim, ClaimLost
@@ -27,10 +30,13 @@ def wait_for(true: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+BUILT = {"kind": "built", "device": "cpu", "training_images": 21, "epoch": 3, "values": [0.1, 0.2, 0.3]}
+
+
 class Told:
     """A claimed trial with its reporter, which nobody trains."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, fold: int = 0) -> None:
         self.worker = worker
         claim = worker.claims.claim(100)
         assert claim is not None
@@ -40,6 +46,7 @@ class Told:
         params = space.sample(self.trial, config.input_spec)
         self.trial.set_user_attr("flops", 1)
         plan = plan_training(worker.study, claim.number, params, recipe_of(space, params, config))
+        plan = dataclasses.replace(plan, folds=config.folds, fold=fold)
         self.heart = Heart(claim)
         self.reporter = Reporter(claim, self.heart, worker.stop, self.trial, plan)
 
@@ -130,3 +137,44 @@ def test_budget_is_looked_at_after_each_epoch(told: Told) -> None:
     told.worker.stop.budget, told.worker.stop.spent = 10.0, lambda: 11.0
     told.reporter.judge(epoch(1))
     assert told.worker.stop.reason == "the compute is spent (--budget)"
+
+
+@pytest.fixture
+def in_second_fold(make_worker: Callable[..., Worker]) -> Iterator[Told]:
+    worker = make_worker(epochs=10, folds=3, images=None)
+    claim = worker.claims.claim(100)
+    assert claim is not None
+    finished = {"epochs": 10, "training_images": 20, "value": 0.5}
+    worker.study.storage.set_trial_user_attr(claim.trial_id, FOLDS, [finished])
+    claim.give_back()
+    found = Told(worker, fold=1)
+    with found.reporter:
+        found.reporter.put(BUILT)
+        wait_for(lambda: found.reporter.done(0.1))
+        yield found
+
+
+def test_epoch_of_a_fold_is_neither_reported_nor_judged(
+    in_second_fold: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_second_fold.trial, "should_prune", lambda: True)
+    assert in_second_fold.reporter.judge(epoch(4))
+    assert in_second_fold.reports == {}
+
+
+def test_epoch_of_a_fold_is_shown_after_those_of_the_folds_before(in_second_fold: Told) -> None:
+    in_second_fold.reporter.judge(epoch(4))
+    shown = in_second_fold.heart.shown
+    assert (shown["epoch"], shown["epochs"], shown["fold"]) == (14, 30, 2)
+
+
+def test_compute_of_a_fold_is_noted_with_each_epoch(in_second_fold: Told) -> None:
+    in_second_fold.reporter.judge(epoch(4))
+    study = in_second_fold.worker.study
+    assert compute_spent(study) == 3 * 1 * (20 * 10 + 21 * 4)
+
+
+def test_fold_that_diverges_is_named(in_second_fold: Told) -> None:
+    assert not in_second_fold.reporter.judge(epoch(4, loss=float("nan")))
+    verdict = "diverged: the loss became NaN or infinite in epoch 4 of fold 2"
+    assert in_second_fold.reporter.verdict == verdict

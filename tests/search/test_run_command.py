@@ -67,6 +67,9 @@ def prepared(place: Path) -> list[Path]:
         (["--validation", "1.5"], "--validation 1.5"),
         (["--validation", "nan"], "--validation nan"),
         (["--test", "-0.2"], "--test -0.2"),
+        (["--folds", "1"], "--folds 1"),
+        (["--folds", "21"], "--folds 21"),
+        (["--folds", "some"], "--folds"),
         (["--seed", "-1"], "--seed -1"),
         (["--early-stopping", "-1"], "--early-stopping -1"),
         (["--max-parameters", "0"], "--max-parameters 0"),
@@ -189,6 +192,46 @@ def test_run_refuses_a_folder(
 @pytest.mark.parametrize("images", ["9", "5000"], ids=["under one a class", "more than there are"])
 def test_run_refuses_a_number_of_images(images: str, capsys: pytest.CaptureFixture[str], place: Path) -> None:
     assert "--images" in refusal(["--study", "s", "--data", "digits", "--images", images], capsys, place)
+
+
+def ten_of_each(data: Path) -> None:
+    pictures(data / "ants", 20)
+    pictures(data / "bees", 10)
+
+
+@pytest.mark.parametrize(
+    ("data", "folds", "named"),
+    [
+        ("digits", "5", "1,438 training images; expected fewer than 1,000"),
+        ("photos", "10", "class 'bees' has 8 training images"),
+    ],
+)
+def test_run_refuses_folds_of_these_images(
+    data: str, folds: str, named: str, capsys: pytest.CaptureFixture[str], place: Path
+) -> None:
+    ten_of_each(place / "photos")
+    assert named in refusal(["--study", "s", "--data", data, "--folds", folds], capsys, place)
+
+
+@pytest.mark.parametrize("more", [["--validation", "0.2"], ["--images", "12"]], ids=lambda more: more[0])
+def test_run_refuses_folds_beside_what_they_replace(
+    more: list[str], capsys: pytest.CaptureFixture[str], place: Path
+) -> None:
+    argv = ["--study", "s", "--data", "digits", "--folds", "5", *more]
+    assert f"{more[0]} {more[1]}: says nothing beside --folds 5" in refusal(argv, capsys, place)
+    assert not prepared(place)
+
+
+def test_run_refuses_other_folds_than_the_study_has(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+    from search.study import create_study
+
+    config = StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1, folds=3)
+    create_study(config, place, None, Path("studies"))
+    for argv, named in (
+        (["--folds", "5"], "--folds 5: study s was made with 3"),
+        (["--validation", "0.1"], "--validation 0.1: says nothing beside --folds 3"),
+    ):
+        assert named in refusal(["--study", "s", *argv], capsys, place)
 
 
 def arrays(**changed: np.ndarray | None) -> dict[str, np.ndarray]:

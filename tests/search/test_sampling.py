@@ -74,9 +74,9 @@ def test_seeds_of_trials_and_studies_differ() -> None:
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
-def halving_of(curves: list[list[float]]) -> list[int]:
-    """Epochs that each of ``curves``, told one after another, was let run under the default pruner."""
-    study = optuna.create_study(direction="maximize", pruner=make_pruner(CONFIG))
+def halving_of(curves: list[list[float]], config: StudyConfig = CONFIG) -> list[int]:
+    """Epochs that each of ``curves``, told one after another, was let run under a study's pruner."""
+    study = optuna.create_study(study_name="s", direction="maximize", pruner=make_pruner(config))
     ran = []
     for curve in curves:
         trial = study.ask()
@@ -97,6 +97,22 @@ def test_halving_asks_first_after_a_quarter_of_the_epochs() -> None:
 def test_halving_lets_the_better_one_run() -> None:
     rising = [[level + epoch / 100 for epoch in range(12)] for level in (0.1, 0.3, 0.5, 0.7)]
     assert halving_of(rising) == [12] * 4
+
+
+@pytest.mark.parametrize(
+    ("pruner", "folds", "ran"),
+    [
+        ("halving", 5, [5, 1, 1, 1, 1, 1, 1, 1]),
+        ("halving", 2, [2, 1, 1, 1, 1, 1, 1, 1]),
+        ("median", 5, [5, 5, 5, 5, 5, 1, 1, 1]),
+        ("hyperband", 5, [5, 1, 1, 1, 1, 1, 1, 1]),
+        ("none", 5, [5] * 8),
+    ],
+)
+def test_pruners_count_folds_where_there_are_some(pruner: str, folds: int, ran: list[int]) -> None:
+    config = dataclasses.replace(CONFIG, pruner=pruner, folds=folds, epochs=100)
+    worse_and_worse = [[0.9 - trial / 10] * folds for trial in range(8)]
+    assert halving_of(worse_and_worse, config) == ran
 
 
 def test_configuration_to_try_is_checked_and_handed_back() -> None:

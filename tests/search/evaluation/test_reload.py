@@ -31,6 +31,7 @@ def stored(
         "validation": config.validation,
         "images": config.images,
         "split_seed": config.seed,
+        "folds": 0,
         "out": str(place / "scores.npz"),
         "gpu_memory": None,
         "unseen": str(model),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from search.child import Child, ForkServer
-from search.data import Dataset
+from search.data import Dataset, fold
 from search.training.job import HISTORY, Training
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
@@ -103,6 +104,14 @@ def test_training_learns_the_digits(plan, train) -> None:
         dataclasses.replace(plan, images=None, recipe=dataclasses.replace(RECIPE, augmentation=0.0))
     )
     assert done["history"]["val_accuracy"][-1] > 0.85
+
+
+def test_fold_is_trained_without_the_images_that_it_is_validated_on(plan, digits: Dataset) -> None:
+    training = Training(dataclasses.replace(plan, images=None, folds=3, fold=1), "cpu")
+    part = fold(digits.train()[1], 3, 1, plan.split_seed)
+    np.testing.assert_array_equal(training.chosen, part.train)
+    np.testing.assert_array_equal(training.validation, part.validation)
+    assert not set(part.train) & set(part.validation)
 
 
 @pytest.mark.parametrize(("augmenter", "on_device"), [("shifts", True), ("photographs", False)])

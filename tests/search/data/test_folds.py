@@ -1,0 +1,73 @@
+"""Folds of the training images, and when they are refused."""
+
+import numpy as np
+import pytest
+
+from search.data import fold
+from search.data.folds import check_folds, check_said
+from search.errors import InputError
+
+LABELS = np.repeat(np.arange(3), [50, 31, 20])
+CLASSES = ("ants", "bees", "wasps")
+
+
+def test_folds_validate_on_every_image_once_and_train_on_the_others() -> None:
+    parts = [fold(LABELS, 4, which, 0) for which in range(4)]
+    assert sorted(np.concatenate([part.validation for part in parts])) == list(range(101))
+    for part in parts:
+        assert sorted([*part.train, *part.validation]) == list(range(101))
+
+
+def test_folds_are_equal_and_stratified_to_within_one_image() -> None:
+    held = [fold(LABELS, 4, which, 0).validation for which in range(4)]
+    assert np.ptp([len(part) for part in held]) <= 1
+    by_class = np.array([np.bincount(LABELS[part], minlength=3) for part in held])
+    assert (np.ptp(by_class, axis=0) <= 1).all()
+
+
+def test_fold_is_sorted_as_a_split_is() -> None:
+    part = fold(LABELS, 4, 1, 0)
+    assert (np.diff(part.train) > 0).all()
+    assert (np.diff(part.validation) > 0).all()
+
+
+def test_folds_depend_on_the_seed_alone() -> None:
+    np.testing.assert_array_equal(fold(LABELS, 4, 1, 5).train, fold(LABELS, 4, 1, 5).train)
+    assert set(fold(LABELS, 4, 1, 6).train) != set(fold(LABELS, 4, 1, 5).train)
+
+
+def test_folds_of_few_images_are_taken() -> None:
+    check_folds(5, (5, 500, 494), CLASSES)
+
+
+def test_folds_of_a_thousand_images_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^--folds 5: there are 1,000 training images; expected fewer than 1,000"
+    ):
+        check_folds(5, (500, 500), CLASSES[:2])
+
+
+def test_class_with_fewer_images_than_folds_is_named_with_the_folds_that_it_allows() -> None:
+    with pytest.raises(
+        InputError, match=r"^--folds 5: class 'bees' has 4 training images; .* pass --folds 4"
+    ):
+        check_folds(5, (50, 4, 6), CLASSES)
+
+
+def test_class_with_one_image_allows_no_folds() -> None:
+    with pytest.raises(InputError, match=r"class 'wasps' has 1 training image; .* leave it out, or add"):
+        check_folds(2, (50, 4, 1), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("validation", "images", "said"), [(0.2, None, "--validation 0.2"), (None, 100, "--images 100")]
+)
+def test_what_contradicts_folds_is_refused(validation: float | None, images: int | None, said: str) -> None:
+    with pytest.raises(InputError, match=f"^{said}: says nothing beside --folds 5"):
+        check_said(5, validation, images)
+
+
+@pytest.mark.parametrize("folds", [-1, 0, 1, 21])
+def test_number_of_folds_out_of_range_is_refused(folds: int) -> None:
+    with pytest.raises(InputError, match=f"^--folds {folds}: expected a number from 2 to 20"):
+        check_said(folds, None, None)
