@@ -21,6 +21,9 @@ from storage.checkpoints import read_checkpoint, write_checkpoint
 PARAMS = {"width": 16, "dropout": 0.3, "fault": "", "once": ""}
 RECIPE = Recipe(learning_rate=0.05, batch_size=32, augmentation=1.0, momentum=0.85)
 
+# Of a training on pixels: it says nothing before its first epoch.
+UNHEARD: Any = None
+
 
 @pytest.fixture
 def plan(digits: Dataset, tmp_path: Path) -> TrainingPlan:
@@ -107,7 +110,7 @@ def test_training_learns_the_digits(plan, train) -> None:
 
 
 def test_fold_is_trained_without_the_images_that_it_is_validated_on(plan, digits: Dataset) -> None:
-    training = Training(dataclasses.replace(plan, images=None, folds=3, fold=1), "cpu")
+    training = Training(dataclasses.replace(plan, images=None, folds=3, fold=1), "cpu", UNHEARD)
     part = fold(digits.train()[1], 3, 1, plan.split_seed)
     np.testing.assert_array_equal(training.chosen, part.train)
     np.testing.assert_array_equal(training.validation, part.validation)
@@ -119,7 +122,7 @@ def test_images_go_to_a_gpu_unless_they_are_seen_anew_on_the_host(
     plan, augmenter: Any, on_device: bool
 ) -> None:
     training = Training(
-        dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, augmenter=augmenter)), "a GPU"
+        dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, augmenter=augmenter)), "a GPU", UNHEARD
     )
     assert training.on_device is on_device
 
