@@ -135,6 +135,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
     config = _new_config(request, dataset, named)
     if has_backbone(space):
         config = with_backbones(config, request.backbones, dataset, size)
+        share_backbones(config, dataset)  # Before the study is there for others to join.
     begin = _beginning(space, config, request)
     print_balance(config, dataset)
     created = create_study(
@@ -146,11 +147,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         about={SPACE: space_digest(space, config), **surroundings(backend)},
         begin=begin,
     )
-    if created is None:
-        return None
-    opened = dataclasses.replace(created, prepared=dataset.folder)
-    share_backbones(opened)
-    return opened
+    return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
 
 
 def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:

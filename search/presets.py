@@ -35,7 +35,7 @@ PRESETS = {
     "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, images=10_000),
     "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12),
     "folder_cnn": Preset(data=None, space="photo_cnn", trials=30, epochs=20, image_size=128),
-    "cifar_transfer": Preset(data="cifar10", space="transfer", trials=30, epochs=20, image_size=160),
+    "cifar_transfer": Preset(data="cifar10", space="transfer", trials=30, epochs=10, image_size=160),
     "folder_transfer": Preset(
         data=None, space="transfer", trials=20, epochs=40, image_size=224, resize="crop"
     ),

@@ -10,7 +10,7 @@ from search.data.source import Say
 from search.errors import InputError
 from search.study import LoadedStudy
 from spaces.contract import Backbone
-from storage.artifacts import fetch, upload
+from storage.artifacts import fetch, open_artifacts, upload
 
 
 def with_backbones(
@@ -48,12 +48,13 @@ def check_backbones(found: LoadedStudy, said: Sequence[str]) -> None:
         )
 
 
-def share_backbones(study: LoadedStudy) -> None:
-    """Leave the backbones of a new study where hosts that share no disk find them."""
-    store, cache = study.artifacts, study.dataset().folder.parent
-    if store is not None:
-        for backbone in study.config.backbones:
-            upload(store, _artifact(backbone), backbone_file(cache, backbone.digest))
+def share_backbones(config: StudyConfig, dataset: Dataset) -> None:
+    """Leave the backbones of a study to be where hosts that share no disk find them."""
+    if config.artifacts is None:
+        return
+    store = open_artifacts(config.artifacts)
+    for backbone in config.backbones:
+        upload(store, _artifact(backbone), backbone_file(dataset.folder.parent, backbone.digest))
 
 
 def bring_backbones(study: LoadedStudy, say: Say = print) -> None:

@@ -9,8 +9,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from search.data import keras_backbone
+from search.data.scripts import last_error, run_script
 from search.data.source import Say
 from search.errors import InputError
 from spaces.contract import Backbone
@@ -136,21 +135,11 @@ def _make(said: str, entry: Path, folder: Path) -> dict[str, Any]:
 
 def _run(said: str, out: Path) -> dict[str, Any]:
     """Let Keras make it, in a fresh Python."""
-    # -P: the script's own folder would otherwise come first on the import path.
-    script = [sys.executable, "-P", keras_backbone.__file__]
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    run = subprocess.run(
-        [*script, said, APPLICATIONS.get(said, "raw"), str(out)],
-        env={**os.environ, **quiet},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    run = run_script(keras_backbone, said, APPLICATIONS.get(said, "raw"), str(out))
     if run.returncode == 0:
         facts: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
         return facts
-    reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+    reason = last_error(run)
     if said in APPLICATIONS:
         raise InputError(
             f"--backbone {said}: Keras has its weights not in its cache and could not download them ({reason}); run "

@@ -1,8 +1,5 @@
 """Data sets by name, through Keras's own loaders and cache."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,7 @@ import numpy as np
 
 from search.data import keras_download
 from search.data.arrays import Arrays, load_arrays
+from search.data.scripts import last_error, run_script
 from search.data.sizing import Sizing
 from search.data.source import Loaded, Say
 from search.errors import InputError
@@ -78,22 +76,11 @@ class KerasSource:
         return load_arrays(arrays, f"--data {self.said}", self.sizing, known.classes, known.flip)
 
     def _download(self, out: Path) -> None:
-        # -P: the script's own folder would otherwise come first on the import path.
-        command = [sys.executable, "-P", keras_download.__file__, self.said, str(out)]
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-        run = subprocess.run(
-            command,
-            env={**os.environ, **quiet},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        run = run_script(keras_download, self.said, str(out))
         if run.returncode == 0:
             return
-        reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
         raise InputError(
-            f"--data {self.said}: Keras has it not in its cache and could not download it ({reason}); "
+            f"--data {self.said}: Keras has it not in its cache and could not download it ({last_error(run)}); "
             f"connect to the "
             "network once, or pass what needs none: digits, a folder of images, or an .npz file"
         )

@@ -104,58 +104,61 @@ def open_features(
             if not tell(before + rows, len(views) * len(images)):
                 raise FeaturesAway
 
-        _complete(folder, view, images, shape, run, told)
+        _View(view, folder, images, shape, run, told).complete()
     opened = [np.load(folder / f"{view}.npy", mmap_mode="r") for view in views]
     return Features(opened[0], opened[1] if mirror else None)
 
 
-def _complete(
-    folder: Path,
-    view: str,
-    images: np.ndarray,
-    shape: tuple[int, int],
-    run: Callable[[np.ndarray], np.ndarray],
-    told: Callable[[int], None],
-) -> None:
-    """Fill a view, or wait for whoever fills it."""
-    lock = FileLock(folder / f"{view}.lock")
-    while _rows(folder, view, shape) < shape[0]:
-        try:
-            with lock.acquire(timeout=1.0):
-                _fill(folder, view, images, shape, run, told)
-        except Timeout:
-            told(_rows(folder, view, shape))
+class _View(NamedTuple):
+    """One view that is to be there: which, where, of which images, by what, and who is told how many rows are."""
 
+    name: str
+    folder: Path
+    images: np.ndarray
+    shape: tuple[int, int]
+    run: Callable[[np.ndarray], np.ndarray]
+    told: Callable[[int], None]
 
-def _fill(
-    folder: Path,
-    view: str,
-    images: np.ndarray,
-    shape: tuple[int, int],
-    run: Callable[[np.ndarray], np.ndarray],
-    told: Callable[[int], None],
-) -> None:
-    file, row = folder / f"{view}.npy", _rows(folder, view, shape)
-    if row == 0:
-        _check_space(folder, 2 * shape[0] * shape[1])
-    mode = "r+" if row else "w+"
-    features = np.lib.format.open_memmap(file, mode=mode, dtype=np.float16, shape=None if row else shape)
-    recorded = time.monotonic()
-    # Always the same batches, whoever fills and wherever it goes on: the rows do not depend on it.
-    full = np.zeros((min(BATCH, len(images)), *images.shape[1:]), images.dtype)
-    while row < len(images):
-        batch = images[row : row + len(full)]
-        full[: len(batch)] = batch if view == "plain" else batch[:, :, ::-1]
-        found = run(full)[: len(batch)]
-        if not np.isfinite(found).all():
-            raise ValueError(f"the backbone gives no numbers for images {row} to {row + len(batch) - 1}")
-        features[row : row + len(batch)] = np.clip(found, -65504, 65504)  # All that float16 can hold.
-        row += len(batch)
-        if row == len(images) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
-            features.flush()  # On disk before it is said to be.
-            _record(folder, view, row)
-            recorded = time.monotonic()
-        told(row)
+    def rows(self) -> int:
+        """How many rows are on disk."""
+        return _rows(self.folder, self.name, self.shape)
+
+    def complete(self) -> None:
+        """Fill it, or wait for whoever fills it."""
+        lock = FileLock(self.folder / f"{self.name}.lock")
+        while self.rows() < self.shape[0]:
+            try:
+                with lock.acquire(timeout=1.0):
+                    self._fill()
+            except Timeout:
+                self.told(self.rows())
+
+    def _fill(self) -> None:
+        images, row = self.images, self.rows()
+        if row == 0:
+            _check_space(self.folder, 2 * self.shape[0] * self.shape[1])
+        features = np.lib.format.open_memmap(
+            self.folder / f"{self.name}.npy",
+            mode="r+" if row else "w+",
+            dtype=np.float16,
+            shape=None if row else self.shape,
+        )
+        recorded = time.monotonic()
+        # Always the same batches, whoever fills and wherever it goes on: the rows do not depend on it.
+        full = np.zeros((min(BATCH, len(images)), *images.shape[1:]), images.dtype)
+        while row < len(images):
+            batch = images[row : row + len(full)]
+            full[: len(batch)] = batch if self.name == VIEWS[0] else batch[:, :, ::-1]
+            found = self.run(full)[: len(batch)]
+            if not np.isfinite(found).all():
+                raise ValueError(f"the backbone gives no numbers for images {row} to {row + len(batch) - 1}")
+            features[row : row + len(batch)] = np.clip(found, -65504, 65504)  # All that float16 can hold.
+            row += len(batch)
+            if row == len(images) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
+                features.flush()  # On disk before it is said to be.
+                _record(self.folder, self.name, row)
+                recorded = time.monotonic()
+            self.told(row)
 
 
 def _check_space(folder: Path, needed: int) -> None:
