@@ -25,7 +25,6 @@ def main(said: str, way: str, out: str) -> None:
     """
     import keras
 
-    socket.setdefaulttimeout(30)  # a network that answers nothing would hold us for ever
     keras.config.set_image_data_format("channels_last")
     application = getattr(keras.applications, said, None)
     if application is not None:
@@ -86,4 +85,5 @@ def _digest(name: str, net: Any) -> str:
 
 
 if __name__ == "__main__":
+    socket.setdefaulttimeout(30)  # a network that answers nothing would hold us for ever
     main(*sys.argv[1:])

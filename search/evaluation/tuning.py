@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from search.training.plan import TrainingPlan
 
 WHAT = "fine-tune"
-# A tenth of what a head is usually trained with: what the backbone has learnt is to be adapted, not replaced.
-RATE = 1e-4
+# A third of what a head is usually trained with: what the backbone has learnt is to be adapted, not replaced.
+RATE = 3e-4
 
 
 class Tuned(NamedTuple):
