@@ -7,6 +7,7 @@ from typing import Any
 from search.child import Child, error_of
 from search.errors import TrialCrashed, TrialInterrupted
 from search.reporter import Reporter
+from search.spent import Clock
 from search.stopping import Stop
 
 POLL_SECONDS = 0.25
@@ -57,6 +58,7 @@ class Follower:
         reporter: Stores what is told.
         stop: Whether, and how urgently, to stop.
         check: Raises when the trial is this worker's no more.
+        clock: Told what the time goes to.
         hang_seconds: The least silence that counts as hanging.
         stop_seconds: To reach the next batch boundary once asked to stop; then the child is killed.
         on_checkpoint: Called when the child has written a checkpoint.
@@ -67,12 +69,13 @@ class Follower:
         reporter: Reporter,
         stop: Stop,
         check: Callable[[], None],
+        clock: Clock,
         *,
         hang_seconds: float,
         stop_seconds: float,
         on_checkpoint: Callable[[int], None],
     ) -> None:
-        self._reporter, self._stop, self._check = reporter, stop, check
+        self._reporter, self._stop, self._check, self._clock = reporter, stop, check, clock
         self._silence = Silence(hang_seconds)
         self._stop_seconds, self._on_checkpoint = stop_seconds, on_checkpoint
         self._killed_at = float("inf")
@@ -98,6 +101,7 @@ class Follower:
                 continue
             self._silence.heard(message["kind"])
             if message["kind"] == "done":
+                self._clock.turn("storing")
                 self._wait_until_stored()
                 return message
             self._hear(child, message)
@@ -106,11 +110,14 @@ class Follower:
         if message["kind"] == "error":
             raise error_of(message)
         if message["kind"] == "built":
+            self._clock.turn("training")
             self._reporter.put(message)
         elif message["kind"] == "features":
             self._reporter.show_features(message["rows"] / message["of"])
         elif message["kind"] == "epoch":
+            self._clock.turn("storing")
             child.send({"go": self._reporter.judge(message)})
+            self._clock.turn("training")
         elif message["kind"] == "checkpoint":
             if message["trouble"]:
                 self._reporter.put(message)

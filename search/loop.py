@@ -46,6 +46,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         worker.stop.check_budget()
         if worker.stop.requested:
             return
+        worker.clock.turn("waiting")
         n = wanted()
         # One who waits looks without the lock: many who do would keep it from those who work.
         claim = claims.claim(n) if not idle or claims.owed(n) else None

@@ -2,7 +2,7 @@
 
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -255,8 +255,13 @@ def quiet() -> Iterator[None]:
 
 def compute_spent(study: LoadedStudy) -> float:
     """FLOPs that the trials of a study have trained for, those that run now included."""
+    return compute_of(study.optuna.get_trials(deepcopy=False))
+
+
+def compute_of(trials: Sequence[FrozenTrial]) -> float:
+    """FLOPs that these trials have trained for."""
     spent = 0.0
-    for trial in study.optuna.get_trials(deepcopy=False):
+    for trial in trials:
         said = trial.user_attrs
         an_epoch = 3.0 * said.get("flops", 0) * said.get("training_images", 0)
         spent += float(said.get("compute", an_epoch * max(trial.intermediate_values, default=0)))

@@ -26,6 +26,7 @@ from search.folds import Run, images_seen, mean_history, train_folds, value_of
 from search.follower import Follower
 from search.reporter import Reporter
 from search.sampling import make_pruner, make_sampler, trial_seed
+from search.spent import Clock, noted
 from search.stopping import Stop
 from search.study import LoadedStudy
 from search.training.plan import TrainingPlan
@@ -53,6 +54,7 @@ class Worker:
         checkpoint_seconds: At most one checkpoint in so many seconds.
         hang_seconds: The least silence for which a child is taken for hung.
         stop_seconds: For a child to reach its next batch boundary once asked to stop.
+        clock: Where its time goes.
     """
 
     study: LoadedStudy
@@ -65,6 +67,7 @@ class Worker:
     checkpoint_seconds: float = 30.0
     hang_seconds: float = 60.0
     stop_seconds: float = 10.0
+    clock: Clock = field(default_factory=Clock)
 
 
 def run_trial(worker: Worker, claim: Claim) -> None:
@@ -72,6 +75,7 @@ def run_trial(worker: Worker, claim: Claim) -> None:
 
     Every way to end is one ``except``: the class of the exception decides (see ``search.errors``).
     """
+    worker.clock.turn("sampling")
     files = TrialFiles(worker.study, claim)
     try:
         with Heart(claim) as heart, claim.owned():
@@ -216,7 +220,9 @@ def _train_in_child(
     log = worker.study.paths.log(claim.number)
     threads = int(trial.user_attrs["threads"])
     job = "search.training.job:train"
+    worker.clock.turn("starting")
     with (
+        noted(trial, worker.clock),
         Reporter(claim, heart, worker.stop, trial, plan) as reporter,
         worker.server.start(job, plan.to_payload(), log, threads, worker.environment) as child,
     ):
@@ -225,6 +231,7 @@ def _train_in_child(
             reporter,
             worker.stop,
             heart.check,
+            worker.clock,
             hang_seconds=worker.hang_seconds,
             stop_seconds=worker.stop_seconds,
             on_checkpoint=files.written,

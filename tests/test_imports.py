@@ -20,6 +20,7 @@ HEAVY = (
     "sklearn",
     "matplotlib",
     "PIL",
+    "jinja2",
 )
 MAY_IMPORT = {"search": {"search", "spaces", "storage"}, "spaces": {"spaces"}, "storage": {"storage"}}
 # What a person runs; search/child.py is started by the program.
@@ -118,3 +119,14 @@ def test_packages_in_pyproject_are_those_on_disk() -> None:
     }
     assert sorted(listed) == sorted(".".join(folder.relative_to(ROOT).parts) for folder in folders)
     assert all((folder / "__init__.py").exists() for folder in folders)
+
+
+def test_files_that_are_no_modules_are_packed_with_their_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"][
+        "package-data"
+    ]
+    packed = {
+        path for package, globs in settings.items() for glob in globs for path in (ROOT / package).glob(glob)
+    }
+    found = {path for package in OURS for path in (ROOT / package).rglob("*.*")}
+    assert packed == {path for path in found if path.suffix not in (".py", ".pyc")}

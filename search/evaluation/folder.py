@@ -24,6 +24,7 @@ FILES = (
     "samples.png",
     "mistakes.png",
     "model_summary.txt",
+    "model_card.md",
 )
 # Those that an export has only where graphviz is there, or where they were asked for.
 MAY_BE = ("architecture.png", "confirm.png", *(kind.file for kind in FORMATS.values()))

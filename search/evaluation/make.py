@@ -12,6 +12,7 @@ import numpy as np
 from search.data import split
 from search.evaluation.architecture import describe_in_child
 from search.evaluation.backbone import facts_of, features_here, join_in_child
+from search.evaluation.card import write_card
 from search.evaluation.confirm_picture import write_race
 from search.evaluation.confirm_words import race_figures, race_words
 from search.evaluation.curves import write_curves
@@ -225,4 +226,5 @@ def write_files(
     write_samples(
         folder / "samples.png", dataset, trained_on(dataset, config, training.refit), config.classes
     )
+    write_card(folder / "model_card.md", wanted.loaded, summary, test)
     return write_report(folder, test, config.classes, count)

@@ -1,0 +1,185 @@
+"""Parts of the report by themselves."""
+
+from optuna.distributions import IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from search.folds import FOLDS
+from search.reporting.blocks import Bar, Section, Table
+from search.reporting.exported import Exported
+from search.reporting.figures import NONE
+from search.reporting.images import images_section
+from search.reporting.parameters import parameter_sections
+from search.reporting.raced import race_section
+from search.reporting.result import result_section
+from search.reporting.searched import search_section
+from search.reporting.study import Facts, read_facts
+from search.reporting.timing import time_section
+from search.study import LoadedStudy
+
+
+def facts_of(study: LoadedStudy) -> Facts:
+    return read_facts(study, None)
+
+
+def tables(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
+def said(section: Section) -> str:
+    return " ".join(str(getattr(block, "text", "")) for block in section.blocks)
+
+
+def with_widths(new_study, widths: list[int]) -> LoadedStudy:
+    """Finished trials of one parameter, the wider the better."""
+    known = {"width": IntDistribution(1, 99)}
+    trials = [
+        create_trial(value=0.01 * width, params={"width": width}, distributions=known) for width in widths
+    ]
+    found: LoadedStudy = new_study(trials=trials)
+    return found
+
+
+def test_one_parameter_has_all_the_importance(new_study) -> None:
+    importance, _ = parameter_sections(facts_of(with_widths(new_study, list(range(1, 9)))))
+    assert tables(importance)[0].rows == [["width", Bar("100.0 %", 1.0), "1 to 8"]]
+
+
+def test_parameter_that_matters_is_above_one_that_does_not(new_study) -> None:
+    importance, slices = parameter_sections(facts_of(new_study(["finished"] * 40)))
+    assert [row[0] for row in tables(importance)[0].rows] == ["dropout", "filters"]
+    assert "hint at most" not in said(importance)
+    assert len(slices.blocks[1].charts) == 2  # type: ignore[union-attr]
+
+
+def test_parameters_that_never_varied_are_not_ranked(new_study) -> None:
+    importance, slices = parameter_sections(facts_of(with_widths(new_study, [5] * 8)))
+    assert said(importance) == "No parameter was varied."
+    assert said(slices) == "There is nothing to draw."
+
+
+def test_order_of_few_trials_is_called_a_hint(new_study) -> None:
+    importance, _ = parameter_sections(facts_of(with_widths(new_study, [1, 2, 3, 4])))
+    assert "Of 4 trials the order is a hint at most." in said(importance)
+
+
+def test_more_trials_than_a_table_should_have_leave_out_the_others(new_study, monkeypatch) -> None:
+    monkeypatch.setattr("search.reporting.searched.MOST_ROWS", 3)
+    table = tables(search_section(facts_of(new_study(["pruned"] * 4 + ["finished"] * 2))))[-1]
+    assert table.caption == "3 of 6 trials, the best finished ones before others"
+    assert [(row[0], row[1]) for row in table.rows] == [(0, "pruned"), (4, "finished"), (5, "finished")]
+
+
+def test_pruned_trials_are_counted_by_their_reason_in_the_order_of_epochs(new_study) -> None:
+    reasons = ["pruned after epoch 10", "pruned after epoch 2", "pruned after epoch 2"]
+    trials = [
+        create_trial(state=TrialState.PRUNED, user_attrs={"reason": reason})
+        for reason in [*reasons, "diverged"]
+    ]
+    table = tables(search_section(facts_of(new_study(trials=trials))))[0]
+    assert [row[:2] for row in table.rows] == [
+        ["pruned after epoch 2", "2"],
+        ["diverged", "1"],
+        ["pruned after epoch 10", "1"],
+    ]
+
+
+def test_time_is_summed_over_trials_by_what_it_went_to(new_study) -> None:
+    table = tables(time_section(facts_of(new_study(["finished", "finished"]))))[0]
+    assert table.rows[3] == ["training", Bar("81.6 %", 8 / 9.8), "8 s"]
+    assert table.rows[-1] == ["together", Bar("100 %", 1.0), "9.8 s"]
+
+
+def test_time_of_older_trials_is_told_as_far_as_it_was_noted(new_study) -> None:
+    older = create_trial(value=0.5, user_attrs={"seconds": 0.0})
+    assert "Where the time of the trials went was not noted." in said(
+        time_section(facts_of(new_study(trials=[older])))
+    )
+
+
+def test_images_that_are_elsewhere_are_said_to_be(new_study) -> None:
+    section = images_section(facts_of(new_study(fingerprint="0" * 32)))
+    assert "The prepared images are not on this host" in said(section)
+    assert tables(section)[0].head == ["class"]
+
+
+def test_images_are_counted_in_every_split(new_study, digits) -> None:
+    table = tables(images_section(facts_of(new_study())))[0]
+    assert table.head == ["class", "training", "validation", "test"]
+    assert table.rows[-1][-1] == str(sum(digits.test_counts))
+
+
+def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
+    racer = {
+        "trial": 3,
+        "values": [0.7, 0.8],
+        "mean": 0.75,
+        "standard_deviation": 0.07,
+        "search_value": 0.9,
+        "why_dropped": None,
+    }
+    other = {**racer, "trial": 5, "mean": None, "values": [], "why_dropped": "it diverged"}
+    race = {
+        "winner": 3,
+        "decided": True,
+        "rounds": 2,
+        "share_of_search_compute": 0.2,
+        "metric": "accuracy",
+        "configurations": [racer, other],
+    }
+    section = race_section(Exported(tmp_path, {"confirm": race}))
+    assert "2 rounds, 20.0 % of the search's compute; decided." in said(section)
+    assert tables(section)[0].rows == [
+        ["trial 3 (exported)", "0.7500", "0.0700", "0.7000, 0.8000", "0.9000", "raced to the end"],
+        ["trial 5", NONE, "0.0700", NONE, "0.9000", "it diverged"],
+    ]
+
+
+def test_validation_figures_of_folds_are_their_means(new_study) -> None:
+    runs = [
+        {
+            "value": value,
+            "kept_epoch": 2,
+            "validation_images": 50,
+            "history": {
+                "val_accuracy": [0.1, value],
+                "val_macro_f1": [0.1, value],
+                "val_loss": [2.0, 1 - value],
+            },
+        }
+        for value in (0.6, 0.8)
+    ]
+    trial = create_trial(value=0.7, user_attrs={FOLDS: runs}, intermediate_values={1: 0.6, 2: 0.7})
+    table = tables(result_section(facts_of(new_study(trials=[trial], folds=2)), "none"))[0]
+    assert table.head[1] == "validation (100 images)"
+    assert [row[1] for row in table.rows] == ["70.0 %", "60.4 to 78.1 %", "0.7000", NONE, "0.3000"]
+
+
+def test_validation_figures_after_a_race_are_those_of_the_exported_weights(new_study, tmp_path) -> None:
+    study = new_study(["finished"])
+    race = {"mean": 0.61, "rounds": 3}
+    summary = {
+        "trial": 0,
+        "test_accuracy": 0.6,
+        "test_loss": 1.0,
+        "macro_f1": 0.6,
+        "test_images": 100,
+        "validation_images": 50,
+        "validation_accuracy": 0.62,
+        "validation_loss": 0.99,
+        "confirm": race,
+    }
+    section = result_section(read_facts(study, Exported(tmp_path, summary)), "")
+    assert [row[1] for row in tables(section)[0].rows] == ["62.0 %", "48.2 to 74.1 %", NONE, NONE, "0.9900"]
+    assert section.blocks[0].tiles[1] == (  # type: ignore[union-attr]
+        "Validation accuracy",
+        "61.0 %",
+        "trial 0, mean of 3 fresh trainings",
+    )
+    assert "A race chose this configuration by fresh trainings" in said(section)
+
+
+def test_steps_of_a_study_in_folds_are_its_folds(new_study) -> None:
+    trial = create_trial(value=0.7, intermediate_values={1: 0.6, 2: 0.7})
+    section = search_section(facts_of(new_study(trials=[trial], folds=2)))
+    assert "a trial is 2 trainings of 4 epochs, one a fold, and scores the folds' mean" in said(section)
+    assert ">fold<" in section.blocks[2].svg  # type: ignore[union-attr]
