@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.child import ForkServer
+    from search.config import StudyConfig
     from search.study import LoadedStudy
 
 
@@ -98,6 +99,7 @@ def export_study(
     from search.evaluation.tuning import check_fine_tune
     from search.evaluation.weights import kept_weights
     from search.study import load_study
+    from search.study_backbones import bring_backbones
 
     loaded = load_study(study, storage, root)
     folds = loaded.config.folds
@@ -110,17 +112,14 @@ def export_study(
         )
     others, rivals = check_formats(formats), check_baselines(baselines)
     check_fine_tune(loaded.config, fine_tune)
-    if confirm and folds:
-        raise InputError(
-            f"--confirm: study {study} was searched in {folds} folds, so each value is a mean of as many trainings "
-            "already; leave the flag out"
-        )
+    check_confirm(loaded.config, confirm)
     chosen = choose_trial(loaded, trial)
     if not (refit or confirm):
         kept_weights(loaded, chosen)
     loaded = replace(
         loaded, prepared=prepared or loaded.dataset().folder
     )  # Looked for once, not for every file.
+    bring_backbones(loaded)
     if folds:
         say(f"searched in {folds} folds, so the configuration is trained anew on all training images")
     wanted = Wanted(loaded, chosen, refit, refit_epochs, fine_tune, gpu_memory, others, rivals, say)
@@ -161,6 +160,19 @@ def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | 
                 f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
             )
     return check_target(out or Path("exports") / study)
+
+
+def check_confirm(config: "StudyConfig", confirm: bool) -> None:
+    """Refuse a race where there is nothing to confirm.
+
+    Raises:
+        InputError: The study is searched in folds.
+    """
+    if confirm and config.folds:
+        raise InputError(
+            f"--confirm: study {config.study} is searched in {config.folds} folds, so each value is a mean of as many "
+            "trainings already; leave the flag out"
+        )
 
 
 def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":

@@ -157,8 +157,8 @@ def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
     space = load_space(config.space)
     check_joining(found, space, backend)
     joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
-    check_backbones(joined, request.backbones)
     bring_backbones(joined)
+    check_backbones(joined, request.backbones)
     if request.data is not None and not Path(found.optuna.user_attrs.get(DATASET, "")).is_dir():
         found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
     begin = _beginning(space, config, request, found.optuna.user_attrs.get(SWEEP))

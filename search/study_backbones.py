@@ -1,16 +1,20 @@
 """The backbones of a study: chosen when it is made, and found by content on every host that joins."""
 
 import dataclasses
+import zipfile
 from collections.abc import Sequence
+
+from filelock import FileLock
+from optuna.artifacts.exceptions import ArtifactNotFound
 
 from search.config import StudyConfig
 from search.data import Dataset
-from search.data.backbones import DEFAULT, backbone_file, find_backbones
+from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_backbones
 from search.data.source import Say
 from search.errors import InputError
 from search.study import LoadedStudy
 from spaces.contract import Backbone
-from storage.artifacts import fetch, open_artifacts, upload
+from storage.artifacts import Store, fetch, open_artifacts, upload
 
 
 def with_backbones(
@@ -28,6 +32,11 @@ def with_backbones(
                 f"--image-size {image_size}: backbone {backbone.name} takes images of {backbone.side}x{backbone.side} "
                 f"pixels alone; pass --image-size {backbone.side}"
             )
+        if image_size is not None and image_size < backbone.least:
+            raise InputError(
+                f"--image-size {image_size}: backbone {backbone.name} leaves nothing of so small an image; pass "
+                f"{backbone.least} or more"
+            )
     return dataclasses.replace(config, image_size=image_size, backbones=backbones)
 
 
@@ -37,8 +46,9 @@ def check_backbones(found: LoadedStudy, said: Sequence[str]) -> None:
     Raises:
         InputError: They are not.
     """
-    if not said:
-        return
+    known = {one.said for one in found.config.backbones}
+    if not said or (set(said) == known and known <= APPLICATIONS.keys()):
+        return  # The weights under a name are compared by content when they are brought here.
     here = find_backbones(said, found.dataset().folder.parent)
     if {one.digest for one in here} != {one.digest for one in found.config.backbones}:
         names = ", ".join(one.name for one in found.config.backbones) or "none"
@@ -52,9 +62,16 @@ def share_backbones(config: StudyConfig, dataset: Dataset) -> None:
     """Leave the backbones of a study to be where hosts that share no disk find them."""
     if config.artifacts is None:
         return
-    store = open_artifacts(config.artifacts)
-    for backbone in config.backbones:
-        upload(store, _artifact(backbone), backbone_file(dataset.folder.parent, backbone.digest))
+    try:
+        store = open_artifacts(config.artifacts)
+        for backbone in config.backbones:
+            if not _has(store, _artifact(backbone)):  # Another study may have left it, and be read just now.
+                upload(store, _artifact(backbone), backbone_file(dataset.folder.parent, backbone.digest))
+    except Exception as error:  # Of a store's library anything may come.
+        raise InputError(
+            f"--artifacts {config.artifacts}: cannot be written ({type(error).__name__}: {str(error)[:200]}); make it "
+            "writable from here, or leave the flag out"
+        ) from error
 
 
 def bring_backbones(study: LoadedStudy, say: Say = print) -> None:
@@ -66,15 +83,22 @@ def bring_backbones(study: LoadedStudy, say: Say = print) -> None:
     cache = study.dataset().folder.parent
     for backbone in study.config.backbones:
         here = backbone_file(cache, backbone.digest)
-        if not here.is_file() and not _fetched(study, backbone):
+        here.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(here.with_suffix(".lock")):  # Several workers of a host begin at once.
+            there = here.is_file() or _fetched(study, backbone)
+        if not there:
             _make(study, backbone, say)
 
 
 def _fetched(study: LoadedStudy, backbone: Backbone) -> bool:
     here = backbone_file(study.dataset().folder.parent, backbone.digest)
-    here.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return study.artifacts is not None and fetch(study.artifacts, _artifact(backbone), here)
+        if study.artifacts is None or not fetch(study.artifacts, _artifact(backbone), here):
+            return False
+        if zipfile.is_zipfile(here):
+            return True
+        here.unlink()  # Half of it.
+        return False
     except Exception as error:  # Of a store anything may come; there are other ways to get it.
         print(f"backbone {backbone.name} not fetched: {error!r}"[:300], flush=True)
         return False
@@ -94,6 +118,14 @@ def _make(study: LoadedStudy, backbone: Backbone, say: Say) -> None:
             f"backbone {backbone.name}: {backbone.said} is another one here than study {study.config.study} was made "
             "with; bring the same file, and run python -m search.prefetch --backbone FILE"
         )
+
+
+def _has(store: Store, name: str) -> bool:
+    try:
+        store.open_reader(name).close()
+    except (ArtifactNotFound, FileNotFoundError):
+        return False
+    return True
 
 
 def _artifact(backbone: Backbone) -> str:

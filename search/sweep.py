@@ -130,6 +130,8 @@ def run_sweep(
     backend = check_backend(backend, gpu_memory)
     slots = make_slots(workers, gpus, per_gpu, cores())
     sweep, space = _what(study, vary, repeat, base, preset, space, storage, root)
+    if base is not None and base.startswith("study:") and not of_study.get("backbones"):
+        of_study |= backbones_of(base.partition(":")[2], storage, root, of_study.get("image_size"))
     of_study |= {"preset": preset, "space": space, "storage": storage, "root": root}
     opened = open_study(Request(study, sampler="random", pruner="none", sweep=sweep, **of_study), backend)
     stop = Stop(deadline=None if timeout is None else time.monotonic() + timeout)
@@ -140,6 +142,17 @@ def run_sweep(
     stopped = how_to_go_on(stop, opened, storage, "sweep")
     opened.storage.retrying.relax()
     return SweepResult(opened, stopped, stop.by_user, target, summary)
+
+
+def backbones_of(study: str, storage: str | None, root: Path, image_size: int | None) -> dict[str, Any]:
+    """The backbones of the study that a sweep is made around, and the size at which they see its images."""
+    from search.study import load_study
+
+    config = load_study(study, storage, root).config
+    if not config.backbones:
+        return {}
+    said = tuple(backbone.said for backbone in config.backbones)
+    return {"backbones": said, "image_size": image_size or config.image_size}
 
 
 def _what(

@@ -32,6 +32,7 @@ class Backbone:
         features: How many numbers come out for an image.
         parameters: How many it has.
         side: The only size of image that it takes, pixels; 0 for any.
+        least: The smallest size of image of which it leaves something, about, pixels.
         file: Where it lies on this host; empty until something is to be built from it.
     """
 
@@ -41,6 +42,7 @@ class Backbone:
     features: int
     parameters: int
     side: int = 0
+    least: int = 0
     file: str = ""
 
 

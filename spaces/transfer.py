@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import optuna
 
-# What the outputs of the frozen part are called in the whole net, and its standardisation in the head.
-FEATURES, STANDARDIZE = "features", "standardize"
+STANDARDIZE = "standardize"
 # Of the layers of a backbone: how many of the last are trained in a second phase.
 TUNED = 0.3
 
@@ -57,11 +56,11 @@ def frozen(params: Params, input_spec: InputSpec) -> "keras.Model":
     net = keras.models.load_model(backbone(params, input_spec).file)
     net.trainable = False
     inputs = keras.Input((input_spec.height, input_spec.width, input_spec.channels))
-    x = layers.Concatenate()([inputs] * 3) if input_spec.channels == 1 else inputs
+    x = layers.Concatenate(dtype="float32")([inputs] * 3) if input_spec.channels == 1 else inputs
     if input_spec.size:
-        x = layers.Resizing(input_spec.size, input_spec.size)(x)
-    x = net(x, training=False)
-    return keras.Model(inputs, layers.Activation("linear", dtype="float32", name=FEATURES)(x))
+        # float32 whatever the policy: trials on a GPU must see what the exported net sees.
+        x = layers.Resizing(input_spec.size, input_spec.size, dtype="float32")(x)
+    return keras.Model(inputs, net(x, training=False))
 
 
 def head(params: Params, input_spec: InputSpec) -> "keras.Model":

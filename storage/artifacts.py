@@ -1,5 +1,6 @@
 """Files that several hosts share without a common disk: Optuna's artifact stores, and checkpoints uploaded to them."""
 
+import os
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +59,7 @@ def open_artifacts(where: str) -> Store:
 
 def fetch(store: Store, name: str, path: Path) -> bool:
     """Download the artifact ``name`` to ``path``; False where it is gone."""
-    aside = path.with_name(f".{path.name}.download")
+    aside = path.with_name(f".{os.getpid()}.{path.name}.download")
     try:
         download_artifact(artifact_store=store, artifact_id=name, file_path=str(aside))
         aside.replace(path)

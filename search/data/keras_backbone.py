@@ -14,6 +14,8 @@ from typing import Any
 CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red
 TORCH_MEANS, TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+SIZES = (8, 16, 24, 32, 48, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+
 
 def main(said: str, way: str, out: str) -> None:
     """Write the net from raw pixels to pooled features to ``out``.
@@ -44,6 +46,7 @@ def main(said: str, way: str, out: str) -> None:
     model.trainable = False
     model.save(out)
     facts: dict[str, Any] = {"features": int(x.shape[1]), "parameters": int(net.count_params()), "side": side}
+    facts["least"] = side or _least(model)
     if application is not None:
         facts["digest"] = _digest(said, net)
     print(json.dumps(facts))
@@ -74,6 +77,17 @@ def _side(net: Any) -> int:
     if shape[1] != shape[2]:
         raise ValueError(f"its input has shape {shape}: expected squares, or any size")
     return int(shape[1] or 0)
+
+
+def _least(model: Any) -> int:
+    """The smallest of some sizes that its layers do not shrink to nothing."""
+    for size in SIZES:
+        try:
+            model.compute_output_shape((1, size, size, 3))
+        except ValueError:
+            continue
+        return size
+    return SIZES[-1]
 
 
 def _digest(name: str, net: Any) -> str:

@@ -32,7 +32,11 @@ class Sizing(NamedTuple):
 
     def of(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that images of one size shall get."""
-        if self.side is None or (not self.enlarge and max(height, width) <= self.side):
+        if self.side is None:
+            return height, width
+        # What enlarges on the fly stretches: of other proportions that would be another picture than was asked for.
+        undistorted = height == width or self.way == STRETCH
+        if not self.enlarge and undistorted and max(height, width) <= self.side:
             return height, width
         return self.side, self.side
 

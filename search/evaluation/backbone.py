@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 import spaces
 from search.evaluation.fit import percent
-from search.study_backbones import bring_backbones
 from spaces.contract import Backbone
 
 if TYPE_CHECKING:
@@ -42,10 +41,8 @@ def join_in_child(
     """Write the whole net of a kept head to ``model``.
 
     Raises:
-        InputError: The backbone is not on this host.
         TrialFailed: The child crashed or memory ran out.
     """
-    bring_backbones(loaded)
     payload = {"plan": plan_of(loaded, trial).to_payload(), "head": str(head), "model": str(model)}
     log = loaded.paths.worker_log("export")
     with server.start("search.training.nets:join_job", payload, log) as child:
@@ -110,6 +107,8 @@ def facts_of(loaded: "LoadedStudy", trial: "FrozenTrial", tuned: "Tuned | None")
             "validation_before": tuned.before,
             "validation_after": tuned.after,
             "seconds": round(tuned.training.seconds, 1),
+            "head_epochs": tuned.first.epochs,
+            "head_seconds": round(tuned.first.seconds, 1),
         }
     return facts
 

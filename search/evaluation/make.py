@@ -1,5 +1,6 @@
 """Every file of one export, made from one training and one pass of predictions."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -148,7 +149,7 @@ def make_model(
         unseen = wanted.race.weights if wanted.race else find_weights(loaded, trial)
     if not loaded.config.backbones:
         return training, ModelFiles(model, unseen), None
-    head = model.replace(scratch / "head.keras")
+    head = Path(shutil.move(model, scratch / "head.keras"))  # Perhaps on another disk.
     if wanted.refit and unseen is not None:
         alone, unseen = unseen, scratch / "unseen.keras"
         join_in_child(server, loaded, trial, alone, unseen)
@@ -157,6 +158,7 @@ def make_model(
             loaded,
             trial,
             wanted.fine_tune,
+            training,
             head,
             model,
             refit=wanted.refit,
@@ -167,7 +169,8 @@ def make_model(
         taken = gained(tuned, loaded.config.direction)
         wanted.say(tuning_sentence(tuned, loaded.config.metric, taken))
         if taken:
-            return tuned.training, ModelFiles(model, unseen), tuned
+            # After a refit the search's net can say nothing of it: it was not tuned.
+            return tuned.training, ModelFiles(model, None if wanted.refit else model), tuned
     join_in_child(server, loaded, trial, head, model)
     return training, ModelFiles(model, unseen, head), None
 
@@ -186,7 +189,8 @@ def score_payload(wanted: Wanted, files: ModelFiles, stored: Path) -> dict[str, 
         "gpu_memory": wanted.gpu_memory,
         "unseen": str(files.unseen) if files.unseen else None,
         "head": str(files.head) if files.head else None,
-        "features": features_here(wanted.loaded, wanted.trial),
+        # A fine-tuned net has other features than the cached ones.
+        "features": features_here(wanted.loaded, wanted.trial) if files.head else None,
         "baselines": list(wanted.baselines),
         "refit": wanted.refit,
     }

@@ -71,6 +71,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     head = keras.models.load_model(payload["head"]) if payload["head"] else None
     if head is not None and features is not None:
         found["cached_logits"] = logits(head, features, validation)
+        if problem := differs(cached_path(found["cached_logits"], validation_logits)):
+            raise ValueError(problem)
     temperature = temperature_of(found)
     everything = np.arange(len(labels)) if payload["refit"] else parts.train
     seed = payload["split_seed"]
@@ -130,7 +132,7 @@ def below(model: Any) -> Any:
     """The frozen part of a whole net."""
     import keras
 
-    from spaces.transfer import FEATURES
+    from search.training.nets import FEATURES
 
     return keras.Model(model.input, model.get_layer(FEATURES).output)
 
@@ -235,8 +237,6 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
     cached = None
     if "cached_logits" in found:
         cached = cached_path(found["cached_logits"], found["validation_logits"])
-        if problem := differs(cached):
-            raise StudyStopped(f"{problem}; nothing exported")
     try:
         test = scores("test")
         classes = test.logits.shape[1]

@@ -148,7 +148,10 @@ def summarise(
         "epochs": training.epochs,
         "kept_epoch": training.kept,
         "seconds": round(training.seconds, 1),
-        "training_flops": 3 * int(facts["flops"]) * images * training.epochs,
+        # Of a head alone; what a second phase took, through the backbone, is not known.
+        "training_flops": None
+        if backbone and backbone["fine_tuned"]
+        else 3 * int(facts["flops"]) * images * training.epochs,
         **{name: facts.get(name) for name in ("flops", "parameters", "seed", "batch_size")},
         "data_fingerprint": config.fingerprint,
         "space": config.space,

@@ -30,11 +30,13 @@ class Tuned(NamedTuple):
 
     Attributes:
         training: Of it.
+        first: Of the head before.
         before: The search trial's value.
         after: The value of the weights kept; None after a refit, which has no validation images.
     """
 
     training: Training
+    first: Training
     before: float
     after: float | None
 
@@ -55,6 +57,7 @@ def fine_tune(
     loaded: "LoadedStudy",
     trial: "FrozenTrial",
     epochs: int,
+    first: Training,
     head: Path,
     model: Path,
     *,
@@ -71,6 +74,7 @@ def fine_tune(
         loaded: The study.
         trial: Whose configuration it is.
         epochs: How many.
+        first: The training of the head.
         head: The file of the head.
         model: For the whole net's weights.
         refit: Train on all training images, validation included.
@@ -82,7 +86,7 @@ def fine_tune(
     training = train(loaded, trial, plan, WHAT, server, say)
     history = training.history
     after = None if refit else float(history[plan.value_name][training.kept - 1])
-    return Tuned(training, float(trial.value or 0.0), after)
+    return Tuned(training, first, float(trial.value or 0.0), after)
 
 
 def tuning_plan(

@@ -64,7 +64,7 @@ def calibration_of(scored: "Scored") -> Calibration:
         return Calibration(scored.temperature, "", len(scored.unseen.labels), before, after)
     why = f"{len(scored.validation.labels):,} validation images show no need of one"
     if scored.unseen is None:
-        why = "the refit was trained on the validation images, and the search trial's weights are not kept"
+        why = "it was trained on the validation images, and no weights of its kind that were not are kept"
     return Calibration(1.0, why, 0, before, after)
 
 

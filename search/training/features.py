@@ -133,16 +133,20 @@ class _View(NamedTuple):
             except Timeout:
                 self.told(self.rows())
 
+    def _begin(self, file: Path) -> None:
+        """An empty file in place of whatever is there: nobody's, or still mapped by a training, which keeps the old."""
+        _check_space(self.folder, 2 * self.shape[0] * self.shape[1])
+        (self.folder / f"{self.name}.json").unlink(missing_ok=True)
+        aside = self.folder / f".{self.name}.{os.getpid()}.npy"
+        np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=self.shape)
+        aside.replace(file)
+
     def _fill(self) -> None:
         images, row = self.images, self.rows()
+        file = self.folder / f"{self.name}.npy"
         if row == 0:
-            _check_space(self.folder, 2 * self.shape[0] * self.shape[1])
-        features = np.lib.format.open_memmap(
-            self.folder / f"{self.name}.npy",
-            mode="r+" if row else "w+",
-            dtype=np.float16,
-            shape=None if row else self.shape,
-        )
+            self._begin(file)
+        features = np.lib.format.open_memmap(file, mode="r+")
         recorded = time.monotonic()
         # Always the same batches, whoever fills and wherever it goes on: the rows do not depend on it.
         full = np.zeros((min(BATCH, len(images)), *images.shape[1:]), images.dtype)
@@ -176,7 +180,7 @@ def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:
     try:
         rows = int(json.loads((folder / f"{view}.json").read_text())["rows"])
         found = np.load(folder / f"{view}.npy", mmap_mode="r")
-    except (OSError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError):
         return 0
     return rows if found.shape == shape else 0
 

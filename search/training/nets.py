@@ -17,6 +17,8 @@ from spaces import has_backbone
 from spaces.contract import InputSpec, Space
 
 TELL_SECONDS = 1.0
+# What the outputs of the frozen part are called in a whole net.
+FEATURES = "backbone_features"
 
 
 class Net:
@@ -99,7 +101,9 @@ def net_of(plan: TrainingPlan) -> Net:
 def join(plan: TrainingPlan, head: str) -> keras.Model:
     """The whole net, pixels to logits, of a kept head's file."""
     below = Head(plan).frozen()
-    return keras.Model(below.input, keras.models.load_model(head)(below.output))
+    # Named, so that an export's scoring finds it.
+    features = keras.layers.Activation("linear", dtype="float32", name=FEATURES)(below.output)
+    return keras.Model(below.input, keras.models.load_model(head)(features))
 
 
 def join_job(payload: dict[str, object], channel: Channel) -> None:

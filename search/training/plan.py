@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,7 @@ class TrainingPlan:
         said = dataclasses.asdict(self)
         for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory"):
             del said[name]
-        said["tune"] = self.tune is not None
+        said["tune"] = None if self.tune is None else _weights_digest(self.tune)
         said["dataset"] = said["dataset"].rsplit("/", 1)[-1]  # Its content; the folder around it may move.
         for backbone in said["input_spec"]["backbones"]:
             del backbone["said"], backbone["file"]
@@ -107,3 +108,9 @@ class TrainingPlan:
             "input_spec": InputSpec(**{**spec, "backbones": backbones}),
         }
         return cls(**{**payload, **nested, "go_on_from": tuple(payload["go_on_from"])})
+
+
+def _weights_digest(file: str) -> str:
+    """Of the weights in a ``.keras`` file, not of the file: it also holds when it was saved."""
+    with zipfile.ZipFile(file) as archive:
+        return hashlib.sha256(archive.read("model.weights.h5")).hexdigest()

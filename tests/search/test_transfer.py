@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from search.loop import work
 from search.opening import Request, open_study
 from search.stopping import Stop
 from search.study import LoadedStudy
-from search.study_backbones import bring_backbones
+from search.study_backbones import bring_backbones, with_backbones
+from search.sweep import backbones_of
 from search.training.features import features_file, features_folder
 from search.trial import Worker
 from storage.claims import Claims
@@ -135,7 +137,7 @@ def test_baseline_on_features_is_scikit_learn_by_hand(exported: Export, insects:
     (_, labels), (test_images, test_labels) = insects.dataset().train(), insects.dataset().test()
     train = split(labels, 0.2, None, 0).train
     model = exported.model()
-    below = keras.Model(model.input, model.get_layer("features").output)
+    below = keras.Model(model.input, model.get_layer("backbone_features").output)
     features = np.load(folder / "plain.npy")[train].astype("float64")
     by_hand = LogisticRegression(C=1.0, max_iter=1000).fit(features, labels[train])
     right = by_hand.score(logits(below, test_images).astype("float64"), test_labels)
@@ -154,10 +156,15 @@ def test_summary_names_the_backbone(exported: Export) -> None:
 def test_fine_tuned_export_of_all_images_is_another_net(
     insects: LoadedStudy, exported: Export, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    made, said = export(insects, fork_server, tmp_path / "tuned", refit=True, refit_epochs=2, fine_tune=1)
+    settings = {"refit": True, "refit_epochs": 2, "fine_tune": 1, "baselines": ("svm",)}
+    made, said = export(insects, fork_server, tmp_path / "tuned", **settings)
     assert any(line.startswith("fine-tune: epoch 1 of 1") for line in said)
     assert made.summary["backbone"]["fine_tuned"]["epochs"] == 1
     assert made.summary["train_images"] == 50
+    # The search's net is of another kind: nothing is said of this one by its outputs, or by cached features.
+    assert made.summary["calibration"]["temperature"] == 1.0
+    assert list(made.summary["baselines"]) == ["svm"]
+    assert made.summary["training_flops"] is None
     frozen, tuned = weights_of(exported), weights_of(made)
     changed = [name for name in frozen if not np.array_equal(frozen[name], tuned[name])]
     # The first blocks are as they were, the last are not; no batch statistic has moved.
@@ -240,6 +247,42 @@ def test_backbone_of_a_space_that_has_none_is_refused(backbone: str, tmp_path: P
 def test_small_images_of_one_size_are_not_enlarged_on_disk(tmp_path: Path) -> None:
     dataset = prepare("digits", image_size=64, enlarge=False, cache=tmp_path, say=lambda line: None)
     assert (dataset.height, dataset.width) == (8, 8)
+
+
+def test_artifact_that_is_half_written_is_not_taken(insects: LoadedStudy, tmp_path: Path) -> None:
+    store = tmp_path / "artifacts"
+    store.mkdir()
+    gone = dataclasses.replace(insects.config.backbones[0], said="/gone.keras")
+    (store / f"backbone-{gone.digest}.keras").write_bytes(b"PK half of it")
+    shutil.copytree(insects.dataset().folder, tmp_path / insects.config.fingerprint)
+    config = dataclasses.replace(insects.config, backbones=(gone,), artifacts=str(store))
+    elsewhere = dataclasses.replace(insects, config=config, prepared=tmp_path / insects.config.fingerprint)
+    with pytest.raises(InputError, match="is not on this host"):
+        bring_backbones(elsewhere)
+    assert not (tmp_path / "backbones" / f"{gone.digest}.keras").exists()
+
+
+def test_fine_tuning_of_another_head_is_another_training(insects: LoadedStudy, tmp_path: Path) -> None:
+    from search.evaluation.backbone import plan_of
+
+    plan, identities = plan_of(insects, insects.ranked()[0]), set()
+    for content in (b"one head", b"another"):
+        with zipfile.ZipFile(tmp_path / "head.keras", "w") as file:
+            file.writestr("model.weights.h5", content)
+        identities.add(dataclasses.replace(plan, tune=str(tmp_path / "head.keras")).identity)
+    assert len(identities) == 2
+
+
+def test_image_that_a_backbone_leaves_nothing_of_is_refused(insects: LoadedStudy, monkeypatch: Any) -> None:
+    strict = dataclasses.replace(insects.config.backbones[0], least=75)
+    monkeypatch.setattr("search.study_backbones.find_backbones", lambda said, cache: (strict,))
+    with pytest.raises(InputError, match=r"--image-size 64: .* pass 75 or more"):
+        with_backbones(insects.config, (), insects.dataset(), 64)
+
+
+def test_sweep_around_a_study_has_its_backbones(insects: LoadedStudy, backbone: str) -> None:
+    found = backbones_of("insects", None, insects.paths.root, None)
+    assert found == {"backbones": (backbone,), "image_size": 96}
 
 
 def test_export_that_differs_from_the_search_is_named() -> None:

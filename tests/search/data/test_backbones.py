@@ -138,6 +138,14 @@ def test_preprocess_is_what_the_family_wants(module, way):
     np.testing.assert_allclose(made, wanted, atol=1e-4)
 
 
+def test_least_size_is_one_that_the_layers_leave_something_of():
+    import keras
+
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.MaxPooling2D(8)(keras.layers.Conv2D(2, 20)(inputs))
+    assert keras_backbone._least(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))) == 32
+
+
 def test_applications_are_all_in_keras():
     import keras
 

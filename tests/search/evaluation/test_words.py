@@ -52,7 +52,7 @@ def test_calibration_without_a_temperature_says_why() -> None:
 
     assert (unneeded.temperature, unneeded.before) == (1.0, unneeded.after)
     assert "50 validation images show no need of one" in unneeded.sentence
-    assert "the search trial's weights are not kept" in unkept.sentence
+    assert "no weights of its kind that were not are kept" in unkept.sentence
 
 
 def test_words_of_a_refit_name_the_trial_that_they_speak_of() -> None:

@@ -88,6 +88,20 @@ def test_progress_counts_both_views(dataset):
     assert told[-1] == (300, 300)
 
 
+def test_file_that_is_gone_is_not_taken_for_filled(dataset):
+    opened(dataset, Frozen())
+    (features_folder(dataset, BACKBONE, SPEC) / "plain.npy").unlink()
+    told = []
+
+    def tell(rows, of):
+        told.append(features_file(dataset, BACKBONE, SPEC))
+        return True
+
+    found = opened(dataset, Frozen(), tell)
+    assert told[:2] == [None, None]
+    np.testing.assert_allclose(found.plain, features_of(dataset.train()[0]), rtol=1e-3)
+
+
 def test_numbers_that_are_none_are_refused(dataset):
     class Broken(Frozen):
         def predict_on_batch(self, batch):
