@@ -172,7 +172,7 @@ def test_refit_needs_no_kept_weights(searched: LoadedStudy, fork_server: ForkSer
         kept.write_bytes(weights)
 
     assert summary(made)["trial"] == number
-    assert "the search trial's weights are not kept" in made.summary["words"][2]
+    assert "no weights of its kind that were not are kept" in made.summary["words"][2]
     assert made.summary["calibration"]["temperature"] == 1
 
 
