@@ -16,6 +16,8 @@ from search.data import prepare
 from search.errors import InputError
 from search.evaluation.backbone import cached_path, chosen, differs
 from search.evaluation.forward import logits
+from search.evaluation.summary import Training
+from search.evaluation.tuning import Tuned, gained, sentence
 from search.export import Export, export_study
 from search.loop import work
 from search.opening import Request, open_study
@@ -185,13 +187,18 @@ def weights_of(made: Export) -> dict[str, np.ndarray]:
     }
 
 
-def test_fine_tuning_that_gains_nothing_leaves_the_frozen_net(
-    insects: LoadedStudy, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("direction", "after", "better"),
+    [("maximize", 0.9, True), ("maximize", 0.8, False), ("minimize", 0.7, True), ("maximize", None, True)],
+)
+def test_fine_tuned_net_is_taken_if_it_is_better_by_validation(
+    direction: str, after: float | None, better: bool
 ) -> None:
-    monkeypatch.setattr("search.evaluation.tuning.RATE", 0.0)
-    made, said = export(insects, fork_server, tmp_path / "tuned", fine_tune=1)
-    assert any("nothing gained, so the frozen net is exported" in line for line in said)
-    assert made.summary["backbone"]["fine_tuned"] is None
+    training = Training(False, 10, 2, 1, 1.0, {}, {})
+    tuned = Tuned(training, training, 0.8, after)
+    assert gained(tuned, direction) is better
+    said = sentence(tuned, "accuracy", better)
+    assert ("nothing gained, so the frozen net is exported" in said) is not better
 
 
 def test_study_goes_on_without_saying_its_backbone_again(
