@@ -303,4 +303,4 @@ def test_export_of_a_study_in_folds_claims_nothing_of_images_that_it_was_trained
         1,
         0,
     )
-    assert "the refit was trained on the validation images" in found["calibration"]["why_no_temperature"]
+    assert "it was trained on the validation images" in found["calibration"]["why_no_temperature"]
