@@ -39,7 +39,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
             ``refit`` (whether the model, and so the baselines, trained on all training images), and of a net over a
             frozen backbone ``head`` (its file) and ``features`` (the file of the training images' cached ones).
         channel: Gets ``done`` with ``train_images``, the size of the search's training split, and ``temperature``,
-            None where none could be fitted, and ``baselines``: of each, ``name``, ``on``, ``how`` and ``images``.
+            None where none could be fitted, ``baselines``: of each, ``name``, ``on``, ``how`` and ``images``,
+            and ``cached``: see ``Scored``.
     """
     import keras
 
@@ -69,9 +70,10 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         found |= score_unseen(keras.models.load_model(payload["unseen"]), dataset, parts, None)
     features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
     head = keras.models.load_model(payload["head"]) if payload["head"] else None
+    cached = None
     if head is not None and features is not None:
-        found["cached_logits"] = logits(head, features, validation)
-        if problem := differs(cached_path(found["cached_logits"], validation_logits)):
+        cached = cached_path(logits(head, features, validation), validation_logits)
+        if problem := differs(cached):
             raise ValueError(problem)
     temperature = temperature_of(found)
     everything = np.arange(len(labels)) if payload["refit"] else parts.train
@@ -87,7 +89,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     np.savez(payload["out"], **found)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
     said = {one.key: {"name": one.name, "on": one.on, "how": one.how, "images": one.images} for one in fitted}
     told = {"train_images": len(parts.train), "temperature": temperature, "baselines": said}
-    channel.send({"kind": "done", **told})
+    channel.send({"kind": "done", **told, "cached": cached})
 
 
 def score_unseen(
@@ -234,9 +236,6 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
     def scores(name: str) -> Scores:
         return Scores(found[f"{name}_labels"], found[f"{name}_logits"])
 
-    cached = None
-    if "cached_logits" in found:
-        cached = cached_path(found["cached_logits"], found["validation_logits"])
     try:
         test = scores("test")
         classes = test.logits.shape[1]
@@ -253,7 +252,7 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
                 key: figures(**fitted, scores=scores_of(test.labels, found[f"baseline_{key}"], classes))
                 for key, fitted in told["baselines"].items()
             },
-            cached,
+            told["cached"],
         )
     except ValueError as error:
         raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error
