@@ -73,6 +73,14 @@ class LoadedStudy:
         """Where hosts that share no disk leave files for each other; None where they need no such place."""
         return None if self.config.artifacts is None else open_artifacts(self.config.artifacts)
 
+    @cached_property
+    def pictures(self) -> Store:
+        """Where the dashboard finds what it shows: with the other artifacts, or in a folder of the study's own."""
+        if self.artifacts is not None:
+            return self.artifacts
+        self.paths.pictures.mkdir(parents=True, exist_ok=True)
+        return open_artifacts(str(self.paths.pictures))
+
     @property
     def study_id(self) -> int:
         """Optuna's key of the study."""

@@ -31,6 +31,11 @@ class StudyPaths:
         """All files of this study."""
         return self.root / self.study
 
+    @property
+    def pictures(self) -> Path:
+        """What the dashboard shows of the study and its trials, by artifact; nothing else lies there."""
+        return self.folder / "pictures"
+
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
         return self.folder / "trials" / f"{number:05d}"

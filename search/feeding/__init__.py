@@ -1,0 +1,1 @@
+"""What workers and exports leave for the dashboard: notes, pictures, rounded values."""
