@@ -19,4 +19,4 @@ def score(payload: dict[str, Any], channel: Channel) -> None:
     images, labels = open_dataset(Path(payload["dataset"])).train()
     chosen = np.load(payload["chosen"])
     model = keras.models.load_model(payload["model"])
-    channel.send({"kind": "done", **validate(model, images, labels, chosen)})
+    channel.send({"kind": "done", **validate(model, images, labels, chosen).figures})

@@ -25,7 +25,7 @@ from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOut
 from search.server import LAST_LINES, NONE_STARTED
 
 # What a child would otherwise import for itself.
-PRELOAD = ("keras", "search.training.job")
+PRELOAD = ("keras", "search.training.job", "search.feeding.drawing")
 NONE_STARTED_SECONDS = 10.0
 OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 

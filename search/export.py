@@ -98,6 +98,7 @@ def export_study(
     from search.evaluation.make import Wanted, fill
     from search.evaluation.tuning import check_fine_tune
     from search.evaluation.weights import kept_weights
+    from search.feeding.study import feed_export
     from search.study import load_study
     from search.study_backbones import bring_backbones
 
@@ -141,6 +142,7 @@ def export_study(
         raise StudyStopped(
             f"export of trial {chosen.number}: {error}; nothing exported, its log is {log}"
         ) from error
+    feed_export(loaded, target, made.summary, made.report)
     return Export(target, made.summary, made.report, made.confusion_matrix, list(loaded.config.classes))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDS = "folds"
 # What a child said at the end of its training, see ``search.training.job.Training.outcome``.
 Run = Mapping[str, Any]
-KEPT = ("history", "epochs", "kept_epoch", "training_images", "validation_images")
+KEPT = ("history", "epochs", "kept_epoch", "training_images", "validation_images", "matrix")
 
 
 def train_folds(
@@ -26,8 +26,8 @@ def train_folds(
     stop: Stop,
     train: Callable[[TrainingPlan, Sequence[Run]], Run],
     forget_checkpoints: Callable[[], None],
-) -> float:
-    """Train fold after fold, beginning with the first that is not finished; the mean of their values.
+) -> Sequence[Run]:
+    """Train fold after fold, beginning with the first that is not finished; all of them, each with its ``value``.
 
     Args:
         trial: Has the finished folds, of earlier owners too, among its attributes.
@@ -45,7 +45,7 @@ def train_folds(
         if finished:
             _judge(trial, finished, plan.folds)
         if len(finished) == plan.folds:
-            return mean_value(finished)
+            return finished
         if stop.requested:
             raise TrialInterrupted("stopped")
         which = len(finished)
@@ -73,8 +73,8 @@ def value_of(run: Run, name: str) -> float:
 
 
 def mean_value(finished: Sequence[Run]) -> float:
-    """The mean of the values of finished folds."""
-    return fmean(run["value"] for run in finished)
+    """The mean of the values of finished folds, to six places as all that people read."""
+    return round(fmean(run["value"] for run in finished), 6)
 
 
 def images_seen(runs: Sequence[Run]) -> int:
@@ -91,6 +91,14 @@ def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:
         ]
         for name in runs[0]["history"]
     }
+
+
+def matrix_of(runs: Sequence[Run]) -> list[list[int]]:
+    """The confusion matrix of all runs' validation images together; empty where one has none."""
+    matrices = [run.get("matrix") for run in runs]
+    if not all(matrices):
+        return []
+    return [[sum(cell) for cell in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
 
 
 def runs_of(trial: "FrozenTrial") -> Sequence[Run]:

@@ -16,6 +16,7 @@ from search.engines.seat import HURRY_SECONDS, sit, worker_name
 from search.engines.slots import Slot, make_slots
 from search.evaluation.tuning import check_fine_tune
 from search.export import Export, check_confirm, check_export, export_study
+from search.feeding.study import feed_study
 from search.opening import Request, check_backend, open_study
 from search.progress import Progress
 from search.snapshot import Snapshot, look
@@ -161,6 +162,7 @@ def run_study(
         opened = open_study(request, backend)
         check_fine_tune(opened.config, fine_tune)
         check_confirm(opened.config, confirm)
+        feed_study(opened, server)
         stop = Stop(
             deadline=None if timeout is None else time.monotonic() + timeout,
             budget=budget,

@@ -122,6 +122,7 @@ def run_sweep(
     from search.engines.slots import make_slots
     from search.evaluation.folder import check_target
     from search.evaluation.sweep_report import SWEEP_FILES, report_sweep
+    from search.feeding.study import feed_study
     from search.life import how_to_go_on, search
     from search.opening import Request, check_backend, open_study
     from search.stopping import Stop
@@ -137,6 +138,7 @@ def run_sweep(
     stop = Stop(deadline=None if timeout is None else time.monotonic() + timeout)
     if len(opened.finished()) < owed(opened.optuna.get_trials(deepcopy=False)):
         with ForkServer(backend) as server:
+            feed_study(opened, server)
             search(opened, server, slots, stop, gpu_memory=gpu_memory)
     summary = {} if stop.by_user else report_sweep(opened, target)
     stopped = how_to_go_on(stop, opened, storage, "sweep")

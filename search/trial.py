@@ -21,8 +21,10 @@ from search.errors import (
     TrialOutOfMemory,
     TrialPruned,
 )
+from search.feeding.study import feed_best
+from search.feeding.trial import feed_trial, why_finished
 from search.files import MODEL, TrialFiles, clear_away
-from search.folds import Run, images_seen, mean_history, train_folds, value_of
+from search.folds import Run, images_seen, matrix_of, mean_history, mean_value, train_folds, value_of
 from search.follower import Follower
 from search.reporter import Reporter
 from search.sampling import make_pruner, make_sampler, trial_seed
@@ -98,14 +100,16 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None
     uploaded = None
     try:
         plan = _sample(worker, trial, files)
-        value = _train(worker, claim, trial, plan, files, heart)
+        value, matrix = _train(worker, claim, trial, plan, files, heart)
         uploaded = _keep(trial, claim, files)
+        why = why_finished(trial.user_attrs, config.epochs)
+        feed_trial(worker.study, worker.server, trial, "finished", why, value, matrix)
     except TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
-        reports = [
-            value for _, value in sorted(trial.storage.get_trial(claim.trial_id).intermediate_values.items())
-        ]
-        claim.tell(TrialState.PRUNED, reports[-1] if reports else None)
+        reports = trial.storage.get_trial(claim.trial_id).intermediate_values
+        last = reports[max(reports)] if reports else None
+        feed_trial(worker.study, worker.server, trial, "pruned", _sentence(pruned), last)
+        claim.tell(TrialState.PRUNED, last)
     except TrialInterrupted:
         claim.give_back()
         return
@@ -114,15 +118,16 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None
         # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
         # not with folds that are finished.
         files.forget_checkpoints()
-        if _once_more(trial, claim, ACCUMULATE, failure):
+        if _once_more(worker, trial, claim, ACCUMULATE, failure):
             return
     except TrialCrashed as failure:
-        if _once_more(trial, claim, CRASHES, failure):
+        if _once_more(worker, trial, claim, CRASHES, failure):
             return
     except TrialFailed as failure:
-        _fail(trial, claim, failure)
+        _fail(worker, trial, claim, failure)
     else:
         claim.tell(TrialState.COMPLETE, value)
+        feed_best(worker.study, claim.number)
     files.forget_checkpoints()
     clear_away(worker.study, uploaded)
 
@@ -196,8 +201,8 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
 
 def _train(
     worker: Worker, claim: Claim, trial: optuna.Trial, plan: TrainingPlan, files: TrialFiles, heart: Heart
-) -> float:
-    """Train once, or once a fold; the value of the weights that were kept, or the folds' mean."""
+) -> tuple[float, Sequence[Sequence[int]]]:
+    """Train once, or once a fold; what the kept weights score, or the folds' mean, and the confusion matrix of all."""
 
     def train(plan: TrainingPlan, before: Sequence[Run] = ()) -> Run:
         done, verdict = _train_in_child(worker, claim, trial, plan, files, heart)
@@ -208,9 +213,11 @@ def _train(
 
     with files.uploading():
         if not worker.study.config.folds:
-            return value_of(train(plan), plan.value_name)
+            done = train(plan)
+            return value_of(done, plan.value_name), matrix_of([done])
         in_folds = dataclasses.replace(plan, folds=worker.study.config.folds)
-        return train_folds(trial, in_folds, worker.stop, train, files.forget_checkpoints)
+        finished = train_folds(trial, in_folds, worker.stop, train, files.forget_checkpoints)
+        return mean_value(finished), matrix_of(finished)
 
 
 def _train_in_child(
@@ -268,10 +275,10 @@ def _keep(trial: optuna.Trial, claim: Claim, files: TrialFiles) -> str | None:
     return name
 
 
-def _once_more(trial: optuna.Trial, claim: Claim, kind: str, failure: TrialFailed) -> bool:
+def _once_more(worker: Worker, trial: optuna.Trial, claim: Claim, kind: str, failure: TrialFailed) -> bool:
     """The first failure of its kind gives the trial back; the second ends it."""
     if trial.user_attrs.get(kind):
-        _fail(trial, claim, failure)
+        _fail(worker, trial, claim, failure)
         return False
     trial.set_user_attr(kind, 1)
     trial.set_user_attr("first_failure", failure.reason)
@@ -279,7 +286,13 @@ def _once_more(trial: optuna.Trial, claim: Claim, kind: str, failure: TrialFaile
     return True
 
 
-def _fail(trial: optuna.Trial, claim: Claim, failure: TrialFailed) -> None:
+def _fail(worker: Worker, trial: optuna.Trial, claim: Claim, failure: TrialFailed) -> None:
     trial.set_user_attr("reason", failure.reason)
     trial.set_user_attr("last_lines", failure.last_lines)
+    feed_trial(worker.study, worker.server, trial, "failed", _sentence(failure))
     claim.tell(TrialState.FAIL)
+
+
+def _sentence(words: object) -> str:
+    text = str(words)
+    return f"{text[:1].upper()}{text[1:]}."

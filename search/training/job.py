@@ -25,6 +25,8 @@ from search.training.validation import validate
 from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
 
 ADAPT_IMAGES = 2000
+# Of every figure that is reported, stored and shown: more of them are float32's own.
+DIGITS = 6
 HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 
 
@@ -68,6 +70,7 @@ class Training:
     Attributes:
         epoch: Epochs finished.
         history: One entry an epoch for each name of ``HISTORY``; the ``val_`` ones are empty in a refit.
+        matrix: The confusion matrix, on validation images, of the weights to keep; empty where there is none.
     """
 
     def __init__(self, plan: TrainingPlan, device: str, channel: Channel) -> None:
@@ -87,6 +90,7 @@ class Training:
         self.optimizer = self.fitted.optimizer
         self.history: dict[str, list[float]] = {name: [] for name in HISTORY}
         self.epoch = 0
+        self.matrix: list[list[int]] = []
         self._best: tuple[int, float, list[np.ndarray]] | None = None
         # A checkpoint of another backend or version may have other variables in another order.
         self._identity = f"{plan.identity} {keras.config.backend()} keras {keras.__version__}"
@@ -144,6 +148,7 @@ class Training:
         count = len(capture(self.model, self.optimizer))
         restore(self.model, self.optimizer, arrays[:count])
         self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
+        self.matrix = facts.get("matrix", [])
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[count:])
 
@@ -178,7 +183,7 @@ class Training:
             loss = math.nan
         scored = {} if plan.full else self._validate(channel)
         for name, value in {"loss": loss, "accuracy": accuracy, **scored, "seconds": seconds}.items():
-            self.history[name].append(value)
+            self.history[name].append(float(f"{value:.{DIGITS}g}"))
         self.epoch += 1
         newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
         print(f"epoch {self.epoch}: {newest}", flush=True)
@@ -191,8 +196,10 @@ class Training:
 
     def _validate(self, channel: Channel) -> dict[str, float]:
         with AveragedWeights(self.model, self.optimizer):
-            found = validate(self.model, self.images, self.labels, self.validation, channel.pulse)
+            found, matrix = validate(self.model, self.images, self.labels, self.validation, channel.pulse)
             better = self._best is None or found["val_loss"] < self._best[1]
+            if better or not self.plan.early_stopping:
+                self.matrix = matrix
             if self.plan.early_stopping and better:
                 weights = [np.array(weight) for weight in self.model.weights]
                 self._best = (self.epoch + 1, found["val_loss"], weights)
@@ -234,6 +241,7 @@ class Training:
             "epochs": self.epoch,
             "kept_epoch": self._best[0] if self._best is not None else self.epoch,
             "history": self.history,
+            "matrix": self.matrix,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
             "backend": keras.config.backend(),
@@ -248,6 +256,7 @@ class Training:
                 "epoch": self.plan.epochs_before + self.epoch,
                 "history": {k: list(v) for k, v in self.history.items()},
                 "best": best,
+                "matrix": self.matrix,
                 "identity": self._identity,
             }
             self._snapshot = (

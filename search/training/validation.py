@@ -2,12 +2,29 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from search.evaluation.forward import logits
 from search.evaluation.scores import Scores
+
+# With more classes a confusion matrix is no picture, and long to send.
+MOST_CLASSES = 50
+
+
+class Validated(NamedTuple):
+    """What one pass over the validation images gave.
+
+    Attributes:
+        figures: ``val_loss`` (cross-entropy in nats, never smoothed or weighted), ``val_accuracy`` and
+            ``val_macro_f1``; NaN where the net diverged.
+        matrix: Counts, true classes by predicted ones; empty where it diverged, or for more than ``MOST_CLASSES``.
+    """
+
+    figures: dict[str, float]
+    matrix: list[list[int]]
 
 
 def validate(
@@ -16,8 +33,8 @@ def validate(
     labels: np.ndarray,
     chosen: np.ndarray,
     pulse: Callable[[], None] | None = None,
-) -> dict[str, float]:
-    """Loss (cross-entropy in nats, never smoothed or weighted), accuracy and macro F1; NaN where the net diverged.
+) -> Validated:
+    """Score the model on the validation images.
 
     Args:
         model: From raw pixels to logits.
@@ -28,6 +45,8 @@ def validate(
     """
     outputs = logits(model, images, chosen, pulse)
     if not np.isfinite(outputs).all():
-        return dict.fromkeys(("val_loss", "val_accuracy", "val_macro_f1"), math.nan)
+        return Validated(dict.fromkeys(("val_loss", "val_accuracy", "val_macro_f1"), math.nan), [])
     found = Scores(labels[chosen], outputs)
-    return {"val_loss": found.loss, "val_accuracy": found.accuracy, "val_macro_f1": found.macro_f1}
+    figures = {"val_loss": found.loss, "val_accuracy": found.accuracy, "val_macro_f1": found.macro_f1}
+    small = outputs.shape[1] <= MOST_CLASSES
+    return Validated(figures, found.confusion_matrix.tolist() if small else [])

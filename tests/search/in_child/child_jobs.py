@@ -100,4 +100,4 @@ def score_file(payload, channel):
     model = keras.models.load_model(payload["model"])
     images, labels = open_dataset(Path(payload["dataset"])).train()
     chosen = split(labels, payload["validation"], payload["images"], payload["split_seed"]).validation
-    channel.send({"kind": "done", **validate(model, images, labels, chosen)})
+    channel.send({"kind": "done", **validate(model, images, labels, chosen).figures})

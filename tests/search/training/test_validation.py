@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from search.training.validation import validate
 
@@ -36,7 +36,8 @@ def test_scores_are_scikit_learns(model: keras.Model, images: np.ndarray) -> Non
         "val_accuracy": accuracy_score(labels[chosen], predicted),
         "val_macro_f1": f1_score(labels[chosen], predicted, average="macro", labels=np.arange(CLASSES)),
     }
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert found.figures == pytest.approx(expected, rel=1e-5)
+    assert found.matrix == confusion_matrix(labels[chosen], predicted, labels=np.arange(CLASSES)).tolist()
 
 
 def test_scores_see_the_chosen_images_only(model: keras.Model, images: np.ndarray) -> None:
@@ -51,5 +52,6 @@ def test_scores_see_the_chosen_images_only(model: keras.Model, images: np.ndarra
 def test_diverged_net_scores_nan(model: keras.Model, images: np.ndarray) -> None:
     model.set_weights([np.full(weight.shape, np.inf) for weight in model.get_weights()])
     found = validate(model, images, np.zeros(300, np.int64), np.arange(50))
-    assert found.keys() == {"val_loss", "val_accuracy", "val_macro_f1"}
-    assert all(math.isnan(value) for value in found.values())
+    assert found.figures.keys() == {"val_loss", "val_accuracy", "val_macro_f1"}
+    assert all(math.isnan(value) for value in found.figures.values())
+    assert found.matrix == []

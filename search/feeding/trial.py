@@ -1,0 +1,158 @@
+"""What a worker leaves for the dashboard at a trial's end: its curves, its confusion matrix, its note."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.child import ForkServer
+from search.feeding.notes import write_note
+from search.feeding.pictures import CURVES, MATRIX, SAMPLES, draw_in_child, leave
+from search.files import KEPT_MODELS
+from search.folds import FOLDS
+from search.snapshot import duration
+from search.study import LoadedStudy
+from search.templating import environment
+from storage.claims import ClaimLost
+from storage.retrying import DatabaseGone
+
+ALT = {
+    CURVES: "Learning curves: loss and accuracy by epoch, on training and validation images",
+    MATRIX: "Confusion matrix on the validation images",
+    SAMPLES: "One training image of each class",
+}
+MOST_LINES, MOST_LETTERS = 12, 200
+
+
+def feed_trial(
+    study: LoadedStudy,
+    server: ForkServer,
+    trial: optuna.Trial,
+    state: str,
+    why: str,
+    value: float | None = None,
+    matrix: Sequence[Sequence[int]] = (),
+) -> None:
+    """Leave what there is to see of a trial; call it before the trial is told, while its claim is held.
+
+    Args:
+        study: The open study.
+        server: Starts the child that draws.
+        trial: About to end.
+        state: ``finished``, ``pruned`` or ``failed``.
+        why: It ended.
+        value: What it scored, or reported last.
+        matrix: Of the validation images, true classes by predicted ones; drawn if the trial is among the best.
+
+    Raises:
+        ClaimLost: The trial is another's now.
+        DatabaseGone: The database was away for too long.
+    """
+    try:
+        pictures = _leave_pictures(study, server, trial, value, matrix)
+    except (ClaimLost, DatabaseGone):
+        raise
+    except (
+        Exception
+    ) as error:  # A full disk, a child's end, a store's library: it concerns the pictures alone.
+        print(f"no pictures of trial {trial.number} for the dashboard: {error!r}"[:300], flush=True)
+        pictures = {}
+    note = trial_note(trial, state, why, value, study.config.metric, pictures)
+    write_note(study.storage, study.study_id, note, trial._trial_id)
+
+
+def trial_note(
+    trial: optuna.Trial, state: str, why: str, value: float | None, metric: str, pictures: dict[str, str]
+) -> str:
+    """A trial in plain words, as Markdown.
+
+    Args:
+        trial: With all that its worker noted.
+        state: ``finished``, ``pruned`` or ``failed``.
+        why: It ended.
+        value: What it scored, or reported last.
+        metric: What a trial scores.
+        pictures: Their addresses, by what they show.
+    """
+    said = trial.user_attrs
+    return (
+        environment()
+        .get_template("trial_note.md")
+        .render(
+            number=trial.number,
+            state=state,
+            value=value,
+            metric=metric.replace("_", " "),
+            why=why,
+            settings={name.replace("_", " "): plain(value) for name, value in said.get("params", {}).items()},
+            sentences=[sentence for sentence in (_size(said), _where(said)) if sentence],
+            pictures=pictures,
+            last_lines=[
+                line[:MOST_LETTERS] for line in str(said.get("last_lines", "")).splitlines()[-MOST_LINES:]
+            ],
+        )
+    )
+
+
+def why_finished(said: dict[str, Any], epochs: int) -> str:
+    """Why a trial ended that was neither pruned nor failed."""
+    ran, kept = int(said.get("epochs", 0)), int(said.get("kept_epoch", 0))
+    if folds := len(said.get(FOLDS, ())):
+        return f"It trained on all {folds} folds, {ran} epochs in all; its value is their mean."
+    ran_words = f"It ran all its {ran} epochs" if ran == epochs else f"It stopped early, after {ran} epochs"
+    return f"{ran_words}; the weights of epoch {kept} are kept."
+
+
+def plain(value: Any) -> str:
+    """A sampled value as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "yes" if value is True else "no" if value is False else str(value)
+
+
+def _leave_pictures(
+    study: LoadedStudy,
+    server: ForkServer,
+    trial: optuna.Trial,
+    value: float | None,
+    matrix: Sequence[Sequence[int]],
+) -> dict[str, str]:
+    said, config = trial.user_attrs, study.config
+    history = said.get("history") or {}
+    if not history.get("loss"):
+        return {}
+    payload = {
+        "history": history,
+        "kept": said["kept_epoch"],
+        "title": f"{config.study}, trial {trial.number}",
+        "matrix": matrix if value is not None and _among_the_best(study, value) else (),
+        "classes": config.classes,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = draw_in_child(server, Path(folder), study.paths.log(trial.number), payload)
+        return {ALT[path.name]: leave(study, path, trial) for path in drawn}
+
+
+def _among_the_best(study: LoadedStudy, value: float) -> bool:
+    best = study.ranked()[:KEPT_MODELS]
+    sign = 1 if study.config.direction == "minimize" else -1
+    return len(best) < KEPT_MODELS or sign * value < sign * float(best[-1].value or 0.0)
+
+
+def _size(said: dict[str, Any]) -> str:
+    if "flops" not in said:
+        return ""
+    return f"{said['parameters']:,} trainable parameters, {said['flops'] / 1e6:,.1f} MFLOP an image."
+
+
+def _where(said: dict[str, Any]) -> str:
+    where = f"Worker {said['worker']}" if "worker" in said else ""
+    if where and "device" in said:
+        where += f", on {said['device']}"
+    if "seconds" in said and said.get("epochs"):
+        where += (
+            f": {duration(float(said['seconds']))} of training, {said['images_per_second']:,.0f} images/s"
+        )
+    return f"{where}." if where else ""
