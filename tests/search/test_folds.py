@@ -187,6 +187,8 @@ class InSecondFold:
         environment: Mapping[str, str] = {},
     ) -> Child:
         child = self._server.start(job, payload, log, threads, environment)
+        if job != "search.training.job:train":
+            return child
         if payload["fold"] == 1 and all(fold != 1 for fold, _ in self.started):
             threading.Thread(
                 target=self._strike, args=(child.pid, Path(payload["checkpoint"])), daemon=True
