@@ -182,7 +182,6 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         "worker": worker.claims.worker,
         # A trial that goes on keeps the count it began with: with another its curve would be another.
         "threads": attributes.get("threads", worker.threads),
-        "batch_size": recipe.batch_size,
     }.items():
         if attributes.get(name) != value:
             trial.set_user_attr(name, value)
@@ -261,7 +260,8 @@ def _record(trial: optuna.Trial, done: dict[str, Any], plan: TrainingPlan, runs:
         "images_per_second": round(seen / max(seconds, 1e-9), 1),
         "backend": done["backend"],
         "versions": done["versions"],
-        "batch_that_fitted": max(1, plan.recipe.batch_size // plan.accumulate),
+        "batch_size": done["batch_size"],
+        "batch_that_fitted": max(1, done["batch_size"] // plan.accumulate),
     }.items():
         trial.set_user_attr(name, value)
 

@@ -20,6 +20,7 @@ class Recipe:
             the first ``warmup`` of all steps, then linearly down to zero.
         warmup: Fraction of all steps, for ``one_cycle``.
         batch_size: Images a step.
+        most_steps: Of an epoch: where it would have more, batches are larger, by a power of two; 0 for no bound.
         label_smoothing: 0 to 1.
         ema: Momentum of the averaged weights, per step; 0 keeps no average. Where it is on, the averaged weights
             are the ones validated, kept and exported.
@@ -37,7 +38,15 @@ class Recipe:
     schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     warmup: float = 0.2
     batch_size: int = 64
+    most_steps: int = 0
     label_smoothing: float = 0.1
     ema: float = 0.0
     augmentation: float = 1.0
     augmenter: Literal["shifts", "photographs"] = "shifts"
+
+    def batch(self, images: int) -> int:
+        """Images a step in a training on so many."""
+        size = self.batch_size
+        while self.most_steps and images > self.most_steps * size:
+            size *= 2
+        return size

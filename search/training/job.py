@@ -86,6 +86,7 @@ class Training:
             chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
+        self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
         self.optimizer = self.fitted.optimizer
         self.history: dict[str, list[float]] = {name: [] for name in HISTORY}
@@ -104,7 +105,7 @@ class Training:
         model = self.net.build()
         # Evenly over all (folders come sorted by class): enough for means, variances and patches.
         self.net.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
-        steps = updates(len(self.chosen), recipe.batch_size, plan.epochs)
+        steps = updates(len(self.chosen), self.batch, plan.epochs)
         # Photographs are seen anew by Pillow, on the host.
         pixels = self.images.ndim == 4 and recipe.augmenter == "shifts"
         self.on_device = pixels and fits_device(self.device, self.images)
@@ -160,7 +161,7 @@ class Training:
             self.images,
             self.labels,
             self.chosen,
-            max(1, plan.recipe.batch_size // plan.accumulate),
+            max(1, self.batch // plan.accumulate),
             plan.input_spec.classes,
             epoch=self.epoch,
             seed=plan.seed,
@@ -242,6 +243,7 @@ class Training:
             "kept_epoch": self._best[0] if self._best is not None else self.epoch,
             "history": self.history,
             "matrix": self.matrix,
+            "batch_size": self.batch,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
             "backend": keras.config.backend(),
