@@ -232,6 +232,27 @@ def test_early_stopping_keeps_the_best_epochs_weights(plan, train, score_kept) -
     assert score_kept(plan)["val_loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
+@pytest.mark.parametrize("early_stopping", [0, 5])
+def test_matrix_is_of_the_kept_epoch_in_a_resumed_run_too(
+    plan, train, digits: Dataset, early_stopping: int
+) -> None:
+    recipe = dataclasses.replace(RECIPE, learning_rate=0.3, label_smoothing=0.0)
+    plan = dataclasses.replace(plan, recipe=recipe, early_stopping=early_stopping)
+    whole = train(plan)[-1]
+    train(dataclasses.replace(plan, checkpoint=f"{plan.checkpoint}.again"), stop_after=3)
+    resumed = train(dataclasses.replace(plan, checkpoint=f"{plan.checkpoint}.again"))[-1]
+    right, count = np.trace(whole["matrix"]), np.sum(whole["matrix"])
+    assert count == whole["validation_images"]
+    assert right / count == pytest.approx(whole["history"]["val_accuracy"][whole["kept_epoch"] - 1], abs=1e-6)
+    assert resumed["matrix"] == whole["matrix"]
+
+
+def test_steps_of_an_epoch_are_bounded_by_larger_batches(plan, train) -> None:
+    recipe = dataclasses.replace(RECIPE, most_steps=4)
+    assert train(dataclasses.replace(plan, recipe=recipe, epochs=1))[-1]["batch_size"] == 64
+    assert train(dataclasses.replace(plan, epochs=1))[-1]["batch_size"] == 32
+
+
 def test_pruned_run_ends_without_a_kept_file(plan, train) -> None:
     *_, done = train(plan, prune_after=2)
     assert (done["stopped"], done["epochs"]) == (False, 2)

@@ -1,0 +1,12 @@
+import pytest
+
+from spaces.recipe import Recipe
+
+
+@pytest.mark.parametrize(("images", "batch"), [(100, 64), (12_800, 64), (12_801, 128), (45_000, 256)])
+def test_batches_grow_with_the_images_where_steps_are_bounded(images: int, batch: int) -> None:
+    assert Recipe(batch_size=64, most_steps=200).batch(images) == batch
+
+
+def test_batches_stay_where_steps_are_not_bounded() -> None:
+    assert Recipe(batch_size=64).batch(10**6) == 64
