@@ -11,7 +11,7 @@ History = Mapping[str, Sequence[float]]
 TRAINING, VALIDATION = "#1f77b4", "#d95f02"
 
 
-def write_curves(path: Path, history: History, kept: int, title: str) -> None:
+def write_curves(path: Path, history: History, kept: int, title: str, dpi: int = 130) -> None:
     """Two panels, loss and accuracy; the validation lists may be empty, as they are after a refit.
 
     Args:
@@ -19,10 +19,11 @@ def write_curves(path: Path, history: History, kept: int, title: str) -> None:
         history: One entry an epoch under ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``.
         kept: The epoch, from 1, whose weights are exported.
         title: Above both panels.
+        dpi: Dots an inch, of 11 inches.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(11, 4.4), dpi=dpi, layout="constrained")
     left, right = figure.subplots(1, 2)
     draw(left, history, "loss", kept)
     draw(right, history, "accuracy", kept)

@@ -16,6 +16,9 @@ from search.evaluation.pictures import write_samples
 from search.feeding.pictures import CURVES, MATRIX, SAMPLES
 from search.server import Channel
 
+# A note shows a picture as large as it is, beside a list of trials.
+DPI = 80
+
 
 def draw(payload: dict[str, Any], channel: Channel) -> None:
     """Draw what ``payload`` has the figures of.
@@ -27,7 +30,7 @@ def draw(payload: dict[str, Any], channel: Channel) -> None:
     """
     folder, files = Path(payload["folder"]), []
     if "history" in payload:
-        write_curves(folder / CURVES, payload["history"], payload["kept"], payload["title"])
+        write_curves(folder / CURVES, payload["history"], payload["kept"], payload["title"], DPI)
         files.append(CURVES)
     if payload.get("matrix"):
         matrix = np.asarray(payload["matrix"], dtype=np.int64)

@@ -1,1 +1,1 @@
-"""What stands between the dashboard and whoever asks it for something."""
+"""The dashboard for others than its author: who may ask it, for what, and what it may touch."""

@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from search.child import Child, ForkServer
 from search.data import Dataset, prepare
 from search.errors import TrialInterrupted, TrialOutOfMemory, TrialPruned
-from search.folds import FOLDS, Run, at_kept_epoch, mean_history, train_folds
+from search.folds import FOLDS, Run, at_kept_epoch, matrix_of, mean_history, mean_value, train_folds
 from search.loop import work
 from search.stopping import Stop
 from search.study import compute_spent
@@ -38,7 +38,7 @@ def run_with(*values: float, kept: int = 0) -> Run:
     """What a child says of a training whose validation accuracies are these."""
     history = {"val_accuracy": list(values), "seconds": [1.0] * len(values)}
     said = {"history": history, "epochs": len(values), "kept_epoch": kept or len(values)}
-    return {**said, "training_images": 20, "validation_images": 10}
+    return {**said, "training_images": 20, "validation_images": 10, "matrix": [[4, 1], [2, 3]]}
 
 
 class Trained:
@@ -64,7 +64,7 @@ class Trained:
         def forget() -> None:
             self.forgotten += 1
 
-        return train_folds(self.trial, PLAN, self.stop, train, forget)
+        return mean_value(train_folds(self.trial, PLAN, self.stop, train, forget))
 
     @property
     def reports(self) -> dict[int, float]:
@@ -168,6 +168,14 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     pixels, test = (images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8), slice(-50, None)
     arrays = (pixels[:IMAGES], labels[:IMAGES], pixels[test], labels[test])
     return prepare(arrays, cache=tmp_path_factory.mktemp("digits"), say=lambda line: None)
+
+
+def test_matrix_is_of_all_folds_together() -> None:
+    assert matrix_of([run_with(0.5), run_with(0.7)]) == [[8, 2], [4, 6]]
+
+
+def test_matrix_is_of_none_where_a_fold_has_none() -> None:
+    assert matrix_of([run_with(0.5), {**run_with(0.7), "matrix": []}]) == []
 
 
 class InSecondFold:

@@ -1,5 +1,6 @@
 """How a trial can end: every row of the table, with real children and real kills."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -287,7 +288,8 @@ class GivenAway(StrikingServer):
             time.sleep(0.002)
         os.kill(pid, signal.SIGSTOP)  # Both were paused; the worker is, as far as the database can tell.
         self._taken()
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # Its worker may have noticed, and ended it.
+            os.kill(pid, signal.SIGCONT)
         self.over.set()
 
 
