@@ -1,17 +1,22 @@
 """What every command has in common: plain help with an example, one-line errors, human values, exit codes.
 
 A command module is a function first; around it stands ``app = make_app(function, example=...)`` and, at the
-end, ``main(app)``. Exit codes: 0 done, 1 the search stopped by itself, 2 wrong input, 130 interrupted.
+end, ``main(app)``. Exit codes: 0 done, 1 the search stopped by itself or the program has a fault, 2 wrong input, 130
+interrupted.
 """
 
+import os
 import re
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
 
 from search.errors import InputError, StudyStopped
+from search.loudness import VERBOSE, with_loudness
 from search.stopping import this_process_is_ours
 
 # BadParameter -> UsageError -> this one: the base of all that typer says about a wrong command line. Reached
@@ -23,11 +28,17 @@ _PREFIX = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e1
 _NUMBER = r"(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 
 
-def make_app(function: Callable[..., None], *, example: str) -> typer.Typer:
-    """A typer app of the one command ``function``: its docstring is the help, ``example`` the last lines."""
+def make_app(function: Callable[..., None], *, example: str, chatty: bool = False) -> typer.Typer:
+    """A typer app of the one command ``function``, with ``--quiet`` and ``--verbose``.
+
+    Args:
+        function: Its docstring is the help.
+        example: The last lines of the help.
+        chatty: Whether it prints more than its result, which it then prints by ``search.loudness.result``.
+    """
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     # "\b" keeps click from re-flowing the example's lines into one paragraph.
-    app.command(epilog=f"\b\nExample:\n{_indented(example)}")(function)
+    app.command(epilog=f"\b\nExample:\n{_indented(example)}")(with_loudness(function, chatty))
     return app
 
 
@@ -35,7 +46,7 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
     """Run ``app`` on ``argv`` (default: the process's own) and exit; no traceback for a user's mistake.
 
     Raises:
-        SystemExit: Always: 0, 1 after ``StudyStopped``, 2 for wrong input, 130 when interrupted.
+        SystemExit: Always: 0, 1 after ``StudyStopped`` or a fault, 2 for wrong input, 130 when interrupted.
     """
     this_process_is_ours()
     try:
@@ -52,8 +63,16 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
     except typer.Abort as abort:
         # typer turns Ctrl-C into Abort, and an EOFError from anywhere too, which would hide a real fault.
         if isinstance(abort.__cause__, EOFError):
-            raise abort.__cause__ from None
+            _say_fault(abort.__cause__)
+            sys.exit(1)
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as fault:
+        _say_fault(fault)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -124,6 +143,20 @@ def parse_cost(flag: str, text: str) -> int:
 
 def _indented(example: str) -> str:
     return "\n".join(f"  {line}" for line in example.strip().splitlines())
+
+
+def _say_fault(fault: BaseException) -> None:
+    """A fault of the program in one line; its traceback is kept for whoever is to mend it."""
+    text = "".join(traceback.format_exception(fault))
+    if VERBOSE.is_set():
+        print(text, end="", file=sys.stderr)
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="search-", suffix=".txt", delete=False) as file:
+        file.write(text)
+    _say_error(
+        f"{type(fault).__name__}: {fault}: a fault of this program, not of yours; its traceback is in {file.name}, "
+        "and --verbose shows it"
+    )
 
 
 def _say_error(message: str) -> None:

@@ -12,6 +12,7 @@ import typer
 from search.command import main, make_app
 from search.config import check_number, check_study_name
 from search.errors import InputError, StudyStopped, TrialFailed, TrialInterrupted
+from search.loudness import result as say_result
 
 if TYPE_CHECKING:
     import keras
@@ -296,8 +297,8 @@ def export(
         formats=listed(formats),
         baselines=listed(baselines),
     )
-    print(made.report)
-    print(f"exported to {made.folder}")
+    say_result(made.report)
+    say_result(f"exported to {made.folder}")
 
 
 def listed(text: str) -> list[str]:
@@ -307,6 +308,7 @@ def listed(text: str) -> list[str]:
 
 app = make_app(
     export,
+    chatty=True,
     example="""
 python -m search.export --study cifar_cnn --confirm
 python -m search.export --study cifar_cnn --trial 12 --refit --refit-epochs 30 --out exports/final

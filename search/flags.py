@@ -1,6 +1,6 @@
 """The flags that several commands share, and how a flag is declared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from search.command import number, whole_number
 from search.config import BACKENDS, check_choice, check_number
 
 Limits = Mapping[str, tuple[str, float, float]]
+Complete = Callable[[str], list[str]]
 Choices = Mapping[str, tuple[str, tuple[str, ...]]]
 # Of what a host gives to its workers: each number's flag, its smallest and its largest value that make sense.
 HOST_LIMITS: Limits = {
@@ -20,9 +21,9 @@ HOST_LIMITS: Limits = {
 HOST_CHOICES: Choices = {"backend": ("--backend", BACKENDS)}
 
 
-def flag(*names: str, help: str, metavar: str | None = None) -> Any:
-    """A flag of text, or of yes and no."""
-    return typer.Option(*names, help=help, metavar=metavar)
+def flag(*names: str, help: str, metavar: str | None = None, complete: Complete | None = None) -> Any:
+    """A flag of text, or of yes and no; ``complete`` gives what a shell may complete it to."""
+    return typer.Option(*names, help=help, metavar=metavar, autocompletion=complete)
 
 
 def whole(name: str, *, help: str, metavar: str = "N") -> Any:
@@ -37,7 +38,18 @@ def decimal(name: str, *, help: str, metavar: str = "NUMBER") -> Any:
 
 def word(name: str, choices: tuple[str, ...], *, help: str) -> Any:
     """A flag of one of ``choices``."""
-    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", metavar="WORD")
+
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return typer.Option(name, help=f"{help}: {', '.join(choices)}.", metavar="WORD", autocompletion=complete)
+
+
+def complete_study(incomplete: str) -> list[str]:
+    """Studies of the default place, and presets."""
+    from search.program import studies_here
+
+    return studies_here(incomplete)
 
 
 def check_typed(settings: Mapping[str, Any], limits: Limits, choices: Choices) -> None:
@@ -55,7 +67,13 @@ def check_typed(settings: Mapping[str, Any], limits: Limits, choices: Choices) -
 
 
 Study = Annotated[
-    str, flag("--study", metavar="NAME", help="The study; run it again under its name to go on.")
+    str,
+    flag(
+        "--study",
+        metavar="NAME",
+        help="The study; run it again under its name to go on.",
+        complete=complete_study,
+    ),
 ]
 Storage = Annotated[
     str | None,

@@ -36,6 +36,10 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
             ) from None
     except SecondHost as second:
         raise InputError(f"--storage: {second}") from None
+    except KeyError:
+        if _exists(worker):
+            raise
+        raise StudyStopped(f"study {worker.study.config.study} has been deleted") from None
 
 
 def _work(worker: Worker, wanted: Callable[[], int]) -> None:
@@ -58,6 +62,14 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
             return
         else:
             worker.stop.wait(claims.database.times.look)
+
+
+def _exists(worker: Worker) -> bool:
+    try:
+        worker.study.storage.get_study_name_from_id(worker.study.study_id)
+    except KeyError:
+        return False
+    return True
 
 
 def check_failures(trials: list[FrozenTrial]) -> None:

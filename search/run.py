@@ -33,6 +33,7 @@ from search.flags import (
     whole,
     word,
 )
+from search.loudness import result as say_result
 
 # Of each number: its flag, the smallest and the largest value that make sense.
 LIMITS: dict[str, tuple[str, float, float]] = {
@@ -223,9 +224,9 @@ def run(
 
     result = run_study(**settings)
     if result.export is not None:
-        print(f"exported to {result.export.folder}")
+        say_result(f"exported to {result.export.folder}")
     if result.stopped:
-        print(result.stopped)
+        say_result(result.stopped)
     if result.by_user:
         # A signal, not --timeout or --budget: make and shell scripts must not go on as if all were done.
         raise typer.Exit(130)
@@ -267,6 +268,7 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
 
 app = make_app(
     run,
+    chatty=True,
     example="""
 python -m search.run --study cifar_cnn --trials 50
 python -m search.run --study flowers --data photos/ --image-size 64 --timeout 2h

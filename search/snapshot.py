@@ -1,5 +1,8 @@
 """How a study stands at one moment, read from its database, and the words that every screen has for it."""
 
+import dataclasses
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -176,6 +179,28 @@ def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: in
     begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
     owed = max(0.0, wanted - len(counted) - begun)
     return owed * sum(timed) / len(timed) / max(1, len(running))
+
+
+def as_json(snapshot: Snapshot) -> str:
+    """The snapshot for scripts: one JSON object on one line, in which what is not known is null.
+
+    Its keys are those of ``Snapshot``, ``Ended`` and ``Running``, with ``state`` (``running``, ``done`` or ``waiting``)
+    and the counts ``finished``, ``pruned`` and ``failed``.
+    """
+    counts = {state: snapshot.count(state) for state in WORDS.values()}
+    done = snapshot.wanted is not None and counts["finished"] + counts["pruned"] >= snapshot.wanted
+    state = "running" if snapshot.running else "done" if done else "waiting"
+    return json.dumps(_plain({"state": state, **counts, **dataclasses.asdict(snapshot)}), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def headline(snapshot: Snapshot) -> str:

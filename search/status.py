@@ -56,11 +56,19 @@ def status(
     storage: Storage = None,
     root: Studies = Path("studies"),
     watch: Annotated[bool, flag("--watch", help="Stay, and show it as it goes; Ctrl-C ends.")] = False,
+    as_json: Annotated[bool, flag("--json", help="Print one JSON object, for scripts.")] = False,
 ) -> None:
     """Show how a study stands, its best trial, and its workers: host, device, trial, epoch, last sign of life, speed.
 
     A trial whose worker is surely dead is given back, so that the next worker goes on with it.
     """
+    if as_json and watch:
+        raise InputError("--json is one look and --watch is many: leave one of the two out")
+    if as_json:
+        from search import snapshot
+
+        print(snapshot.as_json(study_status(study, storage=storage, root=root)))
+        return
     from rich.console import Console
 
     from search.progress import Progress, table
@@ -78,6 +86,7 @@ app = make_app(
     example="""
 python -m search.status --study cifar_cnn
 python -m search.status --study cifar_cnn --storage postgresql://me@db.example.org/search --watch
+python -m search.status --study cifar_cnn --json
 """,
 )
 

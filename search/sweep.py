@@ -26,6 +26,7 @@ from search.flags import (
     flag,
     whole,
 )
+from search.loudness import result as say_result
 from search.run import (
     LIMITS,
     Artifacts,
@@ -241,16 +242,17 @@ def sweep(
         settings["max_cost"] = parse_cost("--max-cost", max_cost)
     result = run_sweep(**settings)
     if result.summary:
-        print(result.summary["sentence"])
-        print(f"written to {result.folder}")
+        say_result(result.summary["sentence"])
+        say_result(f"written to {result.folder}")
     if result.stopped:
-        print(result.stopped)
+        say_result(result.stopped)
     if result.by_user:
         raise typer.Exit(130)
 
 
 app = make_app(
     sweep,
+    chatty=True,
     example="""
 python -m search.sweep --study cifar_filters
 python -m search.sweep --study widths --data photos/ --base three-layers --vary filters=16,32,64 --repeat 3

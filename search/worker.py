@@ -21,6 +21,7 @@ from search.flags import (
     check_typed,
     flag,
 )
+from search.loudness import result as say_result
 
 if TYPE_CHECKING:
     from storage.times import Times
@@ -114,13 +115,14 @@ def worker(
     settings = dict(locals())
     check_typed(settings, HOST_LIMITS, HOST_CHOICES)
     if stopped := join_study(**settings):
-        print(f"{stopped}: nothing is lost, the other workers go on; join again with the same command")
+        say_result(f"{stopped}: nothing is lost, the other workers go on; join again with the same command")
         raise typer.Exit(130)
-    print(f"study {study} has all its trials")
+    say_result(f"study {study} has all its trials")
 
 
 app = make_app(
     worker,
+    chatty=True,
     example="""
 python -m search.worker --study cifar_cnn --storage postgresql://me@db.example.org/search
 python -m search.worker --study flowers --storage postgresql://me@db/search --data /mnt/photos --gpus all

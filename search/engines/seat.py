@@ -12,6 +12,7 @@ from search import cells
 from search.child import ForkServer
 from search.engines.slots import Slot
 from search.loop import work
+from search.loudness import VERBOSE
 from search.stopping import Stop, catching_signals
 from search.study import LoadedStudy
 from search.trial import Worker
@@ -73,9 +74,12 @@ def logging_to(path: Path) -> Iterator[None]:
     logger = logging.getLogger("optuna")
     logger.addHandler(handler)
     optuna.logging.disable_default_handler()
+    if VERBOSE.is_set():
+        optuna.logging.enable_propagation()
     try:
         yield
     finally:
+        optuna.logging.disable_propagation()
         optuna.logging.enable_default_handler()
         logger.removeHandler(handler)
         handler.close()

@@ -31,6 +31,8 @@ TRIALS = 2
 # The jobs and the space that tests run in children; the fork server takes our path over when it starts.
 IN_CHILD = Path(__file__).parent / "in_child"
 sys.path.append(str(IN_CHILD))
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 
 
@@ -38,6 +40,27 @@ SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 def fork_server() -> Iterator[ForkServer]:
     with ForkServer("tensorflow") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright; in CI both and axe-core must be there."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        why = "Playwright is missing: pip install '.[test]'"
+    else:
+        why = "" if CHROMIUM.exists() else f"{CHROMIUM} is missing: apt-get install chromium"
+    if not why and not AXE.is_file():
+        why = "axe-core is missing: npm install --no-save --no-package-lock axe-core"
+    if why:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{why}: CI has to install it")
+        pytest.skip(why)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

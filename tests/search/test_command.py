@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,10 +46,23 @@ def test_main_on_ctrl_c_exits_130() -> None:
     assert exit_of(raising(KeyboardInterrupt())) == 130
 
 
-def test_main_does_not_take_a_fault_for_ctrl_c() -> None:
-    # click turns an EOFError from anywhere into its own Abort.
-    with pytest.raises(EOFError, match="child ended"):
-        main(make_app(raising(EOFError("child ended")), example="x"), [])
+@pytest.mark.parametrize("fault", [ZeroDivisionError("by zero"), EOFError("child ended")])
+def test_main_says_one_line_for_a_fault_and_keeps_its_traceback(
+    fault: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # click turns an EOFError from anywhere into its own Abort, as it does Ctrl-C.
+    assert exit_of(raising(fault)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {type(fault).__name__}: {fault}: a fault of this program")
+    assert said.count("\n") == 1
+    (kept,) = re.findall(r"traceback is in (\S+),", said)
+    assert "in command" in Path(kept).read_text()
+    Path(kept).unlink()
+
+
+def test_verbose_main_shows_the_traceback_of_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(raising(ZeroDivisionError("by zero")), "--verbose") == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
 def test_main_passes_an_exit_code_on() -> None:

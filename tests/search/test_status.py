@@ -1,5 +1,6 @@
 """How a study stands, from any terminal: who works on it, and no trial left RUNNING by a worker that is gone."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -146,3 +147,22 @@ def test_help_says_what_is_shown_with_an_example(status: Status) -> None:
     assert code == 0
     assert "last sign of life, speed" in words
     assert "python -m search.status --study cifar_cnn --storage postgresql://" in words
+
+
+def test_json_is_the_same_truth_as_the_screen(open_digits, status: Status) -> None:
+    study: LoadedStudy = open_digits(trials=3)
+    study.optuna.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"epochs": 1, "seconds": 2.0}))
+    claim_for(study, worker_name())
+    code, out, err = status(*where(study), "--json")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    said = json.loads(out)
+    assert (said["state"], said["wanted"], said["finished"], said["failed"]) == ("running", 3, 1, 0)
+    assert said["best"]["value"] == 0.5
+    assert [one["worker"] for one in said["running"]] == [worker_name()]
+    assert said["ended"][0]["seconds"] == 2.0
+
+
+def test_json_and_watch_together_are_refused(open_digits, status: Status) -> None:
+    code, _, err = status(*where(open_digits()), "--json", "--watch")
+    assert code == 2
+    assert "--json is one look and --watch is many" in err

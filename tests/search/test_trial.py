@@ -306,8 +306,9 @@ def test_paused_worker_that_comes_back_drops_its_work_and_goes_on(make_worker, f
         seen.append(run_next(another))
 
     worker.server = GivenAway(fork_server, take)
-    trial = run_next(worker)
+    run_next(worker)
     assert worker.server.over.wait(60)
+    trial = study.storage.get_trial(1)
     assert trial.state == TrialState.COMPLETE
     assert trial.user_attrs["worker"] == "another"
     assert study.storage.get_trial(1) == seen[0], "nothing was written over the new owner's"

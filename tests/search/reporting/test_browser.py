@@ -1,13 +1,11 @@
 """The report in a real browser: it asks nobody for anything, and can be read by everybody, in light and dark."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
 VIOLATIONS = (
@@ -15,27 +13,6 @@ VIOLATIONS = (
 )
 Open = Callable[..., Any]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright; in CI both and axe-core must be there."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        why = "Playwright is missing: pip install '.[test]'"
-    else:
-        why = "" if CHROMIUM.exists() else f"{CHROMIUM} is missing: apt-get install chromium"
-    if not why and not AXE.is_file():
-        why = "axe-core is missing: npm install --no-save --no-package-lock axe-core"
-    if why:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{why}: CI has to install it")
-        pytest.skip(why)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,153 @@
+import base64
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from search.serving.guard import MOST_BYTES, WRONG_SECONDS, Guard, Rules
+
+PASSWORD = "a good password"
+NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+CHANGES = ("POST", "PUT", "DELETE", "PATCH")
+
+
+class Asked:
+    """A guarded page that says ``hello``, and what it answered last."""
+
+    def __init__(self, **rules: Any) -> None:
+        self.reached: list[str] = []
+        self.waited: list[float] = []
+        self.trouble = ""
+        self._guard = Guard(
+            self._application, Rules(NAMES, **rules), lambda: self.trouble, self.waited.append
+        )
+
+    def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        self.reached.append(environ["PATH_INFO"])
+        start_response("200 OK", [("Server", "bottle"), ("Access-Control-Allow-Origin", "*")])
+        return [b"hello"]
+
+    def ask(self, method: str = "GET", path: str = "/api/studies/1", **headers: str) -> int:
+        environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "HTTP_HOST": "127.0.0.1:8080", **headers}
+        answer: list[Any] = []
+        self.body = b"".join(self._guard(environ, lambda status, given: answer.extend([status, given])))
+        self.headers = dict(answer[1])
+        return int(answer[0].split()[0])
+
+
+def basic(password: str, user: str = "me") -> dict[str, str]:
+    return {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "LOCALHOST", "localhost.:9000", "[::1]:8080"])
+def test_host_by_its_own_name_is_answered(host: str) -> None:
+    assert Asked().ask(HTTP_HOST=host) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost@evil.example", "[::1"],
+)
+def test_host_by_another_name_is_refused(host: str) -> None:
+    asked = Asked()
+    assert asked.ask(HTTP_HOST=host) == 421
+    assert not asked.reached
+
+
+@pytest.mark.parametrize("method", ["GET", *CHANGES])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null", ""])
+def test_foreign_origin_is_refused(method: str, origin: str) -> None:
+    asked = Asked(allow_changes=True)
+    assert asked.ask(method, HTTP_ORIGIN=origin) == 403
+    assert not asked.reached
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_change_is_refused_where_it_is_not_allowed(method: str) -> None:
+    asked = Asked()
+    assert asked.ask(method) == 403
+    assert b"--allow-changes" in asked.body
+    assert not asked.reached
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_change_from_the_page_itself_is_passed_on_where_it_is_allowed(method: str) -> None:
+    own = {"HTTP_ORIGIN": "http://127.0.0.1:8080", "HTTP_SEC_FETCH_SITE": "same-origin"}
+    assert Asked(allow_changes=True).ask(method, **own) == 200
+
+
+def test_change_that_a_foreign_page_sends_without_an_origin_is_refused() -> None:
+    assert Asked(allow_changes=True).ask("POST", HTTP_SEC_FETCH_SITE="cross-site") == 403
+
+
+def test_password_opens_for_any_user() -> None:
+    assert Asked(password=PASSWORD).ask(**basic(PASSWORD, "anybody")) == 200
+
+
+def test_missing_password_is_asked_for_at_once() -> None:
+    asked = Asked(password=PASSWORD)
+    assert asked.ask(path="/dashboard") == 401
+    assert asked.headers["WWW-Authenticate"].startswith("Basic")
+    assert not asked.reached
+    assert not asked.waited
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        basic("wrong"),
+        basic(PASSWORD + " "),
+        basic(""),
+        {"HTTP_AUTHORIZATION": "Basic !!!"},
+        {"HTTP_AUTHORIZATION": "Bearer " + basic(PASSWORD)["HTTP_AUTHORIZATION"].split()[1]},
+        {"HTTP_AUTHORIZATION": PASSWORD},
+    ],
+)
+def test_wrong_password_is_refused_after_a_while(given: dict[str, str]) -> None:
+    asked = Asked(password=PASSWORD)
+    assert asked.ask(**given) == 401
+    assert asked.waited == [WRONG_SECONDS]
+    assert not asked.reached
+
+
+def test_password_does_not_show() -> None:
+    assert PASSWORD not in repr(Rules(NAMES, PASSWORD))
+
+
+def test_request_that_is_too_large_is_refused() -> None:
+    asked = Asked(allow_changes=True)
+    assert asked.ask("POST", CONTENT_LENGTH=str(MOST_BYTES + 1)) == 413
+    assert asked.ask("POST", CONTENT_LENGTH=str(MOST_BYTES)) == 200
+
+
+def test_answers_have_the_headers_that_keep_other_sites_out() -> None:
+    asked = Asked()
+    asked.ask()
+    assert {"Server", "Access-Control-Allow-Origin"}.isdisjoint(asked.headers)
+    assert asked.headers["X-Content-Type-Options"] == "nosniff"
+    assert asked.headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in asked.headers["Content-Security-Policy"]
+    assert asked.headers["Cache-Control"] == "no-store"
+
+
+def test_refusals_have_them_too() -> None:
+    asked = Asked()
+    asked.ask("POST")
+    assert asked.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_files_run_no_script() -> None:
+    asked = Asked()
+    asked.ask(path="/artifacts/1/2/3")
+    assert asked.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+
+
+def test_page_says_that_the_database_is_away_and_comes_back() -> None:
+    asked = Asked()
+    asked.trouble = "the database <does> not answer"
+    assert asked.ask(path="/dashboard/studies/1") == 503
+    assert asked.headers["Retry-After"] == "5"
+    assert b"&lt;does&gt;" in asked.body
+    assert b'http-equiv="refresh"' in asked.body
+    asked.trouble = ""
+    assert asked.ask(path="/dashboard/studies/1") == 200
