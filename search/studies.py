@@ -56,11 +56,12 @@ def list_studies(*, storage: str | None = None, root: Path = Path("studies")) ->
     """
     from storage.opening import database_exists, open_storage
     from storage.retrying import DatabaseGone
-    from storage.url import parse, shown, storage_url
+    from storage.url import default_url, parse, shown, storage_url
 
     try:
         url = storage_url(storage, root)
-        if not database_exists(url):
+        none = url == default_url(root) and not root.is_dir()
+        if none or not database_exists(url):
             raise InputError(
                 f"no studies yet: {shown(parse(url))} is not there; begin one with python -m search.run, or say where "
                 "they are (--storage, --studies)"

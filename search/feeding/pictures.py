@@ -29,7 +29,7 @@ def draw_in_child(server: ForkServer, folder: Path, log: Path, payload: dict[str
         TrialCrashed, TrialInterrupted, TrialOutOfMemory: There are none.
     """
     job = "search.feeding.drawing:draw"
-    with server.start(job, {"folder": str(folder), **payload}, log, threads=1) as child:
+    with server.start(job, {"folder": str(folder), **payload}, log) as child:
         return [folder / name for name in child.result(DRAWING_SECONDS)["files"]]
 
 

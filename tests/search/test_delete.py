@@ -86,7 +86,7 @@ def test_interrupted_removal_is_repeated(finished: Worker, monkeypatch: pytest.M
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("search.delete.shutil.rmtree", full)
-    with pytest.raises(InputError, match="cannot be removed \\(Permission denied\\).* try again"):
+    with pytest.raises(InputError, match=r"cannot be removed \(Permission denied\).* try again"):
         delete_study("small", root=root_of(finished))
     monkeypatch.undo()
     assert delete_study("small", root=root_of(finished))

@@ -82,7 +82,7 @@ def completed(words: str, place: Path) -> list[str]:
     script = (
         'eval "$(_KERAS_IMAGE_SEARCH_COMPLETE=source_bash keras-image-search)"; '
         f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
-        '_keras_image_search_completion; printf "%s\\n" "${COMPREPLY[@]}"'
+        '_keras_image_search_completion keras-image-search; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     path = f"{place}{os.pathsep}{os.environ['PATH']}"
     shell = subprocess.run(

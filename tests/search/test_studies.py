@@ -49,7 +49,7 @@ def test_study_of_another_program_is_listed_as_such(study: LoadedStudy) -> None:
 
 
 def test_place_without_a_database_says_how_to_begin(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no studies yet: .* begin one with python -m search.run"):
+    with pytest.raises(InputError, match=r"no studies yet: .* begin one with python -m search.run"):
         list_studies(root=tmp_path / "studies")
     assert not (tmp_path / "studies").exists()
 

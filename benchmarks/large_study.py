@@ -1,0 +1,153 @@
+"""How long a study with 1,000 trials takes to look at (wanted on two cores: dashboard 3 s, report 20 s, status 2 s).
+
+Result, hardware, versions, number of runs: results/large_study.json.
+
+One trial of digits is really trained and exported; the others are made up after it, two in three of them pruned, each
+with curves, note, picture and parameters of the default space. The commands run in processes of their own, three
+times. Of the dashboard it is the time from asking for the study's page, in a fresh Chromium, until its history is
+drawn and a click on the list of trials has shown them all; a started dashboard is asked three times.
+
+    python benchmarks/large_study.py [--trials 1000]
+"""
+
+import argparse
+import dataclasses
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.artifacts import ArtifactMeta
+from optuna.trial import FrozenTrial, Trial, TrialState
+from playwright.sync_api import Browser, sync_playwright
+from record import print_table, write_result
+
+import spaces
+from search.feeding.notes import write_note
+from search.feeding.pictures import CURVES, PREFIX
+from search.feeding.trial import trial_note
+from search.life import run_study
+from search.study import LoadedStudy
+
+RUNS = 3
+TARGETS = {"dashboard": 3.0, "report": 20.0, "status": 2.0}
+EPOCHS = 12
+CHROMIUM = "/usr/bin/chromium"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=1000)
+    trials = parser.parse_args().trials
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        made = run_study(
+            "large", data="digits", trials=1, epochs=EPOCHS, root=place / "studies", out=place / "exports"
+        )
+        add_trials(made.study, trials - 1)
+        study = ["--study", "large", "--studies", str(place / "studies")]
+        report = ["--export", str(place / "exports"), "--out", str(place / "report.html")]
+        seconds = {
+            "dashboard": of_dashboard(study, trials),
+            "report": of_command(["search.report", *study, *report]),
+            "status": of_command(["search.status", *study]),
+        }
+        size = (place / "report.html").stat().st_size
+    figures = {"trials": trials, "seconds": seconds, "targets": TARGETS, "report_bytes": size, "runs": RUNS}
+    rows = [[name, ", ".join(map(str, seconds[name])), TARGETS[name]] for name in TARGETS]
+    print_table([f"{trials} trials", "seconds", "wanted under"], rows)
+    print(f"the report has {size / 1e6:.2f} MB; written to {write_result('large_study', figures)}")
+
+
+def of_command(arguments: list[str]) -> list[float]:
+    """Seconds of each run of a command, from the start of its process to its end."""
+    seconds = []
+    for _ in range(RUNS):
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-m", *arguments], check=True, stdout=subprocess.DEVNULL)
+        seconds.append(round(time.monotonic() - begun, 2))
+    return seconds
+
+
+def of_dashboard(study: list[str], trials: int) -> list[float]:
+    """Seconds until a browser can be used, one entry an asking."""
+    command = [sys.executable, "-m", "search.dashboard", *study, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as driver:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        seconds = [_open_page(browser, address, trials) for _ in range(RUNS)]
+        browser.close()
+        server.terminate()
+    return seconds
+
+
+def _open_page(browser: Browser, address: str, trials: int) -> float:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    begun = time.monotonic()
+    page.goto(address)
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    page.locator(f"a[href='{address[address.index('/dashboard') :]}/trials']").click()
+    page.get_by_text(f"{trials:,} Trials".replace(",", "")).wait_for()
+    seconds = time.monotonic() - begun
+    context.close()
+    return round(seconds, 2)
+
+
+def add_trials(study: LoadedStudy, count: int) -> None:
+    """Put made-up trials behind the real one."""
+    real, chance = study.optuna.get_trials()[0], random.Random(0)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    aside = optuna.create_study(direction=study.config.direction, sampler=sampler)
+    space = spaces.load(study.config.space)
+    made = []
+    for number in range(1, count + 1):
+        trial = aside.ask()
+        params = space.sample(trial, study.config.input_spec)
+        made.append(_made_up(real, trial, params, chance, pruned=number % 3 != 0))
+    study.optuna.add_trials(made)
+    metric = study.config.metric
+    for frozen in study.optuna.get_trials()[1:]:
+        trial = Trial(study.optuna, frozen._trial_id)
+        state = "pruned" if frozen.state == TrialState.PRUNED else "finished"
+        (name,) = (key.removeprefix(PREFIX) for key in frozen.system_attrs if key.startswith(PREFIX))
+        picture = {"curves": f"/artifacts/{study.study_id}/{frozen._trial_id}/{name}"}
+        note = trial_note(trial, state, "Made up.", frozen.value, metric, picture)
+        write_note(study.storage, study.study_id, note, frozen._trial_id)
+
+
+def _made_up(
+    real: FrozenTrial, trial: optuna.Trial, params: dict[str, Any], chance: random.Random, *, pruned: bool
+) -> FrozenTrial:
+    top = 0.9 + 0.02 * params["blocks"] - 0.05 * params["dropout"] + 0.03 * chance.random()
+    epochs = 3 if pruned else EPOCHS
+    curve = [top - 0.4 / (epoch + 1) for epoch in range(epochs)]
+    meta = ArtifactMeta(str(uuid.uuid4()), CURVES, "image/png", None)
+    history = {**real.user_attrs["history"], "val_accuracy": curve}
+    said = {"params": params, "epochs": epochs, "history": history, "worker": f"worker-{trial.number % 8}"}
+    return optuna.trial.create_trial(
+        state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+        value=curve[-1],
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={
+            **real.user_attrs,
+            **said,
+            **({"reason": f"pruned after epoch {epochs}"} if pruned else {}),
+        },
+        intermediate_values=dict(enumerate(curve, start=1)),
+        system_attrs={f"{PREFIX}{meta.artifact_id}": json.dumps(dataclasses.asdict(meta))},
+    )
+
+
+if __name__ == "__main__":
+    main()
