@@ -34,8 +34,9 @@ from record import print_table, write_result
 from search.child import ForkServer
 from search.data import split
 from search.errors import InputError, StudyStopped, TrialFailed
-from search.evaluation.weights import follow, refit_plan
-from search.export import choose_trial
+from search.evaluation.plans import refit_plan
+from search.evaluation.preflight import choose_trial
+from search.evaluation.weights import follow
 from search.study import LoadedStudy, load_study
 from search.training.plan import TrainingPlan
 

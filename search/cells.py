@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config import StudyConfig
 from search.errors import InputError
-from search.sampling import check_trial
+from search.sampling import FIRST_TRY, check_trial, seed_number
 from search.study import WANTED
 from spaces.contract import Params, Space
 
@@ -65,12 +65,13 @@ class Sweep:
             print(f"left out: {describe(one['values'])}: {one['why']}")
 
         def queue(study: optuna.Study) -> None:
-            there = {_cell(trial) for trial in _queued(study) if trial.state != TrialState.FAIL}
+            tries = _by_cell(study.get_trials(deepcopy=False))
             for run, values in itertools.product(range(repeat), cells):
-                if (_key(values), run) not in there:
-                    study.enqueue_trial(values, user_attrs={REPEAT: run})
+                before = tries.get((_key(values), run), [])
+                if all(trial.state == TrialState.FAIL for trial in before):
+                    study.enqueue_trial(values, user_attrs=_about(run, before))
             study.set_user_attr(SWEEP, sweep)
-            study.set_user_attr(WANTED, len({_cell(trial) for trial in _queued(study)}))
+            study.set_user_attr(WANTED, len(_by_cell(study.get_trials(deepcopy=False))))
 
         return queue
 
@@ -90,7 +91,7 @@ def again(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
             failed = tries[0]
             return {
                 "system_attrs": {FIXED: failed.system_attrs[FIXED]},
-                "user_attrs": {REPEAT: failed.user_attrs[REPEAT]},
+                "user_attrs": _about(failed.user_attrs[REPEAT], tries),
             }
     return None
 
@@ -183,16 +184,17 @@ def _merged(earlier: Sequence[Any], now: Sequence[Any], like: Any) -> list[Any]:
     return list(dict.fromkeys([*earlier, *(_as(value, like) for value in now)]))
 
 
+def _about(run: int, tries: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """What is said of another try of a cell's run: its seed is that of its first."""
+    return {REPEAT: run, **({FIRST_TRY: seed_number(tries[0])} if tries else {})}
+
+
 def _key(values: Params) -> str:
     return json.dumps(dict(values), sort_keys=True)
 
 
 def _cell(trial: FrozenTrial) -> tuple[str, int]:
     return _key(trial.system_attrs[FIXED]), trial.user_attrs[REPEAT]
-
-
-def _queued(study: optuna.Study) -> list[FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if REPEAT in trial.user_attrs]
 
 
 def _by_cell(trials: Sequence[FrozenTrial]) -> dict[tuple[str, int], list[FrozenTrial]]:

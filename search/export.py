@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.command import main, make_app
-from search.config import check_number, check_study_name
-from search.errors import InputError, StudyStopped, TrialFailed, TrialInterrupted
+from search.config import check_number
+from search.errors import InputError
 from search.loudness import result as say_result
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.child import ForkServer
-    from search.config import StudyConfig
-    from search.study import LoadedStudy
 
 
 @dataclass(frozen=True)
@@ -93,18 +91,16 @@ def export_study(
         StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
     """
     from search.evaluation.baseline import check_baselines
-    from search.evaluation.confirm import confirm_best
-    from search.evaluation.folder import written_aside
     from search.evaluation.formats import check_formats
-    from search.evaluation.make import Wanted, fill
-    from search.evaluation.tuning import check_fine_tune
+    from search.evaluation.make import Wanted, make
+    from search.evaluation.preflight import check_confirm, check_export, check_fine_tune, choose_trial
     from search.evaluation.weights import kept_weights
     from search.feeding.study import feed_export
     from search.study import load_study
     from search.study_backbones import bring_backbones
 
     loaded = load_study(study, storage, root)
-    folds = loaded.config.folds
+    config, folds = loaded.config, loaded.config.folds
     # The nets of folds are not kept: none has learnt from all the images.
     refit = refit or folds > 0
     target = check_export(study, refit, refit_epochs, out)
@@ -113,97 +109,21 @@ def export_study(
             f"--trial {trial} names what to export and --confirm finds it by a race: leave one of the two out"
         )
     others, rivals = check_formats(formats), check_baselines(baselines)
-    check_fine_tune(loaded.config, fine_tune)
-    check_confirm(loaded.config, confirm)
+    check_fine_tune(study, config.space, fine_tune)
+    check_confirm(study, folds, confirm)
     chosen = choose_trial(loaded, trial)
     if not (refit or confirm):
         kept_weights(loaded, chosen)
-    loaded = replace(
-        loaded, prepared=prepared or loaded.dataset().folder
-    )  # Looked for once, not for every file.
+    # Looked for once, not for every file.
+    loaded = replace(loaded, prepared=prepared or loaded.dataset().folder)
     bring_backbones(loaded)
     if folds:
         say(f"searched in {folds} folds, so the configuration is trained anew on all training images")
     wanted = Wanted(loaded, chosen, refit, refit_epochs, fine_tune, gpu_memory, others, rivals, say)
-    try:
-        with server_of(server, chosen) as running:
-            if confirm and (race := confirm_best(loaded, running, say, gpu_memory)):
-                chosen = race.trial
-                wanted = replace(wanted, trial=chosen, race=race)
-            with written_aside(target) as folder:
-                made = fill(folder, wanted, running)
-        # Only now: a scoring that fails must not cost the training.
-        if refit:
-            epochs = refit_epochs or loaded.config.epochs
-            loaded.paths.refit_checkpoint(chosen.number, epochs).unlink(missing_ok=True)
-        if fine_tune:
-            loaded.paths.tuning_checkpoint(chosen.number, fine_tune, refit).unlink(missing_ok=True)
-    except (TrialFailed, TrialInterrupted) as error:
-        log = loaded.paths.worker_log("export")
-        raise StudyStopped(
-            f"export of trial {chosen.number}: {error}; nothing exported, its log is {log}"
-        ) from error
+    with server_of(server, chosen) as running:
+        made = make(target, wanted, running, confirm=confirm)
     feed_export(loaded, target, made.summary, made.report)
-    return Export(target, made.summary, made.report, made.confusion_matrix, list(loaded.config.classes))
-
-
-def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | None) -> Path:
-    """The folder of an export, looked at together with all else that can be checked before there is a trial.
-
-    Raises:
-        InputError: Something said is wrong, or the folder holds what no export wrote.
-    """
-    from search.evaluation.folder import check_target
-
-    check_study_name(study)
-    if refit_epochs is not None:
-        check_number("--refit-epochs", refit_epochs, 1, 10_000)
-        if not refit:
-            raise InputError(
-                f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
-            )
-    return check_target(out or Path("exports") / study)
-
-
-def check_confirm(config: "StudyConfig", confirm: bool) -> None:
-    """Refuse a race where there is nothing to confirm.
-
-    Raises:
-        InputError: The study is searched in folds.
-    """
-    if confirm and config.folds:
-        raise InputError(
-            f"--confirm: study {config.study} is searched in {config.folds} folds, so each value is a mean of as many "
-            "trainings already; leave the flag out"
-        )
-
-
-def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":
-    """The trial ``number``, or the best of the finished ones.
-
-    Raises:
-        InputError: No such trial, one that has not finished, or none that has.
-    """
-    study = loaded.config.study
-    if number is None:
-        ranked = loaded.ranked()
-        if not ranked:
-            raise InputError(
-                f"study {study}: no trial has finished yet, so there is nothing to export; run "
-                f"python -m search.run --study {study} first"
-            )
-        return ranked[0]
-    trials = loaded.optuna.get_trials(deepcopy=False)
-    if not 0 <= number < len(trials):
-        last = f"0 to {len(trials) - 1}" if trials else "none yet"
-        raise InputError(f"--trial {number}: study {study} has no such trial; its trials: {last}")
-    trial = trials[number]
-    if trial.state.name not in ("COMPLETE", "PRUNED"):
-        state = {"RUNNING": "is still running", "WAITING": "has not run yet", "FAIL": "failed"}[
-            trial.state.name
-        ]
-        raise InputError(f"--trial {number}: it {state}; only a trial that has finished can be exported")
-    return trial
+    return Export(target, made.summary, made.report, made.confusion_matrix, list(config.classes))
 
 
 def server_of(server: "ForkServer | None", trial: "FrozenTrial") -> Any:

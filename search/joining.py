@@ -7,16 +7,21 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
+from search.cells import SWEEP
 from search.config import StudyConfig
 from search.data import Dataset, cache_root, open_dataset, prepare
+from search.data.folds import check_said
 from search.data.source import Say
 from search.errors import InputError
 from search.study import LoadedStudy, quiet
 from spaces.contract import Space
+
+if TYPE_CHECKING:
+    from search.opening import Request
 
 SPACE, BACKEND, VERSIONS = "space_digest", "backend", "versions"
 PROBES = 3
@@ -81,6 +86,41 @@ def check_joining(found: LoadedStudy, space: Space, backend: str, say: Say = pri
     ]
     if other:
         say(f"warning: other versions than the study was begun with: {', '.join(other)}")
+
+
+def check_settings(config: StudyConfig, request: "Request") -> None:
+    """Everything that is said again must be as it was.
+
+    Raises:
+        InputError: Something is not.
+    """
+    if config.folds:
+        check_said(config.folds, request.validation, request.images)
+    said = dict(request.settings)
+    if request.max_cost is not None:
+        said["max_flops"] = int(request.max_cost)
+    for name, value in said.items():
+        if value != getattr(config, name):
+            flag = "--max-cost" if name == "max_flops" else "--" + name.replace("_", "-")
+            raise InputError(
+                f"{flag} {value}: study {config.study} was made with {getattr(config, name)}; "
+                "leave the flag out, or choose another --study name"
+            )
+
+
+def check_kind(found: LoadedStudy, request: "Request") -> None:
+    """A sweep has its cells and no others; a search samples.
+
+    Raises:
+        InputError: One is asked for and the study is the other.
+    """
+    study, is_sweep = found.config.study, SWEEP in found.optuna.user_attrs
+    if is_sweep != (request.sweep is not None):
+        kind, command = ("sweep", "sweep") if is_sweep else ("search", "run")
+        raise InputError(
+            f"--study {study}: is a {kind}; go on with python -m search.{command} --study {study}, "
+            "or choose another name"
+        )
 
 
 def find_images(

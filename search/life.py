@@ -14,8 +14,8 @@ from search.data.decode import cores
 from search.engines.local import LocalWorkers
 from search.engines.seat import HURRY_SECONDS, sit, worker_name
 from search.engines.slots import Slot, make_slots
-from search.evaluation.tuning import check_fine_tune
-from search.export import Export, check_confirm, check_export, export_study
+from search.evaluation.preflight import check_export
+from search.export import Export, export_study
 from search.feeding.study import feed_study
 from search.opening import Request, check_backend, open_study
 from search.progress import Progress
@@ -160,8 +160,6 @@ def run_study(
         check_export(study, refit or folds is not None, refit_epochs, out)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened = open_study(request, backend)
-        check_fine_tune(opened.config, fine_tune)
-        check_confirm(opened.config, confirm)
         feed_study(opened, server)
         stop = Stop(
             deadline=None if timeout is None else time.monotonic() + timeout,

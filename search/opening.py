@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,22 @@ import spaces
 from search.balance import print_balance
 from search.cells import SWEEP, Sweep
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
-from search.data import Dataset, prepare
-from search.data.backbones import IMAGE_SIZE, check_backbone
-from search.data.folds import check_folds, check_said
+from search.data.backbones import check_backbone
+from search.data.folds import check_said
 from search.errors import InputError
-from search.joining import SPACE, check_joining, find_images, space_digest, surroundings
+from search.evaluation.preflight import check_confirm, check_fine_tune
+from search.joining import (
+    SPACE,
+    check_joining,
+    check_kind,
+    check_settings,
+    find_images,
+    space_digest,
+    surroundings,
+)
+from search.new_study import image_size, new_config, prepare_new, space_name
 from search.presets import PRESETS, Preset
-from search.sampling import check_trial, enqueue
+from search.sampling import enqueue, first_trials, read_trial
 from search.study import DATASET, LoadedStudy, create_study, find_study, load_study, quiet, warn_of_password
 from search.study_backbones import bring_backbones, check_backbones, share_backbones, with_backbones
 from spaces import has_backbone
@@ -69,6 +77,8 @@ class Request:
     cache: Path | None = None
     sweep: Sweep | None = None
     folds: int | None = None
+    confirm: bool = False
+    fine_tune: int | None = None
 
     def __post_init__(self) -> None:
         """Check what needs no data, before anything slow.
@@ -129,10 +139,13 @@ def open_study(request: Request, backend: str = "tensorflow") -> LoadedStudy:
 
 def _create(request: Request, backend: str) -> LoadedStudy | None:
     named = request.named
-    space = load_space(_space_name(request, named))
-    size = _image_size(request, named, space)
-    dataset = _prepare_new(request, named, size, has_backbone(space))
-    config = _new_config(request, dataset, named)
+    name = space_name(request, named)
+    space = load_space(name)
+    check_fine_tune(request.study, name, request.fine_tune)
+    check_confirm(request.study, request.folds or 0, request.confirm)
+    size = image_size(request, named, space)
+    dataset = prepare_new(request, named, size, has_backbone(space))
+    config = new_config(request, dataset, named)
     if has_backbone(space):
         config = with_backbones(config, request.backbones, dataset, size)
         share_backbones(config, dataset)  # Before the study is there for others to join.
@@ -152,8 +165,10 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
 
 def _rejoin(found: LoadedStudy, request: Request, backend: str) -> LoadedStudy:
     config = found.config
-    _check_kind(found, request)
-    _check_settings(config, request)
+    check_kind(found, request)
+    check_settings(config, request)
+    check_fine_tune(config.study, config.space, request.fine_tune)
+    check_confirm(config.study, config.folds, request.confirm)
     space = load_space(config.space)
     check_joining(found, space, backend)
     joined = dataclasses.replace(found, prepared=find_images(found, request.data, request.cache).folder)
@@ -202,132 +217,11 @@ def check_backend(backend: str | None, gpu_memory: float | None) -> str:
     return chosen
 
 
-def _space_name(request: Request, named: Preset | None) -> str:
-    return request.space or (named.space if named else StudyConfig.space)
-
-
-def _image_size(request: Request, named: Preset | None, space: Space) -> int | None:
-    size = request.image_size or (named.image_size if named else None)
-    if has_backbone(space):
-        return size or IMAGE_SIZE
-    if request.backbones:
-        raise InputError(
-            f"--backbone {request.backbones[0]}: space {_space_name(request, named)} has no backbone; "
-            "pass --space transfer, or leave --backbone out"
-        )
-    return size
-
-
-def _prepare_new(
-    request: Request, named: Preset | None, image_size: int | None, over_backbone: bool
-) -> Dataset:
-    data = request.data if request.data is not None else (named.data if named else None)
-    if data is None:
-        raise InputError(
-            f"--study {request.study}: no such study yet, and no preset of this name that brings data; "
-            f"pass --data (a folder, an .npz, cifar10, ...) or a study of {', '.join(sorted(PRESETS))}"
-        )
-    return prepare(
-        data,
-        image_size=image_size,
-        resize=request.resize or (named and named.resize) or StudyConfig.resize,
-        test=0.2 if request.test is None else request.test,
-        seed=request.seed or 0,
-        cache=request.cache,
-        enlarge=not over_backbone,  # It enlarges small images by itself, a batch at a time.
-    )
-
-
-def _new_config(request: Request, dataset: Dataset, named: Preset | None) -> StudyConfig:
-    settings: dict[str, Any] = {"flip": dataset.flip}
-    if request.folds is not None:
-        check_folds(request.folds, dataset.train_counts, dataset.classes)
-    if named is not None:
-        presets = {
-            "epochs": named.epochs,
-            "images": named.images,
-            "space": named.space,
-            "image_size": named.image_size,
-            "resize": named.resize,
-        }
-        settings |= {name: value for name, value in presets.items() if value is not None}
-        _, labels = dataset.train()
-        most = (1 - (request.validation or StudyConfig.validation)) * len(labels)
-        if named.images is not None and named.images >= most:
-            del settings["images"]
-    return StudyConfig(
-        study=request.study,
-        data=dataset.source,
-        fingerprint=dataset.fingerprint,
-        classes=dataset.classes,
-        height=dataset.height,
-        width=dataset.width,
-        channels=dataset.channels,
-        max_flops=int(request.max_cost or 0),
-        **(settings | request.settings),
-    )
-
-
-def _check_settings(config: StudyConfig, request: Request) -> None:
-    """Everything that is said again must be as it was."""
-    if config.folds:
-        check_said(config.folds, request.validation, request.images)
-    said = dict(request.settings)
-    if request.max_cost is not None:
-        said["max_flops"] = int(request.max_cost)
-    for name, value in said.items():
-        if value != getattr(config, name):
-            flag = "--max-cost" if name == "max_flops" else "--" + name.replace("_", "-")
-            raise InputError(
-                f"{flag} {value}: study {config.study} was made with {getattr(config, name)}; "
-                "leave the flag out, or choose another --study name"
-            )
-
-
-def _check_kind(found: LoadedStudy, request: Request) -> None:
-    """A sweep has its cells and no others; a search samples."""
-    study, is_sweep = found.config.study, SWEEP in found.optuna.user_attrs
-    if is_sweep != (request.sweep is not None):
-        kind, command = ("sweep", "sweep") if is_sweep else ("search", "run")
-        raise InputError(
-            f"--study {study}: is a {kind}; go on with python -m search.{command} --study {study}, "
-            "or choose another name"
-        )
-
-
 def _beginning(
     space: Space, config: StudyConfig, request: Request, stored: Mapping[str, Any] | None = None
 ) -> Callable[[optuna.Study], None]:
     """What queues the study's first trials, or a sweep's cells; all checked."""
     if request.sweep is not None:
         return request.sweep.queueing(space, config, stored)
-    first = _first_trials(space, config, request.try_first)
+    first = first_trials(space, config, request.try_first)
     return lambda study: enqueue(study, first)
-
-
-def _first_trials(
-    space: Space, config: StudyConfig, try_first: Sequence[Path | Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """The recipe's own default, then what the user wants tried; each checked."""
-    spec = config.input_spec
-    own = space.first(spec) if hasattr(space, "first") else []
-    checked = [check_trial(space, values, spec, f"space {config.space}") for values in own]
-    for item in try_first:
-        checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))
-    return checked
-
-
-def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
-    """A configuration to try, from a TOML file or as it is.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    if isinstance(item, Mapping):
-        return item
-    try:
-        return tomllib.loads(Path(item).read_text())
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"
-        ) from None

@@ -1,16 +1,20 @@
 """Optuna's samplers and pruners by our names, and the first trials of a study."""
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial
 
 from search.config import StudyConfig
 from search.errors import InputError
 from spaces.contract import InputSpec, Space
 
 RUNGS = 4
+FIRST_TRY = "first_try"
 REDUCTION = 3
 
 
@@ -40,9 +44,46 @@ def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
+def seed_number(trial: FrozenTrial | optuna.Trial) -> int:
+    """The number whose seed a trial has: its own, or, of a sweep's cell that failed and is tried again, the first's."""
+    return int(trial.user_attrs.get(FIRST_TRY, trial.number))
+
+
 def trial_seed(config: StudyConfig, number: int) -> int:
     """The seed of everything in trial ``number``."""
     return (config.seed * 1_000_003 + number * 7919) % 2**31
+
+
+def first_trials(
+    space: Space, config: StudyConfig, try_first: Sequence[Path | Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The recipe's own default, then what the user wants tried; each checked.
+
+    Raises:
+        InputError: One is not fit to be tried.
+    """
+    spec = config.input_spec
+    own = space.first(spec) if hasattr(space, "first") else []
+    checked = [check_trial(space, values, spec, f"space {config.space}") for values in own]
+    for item in try_first:
+        checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))
+    return checked
+
+
+def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration to try, from a TOML file or as it is.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if isinstance(item, Mapping):
+        return item
+    try:
+        return tomllib.loads(Path(item).read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"
+        ) from None
 
 
 def check_trial(space: Space, values: Mapping[str, Any], input_spec: InputSpec, said: str) -> dict[str, Any]:

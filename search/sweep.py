@@ -10,7 +10,6 @@ import typer
 
 from search.command import main, make_app, parse_cost, parse_duration
 from search.config import check_study_name
-from search.errors import InputError
 from search.flags import (
     HOST_CHOICES,
     Backend,
@@ -44,10 +43,9 @@ from search.run import (
     Timeout,
     Validation,
 )
-from search.vary import find_base, parse_vary
+from search.vary import asked_for, backbones_of, parse_vary
 
 if TYPE_CHECKING:
-    from search.cells import Sweep
     from search.study import LoadedStudy
 
 # Of each number: its flag, the smallest and the largest value that make sense.
@@ -121,8 +119,8 @@ def run_sweep(
     from search.child import ForkServer
     from search.data.decode import cores
     from search.engines.slots import make_slots
-    from search.evaluation.folder import check_target
-    from search.evaluation.sweep_report import SWEEP_FILES, report_sweep
+    from search.evaluation.folder import SWEEP_FILES, check_target
+    from search.evaluation.sweep_report import report_sweep
     from search.feeding.study import feed_study
     from search.life import how_to_go_on, search
     from search.opening import Request, check_backend, open_study
@@ -131,7 +129,7 @@ def run_sweep(
     target = check_target(out or Path("exports") / study, SWEEP_FILES)
     backend = check_backend(backend, gpu_memory)
     slots = make_slots(workers, gpus, per_gpu, cores())
-    sweep, space = _what(study, vary, repeat, base, preset, space, storage, root)
+    sweep, space = asked_for(study, vary, repeat, base, preset, space, storage, root)
     if base is not None and base.startswith("study:") and not of_study.get("backbones"):
         of_study |= backbones_of(base.partition(":")[2], storage, root, of_study.get("image_size"))
     of_study |= {"preset": preset, "space": space, "storage": storage, "root": root}
@@ -145,47 +143,6 @@ def run_sweep(
     stopped = how_to_go_on(stop, opened, storage, "sweep")
     opened.storage.retrying.relax()
     return SweepResult(opened, stopped, stop.by_user, target, summary)
-
-
-def backbones_of(study: str, storage: str | None, root: Path, image_size: int | None) -> dict[str, Any]:
-    """The backbones of the study that a sweep is made around, and the size at which they see its images."""
-    from search.study import load_study
-
-    config = load_study(study, storage, root).config
-    if not config.backbones:
-        return {}
-    said = tuple(backbone.said for backbone in config.backbones)
-    return {"backbones": said, "image_size": image_size or config.image_size}
-
-
-def _what(
-    study: str,
-    vary: Mapping[str, Sequence[Any]] | None,
-    repeat: int | None,
-    base: str | None,
-    preset: str | None,
-    space: str | None,
-    storage: str | None,
-    root: Path,
-) -> "tuple[Sweep, str | None]":
-    """The sweep that is asked for, and its space: what is left unsaid of a new one is the preset's."""
-    from search.cells import SWEEP, Sweep
-    from search.presets import PRESETS
-    from search.study import find_study
-
-    found = find_study(study, storage, root)
-    named = PRESETS.get(preset or study)
-    if found is None and named is not None:
-        vary, base = vary or named.vary, base or named.base
-    values = None
-    if base is not None and (found is None or SWEEP not in found.optuna.user_attrs):
-        of_base, values = find_base(base, storage, root)
-        if space not in (None, of_base):
-            raise InputError(
-                f"--space {space}: --base {base} is of space {of_base}; leave one of the two out"
-            )
-        space = of_base
-    return Sweep(dict(vary or {}), repeat, base, values), space
 
 
 def sweep(

@@ -3,9 +3,12 @@
 import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.errors import InputError
+
+if TYPE_CHECKING:
+    from search.cells import Sweep
 
 
 def find_base(said: str, storage: str | None, root: Path) -> tuple[str, Mapping[str, Any] | None]:
@@ -35,6 +38,51 @@ def find_base(said: str, storage: str | None, root: Path) -> tuple[str, Mapping[
         f"--base {said!r}: expected a net of the notebooks ({', '.join(nets)}), a preset "
         f"({', '.join(sorted(PRESETS))}), or study:NAME"
     )
+
+
+def asked_for(
+    study: str,
+    vary: Mapping[str, Sequence[Any]] | None,
+    repeat: int | None,
+    base: str | None,
+    preset: str | None,
+    space: str | None,
+    storage: str | None,
+    root: Path,
+) -> "tuple[Sweep, str | None]":
+    """The sweep that is asked for, and its space: what is left unsaid of a new one is the preset's.
+
+    Raises:
+        InputError: The base is none, or of another space.
+    """
+    from search.cells import SWEEP, Sweep
+    from search.presets import PRESETS
+    from search.study import find_study
+
+    found = find_study(study, storage, root)
+    named = PRESETS.get(preset or study)
+    if found is None and named is not None:
+        vary, base = vary or named.vary, base or named.base
+    values = None
+    if base is not None and (found is None or SWEEP not in found.optuna.user_attrs):
+        of_base, values = find_base(base, storage, root)
+        if space not in (None, of_base):
+            raise InputError(
+                f"--space {space}: --base {base} is of space {of_base}; leave one of the two out"
+            )
+        space = of_base
+    return Sweep(dict(vary or {}), repeat, base, values), space
+
+
+def backbones_of(study: str, storage: str | None, root: Path, image_size: int | None) -> dict[str, Any]:
+    """The backbones of the study that a sweep is made around, and the size at which they see its images."""
+    from search.study import load_study
+
+    config = load_study(study, storage, root).config
+    if not config.backbones:
+        return {}
+    said = tuple(backbone.said for backbone in config.backbones)
+    return {"backbones": said, "image_size": image_size or config.image_size}
 
 
 def parse_vary(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from search.data.dataset import Dataset, open_dataset
 from search.data.decode import decode
 from search.data.digits import DigitsSource
 from search.data.folder import FolderSource
-from search.data.folds import fold
+from search.data.folds import fold, training_split
 from search.data.keras_sets import KERAS_SETS, KerasSource
 from search.data.npz import NpzSource
 from search.data.sizing import STRETCH, Sizing
@@ -26,7 +26,17 @@ from search.data.source import Say, Source
 from search.data.splits import Split, split
 from search.errors import InputError
 
-__all__ = ["Dataset", "Split", "cache_root", "decode", "fold", "open_dataset", "prepare", "split"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "cache_root",
+    "decode",
+    "fold",
+    "open_dataset",
+    "prepare",
+    "split",
+    "training_split",
+]
 
 
 def prepare(

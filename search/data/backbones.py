@@ -1,7 +1,7 @@
 """Pretrained backbones: any ``.keras`` file, or one of ``keras.applications``, made ready once and found by content.
 
 ``<cache>/backbones/<digest>.keras`` takes raw RGB pixels and gives pooled features; ``<digest>.json`` holds its facts,
-``<name>.json`` says which digest a name of ``keras.applications`` has here. This process never loads Keras.
+``<name>-<format>.json`` says which digest a name of ``keras.applications`` has here. This process never loads Keras.
 """
 
 import contextlib
@@ -98,7 +98,7 @@ def _find(said: str, cache: Path, say: Say) -> Backbone:
     folder = cache / "backbones"
     known = said in APPLICATIONS
     name = said if known else Path(said).stem
-    entry = folder / f"{said}.json" if known else folder / f"{_digest(Path(said))}.json"
+    entry = folder / f"{said}-{FORMAT.decode()}.json" if known else folder / f"{_digest(Path(said))}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{entry.stem}.lock"):
@@ -126,6 +126,8 @@ def _make(said: str, entry: Path, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         out = Path(scratch) / "backbone.keras"
         facts: dict[str, Any] = {"digest": entry.stem, **_run(said, out)}
+        if said in APPLICATIONS:  # Keras knows the weights, and nothing of what is made of them here.
+            facts["digest"] = hashlib.sha256(FORMAT + facts["digest"].encode()).hexdigest()[:32]
         out.replace(folder / f"{facts['digest']}.keras")
     aside = entry.with_suffix(f".{os.getpid()}.tmp")
     aside.write_text(json.dumps(facts), encoding="utf-8")

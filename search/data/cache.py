@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from search.data.dataset import IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import preprocessing
+from search.data.disk import lack_of_room
 from search.data.duplicates import count_duplicates, duplicates_note
 from search.data.sizing import STRETCH
 from search.data.source import Loaded, Part, Pixels, Say
@@ -86,7 +87,9 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
     """
     partial = cache / "partial" / key
     shape = (loaded.height, loaded.width, loaded.channels)
-    _check_space(cache, (len(loaded.train.labels) + len(loaded.test.labels)) * int(np.prod(shape)))
+    needed = (len(loaded.train.labels) + len(loaded.test.labels)) * int(np.prod(shape))
+    if lack := lack_of_room(cache, needed, "the prepared images"):
+        raise InputError(f"{lack}, or pass a smaller --image-size")
     # Equal pixels that a new file would not become in the same way are other data; stretching was once the only way.
     said = [loaded.classes, shape, *([] if loaded.way == STRETCH else [loaded.way])]
     digest = hashlib.sha256(json.dumps(said, ensure_ascii=True).encode())
@@ -185,17 +188,6 @@ def _write_aside(path: Path, text: str) -> None:
     aside = path.with_suffix(f".{os.getpid()}.tmp")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
-
-
-def _check_space(cache: Path, needed: int) -> None:
-    # Asked beforehand: running out of disk in a memory-mapped file is a bus error, not an exception.
-    free = shutil.disk_usage(cache).free
-    if needed * 1.05 > free:
-        raise InputError(
-            f"the prepared images need {needed / 1e9:.1f} GB, but {cache} has {free / 1e9:.1f} GB free: pass "
-            f"a smaller "
-            "--image-size, free some space, or set XDG_CACHE_HOME to a larger disk"
-        )
 
 
 def _unwritable(cache: Path, error: OSError) -> InputError:

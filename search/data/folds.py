@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.config import check_number
-from search.data.splits import Split
+from search.data.splits import Split, split
 from search.errors import InputError
 
 # From so many images on one part held out says as much, at a fraction of the cost.
@@ -28,6 +28,22 @@ def fold(labels: npt.NDArray[np.int64], folds: int, which: int, seed: int) -> Sp
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)
     train, validation = list(parts)[which]
     return Split(train, validation)
+
+
+def training_split(
+    labels: npt.NDArray[np.int64], *, validation: float, images: int | None, folds: int, which: int, seed: int
+) -> Split:
+    """What one training of a study trains and validates on: a fold's share, or, without folds, a part held out.
+
+    Args:
+        labels: Class numbers of all training images ``(N,)``.
+        validation: See ``split``; says nothing where there are folds.
+        images: The same.
+        folds: How many; 0 for none.
+        which: See ``fold``.
+        seed: The study's.
+    """
+    return fold(labels, folds, which, seed) if folds else split(labels, validation, images, seed)
 
 
 def check_said(folds: int, validation: float | None, images: int | None) -> None:

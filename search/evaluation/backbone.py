@@ -4,11 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 import spaces
-from search.evaluation.fit import percent
+from search.evaluation.plans import plan_of
 from spaces.contract import Backbone
 
 if TYPE_CHECKING:
@@ -17,22 +14,6 @@ if TYPE_CHECKING:
     from search.child import ForkServer
     from search.evaluation.tuning import Tuned
     from search.study import LoadedStudy
-    from search.training.plan import TrainingPlan
-
-# The whole net's probabilities may differ from the cached path's by so much: features are cached in 16 bits.
-TOLERANCE = 1e-2
-# Of the images, whose class must be the same.
-SAME_CLASS = 0.999
-
-
-def plan_of(loaded: "LoadedStudy", trial: "FrozenTrial") -> "TrainingPlan":
-    """The trial's own training, with neither checkpoint nor kept file."""
-    from search.opening import load_space
-    from search.trial import plan_training, recipe_of
-
-    params = trial.user_attrs["params"]
-    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config)
-    return plan_training(loaded, trial.number, params, recipe)
 
 
 def join_in_child(
@@ -64,36 +45,6 @@ def chosen(loaded: "LoadedStudy", trial: "FrozenTrial") -> Backbone:
     """The trial's backbone."""
     space = spaces.load(loaded.config.space)
     return space.backbone(trial.user_attrs["params"], loaded.config.input_spec)
-
-
-def cached_path(cached: npt.NDArray[np.float32], whole: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """How far the whole net is from what the search saw, on the validation images.
-
-    Args:
-        cached: Logits ``(N, classes)`` of the head on cached features.
-        whole: Of the whole net on pixels.
-    """
-    from search.evaluation.scores import log_probabilities
-
-    seen, found = np.exp(log_probabilities(cached)), np.exp(log_probabilities(whole))
-    return {
-        "largest_probability_difference": float(np.abs(seen - found).max()),
-        "same_class": float((seen.argmax(1) == found.argmax(1)).mean()),
-        "images": len(seen),
-    }
-
-
-def differs(figures: dict[str, Any]) -> str:
-    """What is wrong with ``cached_path``'s figures; empty where nothing is. One image is no fault."""
-    most, same, images = (
-        figures[name] for name in ("largest_probability_difference", "same_class", "images")
-    )
-    if most <= TOLERANCE and round((1 - same) * images) <= max(1, (1 - SAME_CLASS) * images):
-        return ""
-    return (
-        f"the whole net's probabilities differ from the search's by up to {most:.2g}, and {percent(same)} of "
-        f"{images:,} validation images keep their class; expected at most {TOLERANCE} and {100 * SAME_CLASS} %"
-    )
 
 
 def facts_of(loaded: "LoadedStudy", trial: "FrozenTrial", tuned: "Tuned | None") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.evaluation.confirm import Race, Racer
+from search.evaluation.racers import Race, Racer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,6 +1,5 @@
 """One training of the race of ``--confirm``: done in a child, or read where it was done before."""
 
-import dataclasses
 import json
 import math
 import os
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.config import StudyConfig
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
-from search.evaluation.backbone import plan_of
+from search.evaluation.plans import plan_anew
 from search.evaluation.weights import hear_out, train_anew
 from search.sampling import trial_seed
 
@@ -101,28 +100,6 @@ def run_anew(
         None if lost else float(history[plan.value_name][kept]),
         epoch_cost(trial) * said["epochs"],
         weights if keep and not lost else None,
-    )
-
-
-def plan_anew(
-    loaded: "LoadedStudy",
-    trial: "FrozenTrial",
-    seed: int,
-    checkpoint: Path,
-    weights: Path | None,
-    gpu_memory: float | None,
-) -> "TrainingPlan":
-    """The trial's own training, with another seed."""
-    from search.trial import ACCUMULATE
-
-    return dataclasses.replace(
-        plan_of(loaded, trial),
-        seed=seed,
-        checkpoint=str(checkpoint),
-        checkpoint_seconds=0.0,  # Every epoch: there is nobody but the next export to go on with it.
-        model=str(weights) if weights else None,
-        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
-        gpu_memory=gpu_memory,
     )
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from search.evaluation.confirm import Race, Racer
 from search.evaluation.fit import percent
 from search.evaluation.race import ROUNDS, SHARE
+from search.evaluation.racers import Race, Racer
 
 # Why a race that was not decided ended.
 ENDS = {

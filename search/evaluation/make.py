@@ -1,44 +1,32 @@
 """Every file of one export, made from one training and one pass of predictions."""
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from search.data import split
+from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.evaluation.architecture import describe_in_child
-from search.evaluation.backbone import facts_of, features_here, join_in_child
-from search.evaluation.card import write_card
-from search.evaluation.confirm_picture import write_race
+from search.evaluation.backbone import facts_of, features_here
+from search.evaluation.confirm import confirm_best
 from search.evaluation.confirm_words import race_figures, race_words
-from search.evaluation.curves import write_curves
+from search.evaluation.folder import written_aside
 from search.evaluation.formats import FORMATS, IMAGES, write_formats
-from search.evaluation.matrix import write_matrix_csv, write_matrix_png
-from search.evaluation.pictures import write_mistakes, write_samples
-from search.evaluation.predictions import write_predictions
+from search.evaluation.model import ModelFiles, make_model
+from search.evaluation.racers import Race
 from search.evaluation.reload import check_reload
-from search.evaluation.report import write_report
-from search.evaluation.score import Scored, score_in_child
+from search.evaluation.scored import score_in_child
 from search.evaluation.scores import Integers
-from search.evaluation.summary import Training, check_value, summarise, write_json
-from search.evaluation.tuning import Tuned, fine_tune, gained
-from search.evaluation.tuning import sentence as tuning_sentence
-from search.evaluation.weights import copy_weights, find_weights, kept_weights, refit
-from search.evaluation.words import often
+from search.evaluation.summary import check_value, summarise
+from search.evaluation.writers import write_files
 from storage.ledger import record_scoring
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.child import ForkServer
-    from search.config import StudyConfig
-    from search.data import Dataset
-    from search.evaluation.confirm import Race
     from search.study import LoadedStudy
 
 
@@ -58,7 +46,7 @@ class Wanted:
     formats: tuple[str, ...]
     baselines: tuple[str, ...]
     say: Callable[[str], None]
-    race: "Race | None" = None
+    race: Race | None = None
 
 
 class Filled(NamedTuple):
@@ -67,6 +55,39 @@ class Filled(NamedTuple):
     summary: dict[str, Any]
     report: str
     confusion_matrix: Integers
+
+
+def make(target: Path, wanted: Wanted, server: "ForkServer", *, confirm: bool) -> Filled:
+    """Make an export, whole or not at all, in the place of whatever is at ``target``.
+
+    Args:
+        target: The folder; see ``check_target``.
+        wanted: What to export.
+        server: Starts the children.
+        confirm: Find its trial by a race first.
+
+    Raises:
+        StudyStopped: A training, the scoring or the check of the model failed.
+    """
+    loaded, say = wanted.loaded, wanted.say
+    try:
+        if confirm and (race := confirm_best(loaded, server, say, wanted.gpu_memory)):
+            wanted = replace(wanted, trial=race.trial, race=race)
+        with written_aside(target) as folder:
+            made = fill(folder, wanted, server)
+    except (TrialFailed, TrialInterrupted) as error:
+        log = loaded.paths.worker_log("export")
+        raise StudyStopped(
+            f"export of trial {wanted.trial.number}: {error}; nothing exported, its log is {log}"
+        ) from error
+    # Only now: a scoring that fails must not cost the training.
+    number = wanted.trial.number
+    if wanted.refit:
+        epochs = wanted.refit_epochs or loaded.config.epochs
+        loaded.paths.refit_checkpoint(number, epochs).unlink(missing_ok=True)
+    if wanted.fine_tune:
+        loaded.paths.tuning_checkpoint(number, wanted.fine_tune, wanted.refit).unlink(missing_ok=True)
+    return made
 
 
 def fill(folder: Path, wanted: Wanted, server: "ForkServer") -> Filled:
@@ -120,61 +141,6 @@ def write_other_formats(wanted: Wanted, model: Path, scratch: Path, server: "For
     )
 
 
-class ModelFiles(NamedTuple):
-    """Where the weights lie.
-
-    Attributes:
-        model: The whole net that is exported.
-        unseen: One that was not trained on the validation images: the same, but for a refit; None where none is kept.
-        head: The exported net's head alone, if the rest of it is a frozen backbone.
-    """
-
-    model: Path
-    unseen: Path | None
-    head: Path | None = None
-
-
-def make_model(
-    wanted: Wanted, model: Path, scratch: Path, server: "ForkServer"
-) -> tuple[Training, ModelFiles, Tuned | None]:
-    """Train or copy the weights, and have whole nets of them; fine-tuned ones where that was asked for, and gained."""
-    loaded, trial = wanted.loaded, wanted.trial
-    if wanted.refit:
-        training = refit(loaded, trial, wanted.refit_epochs, model, server, wanted.say, wanted.gpu_memory)
-    else:
-        kept = wanted.race.weights if wanted.race else kept_weights(loaded, trial)
-        training = copy_weights(kept, trial, model)
-    unseen: Path | None = model
-    if wanted.refit:  # It was trained on the validation images too: they can tell nothing of it any more.
-        unseen = wanted.race.weights if wanted.race else find_weights(loaded, trial)
-    if not loaded.config.backbones:
-        return training, ModelFiles(model, unseen), None
-    head = Path(shutil.move(model, scratch / "head.keras"))  # Perhaps on another disk.
-    if wanted.refit and unseen is not None:
-        alone, unseen = unseen, scratch / "unseen.keras"
-        join_in_child(server, loaded, trial, alone, unseen)
-    if wanted.fine_tune:
-        tuned = fine_tune(
-            loaded,
-            trial,
-            wanted.fine_tune,
-            training,
-            head,
-            model,
-            refit=wanted.refit,
-            server=server,
-            gpu_memory=wanted.gpu_memory,
-            say=wanted.say,
-        )
-        taken = gained(tuned, loaded.config.direction)
-        wanted.say(tuning_sentence(tuned, loaded.config.metric, taken))
-        if taken:
-            # After a refit the search's net can say nothing of it: it was not tuned.
-            return tuned.training, ModelFiles(model, None if wanted.refit else model), tuned
-    join_in_child(server, loaded, trial, head, model)
-    return training, ModelFiles(model, unseen, head), None
-
-
 def score_payload(wanted: Wanted, files: ModelFiles, stored: Path) -> dict[str, Any]:
     """What the scoring job is told."""
     config = wanted.loaded.config
@@ -194,41 +160,3 @@ def score_payload(wanted: Wanted, files: ModelFiles, stored: Path) -> dict[str, 
         "baselines": list(wanted.baselines),
         "refit": wanted.refit,
     }
-
-
-def trained_on(dataset: "Dataset", config: "StudyConfig", refit: bool) -> Integers:
-    """Indices of the training images that the exported weights were fitted on, ``(N,)``."""
-    _, labels = dataset.train()
-    if refit:
-        return np.arange(len(labels))
-    return split(labels, config.validation, config.images, config.seed).train
-
-
-def write_files(
-    folder: Path, wanted: Wanted, training: Training, scored: Scored, summary: dict[str, Any]
-) -> str:
-    """Everything beside the model, from the one pass of predictions; the classification report as text."""
-    config, test = wanted.loaded.config, scored.test
-    name = f"{config.study}, trial {wanted.trial.number}"
-    if training.refit:
-        name += ", refit on all training images"
-    elif wanted.race:
-        name += ", trained anew"
-    write_json(folder / "summary.json", summary)
-    write_json(folder / "labels.json", list(config.classes))
-    write_json(folder / "preprocessing.json", wanted.loaded.dataset().preprocessing)
-    write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
-    count = summary["times_test_scored"]
-    title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(count)})"
-    write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
-    write_curves(folder / "curves.png", training.history, training.kept, name)
-    write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
-    write_mistakes(folder / "mistakes.png", scored.mistakes, scored.calibrated, config.classes, count)
-    if wanted.race:
-        write_race(folder / "confirm.png", wanted.race, training.refit)
-    dataset = wanted.loaded.dataset()
-    write_samples(
-        folder / "samples.png", dataset, trained_on(dataset, config, training.refit), config.classes
-    )
-    write_card(folder / "model_card.md", wanted.loaded, summary, test)
-    return write_report(folder, test, config.classes, count)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from search.data import Dataset
-    from search.evaluation.score import Mistakes
+    from search.evaluation.scored import Mistakes
     from search.evaluation.scores import Integers, Scores
 
 PLAIN, RIGHT, WRONG = "#222222", "#1b7837", "#c0272d"

@@ -1,23 +1,20 @@
 """One pass over the test images, in a child: the only place that opens them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from search.errors import StudyStopped
-from search.evaluation.backbone import cached_path, differs
-from search.evaluation.baseline import Fitted, evenly, figures, fit_baseline, scores_of
+from search.evaluation.baseline import Fitted, evenly, fit_baseline
+from search.evaluation.cached_path import cached_path, differs
 from search.evaluation.calibration import fit_temperature
 from search.evaluation.scores import Integers, Scores
+from search.server import Channel
 
 if TYPE_CHECKING:
-    from search.child import ForkServer
     from search.data import Dataset, Split
-from search.server import Channel
 
 # Enough to tell a spoilt file from a good one; few enough to take a moment in the fresh process.
 RELOAD_IMAGES = 256
@@ -44,52 +41,85 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     """
     import keras
 
-    from search.data import fold, open_dataset, split
-    from search.evaluation.forward import logits
+    from search.data import open_dataset, training_split
     from search.training import backends
 
     backends.current().use_device(payload["gpu_memory"])
     model = keras.models.load_model(payload["model"])
-    dataset = open_dataset(Path(payload["dataset"]))
-    images, labels = dataset.train()
-    if payload["folds"]:
-        parts = fold(labels, payload["folds"], 0, payload["split_seed"])
-    else:
-        parts = split(labels, payload["validation"], payload["images"], payload["split_seed"])
-    validation = np.sort(parts.validation)  # so that the memory-mapped file is read in order
-    validation_logits = logits(model, images, validation)
-    found: dict[str, npt.NDArray[Any]] = {
-        "validation_logits": validation_logits,
-        "validation_labels": np.asarray(labels[validation], np.int64),
-        "reload_images": np.asarray(images[validation[:RELOAD_IMAGES]]),
-        "reload_logits": validation_logits[:RELOAD_IMAGES],
-    }
-    if payload["unseen"] == payload["model"]:
-        found |= score_unseen(model, dataset, parts, validation_logits)
-    elif payload["unseen"]:
-        found |= score_unseen(keras.models.load_model(payload["unseen"]), dataset, parts, None)
-    features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
     head = keras.models.load_model(payload["head"]) if payload["head"] else None
+    dataset = open_dataset(Path(payload["dataset"]))
+    _, labels = dataset.train()
+    settings = {name: payload[name] for name in ("validation", "images", "folds")}
+    parts = training_split(labels, **settings, which=0, seed=payload["split_seed"])
+    features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
+    found = score_validation(model, dataset, parts)
+    if payload["unseen"]:
+        known = found["validation_logits"] if payload["unseen"] == payload["model"] else None
+        unseen = model if known is not None else keras.models.load_model(payload["unseen"])
+        found |= score_unseen(unseen, dataset, parts, known)
     cached = None
     if head is not None and features is not None:
-        cached = cached_path(logits(head, features, validation), validation_logits)
-        if problem := differs(cached):
-            raise ValueError(problem)
+        cached = compare_paths(head, features, parts, found["validation_logits"])
+        model = InTwo(below(model), head)
     temperature = temperature_of(found)
     everything = np.arange(len(labels)) if payload["refit"] else parts.train
-    seed = payload["split_seed"]
-    inputs = [images] if features is None else [images, features]
-    fitted = [
-        fit_baseline(name, x, labels, everything, seed) for name in payload["baselines"] for x in inputs
-    ]
-    if head is not None and features is not None:
-        model = InTwo(below(model), head)
+    fitted = fit_baselines(payload["baselines"], dataset, features, everything, payload["split_seed"])
     # Last: whatever fails before this has not looked at a test image.
     found |= score_test(model, dataset, temperature or 1.0, fitted)
     np.savez(payload["out"], **found)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
     said = {one.key: {"name": one.name, "on": one.on, "how": one.how, "images": one.images} for one in fitted}
     told = {"train_images": len(parts.train), "temperature": temperature, "baselines": said}
     channel.send({"kind": "done", **told, "cached": cached})
+
+
+def score_validation(model: Any, dataset: "Dataset", parts: "Split") -> dict[str, npt.NDArray[Any]]:
+    """Outputs for the validation images, and the few of them that the check in a fresh process is made with."""
+    from search.evaluation.forward import logits
+
+    images, labels = dataset.train()
+    validation = np.sort(parts.validation)  # so that the memory-mapped file is read in order
+    outputs = logits(model, images, validation)
+    return {
+        "validation_logits": outputs,
+        "validation_labels": np.asarray(labels[validation], np.int64),
+        "reload_images": np.asarray(images[validation[:RELOAD_IMAGES]]),
+        "reload_logits": outputs[:RELOAD_IMAGES],
+    }
+
+
+def compare_paths(
+    head: Any, features: npt.NDArray[Any], parts: "Split", whole: npt.NDArray[np.float32]
+) -> dict[str, Any]:
+    """How far a whole net is from its head on the cached features, which the search saw.
+
+    Args:
+        head: The kept one.
+        features: Of all training images ``(N, F)``.
+        parts: The search's split.
+        whole: The whole net's outputs for the validation images.
+
+    Raises:
+        ValueError: Too far.
+    """
+    from search.evaluation.forward import logits
+
+    cached = cached_path(logits(head, features, np.sort(parts.validation)), whole)
+    if problem := differs(cached):
+        raise ValueError(problem)
+    return cached
+
+
+def fit_baselines(
+    names: Sequence[str],
+    dataset: "Dataset",
+    features: npt.NDArray[Any] | None,
+    chosen: Integers,
+    seed: int,
+) -> list[Fitted]:
+    """Each baseline on the pixels of the chosen images, and on their features where there are any."""
+    images, labels = dataset.train()
+    inputs = [images] if features is None else [images, features]
+    return [fit_baseline(name, x, labels, chosen, seed) for name in names for x in inputs]
 
 
 def score_unseen(
@@ -169,90 +199,3 @@ def most_confident_errors(scores: Scores, most: int) -> Integers:
     """Indices of the images classified wrong with the highest confidence, highest first; at most ``most``."""
     wrong = np.flatnonzero(scores.predicted != scores.labels)
     return np.asarray(wrong[np.argsort(-scores.confidence[wrong], kind="stable")[:most]], np.int64)
-
-
-class Mistakes(NamedTuple):
-    """Test images that were classified wrong with the highest confidence, highest first.
-
-    Attributes:
-        indices: Which of the test images, ``(M,)``, int64.
-        images: Their pixels, ``(M, H, W, C)``, uint8.
-    """
-
-    indices: Integers
-    images: npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What the one pass gave.
-
-    Attributes:
-        test: Of the exported weights.
-        validation: Of the exported weights; after a refit they were trained on these images.
-        train_images: How many training images the search's split has.
-        seen: Of some training images, as they are, by the weights that ``unseen`` is of; or None.
-        unseen: Of the validation images, by weights not trained on them; None where none are kept.
-        temperature: Fitted on ``unseen``; None where none could be.
-        mistakes: For a picture.
-        baselines: Figures of each, see ``search.evaluation.baseline.figures``.
-        cached: Of a net over a frozen backbone: see ``search.evaluation.backbone.cached_path``.
-    """
-
-    test: Scores
-    validation: Scores
-    train_images: int
-    seen: Scores | None
-    unseen: Scores | None
-    temperature: float | None
-    mistakes: Mistakes
-    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
-    cached: dict[str, Any] | None = None
-
-    @property
-    def calibrated(self) -> Scores:
-        """``test`` at the temperature, where there is one: the same classes, other confidences."""
-        return replace(self.test, temperature=self.temperature or 1.0)
-
-
-def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, threads: int) -> Scored:
-    """Run ``score`` in a child.
-
-    Args:
-        server: Starts it.
-        payload: See ``score``.
-        log: Gets what the child prints.
-        threads: CPU threads, 0 for as many as there are cores.
-
-    Raises:
-        TrialFailed: The child crashed or memory ran out.
-        StudyStopped: The outputs are no numbers, or the figures made from them contradict each other.
-    """
-    with server.start("search.evaluation.score:score", payload, log, threads) as child:
-        told = child.result()
-    with np.load(payload["out"]) as stored:
-        found = {name: stored[name] for name in stored.files if not name.startswith("reload")}
-
-    def scores(name: str) -> Scores:
-        return Scores(found[f"{name}_labels"], found[f"{name}_logits"])
-
-    try:
-        test = scores("test")
-        classes = test.logits.shape[1]
-        _ = test.confusion_matrix  # checks itself against the accuracy
-        return Scored(
-            test,
-            scores("validation"),
-            told["train_images"],
-            scores("seen") if payload["unseen"] else None,
-            scores("unseen") if payload["unseen"] else None,
-            told["temperature"],
-            Mistakes(found["mistakes"], found["mistaken_images"]),
-            {
-                key: figures(**fitted, scores=scores_of(test.labels, found[f"baseline_{key}"], classes))
-                for key, fitted in told["baselines"].items()
-            },
-            told["cached"],
-        )
-    except ValueError as error:
-        raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error

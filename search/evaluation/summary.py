@@ -12,7 +12,7 @@ from search.evaluation.backbone import sentence as over_backbone
 from search.evaluation.baseline import sentence
 from search.evaluation.curves import History
 from search.evaluation.fold_words import fold_figures, fold_sentence
-from search.evaluation.score import Scored
+from search.evaluation.scored import Scored
 from search.evaluation.scores import Scores
 from search.evaluation.words import calibration_of, fit_of, ledger, words
 from search.folds import at_kept_epoch
@@ -94,47 +94,32 @@ def summarise(
         raced: Whether there was a race (``--confirm``).
         backbone: Of a net over a frozen one: see ``search.evaluation.backbone.facts_of``.
     """
-    validation, test = scored.validation, scored.test
     images = training.images or scored.train_images
-    accuracy, loss = validation.accuracy, validation.loss
-    summary: dict[str, Any] = {
+    fit, calibration = fit_of(trial, scored), calibration_of(scored)
+    facts = training.facts
+    said = words(
+        config.classes,
+        scored.test,
+        fit,
+        calibration,
+        trial.number if training.refit else None,
+        "race" if raced else "search",
+        config.folds,
+    )
+    if config.folds:
+        said.append(fold_sentence(trial, config.folds, config.metric))
+    if backbone:
+        said.append(over_backbone(backbone, int(facts["parameters"])))
+    said += [sentence(found, scored.test.accuracy) for found in scored.baselines.values()]
+    return {
         "study": config.study,
         "trial": trial.number,
         "params": trial.user_attrs["params"],
         "metric": config.metric,
         "value": trial.value,
-    }
-    if training.refit:
-        accuracy, loss = validation_figures(trial)
-        whose = "those of the race's first seed" if raced else "the search trial's"
-        summary["validation_note"] = (
-            f"validation figures are {whose} ({scored.train_images} training images); the exported weights "
-            f"were trained anew on all {images}, these {len(validation.labels)} included"
-        )
-    facts = training.facts
-    fit, calibration = fit_of(trial, scored), calibration_of(scored)
-    summary |= {
-        "words": [
-            *words(
-                config.classes,
-                test,
-                fit,
-                calibration,
-                trial.number if training.refit else None,
-                "race" if raced else "search",
-                config.folds,
-            ),
-            *([fold_sentence(trial, config.folds, config.metric)] if config.folds else []),
-            *([over_backbone(backbone, int(facts["parameters"]))] if backbone else []),
-            *(sentence(found, test.accuracy) for found in scored.baselines.values()),
-            ledger(times_test_scored),
-        ],
-        "validation_accuracy": accuracy,
-        "validation_loss": loss,
-        "test_accuracy": test.accuracy,
-        "test_loss": test.loss,
-        "test_accuracy_interval": list(test.accuracy_interval),
-        "macro_f1": test.macro_f1,
+        **({"validation_note": _whose_validation(scored, images, raced)} if training.refit else {}),
+        "words": [*said, ledger(times_test_scored)],
+        **_figures(trial, training, scored),
         "fit": fit.figures(),
         "calibration": calibration.figures(),
         **({"baselines": scored.baselines} if scored.baselines else {}),
@@ -142,23 +127,56 @@ def summarise(
         "refit": training.refit,
         "times_test_scored": times_test_scored,
         "train_images": images,
-        "validation_images": len(validation.labels),
-        "test_images": len(test.labels),
+        "validation_images": len(scored.validation.labels),
+        "test_images": len(scored.test.labels),
         "classes": len(config.classes),
+        **_facts(config, training, _training_flops(training, images, backbone)),
+        **(fold_figures(trial, config.folds) if config.folds else {}),
+    }
+
+
+def _whose_validation(scored: Scored, images: int, raced: bool) -> str:
+    whose = "those of the race's first seed" if raced else "the search trial's"
+    return (
+        f"validation figures are {whose} ({scored.train_images} training images); the exported weights "
+        f"were trained anew on all {images}, these {len(scored.validation.labels)} included"
+    )
+
+
+def _figures(trial: "FrozenTrial", training: Training, scored: Scored) -> dict[str, Any]:
+    """What the weights score; after a refit on validation images those of the search."""
+    validation, test = scored.validation, scored.test
+    accuracy, loss = validation_figures(trial) if training.refit else (validation.accuracy, validation.loss)
+    return {
+        "validation_accuracy": accuracy,
+        "validation_loss": loss,
+        "test_accuracy": test.accuracy,
+        "test_loss": test.loss,
+        "test_accuracy_interval": list(test.accuracy_interval),
+        "macro_f1": test.macro_f1,
+    }
+
+
+def _training_flops(training: Training, images: int, backbone: Mapping[str, Any] | None) -> int | None:
+    """Of a head alone; what a second phase took, through the backbone, is not known."""
+    if backbone and backbone["fine_tuned"]:
+        return None
+    return 3 * int(training.facts["flops"]) * images * training.epochs
+
+
+def _facts(config: StudyConfig, training: Training, flops: int | None) -> dict[str, Any]:
+    """How and on what the weights were trained."""
+    facts = training.facts
+    return {
         "epochs": training.epochs,
         "kept_epoch": training.kept,
         "seconds": round(training.seconds, 1),
-        # Of a head alone; what a second phase took, through the backbone, is not known.
-        "training_flops": None
-        if backbone and backbone["fine_tuned"]
-        else 3 * int(facts["flops"]) * images * training.epochs,
+        "training_flops": flops,
         **{name: facts.get(name) for name in ("flops", "parameters", "seed", "batch_size")},
         "data_fingerprint": config.fingerprint,
         "space": config.space,
         **{name: facts.get(name) for name in ("versions", "backend", "device", "threads")},
-        **(fold_figures(trial, config.folds) if config.folds else {}),
     }
-    return summary
 
 
 def write_json(path: Path, value: Any) -> None:

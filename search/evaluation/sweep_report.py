@@ -13,8 +13,6 @@ from search.evaluation.sweep_runs import Run, finished_cells, read_runs, write_r
 from search.evaluation.sweep_verdict import judge
 from search.study import LoadedStudy
 
-SWEEP_FILES = ("sweep.csv", "sweep.json", "sweep.png", "sweep_curves.png")
-
 
 def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
     """Write the files of a sweep, as far as it is, in one step.

@@ -1,14 +1,11 @@
 """``--fine-tune``: a second phase, in which the last part of the backbone is trained with the head, on pixels."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import spaces
-from search.errors import InputError
-from search.evaluation.backbone import plan_of
 from search.evaluation.fit import percent
+from search.evaluation.plans import tuning_plan
 from search.evaluation.summary import Training
 from search.evaluation.weights import train
 
@@ -16,13 +13,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.child import ForkServer
-    from search.config import StudyConfig
     from search.study import LoadedStudy
-    from search.training.plan import TrainingPlan
 
 WHAT = "fine-tune"
-# A third of what a head is usually trained with: what the backbone has learnt is to be adapted, not replaced.
-RATE = 3e-4
 
 
 class Tuned(NamedTuple):
@@ -39,18 +32,6 @@ class Tuned(NamedTuple):
     first: Training
     before: float
     after: float | None
-
-
-def check_fine_tune(config: "StudyConfig", epochs: int | None) -> None:
-    """Refuse to fine-tune where there is nothing to tune.
-
-    Raises:
-        InputError: The study's space has no backbone that can be.
-    """
-    if epochs is not None and not hasattr(spaces.load(config.space), "tune"):
-        raise InputError(
-            f"--fine-tune {epochs}: space {config.space} of study {config.study} has no backbone; leave the flag out"
-        )
 
 
 def fine_tune(
@@ -87,30 +68,6 @@ def fine_tune(
     history = training.history
     after = None if refit else float(history[plan.value_name][training.kept - 1])
     return Tuned(training, first, float(trial.value or 0.0), after)
-
-
-def tuning_plan(
-    loaded: "LoadedStudy",
-    trial: "FrozenTrial",
-    epochs: int,
-    head: Path,
-    model: Path,
-    refit: bool,
-    gpu_memory: float | None,
-) -> "TrainingPlan":
-    """The trial's own training, on pixels and at a lower rate."""
-    plan = plan_of(loaded, trial)
-    return dataclasses.replace(
-        plan,
-        recipe=dataclasses.replace(plan.recipe, learning_rate=RATE, most_steps=0),
-        epochs=epochs,
-        early_stopping=0 if refit else epochs,
-        checkpoint=str(loaded.paths.tuning_checkpoint(trial.number, epochs, refit)),
-        model=str(model),
-        full=refit,
-        tune=str(head),
-        gpu_memory=gpu_memory,
-    )
 
 
 def gained(tuned: Tuned, direction: str) -> bool:

@@ -1,6 +1,5 @@
 """Where the exported weights come from: the exact ones that scored, or a refit on all training images."""
 
-import dataclasses
 import math
 import shutil
 from collections.abc import Callable, Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import InputError, StudyStopped, TrialOutOfMemory
-from search.evaluation.backbone import plan_of
+from search.evaluation.plans import refit_plan
 from search.evaluation.summary import Training
 from search.files import MODEL
 from storage.artifacts import fetch
@@ -166,24 +165,6 @@ def train_anew(
     say("out of memory, once more with half the batch at a time")
     with server.start(job, {**payload, "accumulate": 2}, log, threads) as child:
         return listen(child)
-
-
-def refit_plan(
-    loaded: "LoadedStudy", trial: "FrozenTrial", epochs: int, model: Path, gpu_memory: float | None
-) -> "TrainingPlan":
-    """The trial's own training, but on all training images and without an early end."""
-    from search.trial import ACCUMULATE
-
-    return dataclasses.replace(
-        plan_of(loaded, trial),
-        epochs=epochs,
-        early_stopping=0,
-        checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
-        model=str(model),
-        full=True,
-        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
-        gpu_memory=gpu_memory,
-    )
 
 
 def follow(child: "Child", epochs: int, what: str, say: Callable[[str], None]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from search.folds import at_kept_epoch
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from search.evaluation.score import Scored
+    from search.evaluation.scored import Scored
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def calibration_of(scored: "Scored") -> Calibration:
     before, after = calibration_error(scored.test), calibration_error(scored.calibrated)
     if scored.temperature is not None and scored.unseen is not None:
         return Calibration(scored.temperature, "", len(scored.unseen.labels), before, after)
-    why = f"{len(scored.validation.labels):,} validation images show no need of one"
+    why = f"{len(scored.validation.labels):,} validation images show no need of one beyond chance"
     if scored.unseen is None:
         why = "it was trained on the validation images, and no weights of its kind that were not are kept"
     return Calibration(1.0, why, 0, before, after)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from search.data.duplicates import duplicates_note
-from search.evaluation.make import trained_on
 from search.evaluation.pictures import write_samples
+from search.evaluation.writers import trained_on
 from search.reporting.blocks import Block, Picture, Section, Table, Text
 from search.reporting.classes import picture_of
 from search.reporting.figures import NONE, count

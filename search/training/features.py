@@ -8,7 +8,6 @@ a killed filler goes on from there. Test images have no features here: only an e
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
+from search.data.disk import lack_of_room
 from spaces.contract import Backbone, InputSpec
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def open_features(
     mirror: bool,
     frozen: "Callable[[], keras.Model]",
     tell: Callable[[int, int], bool],
+    batch: int = BATCH,
 ) -> Features:
     """The features of a study's training images, computed here if nobody has, or waited for.
 
@@ -81,6 +82,7 @@ def open_features(
         mirror: Whether the mirrored view is wanted, too.
         frozen: Makes the net that computes them; called only if it has to.
         tell: Is told often how many of how many rows are there; False asks to stop.
+        batch: Images that the net is shown at a time; fewer where memory ran out.
 
     Raises:
         FeaturesAway: Asked to stop.
@@ -92,10 +94,10 @@ def open_features(
     views = VIEWS if mirror else VIEWS[:1]
     net: list[keras.Model] = []  # Made at most once, for both views.
 
-    def run(batch: np.ndarray) -> np.ndarray:
+    def run(shown: np.ndarray) -> np.ndarray:
         if not net:
             net.append(frozen())
-        return np.asarray(net[0].predict_on_batch(batch))
+        return np.asarray(net[0].predict_on_batch(shown))
 
     for place, view in enumerate(views):
         before = place * len(images)
@@ -104,18 +106,22 @@ def open_features(
             if not tell(before + rows, len(views) * len(images)):
                 raise FeaturesAway
 
-        _View(view, folder, images, shape, run, told).complete()
+        _View(view, folder, images, shape, batch, run, told).complete()
     opened = [np.load(folder / f"{view}.npy", mmap_mode="r") for view in views]
     return Features(opened[0], opened[1] if mirror else None)
 
 
 class _View(NamedTuple):
-    """One view that is to be there: which, where, of which images, by what, and who is told how many rows are."""
+    """One view that is to be there: which, where, of which images, by what, and who is told how many rows are.
+
+    Its rows come the same, but for the last digits of a sum, from whatever batches.
+    """
 
     name: str
     folder: Path
     images: np.ndarray
     shape: tuple[int, int]
+    batch: int
     run: Callable[[np.ndarray], np.ndarray]
     told: Callable[[int], None]
 
@@ -135,7 +141,8 @@ class _View(NamedTuple):
 
     def _begin(self, file: Path) -> None:
         """An empty file in place of whatever is there: nobody's, or still mapped by a training, which keeps the old."""
-        _check_space(self.folder, 2 * self.shape[0] * self.shape[1])
+        if lack := lack_of_room(self.folder, 2 * self.shape[0] * self.shape[1], "the backbone's features"):
+            raise OSError(lack)
         (self.folder / f"{self.name}.json").unlink(missing_ok=True)
         aside = self.folder / f".{self.name}.{os.getpid()}.npy"
         np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=self.shape)
@@ -148,8 +155,8 @@ class _View(NamedTuple):
             self._begin(file)
         features = np.lib.format.open_memmap(file, mode="r+")
         recorded = time.monotonic()
-        # Always the same batches, whoever fills and wherever it goes on: the rows do not depend on it.
-        full = np.zeros((min(BATCH, len(images)), *images.shape[1:]), images.dtype)
+        # The last is filled up: a net of another shape would be traced anew.
+        full = np.zeros((min(self.batch, len(images)), *images.shape[1:]), images.dtype)
         while row < len(images):
             batch = images[row : row + len(full)]
             full[: len(batch)] = batch if self.name == VIEWS[0] else batch[:, :, ::-1]
@@ -163,16 +170,6 @@ class _View(NamedTuple):
                 _record(self.folder, self.name, row)
                 recorded = time.monotonic()
             self.told(row)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    # Asked beforehand: running out of disk in a memory-mapped file is a bus error, not an exception.
-    free = shutil.disk_usage(folder).free
-    if needed * 1.05 > free:
-        raise OSError(
-            f"the backbone's features need {needed / 1e9:.1f} GB, but {folder} has {free / 1e9:.1f} GB free: free some "
-            "space, or set XDG_CACHE_HOME to a larger disk"
-        )
 
 
 def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:

@@ -11,7 +11,7 @@ import spaces
 from search.data import Dataset
 from search.data.backbones import placed
 from search.server import Channel
-from search.training.features import Features, open_features
+from search.training.features import BATCH, Features, open_features
 from search.training.plan import TrainingPlan
 from spaces import has_backbone
 from spaces.contract import InputSpec, Space
@@ -75,6 +75,8 @@ class Head(Net):
             mirror=plan.flip and plan.recipe.augmentation > 0,
             frozen=self.frozen,
             tell=tell,
+            # Where memory ran out once, the backbone may have been what took it.
+            batch=max(1, BATCH // plan.accumulate),
         )
 
 

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 import spaces
 from search.cells import FIXED, REPEAT, SWEEP, Sweep, again, owed
 from search.config import StudyConfig
+from search.sampling import seed_number
 from search.study import WANTED
 from spaces.notebook_nets import notebook_nets
 
@@ -88,7 +89,7 @@ def test_failed_cell_is_owed_once_more_then_given_up_then_queued_by_the_command(
     made = again(study.trials)
     assert owed(study.trials) == 2
     assert made is not None
-    assert (made["system_attrs"][FIXED]["filters"], made["user_attrs"]) == (16, {REPEAT: 0})
+    assert (made["system_attrs"][FIXED]["filters"], made["user_attrs"][REPEAT]) == (16, 0)
     study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, **made))
     assert again(study.trials) is None  # It waits.
     end(study, TrialState.FAIL)
@@ -96,6 +97,20 @@ def test_failed_cell_is_owed_once_more_then_given_up_then_queued_by_the_command(
     assert owed(study.trials) == 1
     assert queue(vary={"filters": (16, 32)}) == [(16, 0), (32, 0), (16, 0), (16, 0)]
     assert owed(study.trials) == study.user_attrs[WANTED] == 2
+
+
+def test_cell_that_is_tried_again_keeps_the_seed_of_its_first_try(queue, study: optuna.Study) -> None:
+    queue(vary={"filters": (16, 32)})
+    end(study, TrialState.FAIL)
+    end(study, TrialState.FAIL)
+    for _ in range(2):
+        made = again(study.trials)
+        assert made is not None
+        study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, **made))
+        end(study, TrialState.FAIL)
+    queue(vary={"filters": (16, 32)}, repeat=2)
+    # Numbers 0 and 1, both again in the same run, both again by the command; then the second repeat of each.
+    assert [seed_number(trial) for trial in study.trials] == [0, 1, 0, 1, 0, 1, 6, 7]
 
 
 def test_diverged_cell_is_not_tried_again(queue, study: optuna.Study) -> None:

@@ -203,6 +203,7 @@ def test_message_to_an_ended_child_is_dropped(start) -> None:
         child.result(60)
         child.wait()
         child.stop()
+        assert child.wait() == 0
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -1,6 +1,5 @@
 """What is asked of an export: other formats, baselines, and what is refused."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from search.child import ForkServer
 from search.command import main
 from search.data import split
 from search.errors import InputError, StudyStopped
-from search.export import Export, app, check_confirm, export_study
+from search.evaluation.preflight import check_confirm
+from search.export import Export, app, export_study
 from search.study import LoadedStudy
 from storage.ledger import times_scored
 
@@ -113,6 +113,6 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_race_of_a_study_in_folds_is_refused(searched: LoadedStudy) -> None:
+def test_race_of_a_study_in_folds_is_refused() -> None:
     with pytest.raises(InputError, match="--confirm: study tiny is searched in 5 folds"):
-        check_confirm(dataclasses.replace(searched.config, folds=5), True)
+        check_confirm("tiny", 5, True)

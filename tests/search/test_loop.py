@@ -113,12 +113,23 @@ def test_budget_that_is_spent_starts_no_trial(make_worker) -> None:
     assert states(worker) == []
 
 
-def test_ten_failures_of_several_reasons_do_not_stop_the_study() -> None:
-    check_failures(ended(*["broke"] * 9, "broke otherwise"))
+def why_stopped(*reasons: str) -> str:
+    """What a study with these ended trials is stopped for; empty where it goes on."""
+    try:
+        check_failures(ended(*reasons))
+    except StudyStopped as stopped:
+        return str(stopped)
+    return ""
+
+
+def test_ten_failures_in_a_row_stop_the_study_if_they_are_of_one_reason() -> None:
+    assert why_stopped(*["broke"] * 10).startswith("10 trials in a row failed for one reason")
+    assert why_stopped(*["broke"] * 9, "broke otherwise") == ""
 
 
 def test_success_breaks_a_row_of_failures() -> None:
-    check_failures(ended(*[""] * 20, *["broke"] * 9, "", "broke"))
+    assert why_stopped(*[""] * 20, *["broke"] * 10) != ""
+    assert why_stopped(*[""] * 20, *["broke"] * 9, "", "broke") == ""
 
 
 def test_failures_of_a_third_of_the_trials_stop_the_study() -> None:
@@ -127,7 +138,7 @@ def test_failures_of_a_third_of_the_trials_stop_the_study() -> None:
 
 
 def test_early_failures_do_not_stop_a_short_study() -> None:
-    check_failures(ended("one", "two", "three", "", ""))
+    assert why_stopped("one", "two", "three", "", "") == ""
 
 
 class Search:

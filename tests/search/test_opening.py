@@ -11,7 +11,8 @@ import pytest
 from search.balance import print_balance
 from search.data import Dataset
 from search.errors import InputError
-from search.opening import Request, check_backend, open_study, read_trial
+from search.opening import Request, check_backend, open_study
+from search.sampling import read_trial
 from search.study import DATASET, find_study
 from spaces import photo_cnn
 
@@ -113,6 +114,12 @@ def test_study_made_otherwise_is_refused(request_for, change: dict[str, Any], sa
     assert str(refused.value).startswith(said)
 
 
+def test_fine_tuning_of_a_study_without_a_backbone_is_refused_when_it_goes_on(request_for) -> None:
+    open_study(request_for())
+    with pytest.raises(InputError, match="--fine-tune 2: space small_space of study s has no backbone"):
+        open_study(request_for(data=None, space=None, fine_tune=2))
+
+
 def test_study_made_for_other_images_is_refused(request_for, tmp_path: Path) -> None:
     open_study(request_for())
     random = np.random.default_rng(0)
@@ -135,6 +142,8 @@ def test_study_made_for_other_images_is_refused(request_for, tmp_path: Path) -> 
         ({"resize": "squash"}, "--resize 'squash'"),
         ({"images": 5000}, "--images 5000"),
         ({"try_first": [{"width": 7}]}, "--try {'width': 7}: rate is missing"),
+        ({"fine_tune": 2}, "--fine-tune 2: space small_space of study s has no backbone"),
+        ({"folds": 5, "confirm": True}, "--confirm: study s is searched in 5 folds"),
         ({"storage": "mysql://me:secret@host/db"}, "--storage mysql://me:***@host/db"),
     ],
 )

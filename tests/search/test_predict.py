@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from search.errors import InputError
+from search.evaluation.inference import read_temperature
 from search.export import Export
-from search.predict import find_images, predict_images, read_temperature
+from search.predict import find_images, predict_images
 from search.study import LoadedStudy
 
 ROOT = Path(__file__).parents[2]

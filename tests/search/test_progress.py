@@ -278,8 +278,14 @@ def test_progress_from_a_thread_reads_a_real_database(study: optuna.Study) -> No
 
 
 def test_table_screen_and_line_screen_close_without_a_snapshot() -> None:
-    for screen in (TableScreen(a_terminal(), None), LineScreen(a_terminal(), None)):
-        screen.close()
+    table_on, lines_on = a_terminal(), a_terminal()
+    TableScreen(table_on, None).close()
+    LineScreen(lines_on, None).close()
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert written(table_on).rindex(shown) > written(table_on).rindex(
+        hidden
+    )  # The terminal's cursor is back.
+    assert written(lines_on) == ""
 
 
 def test_notebook_table_escapes_what_it_shows() -> None:

@@ -55,10 +55,12 @@ def test_pruners_are_optunas(name: str, kind: type) -> None:
 
 def test_every_name_that_a_user_may_say_is_made() -> None:
     for sampler in SAMPLERS:
-        make_sampler(dataclasses.replace(CONFIG, sampler=sampler), 3)
+        made = make_sampler(dataclasses.replace(CONFIG, sampler=sampler), 3)
+        assert isinstance(made, optuna.samplers.BaseSampler)
     for pruner in PRUNERS:
         for epochs in (1, 2, 50):
-            make_pruner(dataclasses.replace(CONFIG, pruner=pruner, epochs=epochs))
+            config = dataclasses.replace(CONFIG, pruner=pruner, epochs=epochs)
+            assert isinstance(make_pruner(config), optuna.pruners.BasePruner)
 
 
 def test_proposal_is_the_same_for_the_same_number_only() -> None:

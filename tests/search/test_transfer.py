@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from search.child import ForkServer
 from search.data import prepare
 from search.errors import InputError
-from search.evaluation.backbone import cached_path, chosen, differs
+from search.evaluation.backbone import chosen
+from search.evaluation.cached_path import cached_path, differs
 from search.evaluation.forward import logits
 from search.evaluation.summary import Training
 from search.evaluation.tuning import Tuned, gained, sentence
@@ -24,9 +25,9 @@ from search.opening import Request, open_study
 from search.stopping import Stop
 from search.study import LoadedStudy
 from search.study_backbones import bring_backbones, with_backbones
-from search.sweep import backbones_of
 from search.training.features import features_file, features_folder
 from search.trial import Worker
+from search.vary import backbones_of
 from storage.claims import Claims
 
 pytestmark = [
@@ -270,7 +271,7 @@ def test_artifact_that_is_half_written_is_not_taken(insects: LoadedStudy, tmp_pa
 
 
 def test_fine_tuning_of_another_head_is_another_training(insects: LoadedStudy, tmp_path: Path) -> None:
-    from search.evaluation.backbone import plan_of
+    from search.evaluation.plans import plan_of
 
     plan, identities = plan_of(insects, insects.ranked()[0]), set()
     for content in (b"one head", b"another"):

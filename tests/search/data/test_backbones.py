@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search.command import main
-from search.data import keras_backbone
+from search.data import backbones, keras_backbone
 from search.data.backbones import APPLICATIONS, backbone_file, check_backbone, find_backbones
 from search.data.keras_backbone import preprocess
 from search.errors import InputError
@@ -77,6 +77,24 @@ def test_digest_changes_with_one_weight(saved, tmp_path):
     model.save(tmp_path / "other.keras")
     cache = tmp_path / "cache"
     assert find(saved, cache=cache)[0].digest != find(tmp_path / "other.keras", cache=cache)[0].digest
+
+
+def test_format_that_is_raised_makes_a_named_backbone_anew_beside_the_old_one(tmp_path, monkeypatch):
+    made = []
+
+    def run(said, out):
+        out.write_text(f"file {len(made)}")
+        made.append(said)
+        return {"digest": "weights", "features": 4, "parameters": 10, "side": 0, "least": 8}
+
+    monkeypatch.setattr(backbones, "_run", run)
+    before = [find("MobileNet", cache=tmp_path)[0].digest for _ in range(2)]
+    monkeypatch.setattr(backbones, "FORMAT", b"2")
+    after = [find("MobileNet", cache=tmp_path)[0].digest for _ in range(2)]
+    assert made == ["MobileNet"] * 2
+    assert (before[0], after[0]) == (before[1], after[1])
+    texts = [backbone_file(tmp_path, digest).read_text() for digest in (before[0], after[0])]
+    assert texts == ["file 0", "file 1"]
 
 
 def test_two_of_one_name_are_refused(saved, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.data import fold
+from search.data import fold, split, training_split
 from search.data.folds import check_folds, check_said
 from search.errors import InputError
 
@@ -36,11 +36,17 @@ def test_folds_depend_on_the_seed_alone() -> None:
     assert set(fold(LABELS, 4, 1, 6).train) != set(fold(LABELS, 4, 1, 5).train)
 
 
-def test_folds_of_few_images_are_taken() -> None:
-    check_folds(5, (5, 500, 494), CLASSES)
+def test_training_split_is_a_fold_or_a_part_held_out() -> None:
+    settings = {"validation": 0.25, "images": 30, "seed": 5}
+    dealt = training_split(LABELS, **settings, folds=4, which=2)
+    held = training_split(LABELS, **settings, folds=0, which=0)
+    for found, expected in ((dealt, fold(LABELS, 4, 2, 5)), (held, split(LABELS, 0.25, 30, 5))):
+        np.testing.assert_array_equal(found.train, expected.train)
+        np.testing.assert_array_equal(found.validation, expected.validation)
 
 
-def test_folds_of_a_thousand_images_are_refused() -> None:
+def test_folds_are_refused_from_a_thousand_images_on() -> None:
+    check_folds(5, (5, 500, 494), CLASSES)  # One fewer, and of each class one a fold.
     with pytest.raises(
         InputError, match=r"^--folds 5: there are 1,000 training images; expected fewer than 1,000"
     ):

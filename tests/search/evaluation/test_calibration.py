@@ -35,10 +35,44 @@ def test_temperature_changes_no_predicted_class() -> None:
     assert (Scores(scores.labels, scores.logits, 2.0).predicted == scores.predicted).all()
 
 
-def test_temperature_of_images_without_a_mistake_is_none() -> None:
-    labels = np.arange(50, dtype=np.int64) % 5
+def right(count: int, certainty: float) -> Scores:
+    """Images all classified right, each with this confidence."""
+    labels = np.arange(count, dtype=np.int64) % 5
+    return Scores(labels, np.log(4 * certainty / (1 - certainty)) * np.eye(5, dtype=np.float32)[labels])
 
-    assert fit_temperature(Scores(labels, np.eye(5, dtype=np.float32)[labels])) is None
+
+def test_temperature_without_a_mistake_is_what_no_mistake_leaves_possible() -> None:
+    """A net 88 % sure of 144 images, each of which it had right, was said to show no need of a temperature."""
+    unsure = right(144, 0.88)
+    fitted = fit_temperature(unsure)
+
+    assert fitted is not None
+    assert fitted < 1
+    # The rule of three: no mistake among n says that there are fewer than 3 in n.
+    assert Scores(unsure.labels, unsure.logits, fitted).confidence == pytest.approx(np.exp(-3 / 144))
+
+
+def test_temperature_without_a_mistake_is_none_where_that_may_be_chance() -> None:
+    assert fit_temperature(right(144, 0.985)) is None
+    assert fit_temperature(right(10, 0.75)) is None
+    assert fit_temperature(right(10, 0.7)) is not None
+
+
+def test_temperature_of_outputs_without_a_difference_is_none() -> None:
+    assert fit_temperature(Scores(np.zeros(50, np.int64), np.zeros((50, 5), np.float32))) is None
+
+
+def test_temperature_of_a_smoothed_net_mends_the_calibration_of_other_images() -> None:
+    """Digits: trained with smoothed labels, right nearly always, and never sure."""
+    sharp = drawn(4_000, 0.3, seed=2)
+    validation, test = (
+        Scores(sharp.labels[part], sharp.logits[part]) for part in (slice(2000), slice(2000, None))
+    )
+    chosen = np.flatnonzero(validation.predicted == validation.labels)[:150]
+    fitted = fit_temperature(Scores(validation.labels[chosen], validation.logits[chosen]))
+
+    assert fitted is not None
+    assert calibration_error(Scores(test.labels, test.logits, fitted)) < calibration_error(test) / 2
 
 
 def test_temperature_that_chance_explains_is_none() -> None:

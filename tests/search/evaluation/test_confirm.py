@@ -11,10 +11,11 @@ from PIL import Image
 
 from search.child import Child, ForkServer
 from search.errors import StudyStopped
-from search.evaluation.confirm import Race, Racer, confirm_best, distinct, run_race
+from search.evaluation.confirm import confirm_best, distinct, run_race
 from search.evaluation.confirm_picture import write_race
 from search.evaluation.confirm_runs import Run
 from search.evaluation.confirm_words import race_figures, race_words
+from search.evaluation.racers import Race, Racer
 from search.export import Export, export_study
 from search.study import LoadedStudy
 from storage.ledger import times_scored

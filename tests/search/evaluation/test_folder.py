@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import InputError
-from search.evaluation.folder import check_target, written_aside
+from search.evaluation.folder import SWEEP_FILES, check_target, written_aside
 
 
 def test_folder_is_absent_when_the_filling_fails(tmp_path: Path) -> None:
@@ -41,6 +41,22 @@ def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"holiday\.jpg"):
         check_target(tmp_path)
+
+
+def test_folder_of_a_sweep_is_refused_to_an_export_with_another_name(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "sweep.csv").write_text("")
+
+    with pytest.raises(InputError, match=r"holds a sweep's report \(sweep\.csv\).*such as --out .*/s_model$"):
+        check_target(tmp_path / "s")
+
+
+def test_folder_of_an_export_is_refused_to_a_sweep_with_another_name(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "model.keras").write_text("")
+
+    with pytest.raises(InputError, match=r"holds an export \(model\.keras\).*such as --out .*/s_sweep$"):
+        check_target(tmp_path / "s", SWEEP_FILES)
 
 
 def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from search.evaluation.pictures import RIGHT, Tile, cut, write_grid, write_mistakes, write_samples
-from search.evaluation.score import Mistakes, most_confident_errors
+from search.evaluation.score import most_confident_errors
+from search.evaluation.scored import Mistakes
 from search.evaluation.scores import Scores
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

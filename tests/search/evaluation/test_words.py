@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from search.evaluation.score import Mistakes, Scored
+from search.evaluation.scored import Mistakes, Scored
 from search.evaluation.scores import Scores
 from search.evaluation.words import calibration_of, fit_of, ledger, words
 

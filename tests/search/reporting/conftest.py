@@ -13,10 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config import StudyConfig
 from search.data import Dataset
-from search.evaluation.make import Wanted, write_files
-from search.evaluation.score import Mistakes, Scored, most_confident_errors
+from search.evaluation.make import Wanted
+from search.evaluation.score import most_confident_errors
+from search.evaluation.scored import Mistakes, Scored
 from search.evaluation.scores import Scores
 from search.evaluation.summary import Training, summarise
+from search.evaluation.writers import write_files
 from search.report import report_study
 from search.study import LoadedStudy, create_study
 from storage.ledger import record_scoring

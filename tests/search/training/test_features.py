@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
@@ -41,8 +42,8 @@ def dataset(tmp_path):
 SPEC = InputSpec(8, 8, 3, 2, 0, (BACKBONE,))
 
 
-def opened(dataset, frozen, tell=lambda rows, of: True, mirror=True, spec=SPEC):
-    return open_features(dataset, BACKBONE, spec, mirror=mirror, frozen=lambda: frozen, tell=tell)
+def opened(dataset, frozen, tell=lambda rows, of: True, mirror=True, spec=SPEC, **more):
+    return open_features(dataset, BACKBONE, spec, mirror=mirror, frozen=lambda: frozen, tell=tell, **more)
 
 
 def test_features_are_those_of_image_and_mirror_image(dataset):
@@ -64,6 +65,22 @@ def test_features_are_computed_once(dataset):
     again = Frozen()
     opened(dataset, again)
     assert again.images == 0
+
+
+class Narrow(Frozen):
+    """Has no memory for a whole batch."""
+
+    def predict_on_batch(self, batch):
+        if len(batch) > 16:
+            raise MemoryError
+        return super().predict_on_batch(batch)
+
+
+def test_features_that_memory_was_too_small_for_are_those_of_smaller_batches(dataset):
+    with pytest.raises(MemoryError):
+        opened(dataset, Narrow(), mirror=False)
+    found = opened(dataset, Narrow(), mirror=False, batch=16)
+    np.testing.assert_allclose(found.plain, features_of(dataset.train()[0]), rtol=1e-3)
 
 
 def test_features_of_another_size_are_others(dataset):
@@ -114,7 +131,7 @@ def test_numbers_that_are_none_are_refused(dataset):
 
 def test_disk_that_is_too_small_is_named(dataset, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match=r"features need 0\.0 GB, but .* has 0\.0 GB free"):
         opened(dataset, Frozen())
 
