@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from search.study import LoadedStudy
 
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+# What is said of a trial here, of all that its worker noted.
+ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def read_snapshot(
     wanted: int | None = None,
     training_images: int | None = None,
     now: float | None = None,
+    trials: "Sequence[FrozenTrial] | None" = None,
 ) -> Snapshot:
     """Look at the database once.
 
@@ -99,8 +102,9 @@ def read_snapshot(
         wanted: The number of finished trials that end the search.
         training_images: Images an epoch, from which a running trial's time left is estimated.
         now: By the clock of the workers' signs of life.
+        trials: The study's, with ``ATTRIBUTES``, if they have been read already.
     """
-    trials = study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False) if trials is None else trials
     ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
     running = [_running(trial, training_images, now) for trial in trials if trial.state.name == "RUNNING"]
     scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
@@ -111,12 +115,17 @@ def read_snapshot(
     return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting)
 
 
-def look(study: "LoadedStudy", training_images: int | None = None) -> Snapshot:
+def look(
+    study: "LoadedStudy",
+    training_images: int | None = None,
+    trials: "Sequence[FrozenTrial] | None" = None,
+) -> Snapshot:
     """An open study as its database has it now, for any screen; a database that is away fails at once.
 
     Args:
         study: The open study.
         training_images: See ``read_snapshot``.
+        trials: See ``read_snapshot``.
     """
     from search.study import WANTED
 
@@ -127,6 +136,7 @@ def look(study: "LoadedStudy", training_images: int | None = None) -> Snapshot:
         wanted=view.user_attrs.get(WANTED),
         training_images=training_images,
         now=study.storage.now(),
+        trials=trials,
     )
 
 

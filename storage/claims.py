@@ -193,6 +193,10 @@ class Claims:
         """How many trials count towards N already."""
         return len(self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED))
 
+    def any_dead(self, trials: list[FrozenTrial]) -> bool:
+        """Whether there is anything to sweep, for one who has just looked; one try."""
+        return bool(self._dead([trial for trial in trials if trial.state == TrialState.RUNNING]))
+
     def sweep(self) -> list[int]:
         """Give back the trials of dead workers, under the lock; their numbers."""
         return self.database.exclusively(self._lock_name, lambda: self._give_back_dead(self._look()))
