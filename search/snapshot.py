@@ -1,8 +1,5 @@
 """How a study stands at one moment, read from its database, and the words that every screen has for it."""
 
-import dataclasses
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +13,8 @@ if TYPE_CHECKING:
     from search.study import LoadedStudy
 
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+# What is said of a trial here, of all that its worker noted.
+ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS)
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,7 @@ def read_snapshot(
     wanted: int | None = None,
     training_images: int | None = None,
     now: float | None = None,
+    trials: "Sequence[FrozenTrial] | None" = None,
 ) -> Snapshot:
     """Look at the database once.
 
@@ -102,8 +102,9 @@ def read_snapshot(
         wanted: The number of finished trials that end the search.
         training_images: Images an epoch, from which a running trial's time left is estimated.
         now: By the clock of the workers' signs of life.
+        trials: The study's, with ``ATTRIBUTES``, if they have been read already.
     """
-    trials = study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False) if trials is None else trials
     ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
     running = [_running(trial, training_images, now) for trial in trials if trial.state.name == "RUNNING"]
     scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
@@ -114,12 +115,17 @@ def read_snapshot(
     return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting)
 
 
-def look(study: "LoadedStudy", training_images: int | None = None) -> Snapshot:
+def look(
+    study: "LoadedStudy",
+    training_images: int | None = None,
+    trials: "Sequence[FrozenTrial] | None" = None,
+) -> Snapshot:
     """An open study as its database has it now, for any screen; a database that is away fails at once.
 
     Args:
         study: The open study.
         training_images: See ``read_snapshot``.
+        trials: See ``read_snapshot``.
     """
     from search.study import WANTED
 
@@ -130,6 +136,7 @@ def look(study: "LoadedStudy", training_images: int | None = None) -> Snapshot:
         wanted=view.user_attrs.get(WANTED),
         training_images=training_images,
         now=study.storage.now(),
+        trials=trials,
     )
 
 
@@ -179,28 +186,6 @@ def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: in
     begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
     owed = max(0.0, wanted - len(counted) - begun)
     return owed * sum(timed) / len(timed) / max(1, len(running))
-
-
-def as_json(snapshot: Snapshot) -> str:
-    """The snapshot for scripts: one JSON object on one line, in which what is not known is null.
-
-    Its keys are those of ``Snapshot``, ``Ended`` and ``Running``, with ``state`` (``running``, ``done`` or ``waiting``)
-    and the counts ``finished``, ``pruned`` and ``failed``.
-    """
-    counts = {state: snapshot.count(state) for state in WORDS.values()}
-    done = snapshot.wanted is not None and counts["finished"] + counts["pruned"] >= snapshot.wanted
-    state = "running" if snapshot.running else "done" if done else "waiting"
-    return json.dumps(_plain({"state": state, **counts, **dataclasses.asdict(snapshot)}), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def headline(snapshot: Snapshot) -> str:

@@ -1,9 +1,12 @@
 """``python -m search.status``: how a study stands and who works on it, from any terminal."""
 
+import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from search.command import main, make_app
 from search.errors import InputError
@@ -26,16 +29,34 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
     Raises:
         InputError: No such study, or its database has gone away.
     """
+    from search.snapshot import ATTRIBUTES, look
+    from search.study import load_study
+    from storage.claims import Claims
+    from storage.glance import glance
     from storage.retrying import DatabaseGone
 
+    loaded = load_study(study, storage, root)
+    claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
+    retrying.hurry(0)  # One try: who looks once is told at once what is wrong.
+
+    def read(_: int) -> "Snapshot":
+        trials = glance(loaded.storage, loaded.study_id, ATTRIBUTES)
+        if claims.any_dead(trials):
+            claims.sweep()
+            trials = glance(loaded.storage, loaded.study_id, ATTRIBUTES)
+        return look(loaded, trials=trials)
+
     try:
-        return watching(study, storage, root)()
+        return retrying.call(read)
     except DatabaseGone as gone:
         raise InputError(f"--storage: {gone}; try again") from None
 
 
 def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snapshot]":
-    """What ``study_status`` does with each call, the study opened once; it raises ``DatabaseGone``."""
+    """What ``study_status`` does, with each call; the study is opened, and its ended trials are read, once.
+
+    A call raises ``DatabaseGone``.
+    """
     from search.snapshot import look
     from search.study import load_study
     from storage.claims import Claims
@@ -51,23 +72,47 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
     return lambda: retrying.call(swept)
 
 
+def as_object(snapshot: "Snapshot") -> dict[str, Any]:
+    """A snapshot for scripts, see ``status``: plain values, and null for what JSON has no number for."""
+    from search.snapshot import WORDS
+
+    counts = {state: snapshot.count(state) for state in WORDS.values()}
+    counts |= {"running": len(snapshot.running), "waiting": snapshot.waiting}
+    plain = asdict(snapshot)
+    del plain["waiting"]
+    found: dict[str, Any] = _finite({**plain, "counts": counts})
+    return found
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def status(
     study: Study,
     storage: Storage = None,
     root: Studies = Path("studies"),
     watch: Annotated[bool, flag("--watch", help="Stay, and show it as it goes; Ctrl-C ends.")] = False,
-    as_json: Annotated[bool, flag("--json", help="Print one JSON object, for scripts.")] = False,
+    as_json: Annotated[bool, flag("--json", help="One JSON object for scripts.")] = False,
 ) -> None:
     """Show how a study stands, its best trial, and its workers: host, device, trial, epoch, last sign of life, speed.
 
     A trial whose worker is surely dead is given back, so that the next worker goes on with it.
-    """
-    if as_json and watch:
-        raise InputError("--json is one look and --watch is many: leave one of the two out")
-    if as_json:
-        from search import snapshot
 
-        print(snapshot.as_json(study_status(study, storage=storage, root=root)))
+    --json has study, metric, wanted, counts (finished, pruned, failed, running, waiting), best, running, ended and
+    seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of life. What is
+    not known is null.
+    """
+    if as_json:
+        if watch:
+            raise InputError(
+                "--json --watch: a script looks once, a person watches; leave one of the two out"
+            )
+        print(json.dumps(as_object(study_status(study, storage=storage, root=root)), indent=2))
         return
     from rich.console import Console
 
@@ -85,8 +130,8 @@ app = make_app(
     status,
     example="""
 python -m search.status --study cifar_cnn
+python -m search.status --study cifar_cnn --json | jq .best
 python -m search.status --study cifar_cnn --storage postgresql://me@db.example.org/search --watch
-python -m search.status --study cifar_cnn --json
 """,
 )
 

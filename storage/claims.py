@@ -45,6 +45,25 @@ def sampled(trials: list[FrozenTrial]) -> dict[str, Any] | None:
     return {}
 
 
+def gone(life: dict[str, Any] | None, now: float, patience: float) -> bool:
+    """Whether the worker that gave this sign of life is no more: its process on this very host, or by its silence.
+
+    Args:
+        life: The last sign of life of a RUNNING trial; None where there was none.
+        now: By the clock of signs of life.
+        patience: The longest silence of one that lives, seconds.
+    """
+    if life is None:
+        return True  # The trial's creator died before the first sign of life: both are under the lock.
+    if life["place"] == host.place() and not host.process_exists(life["pid"]):
+        return True
+    return bool(now - life["time"] > patience)
+
+
+def _of_this_process(life: dict[str, Any]) -> bool:
+    return bool(life["place"] == host.place() and life["pid"] == os.getpid())
+
+
 class SecondHost(Exception):
     """Another host works on the same SQLite file."""
 
@@ -174,6 +193,10 @@ class Claims:
         """How many trials count towards N already."""
         return len(self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED))
 
+    def any_dead(self, trials: list[FrozenTrial]) -> bool:
+        """Whether there is anything to sweep, for one who has just looked; one try."""
+        return bool(self._dead([trial for trial in trials if trial.state == TrialState.RUNNING]))
+
     def sweep(self) -> list[int]:
         """Give back the trials of dead workers, under the lock; their numbers."""
         return self.database.exclusively(self._lock_name, lambda: self._give_back_dead(self._look()))
@@ -221,17 +244,12 @@ class Claims:
         gap, or when it is longer than any outage.
         """
         life = trial.system_attrs.get(LIFE)
-        if life is None:
-            return True  # Its creator died before the first sign of life: both are under the lock.
-        if life["place"] == host.place():
-            # A worker that looks for a trial has none: one of its own is left from a claim cut short.
-            own = life["worker"] == self.worker and life["pid"] == os.getpid()
-            if own or not host.process_exists(life["pid"]):
-                return True
-        silence = now - life["time"]
+        # A worker that looks for a trial has none: one of its own is left from a claim cut short.
+        if life is not None and life["worker"] == self.worker and _of_this_process(life):
+            return True
         times = self.database.times
         watched = self.monotonic() - self._watching_since > times.grace
-        return bool(silence > times.grace if watched else silence > times.grace + times.outage)
+        return gone(life, now, times.grace if watched else times.grace + times.outage)
 
     @property
     def _lock_name(self) -> str:

@@ -78,6 +78,10 @@ class Database(BaseStorage):
                 connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
             )
 
+    def connect(self) -> Connection:
+        """A connection for looking, in a ``with``; one try."""
+        return self._engine.connect()
+
     def touch(self) -> None:
         """Make sure that the database takes writes, where one that can be read may not; writes nothing."""
         if self.is_sqlite:

@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -70,14 +71,31 @@ def database_exists(url: str) -> bool:
         ValueError: The URL is no URL of ours, or nobody answers there.
     """
     check_url(url)
+    if is_sqlite(parse(url)):
+        return sqlite_file(parse(url)).exists()
+    with reading(url) as connection:
+        return connection is not None
+
+
+@contextmanager
+def reading(url: str) -> Iterator[sqlalchemy.Connection | None]:
+    """Within, a connection for looking; None where there is no database with our tables.
+
+    Raises:
+        ValueError: As ``open_storage``; what the database refuses within, too.
+    """
+    check_url(url)
     parsed = parse(url)
-    if is_sqlite(parsed):
-        return sqlite_file(parsed).exists()
+    if is_sqlite(parsed) and not sqlite_file(parsed).exists():
+        yield None
+        return
     engine = create_engine(
         without_password(parsed), poolclass=NullPool, connect_args=_connect_args(parsed, Times())
     )
     try:
-        return bool(sqlalchemy.inspect(engine).has_table("studies"))
+        with engine.connect() as connection:
+            there = sqlalchemy.inspect(connection).has_table("studies")
+            yield connection if there else None
     except SQLAlchemyError as error:
         raise ValueError(
             f"--storage {shown(parsed)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed)}"

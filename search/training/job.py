@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from search.data import fold, open_dataset, split
+from search.data import open_dataset, training_split
 from search.server import Channel
 from search.training import backends
 from search.training.features import FeaturesAway
@@ -80,10 +80,14 @@ class Training:
         self.images, self.mirror = self.net.inputs(dataset, channel)
         _, self.labels = dataset.train()
         keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
-        if plan.folds:
-            chosen = fold(self.labels, plan.folds, plan.fold, plan.split_seed)
-        else:
-            chosen = split(self.labels, plan.validation, plan.images, plan.split_seed)
+        chosen = training_split(
+            self.labels,
+            validation=plan.validation,
+            images=plan.images,
+            folds=plan.folds,
+            which=plan.fold,
+            seed=plan.split_seed,
+        )
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))

@@ -2,8 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -17,6 +20,7 @@ from search.status import app, study_status
 from search.study import LoadedStudy
 from storage.claims import INTERRUPTIONS, LIFE, Claim, Claims
 
+ROOT = Path(__file__).parents[2]
 Status = Callable[..., tuple[int, str, str]]
 
 
@@ -149,20 +153,95 @@ def test_help_says_what_is_shown_with_an_example(status: Status) -> None:
     assert "python -m search.status --study cifar_cnn --storage postgresql://" in words
 
 
-def test_json_is_the_same_truth_as_the_screen(open_digits, status: Status) -> None:
-    study: LoadedStudy = open_digits(trials=3)
-    study.optuna.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"epochs": 1, "seconds": 2.0}))
-    claim_for(study, worker_name())
-    code, out, err = status(*where(study), "--json")
-    assert (code, err, out.count("\n")) == (0, "", 1)
-    said = json.loads(out)
-    assert (said["state"], said["wanted"], said["finished"], said["failed"]) == ("running", 3, 1, 0)
-    assert said["best"]["value"] == 0.5
-    assert [one["worker"] for one in said["running"]] == [worker_name()]
-    assert said["ended"][0]["seconds"] == 2.0
+def finish(study: LoadedStudy, *values: float, **more: object) -> None:
+    distribution = optuna.distributions.CategoricalDistribution(["relu", "gelu"])
+    for value in values:
+        trial = optuna.trial.create_trial(
+            value=value,
+            params={"activation": "gelu"},
+            distributions={"activation": distribution},
+            intermediate_values={1: 0.25, 2: value},
+            user_attrs={"epochs": 2, "seconds": 3.0, "history": {"loss": [1.0, 0.5]}, **more},
+        )
+        study.optuna.add_trial(trial)
 
 
-def test_json_and_watch_together_are_refused(open_digits, status: Status) -> None:
-    code, _, err = status(*where(open_digits()), "--json", "--watch")
-    assert code == 2
-    assert "--json is one look and --watch is many" in err
+def test_json_is_one_object_with_all_that_the_screen_shows(open_digits, status: Status) -> None:
+    study = open_digits(trials=5, epochs=12)
+    claim_for(study, worker_name()).beat(epoch=3, epochs=12, device="GPU:0", value=0.625)
+    finish(study, 0.5, 0.75)
+    code, printed, error = status(*where(study), "--json")
+    said = json.loads(printed)
+    assert (code, error, said["study"], said["metric"], said["wanted"]) == (0, "", "s", "accuracy", 5)
+    assert said["counts"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 1, "waiting": 0}
+    assert (said["best"]["number"], said["best"]["value"]) == (2, 0.75)
+    assert said["best"]["params"] == {"activation": "gelu"}
+    (running,) = said["running"]
+    assert (running["epoch"], running["epochs"], running["value"]) == (3, 12, 0.625)
+    assert (running["device"], running["host"]) == ("GPU:0", os.uname().nodename)
+    assert 0 <= running["silent"] < 60
+    assert [trial["seconds"] for trial in said["ended"]] == [3.0, 3.0]
+    assert said["seconds_left"] > 0
+
+
+def test_json_has_null_for_what_is_no_number(open_digits, status: Status) -> None:
+    study = open_digits(trials=5)
+    pruned = optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values={1: float("nan")})
+    study.optuna.add_trial(pruned)
+    printed = status(*where(study), "--json")[1]
+    assert json.loads(printed, parse_constant=pytest.fail)["ended"][0]["value"] is None
+
+
+def test_json_that_is_watched_is_refused_in_one_line(status: Status) -> None:
+    code, printed, error = status("--study", "s", "--json", "--watch")
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+
+
+def test_one_look_sees_what_one_who_watches_sees(open_digits) -> None:
+    study = open_digits(trials=5)
+    claim_for(study, worker_name()).beat(epoch=1, epochs=2, value=0.5)
+    finish(study, 0.5, 0.75, reason="none", params={"wide": True})
+    pruned = optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.5, 2: float("inf")})
+    study.optuna.add_trial(pruned)
+    once = study_status("s", storage=study.url, root=study.paths.root)
+    seen = look(study)
+    assert (list(once.ended), once.best, once.waiting) == (list(seen.ended), seen.best, seen.waiting)
+    assert [(one.number, one.epoch, one.value) for one in once.running] == [(0, 1, 0.5)]
+
+
+@pytest.mark.slow
+def test_status_of_a_thousand_trials_costs_little_more_than_of_one(open_digits) -> None:
+    study = open_digits(trials=5)
+    if not study.storage.is_sqlite:
+        pytest.skip("the trials are copied by SQLite's own means")
+    finish(study, 0.5, history={"loss": [0.123456] * 12})
+    one = seconds_of_status(study)
+    copy_trials(Path(str(study.storage.url.database)), 1000)
+    # Of processor time, so that others at work here do not count; with Optuna's objects it was a second.
+    assert seconds_of_status(study) - one < 0.6
+
+
+def seconds_of_status(study: LoadedStudy) -> float:
+    """What the command takes as a whole process."""
+    before = os.times()
+    subprocess.run([sys.executable, "-m", "search.status", *where(study)], cwd=ROOT, check=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def copy_trials(database: Path, count: int) -> None:
+    """Make the first trial so many: through Optuna it would take minutes."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        first, study = connection.execute("SELECT trial_id, study_id FROM trials").fetchone()
+        for number in range(1, count):
+            key = connection.execute(
+                "INSERT INTO trials (number, study_id, state) VALUES (?, ?, 'COMPLETE')", (number, study)
+            ).lastrowid
+            for table in ("user_attributes", "params", "values", "intermediate_values"):
+                names = [row[1] for row in connection.execute(f"PRAGMA table_info(trial_{table})")]
+                rest = ", ".join(name for name in names[1:] if name != "trial_id")
+                connection.execute(
+                    f"INSERT INTO trial_{table} (trial_id, {rest}) SELECT ?, {rest} FROM trial_{table} "
+                    "WHERE trial_id = ?",
+                    (key, first),
+                )
