@@ -84,10 +84,11 @@ def of_dashboard(study: list[str], trials: int) -> list[float]:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        seconds = [_open_page(browser, address, trials) for _ in range(RUNS)]
-        browser.close()
-        server.terminate()
-    return seconds
+        try:
+            return [_open_page(browser, address, trials) for _ in range(RUNS)]
+        finally:
+            browser.close()
+            server.terminate()
 
 
 def _open_page(browser: Browser, address: str, trials: int) -> float:

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,6 +104,8 @@ def make_application(
     from search.serving.storage import ShownStorage
 
     storage: Any = ShownStorage(loaded.storage, allow_changes)  # type: ignore[abstract]
+    with suppress(HTTPError):  # Ended trials stay in memory: the first page need not wait for them.
+        storage.get_all_trials(loaded.study_id, deepcopy=False)
 
     def trouble() -> str:
         try:

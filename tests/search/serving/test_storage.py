@@ -1,10 +1,14 @@
+import json
+
 import optuna
 import pytest
 from bottle import HTTPError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna_dashboard._serializer import serialize_study_detail
 from sqlalchemy.exc import OperationalError
 
+from search.feeding.notes import write_note
 from search.serving.storage import ShownStorage
 from storage.database import Database
 from storage.opening import open_storage
@@ -56,3 +60,25 @@ def test_database_that_is_away_is_an_answer_and_is_not_waited_for(
 def test_other_errors_stay_what_they_are(database: Database) -> None:
     with pytest.raises(KeyError):
         ShownStorage(database, allow_changes=False).get_study_id_from_name("none")
+
+
+def test_attributes_sorted_by_trial_tell_the_dashboard_the_same(database: Database) -> None:
+    (study,) = database.get_all_studies()
+    key = study._study_id
+    trials = [database.get_all_trials(key)[0]._trial_id, *(database.create_new_trial(key) for _ in range(11))]
+    write_note(database, key, "of the study")
+    for trial in trials[::2]:
+        write_note(database, key, f"of {trial}: " + "x" * 3000, trial)
+    legacy = json.dumps({"artifact_id": "a", "filename": "f", "mimetype": "m", "encoding": None})
+    database.set_study_system_attr(key, f"dashboard:artifacts:{trials[1]}:a", legacy)
+    shown: BaseStorage = ShownStorage(database, allow_changes=False)
+    plain, quick = (
+        serialize_study_detail(
+            one.get_all_studies()[0], [], one.get_all_trials(key), [], [], [], False, {}, []
+        )
+        for one in (database, shown)
+    )
+    assert quick == plain
+    assert [trial["note"]["body"][:2] for trial in quick["trials"]] == ["of", ""] * 6
+    assert quick["note"]["body"] == "of the study"
+    assert quick["trials"][1]["artifacts"]
