@@ -109,7 +109,7 @@ def make_application(
 
     def trouble() -> str:
         try:
-            storage.get_study_name_from_id(loaded.study_id)
+            storage.get_study_user_attrs(loaded.study_id)  # The name would come from memory.
         except HTTPError as error:
             return str(error.body)
         except KeyError:  # It has been deleted; the page of all studies is still there.

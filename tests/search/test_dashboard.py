@@ -333,7 +333,8 @@ def test_running_study_fills_the_page_and_a_stop_ends_the_dashboard(
     address = dashboard.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1", address)
     page = opened(f"{address}/trials?numbers=1")
-    page.get_by_text("Trial 1: finished").wait_for(timeout=120_000)
+    said = page.get_by_text("Trial 1: finished")
+    until(lambda: page.reload() and (page.wait_for_timeout(2000) or said.is_visible()), 200)
     assert search.wait(60) == 0
     dashboard.send_signal(signal.SIGINT)
     assert dashboard.wait(30) == 130
