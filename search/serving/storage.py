@@ -36,8 +36,8 @@ class ShownStorage(BaseStorage):
 class NotedAttributes(dict[str, Any]):
     """A study's attributes, of which those about one trial are found without a look at all the others.
 
-    For each trial optuna-dashboard (0.21) asks whether there is a note and then goes through all attributes, twice: with a
-    note on each of 1,000 trials that is seconds a page. After the question only that trial's are gone through.
+    For each trial optuna-dashboard (0.21) asks whether there is a note and then goes through all attributes, twice:
+    with a note on each of 1,000 trials that is seconds a page. After the question only that trial's are gone through.
     """
 
     _asked: str | None = None

@@ -333,9 +333,9 @@ def test_running_study_fills_the_page_and_a_stop_ends_the_dashboard(
     address = dashboard.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1", address)
     page = opened(f"{address}/trials?numbers=1")
-    said = page.get_by_text("Trial 1: finished")
-    until(lambda: page.reload() and (page.wait_for_timeout(2000) or said.is_visible()), 200)
-    assert search.wait(60) == 0
+    assert search.wait(120) == 0
+    page.reload()
+    page.get_by_text("Trial 1: finished").wait_for(timeout=60_000)
     dashboard.send_signal(signal.SIGINT)
     assert dashboard.wait(30) == 130
     assert "Traceback" not in dashboard.stdout.read()
