@@ -1,43 +1,50 @@
-"""``python -m search.delete``: a study with all its files, after showing what will go."""
+"""``python -m search.delete``: remove a study with its files."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.command import main, make_app
+from search.config import check_study_name
 from search.errors import InputError
 from search.flags import Storage, Studies, Study, flag
 
 if TYPE_CHECKING:
     from search.study import LoadedStudy
+    from storage.deletion import Remains
 
 
 @dataclass(frozen=True)
-class Doomed:
+class Contents:
     """What goes with a study.
 
     Attributes:
+        study: Its name.
         trials: How many it has.
-        finished: Of them finished or pruned.
-        scored: How often its test images were scored: that count goes, too.
-        folder: With its files; what another database's study of this name has there stays.
-        files: In it.
-        size: Of these files, bytes.
-        uploaded: Files in the store that hosts share.
+        models: Kept weights on this disk.
+        checkpoints: What interrupted trials would go on from, on this disk.
+        folder: Where its files lie.
+        size: Bytes of these.
+        shared: Whether a study of the same name in another database keeps files there, which stay.
+        artifacts: How many files it left in its store.
+        store: That store's place; None without one.
+        scorings: How often its test images have been scored, which nobody will know then.
     """
 
+    study: str
     trials: int
-    finished: int
-    scored: int
+    models: int
+    checkpoints: int
     folder: Path
-    files: int
     size: int
-    uploaded: tuple[str, ...]
+    shared: bool
+    artifacts: int
+    store: str | None
+    scorings: int
 
 
 def delete_study(
@@ -45,154 +52,206 @@ def delete_study(
     *,
     storage: str | None = None,
     root: Path = Path("studies"),
-    agreed: Callable[[Doomed], bool] = lambda doomed: True,
+    agreed: Callable[[Contents], bool] = lambda contents: True,
 ) -> bool:
-    """Remove a study: its files first, its rows last, so that one that was interrupted can be repeated.
+    """Remove a study from its database, with its files here and its artifacts; exports and prepared images stay.
+
+    One that was cut short is finished by calling it again.
 
     Args:
         study: Its name.
         storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
         root: The folder of all studies.
-        agreed: Is shown what will go; False leaves everything as it is.
+        agreed: Asked before anything is removed.
 
     Returns:
-        Whether it was removed.
+        Whether it was agreed to.
 
     Raises:
-        InputError: No such study, a worker is at work on it, or its database has gone away.
+        InputError: No such study, workers are at work on it, or a file cannot be removed.
     """
-    from search.study import load_study
+    from search.study import find_study, load_study
+    from storage.deletion import remains_of
     from storage.retrying import DatabaseGone
 
+    check_study_name(study)
+    left = remains_of(root, study)
     try:
-        loaded = load_study(study, storage, root)
-        loaded.storage.retrying.hurry(0)
-        _refuse_at_work(loaded)
-        doomed = what_goes(loaded)
-        if not agreed(doomed):
-            return False
-        _remove_files(loaded, doomed)
-        _remove_rows(loaded)
+        found = find_study(study, storage, root)
+        if found is None and not left:
+            load_study(study, storage, root)  # Says what there is to say.
+        if found is not None:
+            found.storage.retrying.hurry(0)
+            if not agreed(found.storage.retrying.call(lambda _: contents_of(found))):
+                return False
+            left = [*left, _take_out(found)]
     except DatabaseGone as gone:
         raise InputError(f"--storage: {gone}; try again") from None
-    except OSError as error:
-        raise InputError(
-            f"--study {study}: {error.filename or root} cannot be removed ({error.strerror}); the study is still "
-            "listed: mend that and try again"
-        ) from None
+    for remains in left:
+        _remove(remains)
     return True
 
 
-def what_goes(loaded: "LoadedStudy") -> Doomed:
-    """What ``delete_study`` would remove now."""
-    from search.feeding.pictures import artifacts_of
-    from search.files import KEPT, MODEL
-    from storage.artifacts import CHECKPOINT
+def contents_of(loaded: "LoadedStudy") -> Contents:
+    """What would go with a study now.
+
+    Raises:
+        InputError: Workers are at work on it.
+    """
     from storage.ledger import times_scored
 
-    trials = loaded.optuna.get_trials(deepcopy=False)
-    folder = loaded.paths.folder
-    files = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
-    uploaded: list[str] = []
-    if loaded.artifacts is not None:
-        uploaded = [*loaded.optuna.user_attrs.get(KEPT, []), *artifacts_of(loaded).values()]
-        for trial in trials:
-            uploaded += [str(trial.user_attrs[MODEL])] if MODEL in trial.user_attrs else []
-            said = trial.system_attrs.get(CHECKPOINT)
-            uploaded += [said["artifact"]] if said else []
-            uploaded += _pictures(trial)
-    return Doomed(
-        len(trials),
-        sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in trials),
-        times_scored(loaded.optuna),
-        folder,
-        len(files),
-        sum(path.lstat().st_size for path in files),
-        tuple(dict.fromkeys(uploaded)),
+    check_idle(loaded)
+    remains = _remains(loaded)
+    own = remains.own()
+    return Contents(
+        loaded.config.study,
+        len(loaded.view.get_trials(deepcopy=False)),
+        sum(path.suffix == ".keras" for path in own),
+        sum(path.suffix == ".npz" for path in own),
+        remains.paths.folder,
+        remains.size(),
+        remains.shared(),
+        len(remains.artifacts),
+        remains.store,
+        times_scored(loaded.view),
     )
 
 
-def _pictures(trial: Any) -> list[str]:
-    from search.feeding.pictures import PREFIX
+def check_idle(loaded: "LoadedStudy") -> None:
+    """Refuse a study that workers are, or may be, at work on.
 
-    return [name.removeprefix(PREFIX) for name in trial.system_attrs if name.startswith(PREFIX)]
+    Raises:
+        InputError: In one line, who they are.
+    """
+    from search.snapshot import duration
+    from storage.claims import LIFE, gone
+    from storage.glance import glance
 
-
-def _refuse_at_work(loaded: "LoadedStudy") -> None:
-    from storage.claims import LIFE, Claims
-
-    Claims(loaded.storage, loaded.study_id, "delete").sweep()
-    running = [trial for trial in loaded.optuna.get_trials(deepcopy=False) if trial.state.name == "RUNNING"]
-    if running:
-        names = sorted({str(trial.system_attrs.get(LIFE, {}).get("worker", "?")) for trial in running})
+    database, now = loaded.storage, loaded.storage.now()
+    longest = database.times.grace + database.times.outage
+    lives = [
+        (trial.number, trial.system_attrs.get(LIFE))
+        for trial in glance(database, loaded.study_id, ())
+        if trial.state.name == "RUNNING"
+    ]
+    busy = [
+        f"{life['worker']} (trial {number}, seen {duration(round(max(0.0, now - life['time'])))} ago)"
+        for number, life in lives
+        if life is not None and not gone(life, now, longest)
+    ]
+    if busy:
         raise InputError(
-            f"--study {loaded.config.study}: {', '.join(names)} work on it (or died less than "
-            f"{loaded.config.grace:g} s ago); stop them, or wait, and try again"
+            f"--study {loaded.config.study}: worked on by {', '.join(busy)}; stop them first (Ctrl-C there); who is "
+            f"silent for {duration(longest)} is taken for dead"
         )
 
 
-def _remove_files(loaded: "LoadedStudy", doomed: Doomed) -> None:
-    from storage.artifacts import discard
+def _remains(loaded: "LoadedStudy") -> "Remains":
+    from search.feeding.pictures import names_in
+    from search.files import KEPT, MODEL
+    from storage.artifacts import CHECKPOINT
+    from storage.deletion import Remains
 
-    for name in doomed.uploaded:
-        discard(loaded.artifacts, name)
-    paths, folder = loaded.paths, doomed.folder
-    if folder.is_symlink():
-        raise InputError(
-            f"--study {loaded.config.study}: {folder} is a link; remove it, or what it leads to, by hand"
+    trials = loaded.view.get_trials(deepcopy=False)
+    pictures = set(names_in(loaded.storage.get_study_system_attrs(loaded.study_id)).values())
+    artifacts = set(loaded.view.user_attrs.get(KEPT, []))
+    for trial in trials:
+        pictures |= set(names_in(trial.system_attrs).values())
+        artifacts |= {trial.user_attrs[MODEL]} if MODEL in trial.user_attrs else set()
+        artifacts |= (
+            {trial.system_attrs[CHECKPOINT]["artifact"]} if CHECKPOINT in trial.system_attrs else set()
         )
-    ours = [path for path, _, _ in paths.of_trials()] + [path for path, _ in paths.all_anew()]
-    for path in ours:
-        path.unlink(missing_ok=True)
-    kept = ("checkpoints", "models", "confirm")
-    if any(path.is_file() for name in kept for path in (folder / name).glob("*")):
-        return  # Of a study of this name in another database; logs and pictures may be its own as well.
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    store = loaded.config.artifacts
+    if store is None:
+        return Remains(loaded.paths, sorted(pictures))
+    return Remains(loaded.paths, (), sorted(artifacts | pictures), store)
 
 
-def _remove_rows(loaded: "LoadedStudy") -> None:
-    def remove() -> None:
-        _refuse_at_work(loaded)  # One may have joined meanwhile.
-        loaded.storage.delete_study(loaded.study_id)
+def _take_out(loaded: "LoadedStudy") -> "Remains":
+    """Write down what the study leaves, and have the database forget it: while none can claim a trial of it."""
+    from storage.claims import lock_name
+    from storage.deletion import forget
 
-    # Not under the lock of claims, which looking for workers takes itself.
-    loaded.storage.again_as_a_whole(remove)
+    loaded.artifacts  # noqa: B018  # A store that cannot be opened is told of now.
+
+    written: list[Remains] = []
+
+    def take_out() -> "Remains":
+        check_idle(loaded)
+        try:
+            written.append(_remains(loaded))
+        except KeyError:  # It is gone: by us, where the answer to a first try was lost, or by another.
+            if not written:
+                raise InputError(
+                    f"--study {loaded.config.study}: somebody else has just deleted it"
+                ) from None
+            return written[0]
+        written[-1].write()
+        forget(loaded.storage, loaded.study_id)
+        return written[-1]
+
+    return loaded.storage.exclusively(lock_name(loaded.study_id), take_out)
+
+
+def _remove(remains: "Remains") -> None:
+    from storage.artifacts import open_artifacts
+
+    try:
+        remains.remove(None if remains.store is None else open_artifacts(remains.store))
+    except OSError as error:
+        raise InputError(
+            f"--studies {remains.paths.root}: {error.filename} cannot be removed ({error.strerror}); the database has "
+            "forgotten the study already: mend that, and run the same command again"
+        ) from None
+
+
+def lines_of(contents: Contents) -> list[str]:
+    """What goes and what stays, for a person."""
+    goes = [
+        f"study {contents.study}: {contents.trials} trials, and all that is known of them",
+        f"{contents.folder}: {contents.models} models, {contents.checkpoints} checkpoints, logs and pictures, "
+        f"{contents.size / 1e6:.1f} MB",
+    ]
+    if contents.store is not None:
+        goes.append(f"{contents.store}: {contents.artifacts} artifacts of this study")
+    if contents.scorings:
+        goes.append(f"the count of its {contents.scorings} scorings of the test images")
+    stays = "exports and prepared images"
+    if contents.shared:
+        stays += f", and what a study of this name in another database has in {contents.folder}"
+    return [*(f"goes: {line}" for line in goes), f"stays: {stays}"]
 
 
 def delete(
     study: Study,
+    yes: Annotated[bool, flag("--yes", help="Do not ask.")] = False,
     storage: Storage = None,
     root: Studies = Path("studies"),
-    yes: Annotated[bool, flag("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a study with its trials, checkpoints, models, logs and pictures, after showing what will go.
+    """Remove a study with its trials, models, checkpoints, logs and artifacts, after showing what will go.
 
-    Exports and reports stay, and so do prepared images. Refused while workers are at work on it.
+    Exports are not removed. Nor is a study that workers are at work on. One that was cut short is finished by the
+    same command.
     """
 
-    def agreed(doomed: Doomed) -> bool:
-        print(
-            f"{doomed.trials} trials of {study} ({doomed.finished} finished or pruned), its test images scored "
-            f"{doomed.scored} times; {doomed.files} files, {doomed.size / 1e6:.1f} MB, in {doomed.folder}"
-            + (f"; {len(doomed.uploaded)} in the store that hosts share" if doomed.uploaded else "")
-        )
-        print("exports, reports and prepared images stay")
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise InputError("without a terminal nobody can be asked: say --yes, if all this is to go")
-        return typer.confirm("remove all this?")
+    def agreed(contents: Contents) -> bool:
+        if not yes and not sys.stdin.isatty():
+            raise InputError(f"--study {study}: nobody can be asked here; pass --yes to delete it")
+        for line in lines_of(contents):
+            print(line)
+        return yes or typer.confirm("Delete it?")
 
-    removed = delete_study(study, storage=storage, root=root, agreed=agreed)
-    print(f"study {study} is removed" if removed else "nothing was removed")
+    if not delete_study(study, storage=storage, root=root, agreed=agreed):
+        print("nothing was deleted")
+        raise typer.Exit(1)
+    print(f"study {study} is deleted")
 
 
 app = make_app(
     delete,
     example="""
 python -m search.delete --study cifar_cnn
-python -m search.delete --study cifar_cnn --storage postgresql://me@db.example.org/search --yes
+python -m search.delete --study flowers --storage postgresql://me@db.example.org/search --yes
 """,
 )
 

@@ -24,7 +24,7 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
         wanted: Asked before each claim: how many finished trials the study shall have.
 
     Raises:
-        StudyStopped: Trials keep failing, or the database is gone; the message says of what.
+        StudyStopped: Trials keep failing, or the database or the study is gone; the message says of what.
         InputError: The database is a file, and another host works on it.
     """
     try:
@@ -37,9 +37,8 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
     except SecondHost as second:
         raise InputError(f"--storage: {second}") from None
     except KeyError:
-        if _exists(worker):
-            raise
-        raise StudyStopped(f"study {worker.study.config.study} has been deleted") from None
+        _check_there(worker)
+        raise
 
 
 def _work(worker: Worker, wanted: Callable[[], int]) -> None:
@@ -51,6 +50,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         if worker.stop.requested:
             return
         worker.clock.turn("waiting")
+        _check_there(worker)
         n = wanted()
         # One who waits looks without the lock: many who do would keep it from those who work.
         claim = claims.claim(n) if not idle or claims.owed(n) else None
@@ -64,12 +64,11 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
             worker.stop.wait(claims.database.times.look)
 
 
-def _exists(worker: Worker) -> bool:
-    try:
-        worker.study.storage.get_study_name_from_id(worker.study.study_id)
-    except KeyError:
-        return False
-    return True
+def _check_there(worker: Worker) -> None:
+    if not worker.study.still_there():
+        raise StudyStopped(
+            f"study {worker.study.config.study} is not in the database any more: somebody has deleted it"
+        ) from None
 
 
 def check_failures(trials: list[FrozenTrial]) -> None:

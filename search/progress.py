@@ -77,6 +77,8 @@ class Progress:
         trouble = ""
         try:
             self._last = self._read()
+        except KeyError:
+            trouble = "the study is not in the database any more"
         except Exception as error:  # Whatever it is, the search itself is not concerned.
             trouble = f"the database did not answer ({type(error).__name__}); trying again"
         if self._last is not None:

@@ -86,6 +86,14 @@ class LoadedStudy:
         """Optuna's key of the study."""
         return self.optuna._study_id
 
+    def still_there(self) -> bool:
+        """Whether nobody has deleted it; its key in the database may by now be another study's (SQLite)."""
+        try:
+            attributes = self.storage.get_study_user_attrs(self.study_id)
+        except KeyError:
+            return False
+        return str(attributes.get(UID, "")) == self.paths.uid
+
     def dataset(self) -> "Dataset":
         """The prepared images that the study is bound to.
 

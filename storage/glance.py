@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, String, bindparam, text
 
 from storage.claims import LIFE
 from storage.database import Database
@@ -29,7 +29,7 @@ PARAMS = text(
 )
 ATTRIBUTES = text(
     f"SELECT trial_id, key, value_json FROM trial_user_attributes {OF_THEM} AND key IN :keys"
-).bindparams(bindparam("keys", expanding=True))
+).bindparams(bindparam("keys", type_=String, expanding=True))
 LIVES = text(f"SELECT trial_id, key, value_json FROM trial_system_attributes {OF_THEM} AND key = '{LIFE}'")
 NUMBERS = {"INF": math.inf, "INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 

@@ -1,6 +1,7 @@
 """Pictures and texts beside a study and its trials: drawn in a child, for a worker stays small; left as artifacts."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,11 @@ def artifacts_of(study: LoadedStudy, trial: optuna.Trial | None = None) -> dict[
         if trial is None
         else storage.get_trial(trial._trial_id).system_attrs
     )
+    return names_in(attributes)
+
+
+def names_in(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The same from the system attributes of a study or a trial."""
     metas = [json.loads(value) for name, value in attributes.items() if name.startswith(PREFIX)]
     return {meta["filename"]: meta["artifact_id"] for meta in metas if meta is not None}
 

@@ -1,119 +1,272 @@
-import shutil
+"""A study removed: all that is its own goes, nothing else does, and nobody is at work on it."""
+
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.artifacts import upload_artifact
 
 from search.command import main
-from search.delete import Doomed, app, delete_study, what_goes
+from search.config import StudyConfig
+from search.delete import app, contents_of, delete_study
 from search.errors import InputError, StudyStopped
-from search.feeding.study import feed_study
+from search.files import KEPT, MODEL
 from search.loop import work
-from search.study import LoadedStudy, find_study
+from search.stopping import Stop
+from search.study import LoadedStudy, create_study, find_study
 from search.trial import Worker
-from storage.claims import Claims
+from storage.artifacts import CHECKPOINT, upload
+from storage.claims import LIFE, Claim, Claims
+from storage.deletion import Remains, remains_of
+from storage.ledger import record_scoring
 
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., LoadedStudy]
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def finished(make_worker, tmp_path: Path) -> Worker:
-    """A study of one finished trial, whose checkpoints, weights and pictures others can reach, too."""
-    (tmp_path / "shared").mkdir()
-    worker: Worker = make_worker(epochs=1, artifacts=str(tmp_path / "shared"))
-    feed_study(worker.study, worker.server)
-    work(worker, lambda: 1)
-    return worker
+def make(url: str, tmp_path: Path) -> Make:
+    """Make a study with two finished trials and their files, in every kind of database; its images are nowhere."""
 
+    def made(name: str = "s", storage: str = url, **settings: object) -> LoadedStudy:
+        size = {"height": 8, "width": 8, "channels": 1, "classes": ("a", "b")}
+        config = StudyConfig(name, "/photos", "f", **{**size, **settings})  # type: ignore[arg-type]
+        root = tmp_path / "studies"
+        root.mkdir(exist_ok=True)
+        study = create_study(config, tmp_path / "cache", storage, root, trials=5)
+        assert study is not None
+        for number in range(2):
+            study.optuna.add_trial(
+                optuna.trial.create_trial(value=0.5, intermediate_values={1: 0.5}, user_attrs={"token": "ab"})
+            )
+            for path in (study.paths.model(number, "ab"), study.paths.log(number)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"x" * 500_000)
+        return study
 
-def root_of(worker: Worker) -> Path:
-    return worker.study.paths.root
+    return made
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(worker: Worker, *arguments: str) -> tuple[int, str, str]:
+def deleting(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command: its exit code, and what it printed and complained of."""
+
+    def run(study: LoadedStudy, *arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
-            main(app, ["--study", "small", "--studies", str(root_of(worker)), *arguments])
+            main(app, ["--study", study.config.study, *where(study), *arguments])
         printed = capsys.readouterr()
         return int(str(end.value.code)), printed.out, printed.err
 
-    return call
+    return run
 
 
-def test_study_goes_with_all_its_files(finished: Worker, tmp_path: Path) -> None:
-    assert any((tmp_path / "shared").iterdir())
-    assert delete_study("small", root=root_of(finished))
-    assert find_study("small", None, root_of(finished)) is None
-    assert not finished.study.paths.folder.exists()
-    assert not list((tmp_path / "shared").iterdir())
+def where(study: LoadedStudy) -> tuple[str, ...]:
+    return "--storage", study.url, "--studies", str(study.paths.root)
 
 
-def test_command_shows_what_goes_and_asks_nobody_where_nobody_is(finished: Worker, run: Run) -> None:
-    code, out, err = run(finished)
-    assert code == 2
-    assert "1 trials of small (1 finished or pruned)" in out
-    assert "say --yes" in err
-    assert finished.study.paths.folder.exists()
+def gone(study: LoadedStudy) -> bool:
+    return find_study(study.config.study, study.url, study.paths.root) is None
 
 
-def test_command_that_need_not_ask_removes(finished: Worker, run: Run) -> None:
-    code, out, _ = run(finished, "--yes")
-    assert (code, out.splitlines()[-1]) == (0, "study small is removed")
-    assert run(finished, "--yes")[0] == 2
+def rows(study: LoadedStudy) -> int:
+    """All rows of all tables, but for Optuna's own two of its version."""
+    import sqlalchemy
+
+    schema = sqlalchemy.MetaData()
+    with study.storage.connect() as connection:
+        schema.reflect(connection)
+        tables = [table for name, table in schema.tables.items() if "version" not in name]
+        counts = [
+            connection.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(one)).scalar_one()
+            for one in tables
+        ]
+    return sum(counts)
 
 
-def test_disagreement_leaves_everything(finished: Worker) -> None:
-    shown: list[Doomed] = []
-    assert not delete_study("small", root=root_of(finished), agreed=lambda doomed: bool(shown.append(doomed)))
-    assert (shown[0].trials, shown[0].finished) == (1, 1)
-    assert shown[0].size > 0
-    assert finished.study.finished()
-    assert finished.study.paths.models(0)
+def test_deletion_shows_what_goes_and_leaves_nothing_of_it(make: Make, deleting: Run) -> None:
+    study = make()
+    record_scoring(study.optuna, 0, "export")
+    code, printed, error = deleting(study, "--yes")
+    assert (code, error, rows(study)) == (0, "", 0)
+    assert printed.splitlines() == [
+        "goes: study s: 2 trials, and all that is known of them",
+        f"goes: {study.paths.folder}: 2 models, 0 checkpoints, logs and pictures, 2.0 MB",
+        "goes: the count of its 1 scorings of the test images",
+        "stays: exports and prepared images",
+        "study s is deleted",
+    ]
+    assert not study.paths.folder.exists()
+    assert not list(study.paths.root.glob(".deleting*"))
 
 
-def test_study_at_work_is_refused(finished: Worker) -> None:
-    study = finished.study
-    Claims(study.storage, study.study_id, "busy-1").claim(2)
-    with pytest.raises(InputError, match="busy-1 work on it"):
-        delete_study("small", root=root_of(finished))
-    assert study.paths.models(0)
+def test_deletion_leaves_other_studies_alone(make: Make) -> None:
+    study, other = make("s"), make("s.ab")
+    before = rows(study)
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert rows(other) == before / 2
+    assert len(list(other.paths.folder.rglob("*.keras"))) == 2
+    assert not gone(other)
 
 
-def test_interrupted_removal_is_repeated(finished: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr("search.delete.shutil.rmtree", full)
-    with pytest.raises(InputError, match=r"cannot be removed \(Permission denied\).* try again"):
-        delete_study("small", root=root_of(finished))
-    monkeypatch.undo()
-    assert delete_study("small", root=root_of(finished))
-    assert not finished.study.paths.folder.exists()
+def test_deletion_without_a_terminal_wants_yes(make: Make, deleting: Run, monkeypatch) -> None:
+    study = make()
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    code, printed, error = deleting(study)
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert "pass --yes" in error
+    assert study.paths.model(0, "ab").exists()
 
 
-def test_files_of_a_study_of_this_name_in_another_database_stay(finished: Worker) -> None:
-    paths = finished.study.paths
-    theirs = paths.folder / "models" / "00000-0123456789abcdef01234567.keras"
-    shutil.copy(paths.models(0)[0], theirs)
-    assert delete_study("small", root=root_of(finished))
-    assert theirs.exists()
-    assert not paths.models(0)
+@pytest.mark.parametrize(("answer", "code", "there"), [("n\n", 1, True), ("y\n", 0, False)])
+def test_deletion_on_a_terminal_asks(make: Make, answer: str, code: int, there: bool) -> None:
+    study = make()
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "search.delete", "--study", "s", *where(study)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
+        os.write(ours, answer.encode())
+        printed = process.communicate(timeout=120)[0]
+    assert process.returncode == code
+    assert "Delete it? [y/N]" in printed
+    assert study.paths.folder.exists() == there
 
 
-def test_link_in_the_folder_is_not_followed(finished: Worker, tmp_path: Path) -> None:
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "photo.jpg").write_bytes(b"x")
-    (finished.study.paths.folder / "link").symlink_to(tmp_path / "precious")
-    assert what_goes(finished.study).files > 0
-    assert delete_study("small", root=root_of(finished))
-    assert (tmp_path / "precious" / "photo.jpg").exists()
+def test_deletion_of_no_such_study_is_refused(make: Make) -> None:
+    study = make()
+    with pytest.raises(InputError, match=r"^--study t: no such study"):
+        delete_study("t", storage=study.url, root=study.paths.root)
 
 
-def test_worker_whose_study_is_deleted_ends_in_one_line(make_worker) -> None:
-    worker: Worker = make_worker()
-    study: LoadedStudy = worker.study
-    study.storage.delete_study(study.study_id)
-    with pytest.raises(StudyStopped, match="study small has been deleted"):
-        work(worker, lambda: study.wanted)
+def claim_of(study: LoadedStudy) -> Claim:
+    claim = Claims(study.storage, study.study_id, "here-1").claim(5)
+    assert claim is not None
+    return claim
+
+
+def test_deletion_is_refused_while_a_worker_works(make: Make, deleting: Run) -> None:
+    study = make()
+    claim_of(study)
+    code, printed, error = deleting(study, "--yes")
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert error.startswith("error: --study s: worked on by here-1 (trial 2, seen ")
+    assert study.paths.model(0, "ab").exists()
+    assert not gone(study)
+
+
+def test_deletion_does_not_wait_for_a_worker_that_is_surely_dead(make: Make) -> None:
+    study = make()
+    claim = claim_of(study)
+    life = study.storage.get_trial(claim.trial_id).system_attrs[LIFE]
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    study.storage.set_trial_system_attr(claim.trial_id, LIFE, {**life, "pid": process.pid})
+    assert delete_study("s", storage=study.url, root=study.paths.root)
+    assert gone(study)
+
+
+def test_deletion_leaves_files_of_the_same_name_in_another_database(make: Make, tmp_path: Path) -> None:
+    study = make()
+    other = make(storage=f"sqlite:///{tmp_path / 'other.db'}")
+    assert contents_of(study).shared
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.model(0, "ab").exists()
+    assert other.paths.model(0, "ab").exists()
+    assert other.paths.log(0).exists()
+    delete_study("s", storage=other.url, root=other.paths.root)
+    assert not other.paths.folder.exists()
+
+
+def test_deletion_follows_no_links(make: Make, tmp_path: Path) -> None:
+    study = make()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / study.paths.model(7, "ab").name).write_text("theirs")
+    (study.paths.folder / "checkpoints").symlink_to(outside)
+    (study.paths.folder / "notes.txt").symlink_to(outside)
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.exists()
+    assert len(list(outside.iterdir())) == 1
+
+
+def test_deletion_of_a_folder_that_is_a_link_removes_the_link_alone(make: Make, tmp_path: Path) -> None:
+    study = make()
+    study.paths.folder.rename(tmp_path / "elsewhere")
+    study.paths.folder.symlink_to(tmp_path / "elsewhere")
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.is_symlink()
+    assert (tmp_path / "elsewhere" / "models").is_dir()
+
+
+def test_deletion_takes_the_artifacts_and_no_others(make: Make, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    study = make(artifacts=str(store))
+    file = study.paths.log(0)
+    for name in ("model", "kept", "checkpoint", "backbone-of-all", "of-another"):
+        upload(study.artifacts, name, file)
+    trial = study.optuna.trials[0]._trial_id
+    study.optuna.set_user_attr(KEPT, ["kept"])
+    upload_artifact(artifact_store=study.artifacts, file_path=str(file), study_or_trial=study.optuna)
+    waiting = study.optuna.ask()
+    study.storage.set_trial_user_attr(waiting._trial_id, MODEL, "model")
+    study.storage.set_trial_system_attr(waiting._trial_id, CHECKPOINT, {"artifact": "checkpoint", "epoch": 1})
+    assert trial is not None
+    assert contents_of(study).artifacts == 4
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert sorted(path.name for path in store.iterdir()) == ["backbone-of-all", "of-another"]
+
+
+def test_deletion_that_was_killed_can_be_repeated(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make()
+
+    def die(self: Remains, store: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Remains, "remove", die)
+        with pytest.raises(KeyboardInterrupt):
+            delete_study("s", storage=study.url, root=study.paths.root)
+    assert gone(study)
+    assert len(remains_of(study.paths.root, "s")) == 1
+    assert study.paths.model(0, "ab").exists()
+    assert delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.exists()
+    assert remains_of(study.paths.root, "s") == []
+
+
+def test_what_a_killed_deletion_left_is_not_taken_from_a_new_study(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(Remains, "remove", lambda self, store: None)
+        delete_study("s", storage=study.url, root=study.paths.root)
+    new = make()
+    (left,) = remains_of(study.paths.root, "s")
+    left.remove(None)
+    assert not study.paths.model(0, "ab").exists()
+    assert new.paths.model(0, "ab").exists()
+
+
+@pytest.mark.parametrize("when", ["before", "between", "anew"])
+def test_worker_whose_study_is_deleted_ends_in_one_line(make: Make, url: str, when: str) -> None:
+    study = make()
+    claims = Claims(study.storage, study.study_id, "here-1")
+    worker = Worker(study, None, claims, Stop())  # type: ignore[arg-type]  # It starts no child.
+
+    def wanted() -> int:
+        if when == "between":
+            delete_study("s", storage=url, root=study.paths.root)
+        return 5
+
+    if when != "between":
+        delete_study("s", storage=url, root=study.paths.root)
+    new = make() if when == "anew" else None  # In SQLite it has the key of the one that was deleted.
+    with pytest.raises(StudyStopped, match=r"^study s is not in the database any more: .*$"):
+        work(worker, wanted)
+    assert new is None or len(new.optuna.trials) == 2
