@@ -27,7 +27,7 @@ from search.files import MODEL, TrialFiles, clear_away
 from search.folds import Run, images_seen, matrix_of, mean_history, mean_value, train_folds, value_of
 from search.follower import Follower
 from search.reporter import Reporter
-from search.sampling import make_pruner, make_sampler, trial_seed
+from search.sampling import make_pruner, make_sampler, seed_number, trial_seed
 from search.spent import Clock, noted
 from search.stopping import Stop
 from search.study import LoadedStudy
@@ -167,7 +167,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         params = space.sample(trial, config.input_spec)
         parameters, flops = map(int, space.cost(params, config.input_spec))
         recipe = recipe_of(space, params, config)
-        plan = plan_training(worker.study, trial.number, params, recipe)
+        plan = plan_training(worker.study, seed_number(trial), params, recipe)
         json.dumps(plan.to_payload())
     except (ClaimLost, DatabaseGone):
         raise
