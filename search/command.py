@@ -49,31 +49,44 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
         SystemExit: Always: 0, 1 after ``StudyStopped`` or a fault, 2 for wrong input, 130 when interrupted.
     """
     this_process_is_ours()
+    if os.environ.get("NO_COLOR"):
+        os.environ["TERM"] = (
+            "dumb"  # Else rich drops the colours alone, and still prints bold and moves the cursor.
+        )
+    code = _run(app, argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough (| head); Python would complain when it flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     try:
         code = app(args=None if argv is None else list(argv), standalone_mode=False)
     except (InputError, _CommandLineError) as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         _say_error(message)
-        sys.exit(2)
+        return 2
     except StudyStopped as stopped:
         _say_error(str(stopped))
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except typer.Abort as abort:
         # typer turns Ctrl-C into Abort, and an EOFError from anywhere too, which would hide a real fault.
-        if isinstance(abort.__cause__, EOFError):
-            _say_fault(abort.__cause__)
-            sys.exit(1)
-        sys.exit(130)
+        if not isinstance(abort.__cause__, EOFError):
+            return 130
+        _say_fault(abort.__cause__)
+        return 1
     except BrokenPipeError:
-        # Whoever read has seen enough; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
     except Exception as fault:
         _say_fault(fault)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    return code if isinstance(code, int) else 0
 
 
 def whole_number(text: str) -> int:
