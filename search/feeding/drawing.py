@@ -13,7 +13,7 @@ from search.data import open_dataset, split
 from search.evaluation.curves import write_curves
 from search.evaluation.matrix import write_matrix_png
 from search.evaluation.pictures import write_samples
-from search.feeding.pictures import CURVES, MATRIX, SAMPLES
+from search.feeding.names import CURVES, MATRIX, SAMPLES
 from search.server import Channel
 
 # A note shows a picture as large as it is, beside a list of trials.

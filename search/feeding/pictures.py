@@ -12,7 +12,6 @@ from search.child import ForkServer
 from search.study import LoadedStudy
 from storage.artifacts import upload
 
-CURVES, MATRIX, SAMPLES = "curves.png", "validation_confusion_matrix.png", "samples.png"
 DRAWING_SECONDS = 60.0
 PREFIX = "artifacts:"  # Optuna's, of the attributes that name them.
 

@@ -11,8 +11,9 @@ import optuna
 from search.balance import split_counts
 from search.child import ForkServer
 from search.errors import InputError
+from search.feeding.names import SAMPLES
 from search.feeding.notes import read_note, write_note
-from search.feeding.pictures import SAMPLES, address, artifacts_of, draw_in_child, leave
+from search.feeding.pictures import address, artifacts_of, draw_in_child, leave
 from search.feeding.trial import plain
 from search.study import LoadedStudy
 from search.templating import environment

@@ -8,8 +8,9 @@ from typing import Any
 import optuna
 
 from search.child import ForkServer
+from search.feeding.names import CURVES, MATRIX, SAMPLES
 from search.feeding.notes import write_note
-from search.feeding.pictures import CURVES, MATRIX, SAMPLES, draw_in_child, leave
+from search.feeding.pictures import draw_in_child, leave
 from search.files import KEPT_MODELS
 from search.folds import FOLDS
 from search.snapshot import duration

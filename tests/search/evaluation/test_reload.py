@@ -49,9 +49,11 @@ def stored(
 
 def test_reload_says_nothing_of_a_good_file(model: Path, stored: Path) -> None:
     command = [sys.executable, "-m", "search.evaluation.reload", str(model), str(stored)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert ended.returncode == 0, ended.stderr
-    assert "differ" not in ended.stderr
+    assert (
+        "probabilities differ" not in ended.stderr
+    )  # TensorFlow speaks there of different numerical results.
 
 
 def test_reload_tells_other_weights(model: Path, stored: Path, searched: LoadedStudy) -> None:
