@@ -92,6 +92,7 @@ def opened(browser: Any) -> Iterator[Callable[..., Any]]:
 
     def open_page(address: str, **settings: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **settings))
+        contexts[-1].set_default_timeout(120_000)  # The machine may be busy with other tests' trainings.
         page = contexts[-1].new_page()
         page.strangers, page.complained = [], []
         own = (address.split("/dashboard")[0], "data:", "blob:")
