@@ -208,14 +208,14 @@ def _remove(remains: "Remains") -> None:
 def lines_of(contents: Contents) -> list[str]:
     """What goes and what stays, for a person."""
     goes = [
-        f"study {contents.study}: {contents.trials} trials, and all that is known of them",
-        f"{contents.folder}: {contents.models} models, {contents.checkpoints} checkpoints, logs and pictures, "
+        f"study {contents.study} with all its trials ({contents.trials})",
+        f"{contents.folder}: models ({contents.models}), checkpoints ({contents.checkpoints}), logs and pictures, "
         f"{contents.size / 1e6:.1f} MB",
     ]
     if contents.store is not None:
-        goes.append(f"{contents.store}: {contents.artifacts} artifacts of this study")
+        goes.append(f"{contents.store}: artifacts of this study ({contents.artifacts})")
     if contents.scorings:
-        goes.append(f"the count of its {contents.scorings} scorings of the test images")
+        goes.append(f"the count of scorings of its test images ({contents.scorings})")
     stays = "exports and prepared images"
     if contents.shared:
         stays += f", and what a study of this name in another database has in {contents.folder}"

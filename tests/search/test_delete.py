@@ -95,9 +95,9 @@ def test_deletion_shows_what_goes_and_leaves_nothing_of_it(make: Make, deleting:
     code, printed, error = deleting(study, "--yes")
     assert (code, error, rows(study)) == (0, "", 0)
     assert printed.splitlines() == [
-        "goes: study s: 2 trials, and all that is known of them",
-        f"goes: {study.paths.folder}: 2 models, 0 checkpoints, logs and pictures, 2.0 MB",
-        "goes: the count of its 1 scorings of the test images",
+        "goes: study s with all its trials (2)",
+        f"goes: {study.paths.folder}: models (2), checkpoints (0), logs and pictures, 2.0 MB",
+        "goes: the count of scorings of its test images (1)",
         "stays: exports and prepared images",
         "study s is deleted",
     ]
