@@ -327,7 +327,7 @@ def test_running_study_fills_the_page_and_a_stop_ends_the_dashboard(
     said = ("--study", "live", "--studies", tmp_path / "studies")
     search = commands.start(
         "search.run", *said, "--data", "digits", "--cache", tmp_path / "cache", "--trials", 2, "--epochs", 2,
-        "--images", 200, "--no-export", "--space", "small_space",
+        "--images", 200, "--no-export", "--space", "small_space", "--pruner", "none",
     )  # fmt: skip
     until(lambda: (tmp_path / "studies" / "live" / "pictures").is_dir(), 120)
     dashboard = commands.start("search.dashboard", *said, "--port", 0)
