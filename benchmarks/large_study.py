@@ -29,8 +29,9 @@ from playwright.sync_api import Browser, sync_playwright
 from record import print_table, write_result
 
 import spaces
+from search.feeding.names import CURVES
 from search.feeding.notes import write_note
-from search.feeding.pictures import CURVES, PREFIX
+from search.feeding.pictures import PREFIX
 from search.feeding.trial import trial_note
 from search.life import run_study
 from search.study import LoadedStudy

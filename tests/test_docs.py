@@ -96,7 +96,8 @@ def test_commands_in_the_readme_are_given_flags_that_they_have(helps: dict[str, 
 
 def test_flags_in_the_readme_exist(helps: dict[str, str]) -> None:
     benchmarks = (Path(name) for name in re.findall(r"python (benchmarks/\w+\.py)", README))
-    known = flags(" ".join([*helps.values(), *((ROOT / path).read_text() for path in benchmarks)]))
+    program = python("-c", "from search.program import run_program; run_program()", "--help", cwd=ROOT).stdout
+    known = flags(" ".join([program, *helps.values(), *((ROOT / path).read_text() for path in benchmarks)]))
     assert flags(README) <= known
 
 
