@@ -80,7 +80,7 @@ def serve_dashboard(
         raise InputError(
             f"--host {host} --port {port}: cannot be listened on ({what}); choose another"
         ) from None
-    shown = f"[{host}]" if ":" in host else host
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{port_of(server)}/dashboard/studies/{loaded.study_id}")
     if not alone:
         say(
@@ -116,7 +116,7 @@ def make_application(
             return ""
         return ""
 
-    application: Any = wsgi(storage, artifact_store=Pictures(storage, loaded.paths.root))
+    application: Any = wsgi(storage, artifact_store=Pictures(storage, loaded.paths.root, allow_changes))
     return Guard(application, Rules(names, password, allow_changes), trouble)
 
 
@@ -140,8 +140,6 @@ def names_of(host: str) -> frozenset[str]:
     names = {"localhost", "127.0.0.1", "::1", host}
     if not is_loopback(host):
         names |= {socket.gethostname(), socket.getfqdn()}
-    if host in ("0.0.0.0", "::"):
-        names |= {str(one[4][0]) for one in socket.getaddrinfo(socket.gethostname(), None)}
     return frozenset(name.lower().rstrip(".") for name in names)
 
 

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 import html
+import ipaddress
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +46,7 @@ STATUS = {
     503: "503 Service Unavailable",
 }
 RETRY_SECONDS = 5
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,10 @@ class Guard:
 
     def _refused(self, environ: Environ) -> tuple[int, str] | None:
         rules, host = self._rules, str(environ.get("HTTP_HOST", ""))
-        if _name_of(host) not in rules.names:
+        if not _is_ours(_name_of(host), rules.names):
             return 421, "this host is not called so; use the address that the command has printed"
         origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place_of(origin) != host.lower():
             return 403, "this was asked for by another site's page"
         if rules.password is not None and not _knows(rules.password, environ):
             if "HTTP_AUTHORIZATION" in environ:
@@ -111,6 +113,11 @@ class Guard:
                 return 403, READ_ONLY
             if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
                 return 403, "this was asked for by another site's page"
+        if str(environ.get("PATH_INFO", "")).rstrip("/").endswith("/rename"):
+            return (
+                403,
+                "a study that is renamed here loses its workers and files; make a new one with search.run",
+            )
         if int(environ.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
             return 413, f"expected no more than {MOST_BYTES:,} bytes"
         return None
@@ -130,6 +137,24 @@ def _name_of(host: str) -> str:
     """The name in a Host header, without its port: a tunnel may have another."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_ours(name: str, names: frozenset[str]) -> bool:
+    """Whether this host is called so; on all its addresses (0.0.0.0) any address will do, as rebinding needs a name."""
+    if name in names:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return not names.isdisjoint(EVERYWHERE)
+
+
+def _place_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
 

@@ -9,8 +9,9 @@ from optuna.storages import BaseStorage
 
 from search.config import StudyConfig
 from search.errors import InputError
+from search.serving.storage import READ_ONLY
 from search.study import CONFIG
-from storage.artifacts import Store, open_artifacts
+from storage.artifacts import Store, discard, open_artifacts
 from storage.paths import StudyPaths
 
 
@@ -23,10 +24,11 @@ class Pictures:
     Args:
         storage: The database.
         root: The folder of all studies.
+        allow_changes: Whether files may be removed.
     """
 
-    def __init__(self, storage: BaseStorage, root: Path) -> None:
-        self._storage, self._root = storage, root
+    def __init__(self, storage: BaseStorage, root: Path, allow_changes: bool = False) -> None:
+        self._storage, self._root, self._allow_changes = storage, root, allow_changes
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """The file.
@@ -50,13 +52,11 @@ class Pictures:
 
     def remove(self, artifact_id: str) -> None:
         """Delete the file wherever it lies; one that is gone already is no trouble."""
+        if not self._allow_changes:  # A study's deletion begins here, before the database refuses it.
+            raise HTTPError(403, READ_ONLY)
         for place in self._places():
-            if isinstance(place, Path) and not _within(place, artifact_id):
-                continue
-            try:
-                self._open(place).remove(artifact_id)
-            except (ArtifactNotFound, OSError):
-                continue
+            if isinstance(place, str) or _within(place, artifact_id):
+                discard(self._open(place), artifact_id)
 
     def _open(self, place: Path | str) -> Store:
         return open_artifacts(str(place))

@@ -55,7 +55,7 @@ def test_host_by_another_name_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", *CHANGES])
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null", ""])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null", "", "http://["])
 def test_foreign_origin_is_refused(method: str, origin: str) -> None:
     asked = Asked(allow_changes=True)
     assert asked.ask(method, HTTP_ORIGIN=origin) == 403
@@ -151,3 +151,15 @@ def test_page_says_that_the_database_is_away_and_comes_back() -> None:
     assert b'http-equiv="refresh"' in asked.body
     asked.trouble = ""
     assert asked.ask(path="/dashboard/studies/1") == 200
+
+
+def test_any_address_will_do_on_all_addresses_but_no_other_name() -> None:
+    asked = Asked()
+    asked._guard._rules = Rules(NAMES | {"0.0.0.0"})
+    assert asked.ask(HTTP_HOST="192.168.1.5:8080") == 200
+    assert asked.ask(HTTP_HOST="evil.example:8080") == 421
+    assert Asked().ask(HTTP_HOST="192.168.1.5:8080") == 421
+
+
+def test_renaming_is_refused_where_changes_are_allowed_too() -> None:
+    assert Asked(allow_changes=True).ask("POST", "/api/studies/1/rename") == 403

@@ -62,9 +62,17 @@ def test_page_writes_no_files(pictures: Pictures) -> None:
 
 def test_removed_file_is_gone_and_may_have_been_before(study: LoadedStudy, pictures: Pictures) -> None:
     study.pictures.write("abc", io.BytesIO(b"x"))
-    pictures.remove("abc")
-    pictures.remove("abc")
+    changing = Pictures(study.storage, study.paths.root, allow_changes=True)
+    changing.remove("abc")
+    changing.remove("abc")
     assert refused(pictures, "abc") == 404
+
+
+def test_page_that_only_reads_removes_no_file(study: LoadedStudy, pictures: Pictures) -> None:
+    study.pictures.write("abc", io.BytesIO(b"x"))
+    with pytest.raises(HTTPError, match="--allow-changes"):
+        pictures.remove("abc")
+    assert pictures.open_reader("abc").read() == b"x"
 
 
 def test_study_of_somebody_else_in_the_database_is_passed_over(
