@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
+from search.feeding.pictures import names_in
 from search.files import KEPT_MODELS, MODEL, TrialFiles, clear_away
 from search.loop import work
 from search.trial import Worker, run_trial
 from storage.artifacts import CHECKPOINT
 from storage.checkpoints import read_facts, write_checkpoint
 from storage.claims import Claim
-from storage.paths import StudyPaths
 
 
 @pytest.fixture
@@ -181,7 +181,13 @@ def test_artifacts_are_bounded_by_the_best_models(make_worker, shared: Path) -> 
     worker = make_worker(artifacts=str(shared), epochs=2)
     work(worker, lambda: KEPT_MODELS + 2)
     best = worker.study.ranked()[:KEPT_MODELS]
-    assert names(shared) == sorted(trial.user_attrs[MODEL] for trial in best)
+    pictures = {
+        artifact
+        for trial in worker.study.optuna.get_trials()
+        for artifact in names_in(trial.system_attrs).values()
+    }
+    assert pictures
+    assert set(names(shared)) == pictures | {trial.user_attrs[MODEL] for trial in best}
 
 
 @pytest.mark.slow
@@ -200,7 +206,7 @@ def test_trial_interrupted_on_one_host_learns_the_same_on_another(
     threading.Thread(target=stop_in_the_middle, daemon=True).start()
     run_trial(worker, claimed(worker))
     assert worker.study.storage.get_trial(1).state == TrialState.WAITING
-    elsewhere = StudyPaths(worker.study.paths.root / "elsewhere", "moving")
+    elsewhere = dataclasses.replace(worker.study.paths, root=worker.study.paths.root / "elsewhere")
     other = dataclasses.replace(
         worker, study=dataclasses.replace(worker.study, paths=elsewhere), stop=type(worker.stop)()
     )
