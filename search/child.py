@@ -159,9 +159,11 @@ class ForkServer:
         self._lock = threading.Lock()
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         self.process: subprocess.Popen[bytes] | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._socket = self._launch() if line is None else line
 
     def _launch(self) -> socket.socket:
+        self._temporary = tempfile.TemporaryDirectory(prefix="search-", ignore_cleanup_errors=True)
         backend = self.backend
         ours, theirs = socket.socketpair()
         # On torch, importing Keras asks CUDA for its devices, which must not happen before a fork; on macOS a fork
@@ -175,7 +177,7 @@ class ForkServer:
         }
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "search.server", str(theirs.fileno()), *preload],
+            [sys.executable, "-m", "search.server", str(theirs.fileno()), self._temporary.name, *preload],
             pass_fds=[theirs.fileno()],
             env=environment,
             start_new_session=True,  # A terminal's Ctrl-C is for the worker, which stops its child in good order.
@@ -252,6 +254,8 @@ class ForkServer:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+        if self._temporary is not None:
+            self._temporary.cleanup()
         self._printed.close()
 
     def __enter__(self) -> "ForkServer":

@@ -13,14 +13,17 @@ import json
 import os
 import queue
 import selectors
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, NoReturn
 
 LAST_LINES = 20
@@ -88,7 +91,8 @@ class _Forked:
 class _Server:
     """Answers its clients' requests, each in turn, and is held up by none."""
 
-    def __init__(self, owner: socket.socket) -> None:
+    def __init__(self, owner: socket.socket, temporary: Path) -> None:
+        self._temporary = temporary
         self._selector = selectors.DefaultSelector()
         self._selector.register(owner, selectors.EVENT_READ)
         self._clients = [owner]
@@ -141,13 +145,16 @@ class _Server:
             pid = NONE_STARTED
         if pid == 0:
             self._leave()
-            _become_child(*files)
+            _become_child(*files, self._temporary_of(os.getpid()))
         for file in files:
             os.close(file)
         if pid == NONE_STARTED:
             return pid
         self._children[pid] = _Forked(client)
         return pid
+
+    def _temporary_of(self, pid: int) -> Path:
+        return self._temporary / str(pid)
 
     def _leave(self) -> None:
         """In the child: keep nothing of the server's, or its clients would not hear of its end."""
@@ -171,6 +178,7 @@ class _Server:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     child.status = os.waitstatus_to_exitcode(status)
+                    shutil.rmtree(self._temporary_of(pid), ignore_errors=True)
                 elif time.monotonic() > child.deadline:
                     os.kill(pid, signal.SIGKILL)
                     if time.monotonic() > child.deadline + UNKILLABLE_SECONDS and child.awaited:
@@ -187,9 +195,12 @@ class _Server:
             client.send(str(number).encode())
 
 
-def _become_child(line: int, log: int) -> NoReturn:
+def _become_child(line: int, log: int, temporary: Path) -> NoReturn:
     status = 1
     try:
+        # However it ends, its temporary files end with it: TensorFlow alone leaves some that it deletes at exit.
+        temporary.mkdir(parents=True)
+        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(log, 1)
@@ -237,14 +248,16 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """The server: ``python -m search.server FD MODULE...``."""
+    """The server: ``python -m search.server FD FOLDER MODULE...``; in the folder lie its children's temporary files."""
     # A signal to the whole group is for the worker; this process ends with its sockets.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     owner = socket.socket(fileno=int(arguments[0]))
-    for name in arguments[1:]:
+    for name in arguments[2:]:
         importlib.import_module(name)
     gc.freeze()  # Children share these pages for as long as no collection touches them.
-    _Server(owner).serve()
+    temporary = Path(arguments[1])
+    _Server(owner, temporary).serve()
+    shutil.rmtree(temporary, ignore_errors=True)  # The owner, whose it is, may have been killed.
 
 
 if __name__ == "__main__":

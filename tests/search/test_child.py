@@ -266,6 +266,30 @@ def test_environment_is_set_in_the_one_child_that_it_was_given_to(fork_server, t
     assert seen == [["1", "a b"], [before, None]]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_temporary_files_of_a_child_end_with_it(start, killed: bool) -> None:
+    """TensorFlow leaves some that it deletes only at the exit of a process that is not a fork."""
+    child = start("leave_temporary_file")
+    left = Path(child.result(60)["path"])
+    there = left.exists()
+    if killed:
+        child.kill()
+    else:
+        child.stop()
+        child.wait()
+    assert there
+    assert not left.parent.exists()
+
+
+def test_temporary_files_of_a_server_end_with_it(own_server: ForkServer, tmp_path: Path) -> None:
+    child = own_server.start("child_jobs:leave_temporary_file", {}, tmp_path / "log.txt")
+    folder = Path(child.result(60)["path"]).parent.parent
+    there = folder.exists()
+    own_server.close()
+    assert there
+    assert not folder.exists()
+
+
 def test_client_of_a_shared_server_has_children_of_its_own(client: ForkServer, tmp_path: Path) -> None:
     with client.start("child_jobs:echo", {"value": 1}, tmp_path / "log.txt") as child:
         assert child.result(60)["value"] == 1
@@ -380,6 +404,19 @@ def test_children_and_server_of_a_killed_owner_end_by_themselves(tmp_path: Path)
     owner.communicate()
     assert gone_within(child, 5)
     assert gone_within(server, 5)
+
+
+@pytest.mark.slow
+def test_temporary_files_of_a_killed_owners_server_end_with_the_server(tmp_path: Path) -> None:
+    owner, server, _ = start_owner(tmp_path)
+    words = Path(f"/proc/{server}/cmdline").read_text().split("\0")
+    folder = Path(words[words.index("search.server") + 2])
+    there = folder.exists()
+    owner.kill()
+    owner.wait()
+    assert gone_within(server, ENDING_SECONDS + 5)
+    assert there
+    assert not folder.exists()
 
 
 @pytest.mark.slow

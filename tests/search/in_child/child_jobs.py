@@ -101,3 +101,12 @@ def score_file(payload, channel):
     images, labels = open_dataset(Path(payload["dataset"])).train()
     chosen = split(labels, payload["validation"], payload["images"], payload["split_seed"]).validation
     channel.send({"kind": "done", **validate(model, images, labels, chosen).figures})
+
+
+def leave_temporary_file(payload, channel):
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        channel.send({"kind": "done", "path": file.name})
+    while not channel.stopped:
+        time.sleep(0.01)
