@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
+from search.errors import DiskFull, StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
 from search.server import LAST_LINES, NONE_STARTED
 
 # What a child would otherwise import for itself.
@@ -99,6 +99,7 @@ class Child:
 
         Raises:
             TrialCrashed, TrialOutOfMemory, TrialInterrupted: It ended in another way, or not in ``timeout`` seconds.
+            DiskFull: It could not write.
         """
         try:
             message = self.receive(timeout)
@@ -133,8 +134,10 @@ class Child:
         self.wait()
 
 
-def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory:
+def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory | DiskFull:
     """The exception for a job's ``error`` message."""
+    if message["full"]:
+        return DiskFull(message["message"])
     kind = TrialOutOfMemory if message["oom"] else TrialCrashed
     first_line = str(message["message"]).strip().splitlines()[:1]
     return kind(": ".join([message["type"], *first_line])[:300], message["traceback"])

@@ -15,9 +15,10 @@ from typing import NoReturn
 
 import typer
 
-from search.errors import InputError, StudyStopped
+from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
 from search.loudness import VERBOSE, with_loudness
 from search.stopping import this_process_is_ours
+from storage.errors import DatabaseGone
 
 # BadParameter -> UsageError -> this one: the base of all that typer says about a wrong command line. Reached
 # through a public name because some releases of typer carry their own click and others use the installed one.
@@ -73,6 +74,9 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     except StudyStopped as stopped:
         _say_error(str(stopped))
         return 1
+    except DatabaseGone as gone:
+        _say_error(f"--storage: {gone}; nothing that was finished is lost: run the same command again")
+        return 1
     except KeyboardInterrupt:
         return 130
     except typer.Abort as abort:
@@ -84,7 +88,10 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as fault:
-        _say_fault(fault)
+        if is_disk_full(fault):
+            _say_error(str(DiskFull(fault)))
+        else:
+            _say_fault(fault)
         return 1
     return code if isinstance(code, int) else 0
 

@@ -72,7 +72,7 @@ def delete_study(
     """
     from search.study import find_study, load_study
     from storage.deletion import remains_of
-    from storage.retrying import DatabaseGone
+    from storage.errors import DatabaseGone
 
     check_study_name(study)
     left = remains_of(root, study)

@@ -4,6 +4,9 @@
 The rest end one trial, each in the way that the docstring says; the worker goes on.
 """
 
+import errno
+import os
+
 
 class InputError(Exception):
     """Something given from outside is wrong: what was given, what was expected, how to mend it, in one line."""
@@ -11,6 +14,20 @@ class InputError(Exception):
 
 class StudyStopped(Exception):
     """The search cannot usefully go on (failures of one kind, a database that is gone); the message says why."""
+
+
+class DiskFull(StudyStopped):
+    """No room is left for what must be written: the trial goes back to WAITING, and the search ends.
+
+    Args:
+        words: What the system said.
+    """
+
+    def __init__(self, words: object) -> None:
+        super().__init__(
+            f"no room is left on the disk ({words}): nothing that was finished is lost; free some, then run the same "
+            "command again"
+        )
 
 
 class TrialPruned(Exception):
@@ -41,3 +58,11 @@ class TrialOutOfMemory(TrialFailed):
 
 class TrialInterrupted(Exception):
     """Stopped or killed from outside: the trial goes back to WAITING under its number, with its last checkpoint."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether ``error``, of whatever library, says that a disk is full or a quota used up."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno in numbers:
+        return True
+    return any(os.strerror(number) in str(error) for number in numbers)

@@ -22,7 +22,7 @@ from search.progress import Progress
 from search.snapshot import Snapshot, look
 from search.stopping import Stop, catching_signals, ending_in_time
 from search.study import LoadedStudy, compute_spent
-from storage.retrying import DatabaseGone
+from storage.errors import DatabaseGone
 from storage.url import parse, shown
 
 

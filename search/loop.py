@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.errors import InputError, StudyStopped
 from search.trial import Worker, run_trial
 from storage.claims import ENDED, SecondHost
-from storage.retrying import DatabaseGone
+from storage.errors import DatabaseGone
 
 SAME_REASON = 10
 LEAST_TRIALS = 12

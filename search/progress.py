@@ -3,6 +3,7 @@
 On a terminal a table that stays in place, in a notebook the same as HTML, elsewhere one line an ended trial.
 """
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from search.snapshot import Snapshot, best_line, ended_line, headline, running_c
 
 __all__ = ["Progress", "Snapshot"]
 
+LEAST_ROOM = 2 * 2**20  # Bytes.
+
 
 class Screen(Protocol):
     """A way to show snapshots; called from one thread at a time."""
@@ -27,7 +30,7 @@ class Screen(Protocol):
     """How long to wait between two looks at the database."""
 
     def show(self, snapshot: Snapshot, trouble: str = "") -> None:
-        """Show this snapshot in place of the last; ``trouble`` says why it is not the newest."""
+        """Show this snapshot in place of the last; ``trouble`` says why it is not the newest, or soon will not be."""
 
     def close(self) -> None:
         """Show nothing more; what is shown stays."""
@@ -81,6 +84,9 @@ class Progress:
             trouble = "the study is not in the database any more"
         except Exception as error:  # Whatever it is, the search itself is not concerned.
             trouble = f"the database did not answer ({type(error).__name__}); trying again"
+        log = self._where[1]
+        if not trouble and log is not None:
+            trouble = want_of_room(log.parent)
         if self._last is not None:
             self._screen.show(self._last, trouble)
 
@@ -158,6 +164,17 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
     if log is not None:
         lines.append(Text(f"log: {log}", style="dim", overflow="fold"))
     return Group(*lines)
+
+
+def want_of_room(folder: Path) -> str:
+    """What to say where the disk of ``folder`` is as good as full: a full database waits, and says nothing itself."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return ""
+    if free >= LEAST_ROOM:
+        return ""
+    return f"the disk of {folder} is full ({free / 2**20:.1f} MiB are left): free some, or the search ends"
 
 
 def _screen_for(console: Console | None, log: Path | None) -> Screen:

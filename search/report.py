@@ -43,7 +43,7 @@ def report_study(
     from search.reporting.page import write_page
     from search.reporting.study import read_facts
     from search.study import load_study
-    from storage.retrying import DatabaseGone
+    from storage.errors import DatabaseGone
 
     try:
         loaded = load_study(study, storage, root)

@@ -26,6 +26,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from search.errors import is_disk_full
+
 LAST_LINES = 20
 ENDING_SECONDS = 10.0
 UNKILLABLE_SECONDS = 20.0
@@ -145,7 +147,8 @@ class _Server:
             pid = NONE_STARTED
         if pid == 0:
             self._leave()
-            _become_child(*files, self._temporary_of(os.getpid()))
+            line, log = files
+            _become_child(line, log, self._temporary_of(os.getpid()))
         for file in files:
             os.close(file)
         if pid == NONE_STARTED:
@@ -215,10 +218,11 @@ def _become_child(line: int, log: int, temporary: Path) -> NoReturn:
         channel.listen()
         status = _run(request, channel)
     except BaseException:
-        traceback.print_exc()
+        _print_traceback()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
         os._exit(status)
 
 
@@ -232,7 +236,7 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
         module, function = request["job"].split(":")
         getattr(importlib.import_module(module), function)(request["payload"], channel)
     except Exception as error:
-        traceback.print_exc()
+        _print_traceback()
         lines = traceback.format_exc().splitlines()[-LAST_LINES:]
         channel.send(
             {
@@ -241,10 +245,16 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
                 "message": str(error),
                 "traceback": "\n".join(lines),
                 "oom": backends.is_out_of_memory(error),
+                "full": is_disk_full(error),
             }
         )
         return 1
     return 0
+
+
+def _print_traceback() -> None:
+    with contextlib.suppress(OSError):  # The log's disk may be full.
+        traceback.print_exc()
 
 
 def main(arguments: list[str]) -> None:

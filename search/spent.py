@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import optuna
 
 from storage.claims import ClaimLost
-from storage.retrying import DatabaseGone
+from storage.errors import DatabaseGone
 
 SPENT = "spent"
 # In the order in which a trial meets them: for a trial to claim; drawing its configuration; from there to the child's

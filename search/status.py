@@ -32,8 +32,8 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
     from search.snapshot import ATTRIBUTES, look
     from search.study import load_study
     from storage.claims import Claims
+    from storage.errors import DatabaseGone
     from storage.glance import glance
-    from storage.retrying import DatabaseGone
 
     loaded = load_study(study, storage, root)
     claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying

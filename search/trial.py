@@ -15,11 +15,13 @@ import spaces
 from search.child import ForkServer
 from search.config import StudyConfig
 from search.errors import (
+    DiskFull,
     TrialCrashed,
     TrialFailed,
     TrialInterrupted,
     TrialOutOfMemory,
     TrialPruned,
+    is_disk_full,
 )
 from search.feeding.study import feed_best
 from search.feeding.trial import feed_trial, why_finished
@@ -35,8 +37,8 @@ from search.training.plan import TrainingPlan
 from spaces.contract import Params, Space
 from spaces.recipe import Recipe
 from storage.claims import Claim, ClaimLost, Claims
+from storage.errors import DatabaseGone
 from storage.heart import Heart
-from storage.retrying import DatabaseGone
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
 
@@ -76,6 +78,9 @@ def run_trial(worker: Worker, claim: Claim) -> None:
     """Run the claimed trial to whatever end it comes to, and tell the study.
 
     Every way to end is one ``except``: the class of the exception decides (see ``search.errors``).
+
+    Raises:
+        DiskFull: It was given back.
     """
     worker.clock.turn("sampling")
     files = TrialFiles(worker.study, claim)
@@ -113,6 +118,14 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heart: Heart) -> None
     except TrialInterrupted:
         claim.give_back()
         return
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        claim.give_back()
+        raise DiskFull(error) from None
+    except DiskFull:
+        claim.give_back()
+        raise
     except TrialOutOfMemory as failure:
         trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
         # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.retrying import LockLost, Retrying
+from storage.errors import LockLost
+from storage.retrying import Retrying
 from storage.times import Times
 from storage.url import is_sqlite, sqlite_file
 

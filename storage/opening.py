@@ -21,7 +21,8 @@ from storage.database import (
     advisory_lock,
     file_lock,
 )
-from storage.retrying import DatabaseGone, LockLost, Retrying, reason
+from storage.errors import DatabaseGone, LockLost
+from storage.retrying import Retrying, reason
 from storage.times import Times
 from storage.url import check_url, is_sqlite, parse, passwords_of, shown, sqlite_file, without_password
 

@@ -9,6 +9,7 @@ import optuna
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from storage.errors import DatabaseGone, LockLost
 from storage.times import Times
 
 Result = TypeVar("Result")
@@ -19,14 +20,6 @@ FATAL = (
     "no such table", "no such column", "readonly database", "not a database", "malformed",
     "authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry",
 )  # fmt: skip
-
-
-class DatabaseGone(Exception):
-    """The database did not answer for longer than an outage may last; in one line, without a password."""
-
-
-class LockLost(Exception):
-    """The database gave the lock up while its holder was at work: what was to be written has not been."""
 
 
 class Retrying:

@@ -17,7 +17,7 @@ from search.feeding.pictures import address, artifacts_of, draw_in_child, leave
 from search.feeding.trial import plain
 from search.study import LoadedStudy
 from search.templating import environment
-from storage.retrying import DatabaseGone
+from storage.errors import DatabaseGone
 from storage.url import default_url, parse, shown
 
 # Of an export: what its test images came to, in the order in which it is shown.

@@ -17,7 +17,7 @@ from search.snapshot import duration
 from search.study import LoadedStudy
 from search.templating import environment
 from storage.claims import ClaimLost
-from storage.retrying import DatabaseGone
+from storage.errors import DatabaseGone
 
 ALT = {
     CURVES: "Learning curves: loss and accuracy by epoch, on training and validation images",

@@ -1,5 +1,6 @@
 """The child's job: one training from plan to kept weights, reporting every epoch and able to go on from any."""
 
+import contextlib
 import importlib
 import math
 import os
@@ -288,7 +289,8 @@ class Training:
             write_checkpoint(Path(self.plan.checkpoint), *self._snapshot)
         except OSError as error:
             trouble = f"no checkpoint after epoch {self.epoch}: {error}"
-            print(trouble, flush=True)
+            with contextlib.suppress(OSError):  # The log may lie on the same disk.
+                print(trouble, flush=True)
         self._saved_at = time.monotonic()
         channel.send({"kind": "checkpoint", "epoch": self._snapshot[1]["epoch"], "trouble": trouble})
 

@@ -1,3 +1,4 @@
+import errno
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import typer
 
 from search.command import main, make_app, parse_compute, parse_cost, parse_duration
 from search.errors import InputError, StudyStopped
+from storage.errors import DatabaseGone
 
 
 def exit_of(function: Callable[..., None], *argv: str) -> int:
@@ -32,6 +34,18 @@ def raising(error: BaseException) -> Callable[[], None]:
         (InputError("two\n  lines"), 2, "error: two lines\n"),
         (StudyStopped("ten failures in a row"), 1, "error: ten failures in a row\n"),
         (typer.BadParameter("not this"), 2, "error: Invalid value: not this\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/photos/a.keras"),
+            1,
+            "error: no room is left on the disk ([Errno 28] No space left on device: '/photos/a.keras'): nothing that "
+            "was finished is lost; free some, then run the same command again\n",
+        ),
+        (
+            DatabaseGone("the database did not answer for 720 s (connection refused)"),
+            1,
+            "error: --storage: the database did not answer for 720 s (connection refused); nothing that was "
+            "finished is lost: run the same command again\n",
+        ),
     ],
 )
 def test_main_says_one_line_for(

@@ -1,6 +1,7 @@
 import io
 import threading
 import time
+import types
 from pathlib import Path
 
 import optuna
@@ -9,7 +10,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from search.notebook_progress import NotebookScreen, in_notebook, table_html
-from search.progress import LineScreen, Progress, TableScreen, table
+from search.progress import LineScreen, Progress, TableScreen, table, want_of_room
 from search.snapshot import (
     Ended,
     Running,
@@ -322,3 +323,12 @@ def test_notebook_screen_replaces_its_table_in_place() -> None:
 )
 def test_duration_of_seconds_reads_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_full_disk_is_said_while_the_database_waits_for_room(tmp_path: Path, monkeypatch) -> None:
+    """SQLite's file lies there: a worker that cannot write tries again for minutes, and cannot even log it."""
+    disk = types.SimpleNamespace(free=2**20)
+    monkeypatch.setattr("search.progress.shutil.disk_usage", lambda folder: disk)
+    assert "is full (1.0 MiB are left)" in want_of_room(tmp_path)
+    disk.free = 2**30
+    assert want_of_room(tmp_path) == ""

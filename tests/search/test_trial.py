@@ -6,7 +6,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy import text
 
 from benchmarks.postgres import PostgresServer, missing
 from search.child import Child, ForkServer
-from search.errors import StudyStopped
+from search.errors import DiskFull, StudyStopped
 from search.files import KEPT_MODELS
 from search.loop import work
 from search.stopping import Stop
@@ -334,10 +335,9 @@ def test_epoch_of_which_only_the_checkpoint_tells_is_reported_by_the_next_owner(
     assert len(trial.intermediate_values) == 12
 
 
-@pytest.mark.slow
-def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker) -> None:
-    worker = make_worker(epochs=3)
-    folder = worker.study.paths.folder / "checkpoints"
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Within, ``folder`` lies on a disk of 8 KiB."""
     folder.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)], capture_output=True, check=False
@@ -345,13 +345,43 @@ def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker) -
     if mounted.returncode:
         pytest.skip(f"a small tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        trial = run_next(worker)
-        left = list(folder.iterdir())
+        yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker) -> None:
+    worker = make_worker(epochs=3)
+    with small_disk(worker.study.paths.folder / "checkpoints") as folder:
+        trial = run_next(worker)
+        left = list(folder.iterdir())
     assert trial.state == TrialState.COMPLETE
     assert "No space left on device" in trial.user_attrs["checkpoint_trouble"]
     assert left == []
+
+
+@pytest.mark.slow
+def test_disk_that_is_full_ends_the_search_and_costs_no_trial(make_worker) -> None:
+    worker = make_worker(epochs=3)
+    with small_disk(worker.study.paths.folder / "models"), pytest.raises(DiskFull, match="No space left"):
+        work(worker, lambda: 1)
+    trial = worker.study.optuna.trials[0]
+    assert trial.state == TrialState.WAITING
+    assert "first_failure" not in trial.user_attrs
+    work(worker, lambda: 1)
+    assert [(one.number, one.state) for one in worker.study.optuna.trials] == [(0, TrialState.COMPLETE)]
+
+
+@pytest.mark.slow
+def test_log_on_a_full_disk_ends_the_search_and_costs_no_trial(make_worker) -> None:
+    """The child cannot even say what is wrong where it prints."""
+    worker = make_worker(epochs=3)
+    with small_disk(worker.study.paths.log(0).parent) as folder:
+        (folder / "fill").write_bytes(bytes(8192))
+        with pytest.raises(DiskFull):
+            work(worker, lambda: 1)
+    assert worker.study.optuna.trials[0].state == TrialState.WAITING
 
 
 class Outage(StrikingServer):

@@ -26,8 +26,8 @@ from sqlalchemy.exc import OperationalError
 from benchmarks.postgres import PostgresServer
 from storage.claims import LIFE, Claims
 from storage.database import Database, advisory_lock, file_lock
+from storage.errors import DatabaseGone, LockLost
 from storage.opening import open_storage
-from storage.retrying import DatabaseGone, LockLost
 from storage.times import Times
 
 ROOT = Path(__file__).parents[2]

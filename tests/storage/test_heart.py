@@ -11,9 +11,9 @@ import pytest
 
 from storage.claims import LIFE, Claim, ClaimLost, Claims
 from storage.database import Database
+from storage.errors import DatabaseGone
 from storage.heart import Heart
 from storage.opening import open_storage
-from storage.retrying import DatabaseGone
 from storage.times import Times
 
 GRACE = 0.5  # A beat each tenth of a second.

@@ -19,8 +19,8 @@ import sqlalchemy
 
 from benchmarks.postgres import PostgresServer
 from storage.database import Database
+from storage.errors import DatabaseGone
 from storage.opening import BUSY_SECONDS, database_exists, open_storage
-from storage.retrying import DatabaseGone
 from storage.times import Times
 from storage.url import default_url
 

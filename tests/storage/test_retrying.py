@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
-from storage.retrying import DatabaseGone, LockLost, Retrying, is_outage, reason
+from storage.errors import DatabaseGone, LockLost
+from storage.retrying import Retrying, is_outage, reason
 from storage.times import Times
 
 SOON = Times(outage=0.2, pause=0.05)
