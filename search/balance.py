@@ -1,11 +1,14 @@
 """How many images of each class there are in every split, and what to say where they differ much."""
 
+import math
+
 import numpy as np
 
 from search.config import StudyConfig
 from search.data import Dataset, split
 
 IMBALANCE = 2.0
+FEW, FEW_PHOTOGRAPHS, PHOTOGRAPH = 1_000, 5_000, 64
 
 
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
@@ -47,4 +50,27 @@ def print_balance(config: StudyConfig, dataset: Dataset) -> None:
         print(
             f"warning: the largest class has {max(training) / max(1, min(training)):.1f} times the images of the "
             "smallest; --class-weights balanced counts each class alike, --metric macro_f1 ranks by all alike"
+        )
+
+
+def print_hints(config: StudyConfig, dataset: Dataset, over_backbone: bool) -> None:
+    """Say of a new study what would serve its few images better.
+
+    Args:
+        config: Its settings.
+        dataset: Its images.
+        over_backbone: Whether its nets stand on a pretrained backbone.
+    """
+    total = sum(dataset.train_counts)
+    if not config.folds and total < FEW:
+        held = sum(split_counts(config, dataset)["validation"])
+        off = 100 * 1.96 * math.sqrt(0.25 / held)  # At an accuracy of a half, where it is widest.
+        print(
+            f"hint: a score on {held} validation images may be {off:.0f} points off; --folds 5 scores on all {total}, "
+            "at five times the training"
+        )
+    if not over_backbone and total < FEW_PHOTOGRAPHS and min(dataset.height, dataset.width) >= PHOTOGRAPH:
+        print(
+            f"hint: on {total:,} photographs a pretrained backbone goes further than a net that begins from nothing: "
+            "--preset folder_transfer"
         )

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 
 import spaces
-from search.balance import print_balance
+from search.balance import print_balance, print_hints
 from search.cells import SWEEP, Sweep
 from search.config import BACKENDS, StudyConfig, check_choice, check_number, check_study_name
 from search.data.backbones import check_backbone
@@ -151,6 +151,7 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         share_backbones(config, dataset)  # Before the study is there for others to join.
     begin = _beginning(space, config, request)
     print_balance(config, dataset)
+    print_hints(config, dataset, has_backbone(space))
     created = create_study(
         config,
         dataset.folder,

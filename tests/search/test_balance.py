@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.balance import print_balance, split_counts
+from search.balance import print_balance, print_hints, split_counts
 from search.config import StudyConfig
 from search.data import fold
 
@@ -35,3 +35,34 @@ def test_balance_of_folds_shows_all_images_and_the_test(capsys: pytest.CaptureFi
         "in 4 folds: 81 images: ants 50, bees 31",
         "      test: 15 images: ants 7, bees 8",
     ]
+
+
+def hints_of(
+    capsys: pytest.CaptureFixture[str], count: int, side: int, over_backbone: bool, **settings: int
+) -> str:
+    labels = np.repeat(np.arange(2), count // 2)
+    images: Any = SimpleNamespace(
+        train=lambda: (None, labels),
+        train_counts=(count // 2,) * 2,
+        test_counts=(7, 8),
+        height=side,
+        width=side,
+    )
+    print_hints(dataclasses.replace(CONFIG, **settings), images, over_backbone)
+    return capsys.readouterr().out
+
+
+def test_few_photographs_are_told_of_folds_and_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    folds, backbone = hints_of(capsys, 500, 128, over_backbone=False).splitlines()
+    assert "on 100 validation images may be 10 points off; --folds 5 scores on all 500" in folds
+    assert "--preset folder_transfer" in backbone
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "over_backbone", "folds"),
+    [(500, 128, True, 5), (500, 8, False, 5), (1000, 8, False, 0), (5000, 128, False, 0)],
+)
+def test_study_that_fits_its_images_gets_no_hint(
+    capsys: pytest.CaptureFixture[str], count: int, side: int, over_backbone: bool, folds: int
+) -> None:
+    assert hints_of(capsys, count, side, over_backbone, folds=folds) == ""
