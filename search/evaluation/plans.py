@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 RATE = 3e-4
 
 
-def plan_of(loaded: "LoadedStudy", trial: "FrozenTrial") -> "TrainingPlan":
-    """The trial's own training, with neither checkpoint nor kept file."""
+def plan_of(loaded: "LoadedStudy", trial: "FrozenTrial", gpu_memory: float | None = None) -> "TrainingPlan":
+    """The trial's own training, in batches of the size that fitted, with neither checkpoint nor kept file."""
     params = trial.user_attrs["params"]
     recipe = recipe_of(load_space(loaded.config.space), params, loaded.config)
-    return plan_training(loaded, seed_number(trial), params, recipe)
+    return dataclasses.replace(
+        plan_training(loaded, seed_number(trial), params, recipe),
+        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
+        gpu_memory=gpu_memory,
+    )
 
 
 def refit_plan(
@@ -30,14 +34,12 @@ def refit_plan(
 ) -> "TrainingPlan":
     """The trial's own training, but on all training images and without an early end."""
     return dataclasses.replace(
-        plan_of(loaded, trial),
+        plan_of(loaded, trial, gpu_memory),
         epochs=epochs,
         early_stopping=0,
         checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
         model=str(model),
         full=True,
-        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
-        gpu_memory=gpu_memory,
     )
 
 
@@ -51,13 +53,11 @@ def plan_anew(
 ) -> "TrainingPlan":
     """The trial's own training, with another seed."""
     return dataclasses.replace(
-        plan_of(loaded, trial),
+        plan_of(loaded, trial, gpu_memory),
         seed=seed,
         checkpoint=str(checkpoint),
         checkpoint_seconds=0.0,  # Every epoch: there is nobody but the next export to go on with it.
         model=str(weights) if weights else None,
-        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
-        gpu_memory=gpu_memory,
     )
 
 
@@ -71,7 +71,7 @@ def tuning_plan(
     gpu_memory: float | None,
 ) -> "TrainingPlan":
     """The trial's own training, on pixels and at a lower rate."""
-    plan = plan_of(loaded, trial)
+    plan = plan_of(loaded, trial, gpu_memory)
     return dataclasses.replace(
         plan,
         recipe=dataclasses.replace(plan.recipe, learning_rate=RATE, most_steps=0),
@@ -81,5 +81,5 @@ def tuning_plan(
         model=str(model),
         full=refit,
         tune=str(head),
-        gpu_memory=gpu_memory,
+        accumulate=1,  # The heads' batches are of another size.
     )

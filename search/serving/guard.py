@@ -24,6 +24,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 SAFE = ("GET", "HEAD")
 MOST_BYTES = 4_000_000
+LARGEST_KEY = 2**31 - 1  # Of a study or trial in Postgres.
 WRONG_SECONDS = 0.5
 # optuna-dashboard's own for its page is kept; these are for all else, and for files that others may have written.
 OF_A_PAGE = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -41,6 +42,7 @@ DROPPED = {"server", "access-control-allow-origin"}
 STATUS = {
     401: "401 Unauthorized",
     403: "403 Forbidden",
+    404: "404 Not Found",
     413: "413 Content Too Large",
     421: "421 Misdirected Request",
     503: "503 Service Unavailable",
@@ -95,6 +97,7 @@ class Guard:
             return _refuse(start, *refused, page=_is_page(path))
         if _is_page(path) and (why := self._trouble()):
             return _refuse(start, 503, why, page=True)
+        environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")  # optuna-dashboard (0.21) fails without.
         return self._application(environ, start)
 
     def _refused(self, environ: Environ) -> tuple[int, str] | None:
@@ -113,7 +116,10 @@ class Guard:
                 return 403, READ_ONLY
             if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
                 return 403, "this was asked for by another site's page"
-        if str(environ.get("PATH_INFO", "")).rstrip("/").endswith("/rename"):
+        path = str(environ.get("PATH_INFO", ""))
+        if any(part.isdecimal() and (len(part) > 10 or int(part) > LARGEST_KEY) for part in path.split("/")):
+            return 404, "no study or trial has such a number"
+        if path.rstrip("/").endswith("/rename"):
             return (
                 403,
                 "a study that is renamed here loses its workers and files; make a new one with search.run",

@@ -21,7 +21,8 @@ READ_ONLY = "this dashboard only reads; start it with --allow-changes to edit"
 class ShownStorage(BaseStorage):
     """Optuna's storage for a page: an answer of HTTP where there is none from the database.
 
-    Every call raises ``HTTPError``: 503 where the database is away, 403 where it would write and may not.
+    Every call raises ``HTTPError``: 503 where the database is away, 403 where it would write and may not, 404 where it
+    has no such trial.
 
     Args:
         database: The study's.
@@ -69,6 +70,10 @@ def _passed_on(name: str) -> Callable[..., Any]:
             raise HTTPError(403, READ_ONLY)
         try:
             found = getattr(self._once, name)(*arguments, **named)
+        except KeyError:
+            if name == "get_trial":  # Of studies optuna-dashboard knows what to say.
+                raise HTTPError(404, "there is no such trial") from None
+            raise
         except Exception as error:
             if is_outage(error):
                 said = f"the database does not answer ({reason(error)}); this page comes back with it"

@@ -16,6 +16,7 @@ class Asked:
 
     def __init__(self, **rules: Any) -> None:
         self.reached: list[str] = []
+        self.encodings: list[str] = []
         self.waited: list[float] = []
         self.trouble = ""
         self._guard = Guard(
@@ -24,6 +25,7 @@ class Asked:
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.reached.append(environ["PATH_INFO"])
+        self.encodings.append(environ["HTTP_ACCEPT_ENCODING"])
         start_response("200 OK", [("Server", "bottle"), ("Access-Control-Allow-Origin", "*")])
         return [b"hello"]
 
@@ -118,6 +120,22 @@ def test_request_that_is_too_large_is_refused() -> None:
     asked = Asked(allow_changes=True)
     assert asked.ask("POST", CONTENT_LENGTH=str(MOST_BYTES + 1)) == 413
     assert asked.ask("POST", CONTENT_LENGTH=str(MOST_BYTES)) == 200
+
+
+@pytest.mark.parametrize("number", [2**31, 10**30])
+def test_number_that_no_database_takes_for_a_key_is_not_found(number: int) -> None:
+    asked = Asked()
+    assert asked.ask(path=f"/api/studies/{number}") == 404
+    assert not asked.reached
+
+
+def test_client_that_names_no_encoding_is_told_apart_from_one_that_takes_gzip() -> None:
+    """optuna-dashboard looks into the header without asking whether there is one."""
+    asked = Asked()
+    asked.ask(path="/favicon.ico")
+    assert asked.encodings == ["identity"]
+    asked.ask(path="/favicon.ico", HTTP_ACCEPT_ENCODING="gzip")
+    assert asked.encodings == ["identity", "gzip"]
 
 
 def test_answers_have_the_headers_that_keep_other_sites_out() -> None:

@@ -57,6 +57,12 @@ def test_database_that_is_away_is_an_answer_and_is_not_waited_for(
     assert refused.value.status_code == 503
 
 
+def test_trial_that_is_not_there_is_not_found(database: Database) -> None:
+    with pytest.raises(HTTPError) as refused:
+        ShownStorage(database, allow_changes=False).get_trial(10**6)
+    assert refused.value.status_code == 404
+
+
 def test_other_errors_stay_what_they_are(database: Database) -> None:
     with pytest.raises(KeyError):
         ShownStorage(database, allow_changes=False).get_study_id_from_name("none")
