@@ -6,6 +6,8 @@ A space may name its own with ``recipe(params, input_spec) -> Recipe``; what it 
 from dataclasses import dataclass
 from typing import Literal
 
+SMALLEST_BATCH = 8
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -21,6 +23,8 @@ class Recipe:
         warmup: Fraction of all steps, for ``one_cycle``.
         batch_size: Images a step.
         most_steps: Of an epoch: where it would have more, batches are larger, by a power of two; 0 for no bound.
+        least_steps: Of an epoch: where it would have fewer, batches are smaller, by a power of two, down to 8 images:
+            a schedule of a hundred steps teaches a net little, whatever its rate. 0 for no bound.
         label_smoothing: 0 to 1.
         ema: Momentum of the averaged weights, per step; 0 keeps no average. Where it is on, the averaged weights
             are the ones validated, kept and exported.
@@ -39,6 +43,7 @@ class Recipe:
     warmup: float = 0.2
     batch_size: int = 64
     most_steps: int = 0
+    least_steps: int = 0
     label_smoothing: float = 0.1
     ema: float = 0.0
     augmentation: float = 1.0
@@ -49,4 +54,6 @@ class Recipe:
         size = self.batch_size
         while self.most_steps and images > self.most_steps * size:
             size *= 2
+        while images < self.least_steps * size and size // 2 >= SMALLEST_BATCH:
+            size //= 2
         return size

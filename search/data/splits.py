@@ -30,6 +30,11 @@ class Split:
     train: Labels
     validation: Labels
 
+    @property
+    def all(self) -> Labels:
+        """The images of either part, sorted."""
+        return np.union1d(self.train, self.validation)
+
 
 def split(
     labels: npt.NDArray[np.int64],

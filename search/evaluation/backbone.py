@@ -30,14 +30,24 @@ def join_in_child(
         child.result()
 
 
-def features_here(loaded: "LoadedStudy", trial: "FrozenTrial") -> str | None:
-    """The file of the cached features that the trial was trained on; None where this host has not got them whole."""
+def features_here(loaded: "LoadedStudy", trial: "FrozenTrial", refit: bool) -> str | None:
+    """The file of the cached features that it was trained on; None where this host has not got them whole.
+
+    Args:
+        loaded: The open study.
+        trial: The trial.
+        refit: Whether the trial was trained anew, on all training images.
+    """
+    from search.data import split
     from search.training.features import features_file
 
     config = loaded.config
     if not config.backbones:
         return None
-    found = features_file(loaded.dataset(), chosen(loaded, trial), config.input_spec)
+    dataset, wanted = loaded.dataset(), None
+    if config.images is not None and not refit:
+        wanted = split(dataset.train()[1], config.validation, config.images, config.seed).all
+    found = features_file(dataset, chosen(loaded, trial), config.input_spec, wanted)
     return str(found) if found else None
 
 

@@ -156,7 +156,7 @@ def score_payload(wanted: Wanted, files: ModelFiles, stored: Path) -> dict[str, 
         "unseen": str(files.unseen) if files.unseen else None,
         "head": str(files.head) if files.head else None,
         # A fine-tuned net has other features than the cached ones.
-        "features": features_here(wanted.loaded, wanted.trial) if files.head else None,
+        "features": features_here(wanted.loaded, wanted.trial, wanted.refit) if files.head else None,
         "baselines": list(wanted.baselines),
         "refit": wanted.refit,
     }

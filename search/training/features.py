@@ -1,15 +1,17 @@
 """What a frozen backbone says of each training image, computed once for all trials of all workers of a host.
 
 ``<cache>/features/<key>/plain.npy`` and ``mirror.npy`` hold float16 ``(N, F)``, memory-mapped, in the order of the
-images. Whoever holds ``<view>.lock`` fills; ``<view>.json`` says how many rows are on disk, so that whoever comes after
-a killed filler goes on from there. Test images have no features here: only an export looks at them.
+images; a study of some of them alone has a key of its own, and holes, which take no room, for the others. Whoever
+holds ``<view>.lock`` fills; ``<view>.json`` says how many rows are on disk, so that whoever comes after a killed filler
+goes on from there. Test images have no features here: only an export looks at them.
 """
 
+import errno
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,18 +51,40 @@ class Features(NamedTuple):
     mirror: np.ndarray | None
 
 
-def features_folder(dataset: "Dataset", backbone: Backbone, spec: InputSpec) -> Path:
-    """Where these features lie: named by images, backbone and size."""
+def features_folder(
+    dataset: "Dataset", backbone: Backbone, spec: InputSpec, wanted: np.ndarray | None = None
+) -> Path:
+    """Where these features lie: named by images, backbone and size, and by those ``wanted`` where not all are."""
     said = {"format": FORMAT, "images": dataset.fingerprint, "backbone": backbone.digest, "size": spec.size}
+    if wanted is not None:
+        said["wanted"] = hashlib.sha256(wanted.astype("<i8").tobytes()).hexdigest()
     key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
     return dataset.folder.parent / "features" / key
 
 
-def features_file(dataset: "Dataset", backbone: Backbone, spec: InputSpec) -> Path | None:
-    """The file of the plain view, where it is whole on this host."""
-    folder = features_folder(dataset, backbone, spec)
-    count = sum(dataset.train_counts)
-    return folder / "plain.npy" if _rows(folder, "plain", (count, backbone.features)) == count else None
+def features_file(
+    dataset: "Dataset", backbone: Backbone, spec: InputSpec, wanted: np.ndarray | None = None
+) -> Path | None:
+    """The file of the plain view, where all that is ``wanted`` of it is on this host."""
+    folder, which = _place(dataset, backbone, spec, wanted, VIEWS[:1])
+    shape = (sum(dataset.train_counts), backbone.features)
+    return folder / "plain.npy" if _rows(folder, "plain", shape) == len(which) else None
+
+
+def _place(
+    dataset: "Dataset", backbone: Backbone, spec: InputSpec, wanted: np.ndarray | None, views: Sequence[str]
+) -> tuple[Path, np.ndarray]:
+    """The folder, and the rows that are to be in it: all, if somebody has computed them, or no more than is wanted."""
+    everything = np.arange(sum(dataset.train_counts))
+    whole = features_folder(dataset, backbone, spec)
+    if wanted is None:
+        return whole, everything
+    own = features_folder(dataset, backbone, spec, wanted)
+    shape = (len(everything), backbone.features)
+    # Not once there are others: a trial that goes on must find the very numbers that it began with.
+    if not own.exists() and all(_rows(whole, view, shape) == len(everything) for view in views):
+        return whole, everything
+    return own, wanted
 
 
 def open_features(
@@ -68,6 +92,7 @@ def open_features(
     backbone: Backbone,
     spec: InputSpec,
     *,
+    wanted: np.ndarray | None = None,
     mirror: bool,
     frozen: "Callable[[], keras.Model]",
     tell: Callable[[int, int], bool],
@@ -79,6 +104,7 @@ def open_features(
         dataset: The prepared images.
         backbone: Whose features.
         spec: With the size at which the backbone sees the images.
+        wanted: Of which images, ascending; None for all. The rows of others may be zeros.
         mirror: Whether the mirrored view is wanted, too.
         frozen: Makes the net that computes them; called only if it has to.
         tell: Is told often how many of how many rows are there; False asks to stop.
@@ -87,11 +113,11 @@ def open_features(
     Raises:
         FeaturesAway: Asked to stop.
     """
-    folder = features_folder(dataset, backbone, spec)
+    views = VIEWS if mirror else VIEWS[:1]
+    folder, which = _place(dataset, backbone, spec, wanted, views)
     folder.mkdir(parents=True, exist_ok=True)
     images, _ = dataset.train()
     shape = (len(images), backbone.features)
-    views = VIEWS if mirror else VIEWS[:1]
     net: list[keras.Model] = []  # Made at most once, for both views.
 
     def run(shown: np.ndarray) -> np.ndarray:
@@ -100,19 +126,19 @@ def open_features(
         return np.asarray(net[0].predict_on_batch(shown))
 
     for place, view in enumerate(views):
-        before = place * len(images)
+        before = place * len(which)
 
         def told(rows: int, before: int = before) -> None:
-            if not tell(before + rows, len(views) * len(images)):
+            if not tell(before + rows, len(views) * len(which)):
                 raise FeaturesAway
 
-        _View(view, folder, images, shape, batch, run, told).complete()
+        _View(view, folder, images, which, shape, batch, run, told).complete()
     opened = [np.load(folder / f"{view}.npy", mmap_mode="r") for view in views]
     return Features(opened[0], opened[1] if mirror else None)
 
 
 class _View(NamedTuple):
-    """One view that is to be there: which, where, of which images, by what, and who is told how many rows are.
+    """One view that is to be there: its name, where, of which images, by what, and who is told how many rows are.
 
     Its rows come the same, but for the last digits of a sum, from whatever batches.
     """
@@ -120,6 +146,7 @@ class _View(NamedTuple):
     name: str
     folder: Path
     images: np.ndarray
+    which: np.ndarray
     shape: tuple[int, int]
     batch: int
     run: Callable[[np.ndarray], np.ndarray]
@@ -132,7 +159,7 @@ class _View(NamedTuple):
     def complete(self) -> None:
         """Fill it, or wait for whoever fills it."""
         lock = FileLock(self.folder / f"{self.name}.lock")
-        while self.rows() < self.shape[0]:
+        while self.rows() < len(self.which):
             try:
                 with lock.acquire(timeout=1.0):
                     self._fill()
@@ -141,31 +168,32 @@ class _View(NamedTuple):
 
     def _begin(self, file: Path) -> None:
         """An empty file in place of whatever is there: nobody's, or still mapped by a training, which keeps the old."""
-        if lack := lack_of_room(self.folder, 2 * self.shape[0] * self.shape[1], "the backbone's features"):
-            raise OSError(lack)
+        if lack := lack_of_room(self.folder, 2 * len(self.which) * self.shape[1], "the backbone's features"):
+            raise OSError(errno.ENOSPC, lack)
         (self.folder / f"{self.name}.json").unlink(missing_ok=True)
         aside = self.folder / f".{self.name}.{os.getpid()}.npy"
         np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=self.shape)
         aside.replace(file)
 
     def _fill(self) -> None:
-        images, row = self.images, self.rows()
+        images, which, row = self.images, self.which, self.rows()
         file = self.folder / f"{self.name}.npy"
         if row == 0:
             self._begin(file)
         features = np.lib.format.open_memmap(file, mode="r+")
         recorded = time.monotonic()
         # The last is filled up: a net of another shape would be traced anew.
-        full = np.zeros((min(self.batch, len(images)), *images.shape[1:]), images.dtype)
-        while row < len(images):
-            batch = images[row : row + len(full)]
+        full = np.zeros((min(self.batch, len(which)), *images.shape[1:]), images.dtype)
+        while row < len(which):
+            places = which[row : row + len(full)]
+            batch = images[places]
             full[: len(batch)] = batch if self.name == VIEWS[0] else batch[:, :, ::-1]
             found = self.run(full)[: len(batch)]
             if not np.isfinite(found).all():
-                raise ValueError(f"the backbone gives no numbers for images {row} to {row + len(batch) - 1}")
-            features[row : row + len(batch)] = np.clip(found, -65504, 65504)  # All that float16 can hold.
+                raise ValueError(f"the backbone gives no numbers for images {places[0]} to {places[-1]}")
+            features[places] = np.clip(found, -65504, 65504)  # All that float16 can hold.
             row += len(batch)
-            if row == len(images) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
+            if row == len(which) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
                 features.flush()  # On disk before it is said to be.
                 _record(self.folder, self.name, row)
                 recorded = time.monotonic()
@@ -173,7 +201,7 @@ class _View(NamedTuple):
 
 
 def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:
-    """How many rows of a view are on disk."""
+    """How many rows of a view are on disk, of those that are to be there."""
     try:
         rows = int(json.loads((folder / f"{view}.json").read_text())["rows"])
         found = np.load(folder / f"{view}.npy", mmap_mode="r")

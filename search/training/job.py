@@ -78,9 +78,7 @@ class Training:
         self.plan, self.device = plan, device
         self.net = net_of(plan)
         dataset = open_dataset(Path(plan.dataset))
-        self.images, self.mirror = self.net.inputs(dataset, channel)
         _, self.labels = dataset.train()
-        keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         chosen = training_split(
             self.labels,
             validation=plan.validation,
@@ -89,6 +87,8 @@ class Training:
             which=plan.fold,
             seed=plan.split_seed,
         )
+        self.images, self.mirror = self.net.inputs(dataset, chosen, channel)
+        keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import spaces
-from search.data import Dataset
+from search.data import Dataset, Split
 from search.data.backbones import placed
 from search.server import Channel
 from search.training.features import BATCH, Features, open_features
@@ -33,8 +33,8 @@ class Net:
         """It, with fresh weights."""
         return self.space.build(self.plan.params, self.spec)
 
-    def inputs(self, dataset: Dataset, channel: Channel) -> Features:
-        """What it is trained on, of all training images, ``(N, ...)``: the images themselves.
+    def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
+        """What it is trained on, ``(N, ...)``, with rows for all training images: the images themselves.
 
         Raises:
             FeaturesAway: The worker asked to stop before it was there.
@@ -58,8 +58,8 @@ class Head(Net):
         """The part below it, pixels to features."""
         return self.space.frozen(self.plan.params, self.spec)
 
-    def inputs(self, dataset: Dataset, channel: Channel) -> Features:
-        """The backbone's features, computed here if nobody has yet."""
+    def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
+        """The backbone's features of the images that the study uses, computed here if nobody has yet."""
         plan, said = self.plan, [0.0]
 
         def tell(rows: int, of: int) -> bool:
@@ -72,6 +72,7 @@ class Head(Net):
             dataset,
             self.space.backbone(plan.params, self.spec),
             self.spec,
+            wanted=None if plan.images is None or plan.full else parts.all,
             mirror=plan.flip and plan.recipe.augmentation > 0,
             frozen=self.frozen,
             tell=tell,

@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from search.child import ForkServer
-from search.data import prepare
+from search.data import prepare, split
 from search.errors import InputError
 from search.evaluation.backbone import chosen
 from search.evaluation.cached_path import cached_path, differs
@@ -47,11 +47,11 @@ def photographs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """Ants and bees: 25 of each to train on, 10 of each to test on."""
     whole, part = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("part")
     shutil.unpack_archive(shared_data / "ants_bees.tar.gz", whole)
-    for split, count in (("train", 25), ("test", 10)):
+    for which, count in (("train", 25), ("test", 10)):
         for name in ("ants", "bees"):
-            (part / split / name).mkdir(parents=True)
-            for file in sorted((whole / "ants_bees" / split / name).glob("*.jpg"))[:count]:
-                shutil.copy(file, part / split / name)
+            (part / which / name).mkdir(parents=True)
+            for file in sorted((whole / "ants_bees" / which / name).glob("*.jpg"))[:count]:
+                shutil.copy(file, part / which / name)
     return part
 
 
@@ -243,6 +243,32 @@ def test_features_of_a_study_are_found_by_an_export(insects: LoadedStudy) -> Non
     found = features_file(insects.dataset(), chosen(insects, insects.ranked()[0]), insects.config.input_spec)
     assert found is not None
     assert found.name == "plain.npy"
+
+
+def test_study_of_some_images_computes_their_features_alone(
+    settings: dict[str, Any], fork_server: ForkServer, tmp_path: Path
+) -> None:
+    own = {"images": 20, "cache": tmp_path / "cache", "root": tmp_path / "studies", "artifacts": None}
+    study = open_study(Request("some", **{**settings, **own, "epochs": 1}))
+    claims = Claims(study.storage, study.study_id, "worker-1")
+    work(Worker(study, fork_server, claims, Stop(), threads=2), lambda: 1)
+    said: list[str] = []
+    made = export_study(
+        "some",
+        root=study.paths.root,
+        out=tmp_path / "out",
+        server=fork_server,
+        say=said.append,
+        baselines=("logistic",),
+    )
+    _, labels = study.dataset().train()
+    used = split(labels, 0.2, 20, 0).all
+    file = features_file(study.dataset(), chosen(study, study.ranked()[0]), study.config.input_spec, used)
+    assert file is not None
+    there = np.load(file, mmap_mode="r").any(axis=1)
+    assert np.flatnonzero(there).tolist() == used.tolist()
+    assert len(used) == 30 < len(there)
+    assert list(made.summary["baselines"]) == ["logistic", "logistic_on_features"]
 
 
 def test_backbone_of_a_space_that_has_none_is_refused(backbone: str, tmp_path: Path) -> None:

@@ -10,3 +10,8 @@ def test_batches_grow_with_the_images_where_steps_are_bounded(images: int, batch
 
 def test_batches_stay_where_steps_are_not_bounded() -> None:
     assert Recipe(batch_size=64).batch(10**6) == 64
+
+
+@pytest.mark.parametrize(("images", "batch"), [(640, 32), (639, 16), (319, 8), (20, 8)])
+def test_batches_are_smaller_where_an_epoch_would_have_too_few_steps(images: int, batch: int) -> None:
+    assert Recipe(batch_size=32, least_steps=20).batch(images) == batch

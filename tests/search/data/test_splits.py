@@ -19,6 +19,11 @@ def test_split_without_images_uses_all() -> None:
     assert sorted([*drawn.train, *drawn.validation]) == list(range(1000))
 
 
+def test_all_of_a_split_are_both_its_parts_in_order() -> None:
+    drawn = split(LABELS, 0.25, 100, 0)
+    assert drawn.all.tolist() == sorted([*drawn.train, *drawn.validation])
+
+
 @pytest.mark.parametrize("images", [4, 77, 900])
 def test_validation_is_unaffected_by_images(images: int) -> None:
     np.testing.assert_array_equal(

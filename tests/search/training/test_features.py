@@ -83,6 +83,40 @@ def test_features_that_memory_was_too_small_for_are_those_of_smaller_batches(dat
     np.testing.assert_allclose(found.plain, features_of(dataset.train()[0]), rtol=1e-3)
 
 
+WANTED = np.arange(0, 150, 2)
+
+
+def test_features_of_some_images_are_computed_for_these_alone(dataset):
+    frozen, told = Frozen(), []
+    found = opened(dataset, frozen, lambda rows, of: told.append((rows, of)) is None, wanted=WANTED)
+    images = dataset.train()[0][WANTED]
+    np.testing.assert_allclose(found.plain[WANTED], features_of(images), rtol=1e-3)
+    np.testing.assert_allclose(found.mirror[WANTED], features_of(images[:, :, ::-1]), rtol=1e-3)
+    assert len(found.plain) == 150
+    assert frozen.images == 2 * 96  # Three batches of 32 for each view.
+    assert told[-1] == (150, 150)
+    assert features_file(dataset, BACKBONE, SPEC) is None
+    assert features_file(dataset, BACKBONE, SPEC, WANTED) is not None
+
+
+def test_features_of_some_images_are_those_of_all_where_these_are_there(dataset):
+    opened(dataset, Frozen())
+    again = Frozen()
+    found = opened(dataset, again, wanted=WANTED)
+    assert again.images == 0
+    np.testing.assert_allclose(found.plain, features_of(dataset.train()[0]), rtol=1e-3)
+    assert features_file(dataset, BACKBONE, SPEC, WANTED) == features_file(dataset, BACKBONE, SPEC)
+
+
+def test_features_of_some_images_stay_what_they_were_when_all_are_computed(dataset):
+    """A sum's last digits may differ: a trial that goes on must find the very numbers that it began with."""
+    opened(dataset, Frozen(), wanted=WANTED)
+    opened(dataset, Frozen())
+    assert features_file(dataset, BACKBONE, SPEC, WANTED).parent == features_folder(
+        dataset, BACKBONE, SPEC, WANTED
+    )
+
+
 def test_features_of_another_size_are_others(dataset):
     larger = InputSpec(8, 8, 3, 2, 96, (BACKBONE,))
     assert features_folder(dataset, BACKBONE, SPEC) != features_folder(dataset, BACKBONE, larger)
