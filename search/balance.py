@@ -6,9 +6,10 @@ import numpy as np
 
 from search.config import StudyConfig
 from search.data import Dataset, split
+from search.data.folds import TOO_MANY_IMAGES
 
 IMBALANCE = 2.0
-FEW, FEW_PHOTOGRAPHS, PHOTOGRAPH = 1_000, 5_000, 64
+FOLDS, FEW_PHOTOGRAPHS, PHOTOGRAPH = 5, 5_000, 64
 
 
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
@@ -62,15 +63,17 @@ def print_hints(config: StudyConfig, dataset: Dataset, over_backbone: bool) -> N
         over_backbone: Whether its nets stand on a pretrained backbone.
     """
     total = sum(dataset.train_counts)
-    if not config.folds and total < FEW:
+    could_fold = config.images is None and total < TOO_MANY_IMAGES and min(dataset.train_counts) >= FOLDS
+    if could_fold and not config.folds:
         held = sum(split_counts(config, dataset)["validation"])
         off = 100 * 1.96 * math.sqrt(0.25 / held)  # At an accuracy of a half, where it is widest.
         print(
-            f"hint: a score on {held} validation images may be {off:.0f} points off; --folds 5 scores on all {total}, "
-            "at five times the training"
+            f"hint: a score on {held} validation images may be {off:.0f} points off; --folds {FOLDS} (and another "
+            f"--study) scores on all {total}, at {FOLDS} times the training"
         )
-    if not over_backbone and total < FEW_PHOTOGRAPHS and min(dataset.height, dataset.width) >= PHOTOGRAPH:
+    photographs = dataset.channels == 3 and min(dataset.height, dataset.width) >= PHOTOGRAPH
+    if photographs and not over_backbone and total < FEW_PHOTOGRAPHS:
         print(
             f"hint: on {total:,} photographs a pretrained backbone goes further than a net that begins from nothing: "
-            "--preset folder_transfer"
+            "--preset folder_transfer (and another --study)"
         )

@@ -5,6 +5,7 @@ end, ``main(app)``. Exit codes: 0 done, 1 the search stopped by itself or the pr
 interrupted.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -171,11 +172,13 @@ def _say_fault(fault: BaseException) -> None:
     if VERBOSE.is_set():
         print(text, end="", file=sys.stderr)
         return
-    with tempfile.NamedTemporaryFile("w", prefix="search-", suffix=".txt", delete=False) as file:
-        file.write(text)
+    kept = ""
+    with contextlib.suppress(OSError):
+        with tempfile.NamedTemporaryFile("w", prefix="search-", suffix=".txt", delete=False) as file:
+            file.write(text)
+        kept = f"its traceback is in {file.name}, and "
     _say_error(
-        f"{type(fault).__name__}: {fault}: a fault of this program, not of yours; its traceback is in {file.name}, "
-        "and --verbose shows it"
+        f"{type(fault).__name__}: {fault}: a fault of this program, not of yours; {kept}--verbose shows it"
     )
 
 

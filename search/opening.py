@@ -151,7 +151,8 @@ def _create(request: Request, backend: str) -> LoadedStudy | None:
         share_backbones(config, dataset)  # Before the study is there for others to join.
     begin = _beginning(space, config, request)
     print_balance(config, dataset)
-    print_hints(config, dataset, has_backbone(space))
+    if request.sweep is None:
+        print_hints(config, dataset, has_backbone(space))
     created = create_study(
         config,
         dataset.folder,

@@ -85,8 +85,8 @@ class Progress:
         except Exception as error:  # Whatever it is, the search itself is not concerned.
             trouble = f"the database did not answer ({type(error).__name__}); trying again"
         log = self._where[1]
-        if not trouble and log is not None:
-            trouble = want_of_room(log.parent)
+        if log is not None:  # Of a full disk a database says no more than that it does not answer.
+            trouble = want_of_room(log.parent) or trouble
         if self._last is not None:
             self._screen.show(self._last, trouble)
 

@@ -6,6 +6,7 @@ stands in a process list. It ends, giving its trial back, when its starter is go
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from typing import Any
 from search.child import ForkServer
 from search.engines.seat import sit
 from search.engines.slots import Slot
-from search.errors import InputError, StudyStopped
+from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
 from search.stopping import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
 from search.study import LoadedStudy, compute_spent, load_study
 from storage.times import Times
@@ -30,7 +31,8 @@ from storage.times import Times
 SOON_SECONDS = 10.0
 MOST_EARLY_DEATHS = 5
 LOOK_SECONDS = 0.2
-STOPPED, REFUSED = 3, 4
+# How a worker says why it ended. None is 1, with which Python ends a process that has a fault of its own.
+STOPPED, REFUSED, NO_ROOM = 3, 4, 5
 
 
 @dataclasses.dataclass
@@ -146,9 +148,10 @@ class LocalWorkers:
             if not one.log.stat().st_size:
                 one.log.unlink()
             return dataclasses.replace(one, done=True)
+        if status == NO_ROOM:  # Its log, too, may lie on the disk that is full.
+            raise DiskFull(os.strerror(errno.ENOSPC))
         words = one.log.read_text(errors="replace").strip().splitlines()
         last = words[-1].removeprefix("error: ") if words else "it said nothing"
-        # Neither is 1, with which Python ends a process that has a fault of its own.
         if status in (STOPPED, REFUSED):
             raise StudyStopped(last)
         early = one.early_deaths + 1 if time.monotonic() - one.began < SOON_SECONDS else 0
@@ -198,7 +201,11 @@ def main() -> int:
     try:
         with ending_in_time(stop):
             _obey(order, stop)
-    except (StudyStopped, InputError) as error:
+    except Exception as error:
+        if is_disk_full(error):
+            return NO_ROOM
+        if not isinstance(error, StudyStopped | InputError):
+            raise
         print(f"error: {error}", flush=True)
         return STOPPED if isinstance(error, StudyStopped) else REFUSED
     return 130 if stop.by_user else 0

@@ -38,15 +38,13 @@ def features_here(loaded: "LoadedStudy", trial: "FrozenTrial", refit: bool) -> s
         trial: The trial.
         refit: Whether the trial was trained anew, on all training images.
     """
-    from search.data import split
     from search.training.features import features_file
 
     config = loaded.config
     if not config.backbones:
         return None
-    dataset, wanted = loaded.dataset(), None
-    if config.images is not None and not refit:
-        wanted = split(dataset.train()[1], config.validation, config.images, config.seed).all
+    dataset, plan = loaded.dataset(), dataclasses.replace(plan_of(loaded, trial), full=refit)
+    wanted = plan.wanted(plan.split(dataset.train()[1]))
     found = features_file(dataset, chosen(loaded, trial), config.input_spec, wanted)
     return str(found) if found else None
 

@@ -74,7 +74,7 @@ def tuning_plan(
     plan = plan_of(loaded, trial, gpu_memory)
     return dataclasses.replace(
         plan,
-        recipe=dataclasses.replace(plan.recipe, learning_rate=RATE, most_steps=0),
+        recipe=dataclasses.replace(plan.recipe, learning_rate=RATE, most_steps=0, least_steps=0),
         epochs=epochs,
         early_stopping=0 if refit else epochs,
         checkpoint=str(loaded.paths.tuning_checkpoint(trial.number, epochs, refit)),

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def feed_trial(
     except (
         Exception
     ) as error:  # A full disk, a child's end, a store's library: it concerns the pictures alone.
-        print(f"no pictures of trial {trial.number} for the dashboard: {error!r}"[:300], flush=True)
+        with suppress(OSError):  # Where this is printed to may lie on that disk, too.
+            print(f"no pictures of trial {trial.number} for the dashboard: {error!r}"[:300], flush=True)
         pictures = {}
     note = trial_note(trial, state, why, value, study.config.metric, pictures)
     write_note(study.storage, study.study_id, note, trial._trial_id)

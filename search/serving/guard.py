@@ -9,6 +9,7 @@ import hmac
 import html
 import ipaddress
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 SAFE = ("GET", "HEAD")
 MOST_BYTES = 4_000_000
+NUMBER = re.compile(r"-?\d+")
 LARGEST_KEY = 2**31 - 1  # Of a study or trial in Postgres.
 WRONG_SECONDS = 0.5
 # optuna-dashboard's own for its page is kept; these are for all else, and for files that others may have written.
@@ -117,7 +119,7 @@ class Guard:
             if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
                 return 403, "this was asked for by another site's page"
         path = str(environ.get("PATH_INFO", ""))
-        if any(part.isdecimal() and (len(part) > 10 or int(part) > LARGEST_KEY) for part in path.split("/")):
+        if any(NUMBER.fullmatch(part) and not _is_key(part) for part in path.split("/")):
             return 404, "no study or trial has such a number"
         if path.rstrip("/").endswith("/rename"):
             return (
@@ -163,6 +165,10 @@ def _place_of(origin: str) -> str:
         return urlsplit(origin).netloc.lower()
     except ValueError:
         return ""
+
+
+def _is_key(number: str) -> bool:
+    return len(number) <= len(str(LARGEST_KEY)) and 0 <= int(number) <= LARGEST_KEY
 
 
 def _is_page(path: str) -> bool:

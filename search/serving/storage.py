@@ -15,14 +15,20 @@ from storage.retrying import is_outage, reason
 
 READS = ("get_", "check_", "remove_session")
 OF_A_TRIAL = re.compile(r"dashboard:(?:artifacts:)?(\d+):")
+# What optuna-dashboard (0.21) asks without knowing what to say where there is no such thing.
+UNKNOWN = {
+    "get_trial": "there is no such trial",
+    "get_trial_system_attrs": "there is no such trial",
+    "get_study_system_attrs": "there is no such study",
+}
 READ_ONLY = "this dashboard only reads; start it with --allow-changes to edit"
 
 
 class ShownStorage(BaseStorage):
     """Optuna's storage for a page: an answer of HTTP where there is none from the database.
 
-    Every call raises ``HTTPError``: 503 where the database is away, 403 where it would write and may not, 404 where it
-    has no such trial.
+    Every call raises ``HTTPError``: 503 where the database is away, 403 where it would write and may not; 404 where
+    there is no such trial or study, if optuna-dashboard would not say so itself.
 
     Args:
         database: The study's.
@@ -71,8 +77,8 @@ def _passed_on(name: str) -> Callable[..., Any]:
         try:
             found = getattr(self._once, name)(*arguments, **named)
         except KeyError:
-            if name == "get_trial":  # Of studies optuna-dashboard knows what to say.
-                raise HTTPError(404, "there is no such trial") from None
+            if name in UNKNOWN:
+                raise HTTPError(404, UNKNOWN[name]) from None
             raise
         except Exception as error:
             if is_outage(error):

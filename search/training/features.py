@@ -1,7 +1,7 @@
 """What a frozen backbone says of each training image, computed once for all trials of all workers of a host.
 
 ``<cache>/features/<key>/plain.npy`` and ``mirror.npy`` hold float16 ``(N, F)``, memory-mapped, in the order of the
-images; a study of some of them alone has a key of its own, and holes, which take no room, for the others. Whoever
+images; a study of some of them alone has a key of its own, and holes, which take little room, for the others. Whoever
 holds ``<view>.lock`` fills; ``<view>.json`` says how many rows are on disk, so that whoever comes after a killed filler
 goes on from there. Test images have no features here: only an export looks at them.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VIEWS = ("plain", "mirror")
 # Images a batch: at 224x224 the widest layers of small nets then take some 150 MB.
 BATCH = 32
+DISK_BLOCK = 4096
 # A killed filler loses no more than this.
 SECONDS_BETWEEN_RECORDS = 5.0
 # Raise it when the same images and backbone would give other features.
@@ -82,7 +83,8 @@ def _place(
     own = features_folder(dataset, backbone, spec, wanted)
     shape = (len(everything), backbone.features)
     # Not once there are others: a trial that goes on must find the very numbers that it began with.
-    if not own.exists() and all(_rows(whole, view, shape) == len(everything) for view in views):
+    begun = any(_rows(own, view, shape) for view in VIEWS)
+    if not begun and all(_rows(whole, view, shape) == len(everything) for view in views):
         return whole, everything
     return own, wanted
 
@@ -168,7 +170,8 @@ class _View(NamedTuple):
 
     def _begin(self, file: Path) -> None:
         """An empty file in place of whatever is there: nobody's, or still mapped by a training, which keeps the old."""
-        if lack := lack_of_room(self.folder, 2 * len(self.which) * self.shape[1], "the backbone's features"):
+        needed = room_for(len(self.which), self.shape)
+        if lack := lack_of_room(self.folder, needed, "the backbone's features"):
             raise OSError(errno.ENOSPC, lack)
         (self.folder / f"{self.name}.json").unlink(missing_ok=True)
         aside = self.folder / f".{self.name}.{os.getpid()}.npy"
@@ -198,6 +201,12 @@ class _View(NamedTuple):
                 _record(self.folder, self.name, row)
                 recorded = time.monotonic()
             self.told(row)
+
+
+def room_for(rows: int, shape: tuple[int, int]) -> int:
+    """Bytes on disk that so many rows of a float16 file of ``shape`` take at most: rows apart take whole blocks."""
+    images, row = shape[0], 2 * shape[1]
+    return min(images * row, rows * (-(-row // DISK_BLOCK) + 1) * DISK_BLOCK)
 
 
 def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:

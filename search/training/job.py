@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from search.data import open_dataset, training_split
+from search.data import open_dataset
 from search.server import Channel
 from search.training import backends
 from search.training.features import FeaturesAway
@@ -79,14 +79,7 @@ class Training:
         self.net = net_of(plan)
         dataset = open_dataset(Path(plan.dataset))
         _, self.labels = dataset.train()
-        chosen = training_split(
-            self.labels,
-            validation=plan.validation,
-            images=plan.images,
-            folds=plan.folds,
-            which=plan.fold,
-            seed=plan.split_seed,
-        )
+        chosen = plan.split(self.labels)
         self.images, self.mirror = self.net.inputs(dataset, chosen, channel)
         keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         self.validation = chosen.validation
@@ -231,8 +224,11 @@ class Training:
         if self.plan.model:
             path = Path(self.plan.model)
             aside = path.with_name(f".{os.getpid()}.{path.name}")
-            self._as_exported().save(aside)
-            aside.replace(path)
+            try:
+                self._as_exported().save(aside)
+                aside.replace(path)
+            finally:  # Half a file would keep a full disk full.
+                aside.unlink(missing_ok=True)
 
     def _as_exported(self) -> keras.Model:
         """The same net and weights, never compiled (our schedule is not in the file) and in plain float32."""

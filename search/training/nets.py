@@ -72,7 +72,7 @@ class Head(Net):
             dataset,
             self.space.backbone(plan.params, self.spec),
             self.spec,
-            wanted=None if plan.images is None or plan.full else parts.all,
+            wanted=plan.wanted(parts),
             mirror=plan.flip and plan.recipe.augmentation > 0,
             frozen=self.frozen,
             tell=tell,

@@ -7,6 +7,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
+from search.data import Split, training_split
+from search.data.source import Labels
 from spaces.contract import Backbone, InputSpec
 from spaces.recipe import Recipe
 
@@ -93,6 +95,21 @@ class TrainingPlan:
         for backbone in said["input_spec"]["backbones"]:
             del backbone["said"], backbone["file"]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+    def split(self, labels: Labels) -> Split:
+        """The images that are trained on and validated on, of all training images, whose classes ``labels`` are."""
+        return training_split(
+            labels,
+            validation=self.validation,
+            images=self.images,
+            folds=self.folds,
+            which=self.fold,
+            seed=self.split_seed,
+        )
+
+    def wanted(self, parts: Split) -> Labels | None:
+        """Indices of the images whose features it wants of a backbone; None for all."""
+        return None if self.images is None or self.full else parts.all
 
     def to_payload(self) -> dict[str, Any]:
         """As a child's payload."""

@@ -38,7 +38,12 @@ def test_balance_of_folds_shows_all_images_and_the_test(capsys: pytest.CaptureFi
 
 
 def hints_of(
-    capsys: pytest.CaptureFixture[str], count: int, side: int, over_backbone: bool, **settings: int
+    capsys: pytest.CaptureFixture[str],
+    count: int,
+    side: int,
+    over_backbone: bool,
+    channels: int = 3,
+    **settings: int | None,
 ) -> str:
     labels = np.repeat(np.arange(2), count // 2)
     images: Any = SimpleNamespace(
@@ -47,6 +52,7 @@ def hints_of(
         test_counts=(7, 8),
         height=side,
         width=side,
+        channels=channels,
     )
     print_hints(dataclasses.replace(CONFIG, **settings), images, over_backbone)
     return capsys.readouterr().out
@@ -54,7 +60,10 @@ def hints_of(
 
 def test_few_photographs_are_told_of_folds_and_backbones(capsys: pytest.CaptureFixture[str]) -> None:
     folds, backbone = hints_of(capsys, 500, 128, over_backbone=False).splitlines()
-    assert "on 100 validation images may be 10 points off; --folds 5 scores on all 500" in folds
+    assert (
+        "on 100 validation images may be 10 points off; --folds 5 (and another --study) scores on all 500"
+        in folds
+    )
     assert "--preset folder_transfer" in backbone
 
 
@@ -66,3 +75,12 @@ def test_study_that_fits_its_images_gets_no_hint(
     capsys: pytest.CaptureFixture[str], count: int, side: int, over_backbone: bool, folds: int
 ) -> None:
     assert hints_of(capsys, count, side, over_backbone, folds=folds) == ""
+
+
+def test_folds_that_would_be_refused_are_not_hinted_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hints_of(capsys, 500, 8, over_backbone=False, images=300) == ""
+    assert hints_of(capsys, 8, 8, over_backbone=False) == ""
+
+
+def test_grey_pictures_are_not_taken_for_photographs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hints_of(capsys, 2000, 128, over_backbone=False, channels=1) == ""

@@ -41,6 +41,12 @@ def raising(error: BaseException) -> Callable[[], None]:
             "was finished is lost; free some, then run the same command again\n",
         ),
         (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
+            1,
+            "error: no room is left on the disk ([Errno 2] No usable temporary directory found in ['/tmp']): nothing "
+            "that was finished is lost; free some, then run the same command again\n",
+        ),
+        (
             DatabaseGone("the database did not answer for 720 s (connection refused)"),
             1,
             "error: --storage: the database did not answer for 720 s (connection refused); nothing that was "
@@ -72,6 +78,19 @@ def test_main_says_one_line_for_a_fault_and_keeps_its_traceback(
     (kept,) = re.findall(r"traceback is in (\S+),", said)
     assert "in command" in Path(kept).read_text()
     Path(kept).unlink()
+
+
+def test_fault_whose_traceback_can_nowhere_be_kept_is_one_line_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("search.command.tempfile.NamedTemporaryFile", full)
+    assert exit_of(raising(ZeroDivisionError("by zero"))) == 1
+    assert capsys.readouterr().err == (
+        "error: ZeroDivisionError: by zero: a fault of this program, not of yours; --verbose shows it\n"
+    )
 
 
 def test_verbose_main_shows_the_traceback_of_a_fault(capsys: pytest.CaptureFixture[str]) -> None:

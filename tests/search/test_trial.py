@@ -3,11 +3,9 @@
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -335,23 +333,8 @@ def test_epoch_of_which_only_the_checkpoint_tells_is_reported_by_the_next_owner(
     assert len(trial.intermediate_values) == 12
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Within, ``folder`` lies on a disk of 8 KiB."""
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.slow
-def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker) -> None:
+def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker, small_disk) -> None:
     worker = make_worker(epochs=3)
     with small_disk(worker.study.paths.folder / "checkpoints") as folder:
         trial = run_next(worker)
@@ -362,10 +345,13 @@ def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker) -
 
 
 @pytest.mark.slow
-def test_disk_that_is_full_ends_the_search_and_costs_no_trial(make_worker) -> None:
+def test_disk_that_is_full_ends_the_search_and_costs_no_trial(make_worker, small_disk) -> None:
     worker = make_worker(epochs=3)
-    with small_disk(worker.study.paths.folder / "models"), pytest.raises(DiskFull, match="No space left"):
-        work(worker, lambda: 1)
+    with small_disk(worker.study.paths.folder / "models") as folder:
+        with pytest.raises(DiskFull, match="No space left"):
+            work(worker, lambda: 1)
+        left = list(folder.iterdir())
+    assert left == []  # What fits of the weights would keep the disk full.
     trial = worker.study.optuna.trials[0]
     assert trial.state == TrialState.WAITING
     assert "first_failure" not in trial.user_attrs
@@ -374,7 +360,7 @@ def test_disk_that_is_full_ends_the_search_and_costs_no_trial(make_worker) -> No
 
 
 @pytest.mark.slow
-def test_log_on_a_full_disk_ends_the_search_and_costs_no_trial(make_worker) -> None:
+def test_log_on_a_full_disk_ends_the_search_and_costs_no_trial(make_worker, small_disk) -> None:
     """The child cannot even say what is wrong where it prints."""
     worker = make_worker(epochs=3)
     with small_disk(worker.study.paths.log(0).parent) as folder:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.child import ForkServer
 from search.engines.local import MOST_EARLY_DEATHS, LocalWorkers
 from search.engines.slots import VISIBLE, Slot, make_slots
-from search.errors import InputError, StudyStopped
+from search.errors import DiskFull, InputError, StudyStopped
 from search.stopping import Stop
 from search.study import LoadedStudy, load_study
 from storage.checkpoints import read_checkpoint
@@ -220,6 +220,18 @@ def test_reason_why_a_worker_stops_the_study_reaches_the_starter(
         run(study, 2).end()
     assert workers_now() == []
     assert TrialState.RUNNING not in [trial.state for trial in trials_of(study)]
+
+
+@pytest.mark.slow
+@ON_POSTGRES
+def test_disk_that_is_full_ends_all_workers_whose_logs_lie_there_too(open_digits, run, small_disk) -> None:
+    study = open_digits(trials=3)
+    with small_disk(study.paths.folder):
+        running = run(study, 2)
+        with pytest.raises(DiskFull, match="No space left on device"):
+            running.end()
+    assert workers_now() == []
+    assert {trial.state for trial in trials_of(study)} <= {TrialState.WAITING}
 
 
 @pytest.mark.slow

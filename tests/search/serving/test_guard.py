@@ -122,8 +122,8 @@ def test_request_that_is_too_large_is_refused() -> None:
     assert asked.ask("POST", CONTENT_LENGTH=str(MOST_BYTES)) == 200
 
 
-@pytest.mark.parametrize("number", [2**31, 10**30])
-def test_number_that_no_database_takes_for_a_key_is_not_found(number: int) -> None:
+@pytest.mark.parametrize("number", [2**31, 10**30, -1, -(10**30), f"{0:020}{10**20}"])
+def test_number_that_no_database_takes_for_a_key_is_not_found(number: int | str) -> None:
     asked = Asked()
     assert asked.ask(path=f"/api/studies/{number}") == 404
     assert not asked.reached

@@ -57,9 +57,10 @@ def test_database_that_is_away_is_an_answer_and_is_not_waited_for(
     assert refused.value.status_code == 503
 
 
-def test_trial_that_is_not_there_is_not_found(database: Database) -> None:
+@pytest.mark.parametrize("name", ["get_trial", "get_trial_system_attrs", "get_study_system_attrs"])
+def test_trial_or_study_that_is_not_there_is_not_found(database: Database, name: str) -> None:
     with pytest.raises(HTTPError) as refused:
-        ShownStorage(database, allow_changes=False).get_trial(10**6)
+        getattr(ShownStorage(database, allow_changes=False), name)(10**6)
     assert refused.value.status_code == 404
 
 

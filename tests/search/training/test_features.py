@@ -9,7 +9,7 @@ import pytest
 
 from search.data import prepare
 from search.training import features as module
-from search.training.features import FeaturesAway, features_file, features_folder, open_features
+from search.training.features import FeaturesAway, features_file, features_folder, open_features, room_for
 from spaces import Backbone, InputSpec
 
 BACKBONE = Backbone("small", "small.keras", "0123", 4, 10)
@@ -115,6 +115,23 @@ def test_features_of_some_images_stay_what_they_were_when_all_are_computed(datas
     assert features_file(dataset, BACKBONE, SPEC, WANTED).parent == features_folder(
         dataset, BACKBONE, SPEC, WANTED
     )
+
+
+def test_features_of_some_images_that_were_never_begun_are_those_of_all(dataset):
+    features_folder(dataset, BACKBONE, SPEC, WANTED).mkdir(parents=True)  # Killed before its first row.
+    opened(dataset, Frozen())
+    assert features_file(dataset, BACKBONE, SPEC, WANTED) == features_file(dataset, BACKBONE, SPEC)
+
+
+def test_room_for_rows_apart_is_no_less_than_what_they_take(tmp_path):
+    shape, file = (5000, 1280), tmp_path / "features.npy"
+    features = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+    rows = np.arange(3, 5000, 10)
+    features[rows] = 1
+    features.flush()
+    taken = 512 * file.stat().st_blocks
+    assert 2 * 1280 * len(rows) < taken <= room_for(len(rows), shape) + 4096  # Its head is a block.
+    assert room_for(5000, shape) == 2 * 1280 * 5000
 
 
 def test_features_of_another_size_are_others(dataset):
