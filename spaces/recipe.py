@@ -23,8 +23,8 @@ class Recipe:
         warmup: Fraction of all steps, for ``one_cycle``.
         batch_size: Images a step.
         most_steps: Of an epoch: where it would have more, batches are larger, by a power of two; 0 for no bound.
-        least_steps: Of an epoch: where it would have fewer, batches are smaller, by a power of two, down to 8 images:
-            a schedule of a hundred steps teaches a net little, whatever its rate. 0 for no bound.
+        least_steps: Of an epoch: where it would have fewer, batches are smaller, by a power of two, down to 8 images;
+            0 for no bound.
         label_smoothing: 0 to 1.
         ema: Momentum of the averaged weights, per step; 0 keeps no average. Where it is on, the averaged weights
             are the ones validated, kept and exported.

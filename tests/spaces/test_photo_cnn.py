@@ -21,7 +21,8 @@ def test_notebooks_own_net_built_has_its_parameters_and_training():
     model = photo_cnn.build(notebook, BEARS)
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 4_498_210
     recipe = photo_cnn.recipe(notebook, BEARS)
-    assert (recipe.optimizer, recipe.learning_rate, recipe.batch_size) == ("adam", 0.001, 32)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.batch(500)) == ("adam", 0.001, 32)
+    assert recipe.batch(164) == 8
     assert (recipe.schedule, recipe.augmenter, recipe.augmentation) == ("constant", "photographs", 1.0)
 
 
