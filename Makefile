@@ -12,7 +12,7 @@ search: .venv/installed
 	$(PY) -m search.run --study "$(STUDY)" --trials "$(TRIALS)" $(if $(DATA),--data "$(DATA)")
 
 test: .venv/installed-test
-	$(PY) -m pytest --durations=40 --durations-min=5
+	$(PY) -m pytest -n 2 --dist loadfile --durations=40 --durations-min=5
 
 check: .venv/installed-test
 	$(PY) -m ruff format --check .

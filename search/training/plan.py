@@ -5,12 +5,14 @@ import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search.data import Split, training_split
-from search.data.source import Labels
 from spaces.contract import Backbone, InputSpec
 from spaces.recipe import Recipe
+
+if TYPE_CHECKING:
+    from search.data import Split
+    from search.data.source import Labels
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ class TrainingPlan:
             del backbone["said"], backbone["file"]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
-    def split(self, labels: Labels) -> Split:
+    def split(self, labels: "Labels") -> "Split":
         """The images that are trained on and validated on, of all training images, whose classes ``labels`` are."""
+        from search.data import training_split
+
         return training_split(
             labels,
             validation=self.validation,
@@ -107,7 +111,7 @@ class TrainingPlan:
             seed=self.split_seed,
         )
 
-    def wanted(self, parts: Split) -> Labels | None:
+    def wanted(self, parts: "Split") -> "Labels | None":
         """Indices of the images whose features it wants of a backbone; None for all."""
         return None if self.images is None or self.full else parts.all
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,13 +83,6 @@ def test_nearest_is_the_smallest_distance_of_all_pairs() -> None:
     assert nearest(some[:20], others[:500]).tolist() == expected
     assert not nearest(some, some).any()
     assert nearest(some, some, itself=False).min() > NEAREST
-
-
-def test_sixty_thousand_hashes_are_compared_in_seconds() -> None:
-    hashed = np.random.default_rng(0).integers(0, 2**64, 60_000, dtype=np.uint64)
-    started = time.perf_counter()
-    nearest(hashed[50_000:], hashed[:50_000])
-    assert time.perf_counter() - started < 5
 
 
 def test_note_says_how_many_of_how_many() -> None:
