@@ -283,6 +283,20 @@ def test_page_of_a_trial_shows_note_pictures_and_values(
 
 
 @pytest.mark.slow
+def test_page_of_a_study_asks_for_its_trials_once_and_before_its_script_runs(
+    fed: LoadedStudy, serve: Callable[..., Served], opened: Callable[..., Any]
+) -> None:
+    page = opened(serve(fed).page)
+    page.wait_for_function("document.querySelectorAll('#plot-history .point').length > 0")
+    asked = page.evaluate(
+        "performance.getEntriesByType('resource').map(one => [one.name.split('/').pop(), one.initiatorType])"
+    )
+    trials = [kind for name, kind in asked if name == f"{fed.study_id}?after=0"]
+    assert trials == ["link"]
+    assert (page.strangers, page.complained) == ([], [])
+
+
+@pytest.mark.slow
 def test_page_of_a_study_shows_the_exports_matrix(
     fed: LoadedStudy, serve: Callable[..., Served], opened: Callable[..., Any]
 ) -> None:

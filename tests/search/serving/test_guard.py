@@ -129,6 +129,26 @@ def test_number_that_no_database_takes_for_a_key_is_not_found(number: int | str)
     assert not asked.reached
 
 
+@pytest.mark.parametrize("path", ["/dashboard/studies/7", "/dashboard/studies/7/trials"])
+def test_page_of_a_study_has_its_trials_asked_for_at_once(path: str) -> None:
+    asked = Asked()
+    asked.ask(path=path)
+    assert asked.headers["Link"].startswith("</api/studies/7?after=0>; rel=preload;")
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/api/studies/7", "/dashboard/studies/x"])
+def test_other_answers_have_nothing_asked_for(path: str) -> None:
+    asked = Asked()
+    asked.ask(path=path)
+    assert "Link" not in asked.headers
+
+
+def test_page_that_is_refused_has_nothing_asked_for() -> None:
+    asked = Asked(password=PASSWORD)
+    assert asked.ask(path="/dashboard/studies/7") == 401
+    assert "Link" not in asked.headers
+
+
 def test_client_that_names_no_encoding_is_told_apart_from_one_that_takes_gzip() -> None:
     """optuna-dashboard looks into the header without asking whether there is one."""
     asked = Asked()

@@ -5,11 +5,12 @@ import pytest
 from bottle import HTTPError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard._serializer import serialize_study_detail
 from sqlalchemy.exc import OperationalError
 
 from search.feeding.notes import write_note
-from search.serving.storage import ShownStorage
+from search.serving.storage import MOST_CURVES, ShownStorage, with_few_curves
 from storage.database import Database
 from storage.opening import open_storage
 
@@ -62,6 +63,46 @@ def test_trial_or_study_that_is_not_there_is_not_found(database: Database, name:
     with pytest.raises(HTTPError) as refused:
         getattr(ShownStorage(database, allow_changes=False), name)(10**6)
     assert refused.value.status_code == 404
+
+
+def ended(number: int, state: TrialState, value: float) -> FrozenTrial:
+    made = optuna.trial.create_trial(state=state, value=value, intermediate_values={1: value})
+    made.number = number
+    return made
+
+
+def with_curves(trials: list[FrozenTrial]) -> list[int]:
+    return [trial.number for trial in trials if trial.intermediate_values]
+
+
+@pytest.mark.parametrize(("direction", "sign"), [(StudyDirection.MAXIMIZE, 1), (StudyDirection.MINIMIZE, -1)])
+def test_of_many_trials_the_best_and_the_newest_keep_their_curves(
+    direction: StudyDirection, sign: int
+) -> None:
+    trials = [
+        ended(number, TrialState.COMPLETE if number % 2 else TrialState.PRUNED, sign * -number / 1000)
+        for number in range(400)
+    ]
+    shown = with_few_curves(trials, direction)
+    half = MOST_CURVES // 2
+    assert with_curves(shown) == [*range(1, 2 * half, 2), *range(400 - half, 400)]
+    assert [trial.value for trial in shown] == [trial.value for trial in trials]
+    assert len(with_curves(trials)) == 400  # The storage's own are as they were.
+
+
+def test_of_few_trials_all_keep_their_curves() -> None:
+    trials = [ended(number, TrialState.COMPLETE, 0.5) for number in range(MOST_CURVES)]
+    assert with_few_curves(trials, StudyDirection.MAXIMIZE) == trials
+
+
+def test_running_trial_keeps_its_curve_however_many_there_are(database: Database) -> None:
+    key = database.get_study_id_from_name("s")
+    running = database.create_new_trial(key)
+    database.set_trial_intermediate_value(running, 1, 0.4)
+    for _ in range(MOST_CURVES):
+        database.create_new_trial(key, ended(0, TrialState.PRUNED, 0.3))
+    shown = ShownStorage(database, allow_changes=False).get_all_trials(key, deepcopy=False)
+    assert with_curves(shown)[0] == 1
 
 
 def test_other_errors_stay_what_they_are(database: Database) -> None:
