@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,11 @@ class Served:
         application = make_application(study, NAMES, password, allow_changes)
         self._server = create_server(application, host="127.0.0.1", port=0, threads=4, ident=None)
         self.port = self._server.effective_port
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with suppress(OSError):  # It learns of its end from a socket that is closed.
+            self._server.run()
 
     @property
     def address(self) -> str:
