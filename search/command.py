@@ -27,6 +27,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PREFIX = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+NO_TEMPORARY = "No usable temporary directory"  # tempfile.
 _NUMBER = r"(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 
 
@@ -91,6 +92,10 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     except Exception as fault:
         if is_disk_full(fault):
             _say_error(str(DiskFull(fault)))
+        elif isinstance(fault, FileNotFoundError) and NO_TEMPORARY in str(fault):
+            _say_error(
+                f"{fault.strerror}: they are full or cannot be written; free some, or set TMPDIR to another"
+            )
         else:
             _say_fault(fault)
         return 1

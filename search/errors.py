@@ -65,6 +65,4 @@ def is_disk_full(error: BaseException) -> bool:
     numbers = (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, OSError) and error.errno in numbers:
         return True
-    # The last is what tempfile says, with another number.
-    said = (*map(os.strerror, numbers), "No usable temporary directory")
-    return any(words in str(error) for words in said)
+    return any(os.strerror(number) in str(error) for number in numbers)

@@ -202,11 +202,12 @@ def _become_child(line: int, log: int, temporary: Path) -> NoReturn:
     status = 1
     try:
         # However it ends, its temporary files end with it: TensorFlow alone leaves some that it deletes at exit.
-        with contextlib.suppress(
-            OSError
-        ):  # A disk without room for a folder: whoever writes there will say so.
+        try:
             temporary.mkdir(parents=True, exist_ok=True)
             tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+        except OSError as error:
+            if not is_disk_full(error):  # If it is, whoever writes there will say so.
+                raise
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(log, 1)

@@ -73,7 +73,7 @@ def build(params: Params, input_spec: InputSpec) -> "keras.Model":
 
 
 def recipe(params: Params, input_spec: InputSpec) -> Recipe:
-    """Adam, batches of 32 (fewer of few images), and photographs turned, zoomed, moved and with other contrast."""
+    """Adam, batches of 32 (smaller for few images), and photographs turned, zoomed, moved and with other contrast."""
     found = cnn_wide.recipe(whole(params), input_spec)
     return dataclasses.replace(found, augmenter="photographs", least_steps=LEAST_STEPS)
 

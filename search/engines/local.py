@@ -33,6 +33,7 @@ MOST_EARLY_DEATHS = 5
 LOOK_SECONDS = 0.2
 # How a worker says why it ended. None is 1, with which Python ends a process that has a fault of its own.
 STOPPED, REFUSED, NO_ROOM = 3, 4, 5
+ERROR = "error: "
 
 
 @dataclasses.dataclass
@@ -148,11 +149,13 @@ class LocalWorkers:
             if not one.log.stat().st_size:
                 one.log.unlink()
             return dataclasses.replace(one, done=True)
-        if status == NO_ROOM:  # Its log, too, may lie on the disk that is full.
-            raise DiskFull(os.strerror(errno.ENOSPC))
         words = one.log.read_text(errors="replace").strip().splitlines()
-        last = words[-1].removeprefix("error: ") if words else "it said nothing"
-        if status in (STOPPED, REFUSED):
+        last = words[-1].removeprefix(ERROR) if words else "it said nothing"
+        if status == NO_ROOM and not (
+            words and words[-1].startswith(ERROR)
+        ):  # Its log lies on that disk, too.
+            raise DiskFull(os.strerror(errno.ENOSPC))
+        if status in (STOPPED, REFUSED, NO_ROOM):
             raise StudyStopped(last)
         early = one.early_deaths + 1 if time.monotonic() - one.began < SOON_SECONDS else 0
         if early >= MOST_EARLY_DEATHS:
@@ -201,14 +204,26 @@ def main() -> int:
     try:
         with ending_in_time(stop):
             _obey(order, stop)
+    except InputError as error:
+        return _say(error, REFUSED)
+    except StudyStopped as error:
+        return _say(error, NO_ROOM if isinstance(error, DiskFull) else STOPPED)
     except Exception as error:
-        if is_disk_full(error):
-            return NO_ROOM
-        if not isinstance(error, StudyStopped | InputError):
+        if not is_disk_full(error):
             raise
-        print(f"error: {error}", flush=True)
-        return STOPPED if isinstance(error, StudyStopped) else REFUSED
+        return _say(DiskFull(error), NO_ROOM)
     return 130 if stop.by_user else 0
+
+
+def _say(error: Exception, status: int) -> int:
+    """Leave the reason in the log, if there is room for it, and give the status to end with."""
+    with contextlib.suppress(OSError):
+        print(f"{ERROR}{error}", flush=True)
+    # What could not be printed would be tried again at the exit, and the status be Python's own.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    return status
 
 
 def _obey(order: dict[str, Any], stop: Stop) -> None:

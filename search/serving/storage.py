@@ -77,22 +77,22 @@ class NotedAttributes(dict[str, Any]):
 def with_few_curves(trials: Sequence[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
     """The trials, of which no more than can be told apart keep their intermediate values.
 
-    Those are the running ones and, of more than ``MOST_CURVES``, the best and the newest, half of each. The curves of
-    the others are on their notes' pictures and in their attribute ``history``.
+    Those are the unfinished ones and, of more than ``MOST_CURVES``, the best and the newest, half of each. What the
+    others reported is in their attribute ``history``; trials without it, which are not ours or trained nothing, are
+    left as they are. A page that stays open keeps what it was given when a trial was new.
     """
     if len(trials) <= MOST_CURVES:
         return list(trials)
     sign = 1 if direction == StudyDirection.MINIMIZE else -1
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    best = sorted(finished, key=lambda trial: sign * (trial.value or 0.0))[: MOST_CURVES // 2]
+    best = sorted(finished, key=lambda trial: sign * (trial.values or [0.0])[0])[: MOST_CURVES // 2]
     kept = {trial.number for trial in (*best, *trials[-MOST_CURVES // 2 :])}
-    return [
-        trial if trial.number in kept or not trial.state.is_finished() else _without_curve(trial)
-        for trial in trials
-    ]
+    return [trial if trial.number in kept else _without_curve(trial) for trial in trials]
 
 
 def _without_curve(trial: FrozenTrial) -> FrozenTrial:
+    if not trial.state.is_finished() or "history" not in trial.user_attrs:
+        return trial
     light = copy.copy(trial)  # The storage keeps the other.
     light.intermediate_values = {}
     return light

@@ -83,7 +83,7 @@ def _place(
     own = features_folder(dataset, backbone, spec, wanted)
     shape = (len(everything), backbone.features)
     # Not once there are others: a trial that goes on must find the very numbers that it began with.
-    begun = any(_rows(own, view, shape) for view in VIEWS)
+    begun = any((own / f"{view}.npy").exists() for view in VIEWS)
     if not begun and all(_rows(whole, view, shape) == len(everything) for view in views):
         return whole, everything
     return own, wanted

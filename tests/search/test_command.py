@@ -43,8 +43,8 @@ def raising(error: BaseException) -> Callable[[], None]:
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             1,
-            "error: no room is left on the disk ([Errno 2] No usable temporary directory found in ['/tmp']): nothing "
-            "that was finished is lost; free some, then run the same command again\n",
+            "error: No usable temporary directory found in ['/tmp']: they are full or cannot be written; free some, or "
+            "set TMPDIR to another\n",
         ),
         (
             DatabaseGone("the database did not answer for 720 s (connection refused)"),

@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from search.child import ForkServer
-from search.engines.local import MOST_EARLY_DEATHS, LocalWorkers
+from search.engines.local import MOST_EARLY_DEATHS, NO_ROOM, LocalWorkers
 from search.engines.slots import VISIBLE, Slot, make_slots
 from search.errors import DiskFull, InputError, StudyStopped
 from search.stopping import Stop
@@ -232,6 +232,37 @@ def test_disk_that_is_full_ends_all_workers_whose_logs_lie_there_too(open_digits
             running.end()
     assert workers_now() == []
     assert {trial.state for trial in trials_of(study)} <= {TrialState.WAITING}
+
+
+FULL = """
+import sys
+from search.engines import local
+from search.errors import DiskFull
+
+def obey(order, stop):
+    try:
+        print("no pictures", flush=True)
+    except OSError:
+        pass
+    raise DiskFull("no space")
+
+local._obey = obey
+sys.exit(local.main())
+"""
+
+
+def test_worker_ends_with_its_own_status_though_nothing_it_says_can_be_printed() -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with (
+        open("/dev/full", "wb") as full,  # noqa: PTH123
+        subprocess.Popen(
+            [sys.executable, "-c", FULL], stdin=subprocess.PIPE, stdout=full, stderr=full, env=buffered
+        ) as worker,
+    ):
+        assert worker.stdin is not None
+        worker.stdin.write(b"{}\n")
+        worker.stdin.flush()
+        assert worker.wait(60) == NO_ROOM
 
 
 @pytest.mark.slow

@@ -66,7 +66,10 @@ def test_trial_or_study_that_is_not_there_is_not_found(database: Database, name:
 
 
 def ended(number: int, state: TrialState, value: float) -> FrozenTrial:
-    made = optuna.trial.create_trial(state=state, value=value, intermediate_values={1: value})
+    said = {"history": {"val_accuracy": [value]}}
+    made = optuna.trial.create_trial(
+        state=state, value=value, intermediate_values={1: value}, user_attrs=said
+    )
     made.number = number
     return made
 
@@ -95,9 +98,17 @@ def test_of_few_trials_all_keep_their_curves() -> None:
     assert with_few_curves(trials, StudyDirection.MAXIMIZE) == trials
 
 
+def test_trials_that_are_not_ours_keep_their_curves() -> None:
+    foreign = [
+        optuna.trial.create_trial(values=[0.1, number], intermediate_values={1: 0.1}) for number in range(400)
+    ]
+    assert len(with_curves(with_few_curves(foreign, StudyDirection.MAXIMIZE))) == 400
+
+
 def test_running_trial_keeps_its_curve_however_many_there_are(database: Database) -> None:
     key = database.get_study_id_from_name("s")
     running = database.create_new_trial(key)
+    database.set_trial_user_attr(running, "history", {})
     database.set_trial_intermediate_value(running, 1, 0.4)
     for _ in range(MOST_CURVES):
         database.create_new_trial(key, ended(0, TrialState.PRUNED, 0.3))
