@@ -11,6 +11,7 @@ the wall time from one claim to the next:
     start       fork to first message: process, device, data, split; but not the net
     tracing     building and compiling the net, and what the first epoch takes longer than a steady one
     report      each epoch's message to its reply: storing and asking the pruner
+    pictures    what the dashboard gets: curves and confusion matrix, drawn in a child, and the note
     finish      saving the kept weights, the child's end, telling the study
     unsteady    what the other epochs differ from the steady one, in sum
 
@@ -35,7 +36,8 @@ import search.trial
 from search.child import Child, ForkServer
 from storage.claims import Claim, Claims
 
-PARTS = ("claim", "sample", "start", "tracing", "report", "finish", "unsteady")
+PARTS = ("claim", "sample", "start", "tracing", "report", "pictures", "finish", "unsteady")
+TRAINING = "search.training.job:train"
 TARGET = 0.5
 
 
@@ -51,6 +53,7 @@ class Times:
     built: dict[str, float] = field(default_factory=dict)
     sent: list[float] = field(default_factory=list)
     replied: list[float] = field(default_factory=list)
+    pictures: float = 0.0
     ended: float = 0.0
 
     def parts(self) -> dict[str, float]:
@@ -64,7 +67,8 @@ class Times:
             "start": self.built["sent"] - self.started - build,
             "tracing": build + epochs[0] - steady,
             "report": sum(go - end for end, go in zip(self.sent, self.replied, strict=True)),
-            "finish": self.ended - self.replied[-1],
+            "pictures": self.pictures,
+            "finish": self.ended - self.replied[-1] - self.pictures,
             "unsteady": sum(epochs[1:]) - steady * (len(epochs) - 1),
             "build": build,
             "steady": steady,
@@ -84,6 +88,8 @@ class Timeline:
         ForkServer.start = self._start(ForkServer.start)  # type: ignore[method-assign]
         Child.receive = self._receive(Child.receive)  # type: ignore[method-assign]
         Child.send = self._send(Child.send)  # type: ignore[method-assign]
+        for name in ("feed_trial", "feed_best"):
+            setattr(search.trial, name, self._fed(getattr(search.trial, name)))
 
     def _claim(self, claim: Callable[..., Any]) -> Callable[..., Any]:
         def timed(claims: Claims, wanted: int) -> Claim | None:
@@ -99,6 +105,8 @@ class Timeline:
 
     def _start(self, start: Callable[..., Any]) -> Callable[..., Any]:
         def timed(server: ForkServer, job: str, payload: dict[str, Any], log: Path, *rest: Any) -> Child:
+            if job != TRAINING:
+                return start(server, job, payload, log, *rest)
             times, now = self.trials[-1], time.monotonic()
             if len(self.trials) == 1:
                 with start(server, "timed_job:answer", {}, log) as child:
@@ -107,6 +115,14 @@ class Timeline:
             times.started = time.monotonic()
             made: Child = start(server, "timed_job:train", payload, log, *rest)
             return made
+
+        return timed
+
+    def _fed(self, feed: Callable[..., None]) -> Callable[..., None]:
+        def timed(*arguments: Any) -> None:
+            began = time.monotonic()
+            feed(*arguments)
+            self.trials[-1].pictures += time.monotonic() - began
 
         return timed
 
