@@ -1,6 +1,5 @@
 """Files that several hosts share without a common disk: Optuna's artifact stores, and checkpoints uploaded to them."""
 
-import os
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +9,7 @@ from optuna.artifacts import Backoff, FileSystemArtifactStore, download_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from storage.claims import Claim, ClaimLost
+from storage.replacing import replacing
 
 CHECKPOINT = "checkpoint"
 Store: TypeAlias = Any  # Optuna's protocol is private: write, open_reader, remove.
@@ -59,14 +59,11 @@ def open_artifacts(where: str) -> Store:
 
 def fetch(store: Store, name: str, path: Path) -> bool:
     """Download the artifact ``name`` to ``path``; False where it is gone."""
-    aside = path.with_name(f".{os.getpid()}.{path.name}.download")
     try:
-        download_artifact(artifact_store=store, artifact_id=name, file_path=str(aside))
-        aside.replace(path)
+        with replacing(path) as aside:
+            download_artifact(artifact_store=store, artifact_id=name, file_path=str(aside))
     except (ArtifactNotFound, FileNotFoundError):
         return False
-    finally:
-        aside.unlink(missing_ok=True)
     return True
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from storage.replacing import replacing
+
 
 def write_checkpoint(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, Any]) -> None:
     """Replace the checkpoint at ``path``.
@@ -18,16 +20,11 @@ def write_checkpoint(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, 
         arrays: In an order that the reader knows; dtypes and shapes are kept.
         facts: Plain values (JSON).
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            named = {f"array{index:05d}": np.asarray(array) for index, array in enumerate(arrays)}
-            np.savez(file, facts=np.array(json.dumps(facts)), **named)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with replacing(path) as aside, aside.open("wb") as file:
+        named = {f"array{index:05d}": np.asarray(array) for index, array in enumerate(arrays)}
+        np.savez(file, facts=np.array(json.dumps(facts)), **named)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:

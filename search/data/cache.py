@@ -26,6 +26,7 @@ from search.data.duplicates import count_duplicates, duplicates_note
 from search.data.sizing import STRETCH
 from search.data.source import Loaded, Part, Pixels, Say
 from search.errors import InputError
+from storage.replacing import replacing
 
 # Part of every key: raise it when the same files would be decoded to other pixels.
 FORMAT = 1
@@ -106,7 +107,8 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
         _publish(partial, cache / fingerprint)
         notes = [*loaded.notes, *([note] if note else [])]
         entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
-        _write_aside(cache / "requests" / f"{key}.json", json.dumps(entry))
+        with replacing(cache / "requests" / f"{key}.json") as aside:
+            aside.write_text(json.dumps(entry), encoding="utf-8")
     except OSError as error:
         raise _unwritable(cache, error) from error
     dataset = find(cache, key, say)
@@ -182,12 +184,6 @@ def _update(digest: Any, path: Path) -> None:
     with path.open("rb") as file:
         while block := file.read(SLICE):
             digest.update(block)
-
-
-def _write_aside(path: Path, text: str) -> None:
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
 
 
 def _unwritable(cache: Path, error: OSError) -> InputError:

@@ -150,11 +150,10 @@ class LocalWorkers:
                 one.log.unlink()
             return dataclasses.replace(one, done=True)
         words = one.log.read_text(errors="replace").strip().splitlines()
-        last = words[-1].removeprefix(ERROR) if words else "it said nothing"
-        if status == NO_ROOM and not (
-            words and words[-1].startswith(ERROR)
-        ):  # Its log lies on that disk, too.
+        last = words[-1] if words else "it said nothing"
+        if status == NO_ROOM and not last.startswith(ERROR):  # Its log lies on that disk, too.
             raise DiskFull(os.strerror(errno.ENOSPC))
+        last = last.removeprefix(ERROR)
         if status in (STOPPED, REFUSED, NO_ROOM):
             raise StudyStopped(last)
         early = one.early_deaths + 1 if time.monotonic() - one.began < SOON_SECONDS else 0

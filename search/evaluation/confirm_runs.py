@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.evaluation.plans import plan_anew
 from search.evaluation.weights import hear_out, train_anew
 from search.sampling import trial_seed
+from storage.replacing import replacing
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -150,7 +150,6 @@ def read_record(path: Path, identity: str) -> dict[str, Any] | None:
 
 
 def write_record(path: Path, said: Mapping[str, Any]) -> None:
-    """Write aside, then rename: a reader sees all of it or none."""
-    aside = path.with_name(f".{os.getpid()}.{path.name}")
-    aside.write_text(json.dumps(said), encoding="utf-8")
-    aside.replace(path)
+    """Leave what a training came to, whole or not at all."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(said), encoding="utf-8")

@@ -9,7 +9,6 @@ goes on from there. Test images have no features here: only an export looks at t
 import errno
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from search.data.disk import lack_of_room
 from spaces.contract import Backbone, InputSpec
+from storage.replacing import replacing
 
 if TYPE_CHECKING:
     import keras
@@ -174,9 +174,8 @@ class _View(NamedTuple):
         if lack := lack_of_room(self.folder, needed, "the backbone's features"):
             raise OSError(errno.ENOSPC, lack)
         (self.folder / f"{self.name}.json").unlink(missing_ok=True)
-        aside = self.folder / f".{self.name}.{os.getpid()}.npy"
-        np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=self.shape)
-        aside.replace(file)
+        with replacing(file) as aside:
+            np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=self.shape)
 
     def _fill(self) -> None:
         images, which, row = self.images, self.which, self.rows()
@@ -220,6 +219,5 @@ def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:
 
 
 def _record(folder: Path, view: str, rows: int) -> None:
-    aside = folder / f".{view}.{os.getpid()}.tmp"
-    aside.write_text(json.dumps({"rows": rows}))
-    aside.replace(folder / f"{view}.json")
+    with replacing(folder / f"{view}.json") as aside:
+        aside.write_text(json.dumps({"rows": rows}))

@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import math
-import os
 import platform
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from search.training.plan import TrainingPlan
 from search.training.state import AveragedWeights, capture, restore
 from search.training.validation import validate
 from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
+from storage.replacing import replacing
 
 ADAPT_IMAGES = 2000
 # Of every figure that is reported, stored and shown: more of them are float32's own.
@@ -222,13 +222,8 @@ class Training:
         elif self.optimizer.use_ema:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.plan.model:
-            path = Path(self.plan.model)
-            aside = path.with_name(f".{os.getpid()}.{path.name}")
-            try:
+            with replacing(Path(self.plan.model)) as aside:
                 self._as_exported().save(aside)
-                aside.replace(path)
-            finally:  # Half a file would keep a full disk full.
-                aside.unlink(missing_ok=True)
 
     def _as_exported(self) -> keras.Model:
         """The same net and weights, never compiled (our schedule is not in the file) and in plain float32."""
