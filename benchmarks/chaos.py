@@ -8,14 +8,14 @@ once for longer than the grace (an SQLite file is locked by a stranger instead).
 
     finished         exactly as many as wanted; none RUNNING for ever
     configurations   as many distinct ones
-    lost workers     those that ended otherwise than by the signals sent: none
+    lost workers     those that ended otherwise than by the signals sent, each signal for one of them: none
     redone           epochs trained more than once: at most one an interruption
     files            checkpoints left behind: none; kept weights: three; the most of both at any time
+    harms            that were done at all: a run without any shows nothing, and counts as failed
 
     python benchmarks/chaos.py [--databases sqlite postgres] [--runs 5] [--trials 40] [--workers 6]
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -27,12 +27,13 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from postgres import PostgresServer
-from record import RESULTS, commit, print_table, write_result
+from record import RESULTS, commit, make_parser, print_table, write_result
 
 from search.child import ForkServer
 from search.engines.local import LocalWorkers
@@ -49,7 +50,7 @@ PAST = 2
 
 @dataclass(frozen=True)
 class Settings:
-    """One run of chaos; times are seconds, ``harms`` the most that are done in all."""
+    """One run of chaos; times are seconds, ``harms`` the most that are done in all (None: no end of them)."""
 
     trials: int = 40
     workers: int = 6
@@ -60,7 +61,7 @@ class Settings:
     between: float = 12.0
     disturbances: tuple[float, ...] = (30.0, 70.0, 110.0)
     most: float = 1500.0
-    harms: float = float("inf")
+    harms: int | None = None
 
 
 @dataclass
@@ -87,7 +88,8 @@ class Monkey:
             if database and elapsed > database[0]:
                 database.pop(0)
                 self._disturb(long=not database)
-            if elapsed > due and self.done.total() < self.settings.harms:
+            most = self.settings.harms
+            if elapsed > due and (most is None or self.done.total() < most):
                 due = elapsed + self.settings.between * rng.uniform(0.6, 1.4)
                 with contextlib.suppress(Exception):  # The database may be away, the victim gone.
                     self._harm(rng)
@@ -172,10 +174,7 @@ def account(study: LoadedStudy, settings: Settings, monkey: Monkey, workers: Loc
         times = trial.system_attrs.get(INTERRUPTIONS, 0)
         redone, interruptions, over = redone + again, interruptions + times, over + max(0, again - times)
     left = [path.name for path, _, _ in study.paths.of_trials()]
-    sent = {0: None, -signal.SIGKILL: monkey.done["kill worker"], 130: monkey.done["term worker"]}
     statuses = Counter(workers.statuses)
-    # A worker that is stopped before it listens to signals, or by both in turn, ends by them all the same.
-    lost = sum(count for status, count in statuses.items() if status not in (*sent, -signal.SIGTERM))
     return {
         "finished": len(finished),
         "states": dict(Counter(trial.state.name for trial in trials)),
@@ -186,7 +185,7 @@ def account(study: LoadedStudy, settings: Settings, monkey: Monkey, workers: Loc
         "interruptions": interruptions,
         "redone": redone,
         "redone_beyond_one_each": over,
-        "lost_workers": lost,
+        "lost_workers": lost_workers(statuses, monkey.done),
         "statuses": {str(status): count for status, count in statuses.items()},
         "checkpoints_left": sum(name.endswith(".npz") for name in left),
         "weights_left": sum(name.endswith(".keras") for name in left),
@@ -194,9 +193,18 @@ def account(study: LoadedStudy, settings: Settings, monkey: Monkey, workers: Loc
     }
 
 
+def lost_workers(statuses: Counter[int], harm: Counter[str]) -> int:
+    """How many workers ended otherwise than when they were done, or by a signal that was sent."""
+    # One that is told to end before it listens to signals ends by the signal itself.
+    killed, told = statuses[-signal.SIGKILL], statuses[130] + statuses[-signal.SIGTERM]
+    others = statuses.total() - statuses[0] - killed - told
+    return others + max(0, killed - harm["kill worker"]) + max(0, told - harm["term worker"])
+
+
 def failures(row: dict[str, Any], settings: Settings) -> list[str]:
     """Which promises a run did not keep."""
     wrong = {
+        "no process was harmed": not any(row["harm"].get(action) for action in ACTIONS),
         f"{row['finished']} finished, not {settings.trials}": row["finished"] != settings.trials,
         f"{row['distinct']} distinct configurations": row["distinct"] != settings.trials,
         f"a trial without all its {settings.epochs} reports": row["whole"] != settings.trials,
@@ -212,10 +220,8 @@ def failures(row: dict[str, Any], settings: Settings) -> list[str]:
     return [words for words, is_so in wrong.items() if is_so]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--databases", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"]
     )
@@ -223,7 +229,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=Settings.trials)
     parser.add_argument("--workers", type=int, default=Settings.workers)
     parser.add_argument("--epochs", type=int, default=Settings.epochs)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     settings = Settings(asked.trials, asked.workers, asked.epochs)
     rows: list[dict[str, Any]] = []
     with ForkServer("tensorflow") as server, contextlib.ExitStack() as stack:
@@ -238,10 +244,10 @@ def main() -> None:
                 row["failures"] = failures(row, settings)
                 print(json.dumps(row), flush=True)
                 rows.append(row)
-                report(rows, settings)
+                report(rows, settings, asked.out)
 
 
-def report(rows: list[dict[str, Any]], settings: Settings) -> None:
+def report(rows: list[dict[str, Any]], settings: Settings, out: Path = RESULTS) -> None:
     """Print the table so far, and write it."""
     head = (
         "database", "run", "finished", "distinct", "harms", "past epoch 2", "interruptions", "redone",
@@ -258,7 +264,7 @@ def report(rows: list[dict[str, Any]], settings: Settings) -> None:
         for row in rows
     ]  # fmt: skip
     print_table(head, table)
-    write_result("chaos", {"settings": vars(settings) | {"runs": len(rows)}, "rows": rows})
+    path = write_result("chaos", {"settings": vars(settings) | {"runs": len(rows)}, "rows": rows}, out)
     lines = [head, ["---"] * len(head), *table]
     text = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
     about = (
@@ -266,7 +272,7 @@ def report(rows: list[dict[str, Any]], settings: Settings) -> None:
         f"{settings.grace:g} s; `left` is checkpoints + kept weights at the end, `most files` the most of "
         "both at any time.\n"
     )
-    (RESULTS / "chaos.md").write_text(f"{about}\n{text}\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(f"{about}\n{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

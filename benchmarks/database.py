@@ -9,31 +9,35 @@ Result, hardware, versions, number of runs: results/database.json, as tables res
     scaling   trials an hour with 1, 4, 16, 64 workers whose trials are 5 epochs of 1 s sleep each, against linear
               (aim 95 %)
 
-    python benchmarks/database.py [--databases sqlite postgres] [--seconds 15]
+All workers have imported what they need, and opened the study, before any of them begins. SQLite's files lie in the
+system's folder for temporary files (TMPDIR): it must be on a disk, or syncing costs nothing.
+
+    python benchmarks/database.py [--databases sqlite postgres] [--seconds 15] [--finished 100 1000 10000]
+                                  [--workers 1 4 16] [--scale 1 4 16 64] [--epoch-seconds 1]
 """
 
-import argparse
 import contextlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import optuna
 from postgres import PostgresServer
-from record import RESULTS, print_table, write_result
+from record import make_parser, print_table, write_result
 
 from storage.opening import open_storage
 
 CALLS = ("claim", "sample", "report", "prune", "beat", "tell")
 EPOCH = 10.0
-# A worker without training: prints the seconds of each of its calls, or how many trials it finished.
+EPOCHS = 5
+# A worker without training. It prints a line when it is ready and begins when it is given one; then it prints how many
+# trials it finished, in which time, and the seconds of each of its calls.
 WORKER = """
 import contextlib, json, random, sys, time
 import optuna
@@ -41,7 +45,7 @@ from optuna.trial import TrialState
 from storage.claims import Claims
 from storage.opening import open_storage
 
-url, begin, seconds, epochs, sleep = sys.argv[1], *map(float, sys.argv[2:6])
+url, seconds, epochs, sleep = sys.argv[1], *map(float, sys.argv[2:5])
 database = open_storage(url)
 study = optuna.load_study(study_name="s", storage=database)
 pruner = optuna.pruners.SuccessiveHalvingPruner()
@@ -56,9 +60,11 @@ def timed(name):
 
 study.get_trials(deepcopy=False)
 claims.owed(0)
-time.sleep(max(0.0, begin - time.time()))
-done, late = 0, time.monotonic()
-while time.time() < begin + seconds:
+print("ready", flush=True)
+if not sys.stdin.readline():
+    sys.exit(1)
+done, began = 0, time.monotonic()
+while time.monotonic() < began + seconds:
     with timed("claim"):
         claim = claims.claim(10**9)
     with claim.owned():
@@ -80,7 +86,7 @@ while time.time() < begin + seconds:
         with timed("tell"):
             claim.tell(TrialState.COMPLETE, random.random())
     done += 1
-print(json.dumps({"done": done, "took": time.monotonic() - late, "spent": spent}))
+print(json.dumps({"done": done, "took": time.monotonic() - began, "spent": spent}))
 """
 
 
@@ -104,22 +110,44 @@ def fill(url: str, trials: int) -> None:
 
 
 def work(url: str, workers: int, seconds: float, epochs: int, sleep: float) -> list[dict[str, Any]]:
-    """Let so many processes work at once; what each of them says."""
-    begin = time.time() + 4 + 0.8 * workers  # All of them import first, two cores for all.
-    arguments = [url, str(begin), str(seconds), str(epochs), str(sleep)]
-    processes = [
-        subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True)
-        for _ in range(workers)
-    ]
-    return [json.loads(process.communicate()[0]) for process in processes]
+    """Let so many processes work at once, on trials of so many epochs of ``sleep`` seconds; what each of them says.
+
+    Raises:
+        RuntimeError: One of them failed, or finished nothing.
+    """
+    arguments = [url, str(seconds), str(epochs), str(sleep)]
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", WORKER, *arguments],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                )
+            )
+            for _ in range(workers)
+        ]  # fmt: skip
+        for process in processes:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise RuntimeError("a worker failed before it began")
+        for process in processes:
+            if process.stdin is not None:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        reports = [process.communicate()[0] for process in processes]
+    if not all(process.returncode == 0 for process in processes):
+        raise RuntimeError("a worker failed")
+    found: list[dict[str, Any]] = [json.loads(report) for report in reports]
+    if not all(one["done"] for one in found):
+        raise RuntimeError(f"a worker finished nothing in {seconds:g} s; allow more --seconds")
+    return found
 
 
 def latency(url: str, workers: int, seconds: float) -> dict[str, Any]:
     """Medians and 95 % quantiles of each call, in milliseconds."""
-    said = work(url, workers, seconds, 3, 0.0)
-    row: dict[str, Any] = {"trials": sum(one["done"] for one in said)}
+    found = work(url, workers, seconds, 3, 0.0)
+    row: dict[str, Any] = {"trials": sum(one["done"] for one in found)}
     for name in CALLS:
-        times = [1000 * value for one in said for value in one["spent"][name]]
+        times = [1000 * value for one in found for value in one["spent"][name]]
         row[name] = {"median": round(median(times), 2), "p95": round(quantiles(times, n=20)[-1], 2)}
     # An epoch's report and pruning, and its part of a sign of life every 15 s.
     an_epoch = row["report"]["median"] + row["prune"]["median"] + row["beat"]["median"] * EPOCH / 15
@@ -127,17 +155,18 @@ def latency(url: str, workers: int, seconds: float) -> dict[str, Any]:
     return row
 
 
-def scaling(url: str, workers: int, seconds: float) -> dict[str, Any]:
-    """Trials an hour of workers that sleep, and what part of linear that is."""
-    said = work(url, workers, seconds, 5, 1.0)
-    rate = sum(one["done"] / one["took"] for one in said)
-    return {"trials_an_hour": round(3600 * rate), "of_linear": round(rate / (workers / 5.0), 4)}
+def scaling(url: str, workers: int, seconds: float, sleep: float) -> dict[str, Any]:
+    """Trials an hour of workers whose epochs are ``sleep`` seconds, and what part of linear that is."""
+    found = work(url, workers, seconds, EPOCHS, sleep)
+    rate = sum(one["done"] / one["took"] for one in found)
+    return {
+        "trials_an_hour": round(3600 * rate),
+        "of_linear": round(rate / (workers / (EPOCHS * sleep)), 4),
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--databases", nargs="+", default=["sqlite", "postgres"], choices=["sqlite", "postgres"]
     )
@@ -145,8 +174,12 @@ def main() -> None:
     parser.add_argument("--finished", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--scale", type=int, nargs="+", default=[1, 4, 16, 64])
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--epoch-seconds", type=float, default=1.0, help="of what sleeps (default: %(default)s)"
+    )
+    asked = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    settings = {"seconds": asked.seconds, "epoch_seconds": asked.epoch_seconds, "runs": 1}
     rows: list[dict[str, Any]] = []
     scaled: list[dict[str, Any]] = []
     with databases(asked.databases) as make:
@@ -161,10 +194,11 @@ def main() -> None:
             filled = new()
             fill(filled, 100)
             for workers in asked.scale:
-                row = scaling(new(filled), workers, max(30.0, 2 * asked.seconds))
+                length = max(6 * EPOCHS * asked.epoch_seconds, 2 * asked.seconds)
+                row = scaling(new(filled), workers, length, asked.epoch_seconds)
                 scaled.append({"database": name, "workers": workers, **row})
                 print(json.dumps(scaled[-1]), flush=True)
-            report(asked, rows, scaled)
+            report(rows, scaled, settings, asked.out)
 
 
 @contextlib.contextmanager
@@ -187,7 +221,9 @@ def databases(names: list[str]) -> Iterator[dict[str, Any]]:
         yield make
 
 
-def report(asked: argparse.Namespace, rows: list[dict[str, Any]], scaled: list[dict[str, Any]]) -> None:
+def report(
+    rows: Sequence[dict[str, Any]], scaled: Sequence[dict[str, Any]], settings: dict[str, Any], out: Path
+) -> None:
     """Print and write what there is so far."""
     head = ("database", "finished", "workers", *CALLS, "share of a 10 s epoch")
     table = [
@@ -205,12 +241,12 @@ def report(asked: argparse.Namespace, rows: list[dict[str, Any]], scaled: list[d
     ]
     print_table(head, table)
     print_table(scale_head, scale)
-    write_result("database", {"seconds": asked.seconds, "runs": 1, "latency_ms": rows, "scaling": scaled})
+    path = write_result("database", {"settings": settings, "latency_ms": rows, "scaling": scaled}, out)
     lines = ["Milliseconds a call, median (95 % quantile); workers that do nothing else.\n"]
     for titles, body in ((head, table), (scale_head, scale)):
         lines += ["| " + " | ".join(map(str, line)) + " |" for line in (titles, ["---"] * len(titles), *body)]
         lines.append("")
-    (RESULTS / "database.md").write_text("\n".join(lines), encoding="utf-8")
+    path.with_suffix(".md").write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
 Result, hardware, versions, number of runs: results/large_study.json.
 
 One trial of digits is really trained and exported; the others are made up after it, two in three of them pruned, each
-with curves, note, picture and parameters of the default space. The commands run in processes of their own, three
-times. Of the dashboard it is the time from asking for the study's page, in a fresh Chromium, until its script has run
-(``script``), until its history shows all trials and it answers again, and until a click has shown the list of them
-(``list``); a started dashboard is asked three times.
+with curves, note, picture and parameters of the default space. The commands run in processes of their own, three times
+(``--runs``). Of the dashboard it is the time from asking for the study's page, in a fresh Chromium, until its script
+has run (``script``), until its history shows all trials and it answers again, and until a click has shown the list of
+them (``list``); a started dashboard is asked as often.
 
-    python benchmarks/large_study.py [--trials 1000]
+    python benchmarks/large_study.py [--trials 1000] [--runs 3]
 """
 
-import argparse
 import dataclasses
 import json
 import random
@@ -20,6 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import optuna
 from optuna.artifacts import ArtifactMeta
 from optuna.trial import FrozenTrial, Trial, TrialState
 from playwright.sync_api import Browser, sync_playwright
-from record import print_table, write_result
+from record import make_parser, print_table, write_result
 
 import spaces
 from search.feeding.names import CURVES
@@ -37,58 +37,64 @@ from search.feeding.trial import trial_note
 from search.life import run_study
 from search.study import LoadedStudy
 
-RUNS = 3
 TARGETS = {"dashboard": 3.0, "report": 20.0, "status": 2.0}
 EPOCHS = 12
 CHROMIUM = "/usr/bin/chromium"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__)
     parser.add_argument("--trials", type=int, default=1000)
-    trials = parser.parse_args().trials
+    parser.add_argument("--runs", type=int, default=3, help="of each command (default: %(default)s)")
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         made = run_study(
             "large", data="digits", trials=1, epochs=EPOCHS, root=place / "studies", out=place / "exports"
         )
-        add_trials(made.study, trials - 1)
-        study = ["--study", "large", "--studies", str(place / "studies")]
-        report = ["--export", str(place / "exports"), "--out", str(place / "report.html")]
-        pages = of_dashboard(study, trials)
-        seconds = {
-            **{name: [page[name] for page in pages] for name in pages[0]},
-            "report": of_command(["search.report", *study, *report]),
-            "status": of_command(["search.status", *study]),
-        }
-        size = (place / "report.html").stat().st_size
-    figures = {"trials": trials, "seconds": seconds, "targets": TARGETS, "report_bytes": size, "runs": RUNS}
+        trials = add_trials(made.study, asked.trials - 1)
+        report = place / "report.html"
+        seconds = measure(
+            made.study, trials, asked.runs, ["--export", str(place / "exports"), "--out", str(report)]
+        )
+        size = report.stat().st_size
     rows = [[name, ", ".join(map(str, took)), TARGETS.get(name, "")] for name, took in seconds.items()]
     print_table([f"{trials} trials", "seconds", "wanted under"], rows)
-    print(f"the report has {size / 1e6:.2f} MB; written to {write_result('large_study', figures)}")
+    figures = {
+        "trials": trials, "seconds": seconds, "targets": TARGETS, "report_bytes": size, "runs": asked.runs
+    }  # fmt: skip
+    print(f"the report has {size / 1e6:.2f} MB; written to {write_result('large_study', figures, asked.out)}")
 
 
-def of_command(arguments: list[str]) -> list[float]:
+def measure(study: LoadedStudy, trials: int, runs: int, report: Sequence[str]) -> dict[str, list[float]]:
+    """Seconds of each run of everything; ``report`` are the arguments of ``search.report``."""
+    which = ["--study", study.config.study, "--studies", str(study.paths.root)]
+    pages = of_dashboard(which, trials, runs)
+    return {
+        **{name: [page[name] for page in pages] for name in pages[0]},
+        "report": of_command(["search.report", *which, *report], runs),
+        "status": of_command(["search.status", *which], runs),
+    }
+
+
+def of_command(arguments: Sequence[str], runs: int) -> list[float]:
     """Seconds of each run of a command, from the start of its process to its end."""
     seconds = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         begun = time.monotonic()
         subprocess.run([sys.executable, "-m", *arguments], check=True, stdout=subprocess.DEVNULL)
         seconds.append(round(time.monotonic() - begun, 2))
     return seconds
 
 
-def of_dashboard(study: list[str], trials: int) -> list[dict[str, float]]:
+def of_dashboard(study: Sequence[str], trials: int, runs: int) -> list[dict[str, float]]:
     """Seconds until the script has run, the page can be used, and the list is there; one entry an asking."""
     command = [sys.executable, "-m", "search.dashboard", *study, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as driver:
-        assert server.stdout is not None
-        address = server.stdout.readline().strip()
+        address = server.stdout.readline().strip() if server.stdout is not None else ""
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            return [_open_page(browser, address, trials) for _ in range(RUNS)]
+            return [_open_page(browser, address, trials) for _ in range(runs)]
         finally:
             browser.close()
             server.terminate()
@@ -110,8 +116,8 @@ def _open_page(browser: Browser, address: str, trials: int) -> dict[str, float]:
     return {"script": round(ran, 2), "dashboard": round(drawn, 2), "list": round(listed, 2)}
 
 
-def add_trials(study: LoadedStudy, count: int) -> None:
-    """Put made-up trials behind the real one."""
+def add_trials(study: LoadedStudy, count: int) -> int:
+    """Put so many made-up trials behind the real one; how many there are then."""
     real, chance = study.optuna.get_trials()[0], random.Random(0)
     sampler = optuna.samplers.RandomSampler(seed=0)
     aside = optuna.create_study(direction=study.config.direction, sampler=sampler)
@@ -130,6 +136,7 @@ def add_trials(study: LoadedStudy, count: int) -> None:
         picture = {"curves": f"/artifacts/{study.study_id}/{frozen._trial_id}/{name}"}
         note = trial_note(trial, state, "Made up.", frozen.value, metric, picture)
         write_note(study.storage, study.study_id, note, frozen._trial_id)
+    return len(study.optuna.get_trials(deepcopy=False))
 
 
 def _made_up(

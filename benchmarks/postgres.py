@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 
 def missing() -> str:
@@ -27,17 +28,20 @@ class PostgresServer:
 
     Args:
         connections: The server's ``max_connections``.
-        durable: Write to the disk as a user's server does; else what is tested is the loss of processes, not of power.
+        durable: Write to the disk as a user's server does; else what is tested is the loss of processes, not of power,
+            and all is kept in memory where there is room: there a database is made in a tenth of the time.
 
     Attributes:
         folder: Its data and its socket.
     """
 
     def __init__(self, connections: int = 200, durable: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # A socket's path must be short.
+        in_memory = not durable and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+        # A socket's path must be short.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg", dir=MEMORY if in_memory else "/tmp"))
         self._options = f"-c max_connections={connections}"
         if not durable:
-            self._options += " -F -c full_page_writes=off -c synchronous_commit=off"
+            self._options += " -F -c full_page_writes=off -c synchronous_commit=off -c max_wal_size=64MB"
         self._databases = 0
 
     def __enter__(self) -> "PostgresServer":

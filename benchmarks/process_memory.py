@@ -1,8 +1,7 @@
-"""Peak memory of a process and everything under it, sampled from outside."""
+"""Peak memory of a process and everything under it, sampled from outside: what ``throughput.py`` takes it with."""
 
 import contextlib
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 
@@ -10,35 +9,41 @@ INTERVAL = 0.05
 
 
 class PeakMemory:
-    """Samples the PSS of a process tree every 50 ms while the ``with`` block runs.
+    """Looks at the memory of a process tree, with pauses of 50 ms, while the ``with`` block runs.
 
     PSS counts a page that n processes share as 1/n in each, so that a fork server and its child count their common
-    pages once; pages of mapped files count too. One look at a process with TensorFlow costs tens of milliseconds,
+    pages once: it is what the tree costs the machine. RSS counts such a page once in each process, so its sum over a
+    tree is too much. Pages of mapped files count in both; other processes of the machine that map them, such as
+    another TensorFlow, take their share of the PSS. One look at a process with TensorFlow costs tens of milliseconds,
     in which that process cannot map memory: take no times from a run that is sampled.
 
     Args:
         pid: The tree's root.
 
     Attributes:
-        bytes: The highest sum over the tree in one sample.
-        processes: How many processes that sample had.
+        pss: The highest sum over the tree in one sample, in bytes.
+        rss: The same of RSS; not always of the same sample.
+        processes: How many processes the sample with the highest PSS had.
         samples: How many were taken.
+
+    Raises:
+        RuntimeError: At the end of the block, where nothing could be seen of the tree: a peak of 0 is none.
     """
 
     def __init__(self, pid: int) -> None:
-        self.bytes = self.processes = self.samples = 0
+        self.pss = self.rss = self.processes = self.samples = 0
         self._pid = pid
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        due = time.monotonic()
-        while not self._over.wait(max(0.0, due - time.monotonic())):
-            due = time.monotonic() + INTERVAL
-            tree = [size for size in map(_pss, _tree(self._pid)) if size]
+        while not self._over.wait(INTERVAL):
+            tree = [sizes for sizes in map(_sizes, _tree(self._pid)) if sizes["Pss"]]
+            pss = sum(sizes["Pss"] for sizes in tree)
             self.samples += 1
-            if sum(tree) > self.bytes:
-                self.bytes, self.processes = sum(tree), len(tree)
+            self.rss = max(self.rss, sum(sizes["Rss"] for sizes in tree))
+            if pss > self.pss:
+                self.pss, self.processes = pss, len(tree)
 
     def __enter__(self) -> "PeakMemory":
         self._thread.start()
@@ -49,6 +54,8 @@ class PeakMemory:
     ) -> None:
         self._over.set()
         self._thread.join()
+        if kind is None and not self.pss:
+            raise RuntimeError(f"process {self._pid}: nothing of its memory could be seen")
 
 
 def _tree(pid: int) -> list[int]:
@@ -61,10 +68,12 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _pss(pid: int) -> int:
-    """Bytes; 0 for a process that has ended."""
+def _sizes(pid: int) -> dict[str, int]:
+    """``Rss`` and ``Pss`` in bytes; 0 for a process that has ended."""
+    sizes = {"Rss": 0, "Pss": 0}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
+            name = line.partition(":")[0]
+            if name in sizes:
+                sizes[name] = int(line.split()[1]) * 1024
+    return sizes

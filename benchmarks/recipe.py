@@ -1,22 +1,24 @@
 """Which recipe around the default net: the same net, images and FLOPs, one thing changed at a time.
 
-Result, hardware, versions: benchmarks/results/recipe.json. One run a variant, two seeds for the recipe
-itself, which say how large the noise is: a variant within it is no reason to change the recipe.
+Result, hardware, versions: results/recipe.json. One run a variant, and the recipe itself once more with another seed,
+which says how large the noise is: a variant within it is no reason to change the recipe. ``seconds`` is the whole
+training, process, net and validation included.
 
     python benchmarks/recipe.py --data FOLDER_OF_CIFAR10 [--images 10000] [--epochs 8] [--only NAME ...]
 """
 
-import argparse
 import dataclasses
-import json
-import platform
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from record import make_parser, write_result
 
 import spaces
 from search.child import ForkServer
-from search.data import prepare
+from search.data import Dataset, prepare
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe
@@ -37,53 +39,63 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--only", nargs="*", default=list(VARIANTS))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/recipe.json"))
-    asked = parser.parse_args()
-    dataset = prepare(asked.data)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=VARIANTS, metavar="NAME")
+    asked = parser.parse_args(arguments)
+    dataset, found = prepare(asked.data), {}
+    with ForkServer() as server:
+        for name in asked.only:
+            found[name] = train(server, plan_of(dataset, name, asked.images, asked.epochs))
+            print(f"{name:28} {found[name]}", flush=True)
+    settings = {"images": asked.images, "epochs": asked.epochs}
+    print(write_result("recipe", {"settings": settings, "validation": found}, asked.out))
+
+
+def plan_of(dataset: Dataset, name: str, images: int, epochs: int) -> TrainingPlan:
+    """The training of one variant, with the default net."""
     spec = InputSpec(dataset.height, dataset.width, dataset.channels, len(dataset.classes))
     space = spaces.load("cnn")
     params = space.first(spec)[0]
-    own = space.recipe(params, spec)
-    found = {}
-    with tempfile.TemporaryDirectory() as folder, ForkServer() as server:
-        for name in asked.only:
-            plan = TrainingPlan(
-                "cnn", params, _changed(own, name), spec, str(dataset.folder), 0.1, asked.images, 0,
-                seed=1 if name.endswith("seed 1") else 0, epochs=asked.epochs,
-            )  # fmt: skip
-            found[name] = _train(server, plan, Path(folder) / "log.txt")
-            print(f"{name:28} {found[name]}", flush=True)
-    machine = {"python": platform.python_version(), "images": asked.images, "epochs": asked.epochs}
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps({**machine, "validation_accuracy": found}, indent=2) + "\n")
+    return TrainingPlan(
+        space="cnn",
+        params=params,
+        recipe=changed(space.recipe(params, spec), name),
+        input_spec=spec,
+        dataset=str(dataset.folder),
+        validation=0.1,
+        images=images,
+        split_seed=0,
+        seed=1 if name.endswith("seed 1") else 0,
+        epochs=epochs,
+    )
 
 
-def _changed(own: Recipe, name: str) -> Recipe:
+def changed(own: Recipe, name: str) -> Recipe:
+    """The recipe as the variant has it."""
     return dataclasses.replace(own, **VARIANTS[name])  # type: ignore[arg-type]
 
 
-def _train(server: ForkServer, plan: TrainingPlan, log: Path) -> dict[str, float]:
+def train(server: ForkServer, plan: TrainingPlan) -> dict[str, Any]:
+    """Train to the end: validation accuracy and loss of the last epoch, epochs, seconds of it all."""
     started = time.monotonic()
-    with server.start("search.training.job:train", plan.to_payload(), log) as child:
-        while True:
-            message = child.result()
-            if message["kind"] == "done":
-                history = message["history"]
-                return {
-                    "accuracy": round(history["val_accuracy"][-1], 4),
-                    "loss": round(history["val_loss"][-1], 4),
-                    "seconds": round(time.monotonic() - started),
-                }
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server.start("search.training.job:train", plan.to_payload(), Path(folder) / "log.txt") as child,
+    ):
+        while (message := child.result())["kind"] != "done":
             if message["kind"] == "epoch":
                 child.send({"go": True})
+    history = message["history"]
+    return {
+        "accuracy": round(history["val_accuracy"][-1], 4),
+        "loss": round(history["val_loss"][-1], 4),
+        "epochs": message["epochs"],
+        "seconds": round(time.monotonic() - started),
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""A child's job: score a model on the training images that a study left out, neither trained nor validated on."""
+"""A child's job of ``winner.py``: score a model on the training images that a study left out.
+
+Neither its trials nor its choice have seen them. There is no command and no result file: ``winner.py`` starts it and
+takes its one message.
+"""
 
 from pathlib import Path
 from typing import Any

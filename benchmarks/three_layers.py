@@ -1,62 +1,128 @@
-"""The notebook's three-layer net, trained in its own way or in ours: one process (tree) that ``throughput.py`` watches.
+"""The notebook's three-layer net, trained by plain ``fit`` or as a trial of ours: the two sides of ``throughput.py``.
 
-    python benchmarks/three_layers.py theirs|ours DATASET_FOLDER IMAGES EPOCHS OUT.json
+Both train on the same images, in batches of 64, with Adam at a constant rate of 0.001 and categorical cross-entropy,
+without augmentation, and are validated on the same images after each epoch. What differs:
 
-``OUT.json`` gets, for each epoch, its seconds as a whole (validation and our report included) and of training alone.
+    plain   all images in memory as floats divided by 255, one-hot labels, ``fit`` on these arrays, validated by
+            ``fit`` too, batches shuffled by it. Left out, in its favour: the test images that the notebook held
+            beside them, its copy of the best epoch's weights, its progress bar.
+    ours    a study of one fixed trial of the space ``cnn_wide``: worker, database, fork server and a child that reads
+            the memory-mapped uint8 cache. After each epoch the worker stores and judges what the child reports.
+
+``throughput.py`` times both in children of one fork server. As a program, this is one training in a process (tree) of
+its own, whose memory ``throughput.py`` watches:
+
+    python benchmarks/three_layers.py plain|ours DATASET_FOLDER IMAGES EPOCHS PIXELS
 """
 
-import json
-import os
 import sys
 import tempfile
 import time
-from itertools import pairwise
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from search.child import Child, ForkServer
+from search.server import Channel
+
+SIDES = ("plain", "ours")
 TRAINABLE = 377_930
 BATCH = 64
 VALIDATION = 0.1
 SEED = 0
 
 
-def theirs(folder: Path, images: int, epochs: int) -> dict[str, Any]:
-    """As the notebook: every image in memory as float64, divided by 255, given to ``fit`` as arrays.
+@dataclass(frozen=True)
+class Task:
+    """What both sides do.
 
-    Left out, in its favour: the test images that it held beside them, and its copy of the best epoch's weights.
+    Attributes:
+        folder: The prepared data set.
+        images: To train on: a multiple of the batch, so that both sides take the same steps.
+        epochs: Of which the first, in which the net is traced, is not timed.
+        pixels: How plain ``fit`` holds them, ``float32`` or ``float64``.
     """
+
+    folder: str
+    images: int
+    epochs: int
+    pixels: str = "float32"
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return self.images // BATCH
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, as it was measured.
+
+    Attributes:
+        ends: When each epoch was over, validation and report included, on the host's common clock.
+        training: Seconds of each epoch without validation and report.
+        steps: Of the optimizer, in all.
+        val_accuracy: Of each epoch.
+    """
+
+    ends: list[float]
+    training: list[float]
+    steps: int
+    val_accuracy: list[float]
+
+
+def train(side: str, task: Task, server: ForkServer) -> Run:
+    """Train one side in a child of the server."""
+    return train_ours(task, server) if side == "ours" else train_plain(task, server)
+
+
+def train_plain(task: Task, server: ForkServer) -> Run:
+    """Plain ``fit``, in a child that does nothing else."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server.start("three_layers:plain_job", asdict(task), Path(folder) / "log.txt") as child,
+    ):
+        done = child.result()
+    return Run(**done["run"])
+
+
+def plain_job(payload: dict[str, Any], channel: Channel) -> None:
+    """A child's job: plain ``fit``."""
+    channel.send({"kind": "done", "run": asdict(fit(Task(**payload)))})
+
+
+def fit(task: Task) -> Run:
+    """Plain ``fit`` in this very process."""
     import keras
-    import numpy as np
 
-    from search.data import split
-
-    loaded, labels = (
-        np.load(folder / "images.npy"),
-        np.load(folder / "labels.npy"),
-    )  # As Keras's loader gives them.
-    parts = split(labels, VALIDATION, images, SEED)
-    chosen = np.concatenate([parts.train, parts.validation])
-    x, y = loaded[chosen], labels[chosen]
-    del loaded
-    x = x / 255.0
-    model = _their_net(keras)
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    (x, y), validation = _load(task, keras)
+    keras.utils.set_random_seed(SEED)
+    model = _plain_net(keras)
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     clock = _clock(keras)
-    count = len(parts.train)
     history = model.fit(
-        x[:count],
-        y[:count],
-        batch_size=BATCH,
-        epochs=epochs,
-        validation_data=(x[count:], y[count:]),
-        verbose=0,
-        callbacks=[clock],
+        x, y, batch_size=BATCH, epochs=task.epochs, validation_data=validation, verbose=0, callbacks=[clock]
     ).history
-    times = {name: clock.seconds[name] for name in ("epoch", "training")}
-    return {"images": count, **times, "val_accuracy": history["val_accuracy"]}
+    steps = int(model.optimizer.iterations.numpy())
+    return Run(clock.ends, clock.training, steps, [float(value) for value in history["val_accuracy"]])
 
 
-def _their_net(keras: Any) -> Any:
+def _load(task: Task, keras: Any) -> list[tuple[Any, Any]]:
+    """Pixels and one-hot labels of the training images, then of the validation images."""
+    from search.data import open_dataset, split
+
+    images, labels = open_dataset(Path(task.folder)).train()
+    parts = split(labels, VALIDATION, task.images, SEED)
+    loaded = []
+    for chosen in (parts.train, parts.validation):
+        pixels = images[chosen].astype(task.pixels)
+        pixels /= 255  # In place: a second copy would be against it.
+        loaded.append((pixels, keras.utils.to_categorical(labels[chosen], 10)))
+    return loaded
+
+
+def _plain_net(keras: Any) -> Any:
     layers = keras.layers
     model = keras.Sequential(
         [
@@ -78,69 +144,65 @@ def _their_net(keras: Any) -> Any:
 
 def _clock(keras: Any) -> Any:
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
-        """Seconds of each epoch, and of its part before validation."""
+        """Notes when epochs end, and how long each takes before it is validated."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.seconds: dict[str, list[float]] = {"epoch": [], "training": []}
+            self.ends: list[float] = []
+            self.training: list[float] = []
             self._began = 0.0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self._began = time.monotonic()
 
         def on_test_begin(self, logs: Any = None) -> None:
-            self.seconds["training"].append(time.monotonic() - self._began)
+            self.training.append(time.monotonic() - self._began)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.seconds["epoch"].append(time.monotonic() - self._began)
+            self.ends.append(time.monotonic())
 
     return Clock()
 
 
-def ours(folder: Path, images: int, epochs: int) -> dict[str, Any]:
-    """As a study of one trial: a worker with its database, a fork server, a child on the memory-mapped cache."""
+def train_ours(task: Task, server: ForkServer) -> Run:
+    """A study of one trial, whose worker is this process."""
     import search.life  # noqa: F401  What a worker holds besides.
-    from search.child import Child, ForkServer
     from search.loop import work
     from search.stopping import Stop
     from search.trial import Worker
     from storage.claims import Claims
 
-    received: list[float] = []  # When each message of the child came: built, then one an epoch, then done.
+    ends: list[float] = []
     receive = Child.receive
 
-    def timed(self: Child, timeout: float | None = None) -> dict[str, Any] | None:
-        message = receive(self, timeout)
-        if message is not None:
-            received.append(time.monotonic())
+    def noting(child: Child, timeout: float | None = None) -> dict[str, Any] | None:
+        message = receive(child, timeout)
+        # A child also tells that it has built its net, that a batch is done, that a checkpoint is written.
+        if message is not None and message["kind"] == "epoch":
+            ends.append(time.monotonic())
         return message
 
-    Child.receive = timed  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory() as root, ForkServer() as server:
-        study = _study(folder, images, epochs, Path(root))
+    with tempfile.TemporaryDirectory() as root, patch.object(Child, "receive", noting):
+        study = _study(task, Path(root))
         claims = Claims(study.storage, study.study_id, "benchmark")
-        work(Worker(study, server, claims, Stop(), threads=os.cpu_count() or 1), lambda: 1)
-        trial = study.ranked()[0]
-    if trial.user_attrs["parameters"] != TRAINABLE:
-        raise RuntimeError(f"{trial.user_attrs['parameters']} parameters, not {TRAINABLE}")
-    history = trial.user_attrs["history"]
-    whole = [end - start for start, end in pairwise(received)][:epochs]
-    return {
-        "images": images // BATCH * BATCH,  # The last, incomplete batch is left out.
-        "epoch": whole,
-        "training": history["seconds"],
-        "val_accuracy": history["val_accuracy"],
-    }
+        work(Worker(study, server, claims, Stop()), lambda: 1)
+        (trial,) = study.ranked()
+    facts = trial.user_attrs
+    if facts["parameters"] != TRAINABLE:
+        raise RuntimeError(f"{facts['parameters']} parameters where the notebook's net has {TRAINABLE}")
+    history = facts["history"]
+    steps = facts["training_images"] // facts["batch_size"] * facts["epochs"]
+    return Run(ends, history["seconds"], steps, history["val_accuracy"])
 
 
-def _study(folder: Path, images: int, epochs: int, root: Path) -> Any:
+def _study(task: Task, root: Path) -> Any:
     from search.config import StudyConfig
     from search.data import open_dataset
     from search.sampling import enqueue
     from search.study import create_study
     from spaces.notebook_nets import notebook_nets
 
-    dataset = open_dataset(folder)
+    dataset = open_dataset(Path(task.folder))
     config = StudyConfig(
         study="throughput",
         data=dataset.source,
@@ -150,18 +212,25 @@ def _study(folder: Path, images: int, epochs: int, root: Path) -> Any:
         width=dataset.width,
         channels=dataset.channels,
         space="cnn_wide",
-        epochs=epochs,
+        epochs=task.epochs,
         validation=VALIDATION,
-        images=images,
+        images=task.images,
         seed=SEED,
         pruner="none",
     )
-    study = create_study(config, folder, None, root)
+    study = create_study(config, Path(task.folder), None, root)
     enqueue(study.optuna, [notebook_nets()["three layers"][1]])
     return study
 
 
+def main(side: str, folder: str, images: str, epochs: str, pixels: str) -> None:
+    task = Task(folder, int(images), int(epochs), pixels)
+    if side == "plain":
+        fit(task)
+        return
+    with ForkServer() as server:
+        train_ours(task, server)
+
+
 if __name__ == "__main__":
-    side, where, count, length, out = sys.argv[1:]
-    result = {"theirs": theirs, "ours": ours}[side](Path(where), int(count), int(length))
-    Path(out).write_text(json.dumps(result))
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """The training job, with the times of its parts added to its messages: what ``overhead.py``'s children run.
 
-Times are of the clock that all processes of a host share (``time.monotonic`` on Linux).
+Times are of the clock that all processes of a host share (``time.monotonic`` on Linux). There is no command and no
+result file: the times arrive in ``overhead.py``.
 """
 
 import time

@@ -17,7 +17,6 @@ The difference is winner minus default in the study's metric, with a 95 % interv
     python benchmarks/winner.py --study NAME [--studies studies] [--seeds 3] [--epochs N]
 """
 
-import argparse
 import dataclasses
 import math
 import tempfile
@@ -29,14 +28,14 @@ from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial
-from record import print_table, write_result
+from record import make_parser, print_table, write_result
 
 from search.child import ForkServer
 from search.data import split
 from search.errors import InputError, StudyStopped, TrialFailed
 from search.evaluation.plans import refit_plan
 from search.evaluation.preflight import choose_trial
-from search.evaluation.weights import follow
+from search.evaluation.weights import hear_out
 from search.study import LoadedStudy, load_study
 from search.training.plan import TrainingPlan
 
@@ -64,28 +63,29 @@ class Side:
         return 3.0 * float(self.trial.user_attrs["flops"]) * images * self.epochs
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__)
     parser.add_argument("--study", required=True)
     parser.add_argument("--studies", type=Path, default=Path("studies"))
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each, at least 2")
     parser.add_argument("--epochs", type=int, help="of the costlier net (default: the study's)")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     if asked.seeds < 2:
         parser.error("--seeds: expected at least 2, one gives no interval")
     try:
         loaded = load_study(asked.study, None, asked.studies)
-        sides = _sides(loaded, asked.epochs or loaded.config.epochs)
-        unseen = _unseen(loaded)
-        pairs = _train_pairs(loaded, sides, unseen, asked.seeds)
+        sides = sides_of(loaded, asked.epochs or loaded.config.epochs)
+        unseen = unseen_by(loaded)
+        with ForkServer(str(sides[0].trial.user_attrs["backend"])) as server:
+            pairs = train_pairs(loaded, sides, unseen, asked.seeds, server)
     except (InputError, StudyStopped, TrialFailed) as error:
         raise SystemExit(f"error: {error}") from None
-    _report(loaded, sides, unseen, pairs)
+    figures = summarize(loaded, sides, unseen, pairs)
+    _show(figures)
+    print(write_result(f"winner_{loaded.config.study}", figures, asked.out))
 
 
-def _sides(loaded: LoadedStudy, longest: int) -> tuple[Side, Side]:
+def sides_of(loaded: LoadedStudy, longest: int) -> tuple[Side, Side]:
     """Winner and default, with the epochs that make their FLOPs agree."""
     winner, default = choose_trial(loaded, None), choose_trial(loaded, 0)
     if "fixed_params" not in default.system_attrs:
@@ -102,7 +102,7 @@ def _sides(loaded: LoadedStudy, longest: int) -> tuple[Side, Side]:
     return Side("winner", winner, epochs[0]), Side("default", default, epochs[1])
 
 
-def _unseen(loaded: LoadedStudy) -> np.ndarray | None:
+def unseen_by(loaded: LoadedStudy) -> np.ndarray | None:
     """Indices of the training images that the study left out; None where they are too few to score on."""
     config, labels = loaded.config, loaded.dataset().train()[1]
     parts = split(labels, config.validation, config.images, config.seed)
@@ -110,13 +110,12 @@ def _unseen(loaded: LoadedStudy) -> np.ndarray | None:
     return unseen if len(unseen) >= len(parts.validation) else None
 
 
-def _train_pairs(
-    loaded: LoadedStudy, sides: Sequence[Side], unseen: np.ndarray | None, seeds: int
+def train_pairs(
+    loaded: LoadedStudy, sides: Sequence[Side], unseen: np.ndarray | None, seeds: int, server: ForkServer
 ) -> list[dict[str, Any]]:
     """Train and score both sides once a seed."""
     pairs = []
-    backend = str(sides[0].trial.user_attrs["backend"])
-    with tempfile.TemporaryDirectory() as folder, ForkServer(backend) as server:
+    with tempfile.TemporaryDirectory() as folder:
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             pair: dict[str, Any] = {"seed": seed}
             for side in sides:
@@ -144,7 +143,7 @@ def _score(
     """Train as planned; the scores on unseen images, or on the plan's own validation images."""
     log, threads = folder / "log.txt", int(side.trial.user_attrs.get("threads") or 0)
     with server.start("search.training.job:train", plan.to_payload(), log, threads) as child:
-        done = follow(child, plan.epochs, lambda line: None)
+        done = hear_out(child, lambda message: True)  # One that diverges is found out by its scores.
     found = {name: values[-1] for name, values in done["history"].items() if name.startswith("val_")}
     if unseen is not None:
         chosen = folder / "unseen.npy"
@@ -176,41 +175,45 @@ def difference(winner: Sequence[float], default: Sequence[float]) -> dict[str, A
     }
 
 
-def _report(
+def summarize(
     loaded: LoadedStudy, sides: Sequence[Side], unseen: np.ndarray | None, pairs: list[dict[str, Any]]
-) -> None:
+) -> dict[str, Any]:
+    """The difference in the study's metric, and the facts of both sides."""
     config = loaded.config
     metric = "val_loss" if config.metric == "loss" else f"val_{config.metric}"
     values = {side.name: [pair[side.name][metric] for pair in pairs] for side in sides}
-    found = difference(values["winner"], values["default"])
     images = pairs[0]["winner"]["training_images"]
-    rows = [
-        (
-            f"{side.name} (trial {side.trial.number})",
-            side.epochs,
-            f"{side.flops(images) / 1e12:.3g}",
-            f"{_in_search(side.trial):.4f}",
-            f"{mean(values[side.name]):.4f}",
-        )
-        for side in sides
-    ]
-    print_table(("", "epochs", "TFLOP a training", f"{config.metric} in search", "now, mean"), rows)
-    low, high = found["interval"]
-    print(
-        f"winner minus default: {found['mean']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, {len(pairs)} seeds"
-    )
     scored = (
         "a fresh fifth for each seed" if unseen is None else f"{len(unseen)} images that the study left out"
     )
-    figures = {
+    return {
         "settings": {"study": config.study, "metric": config.metric, "runs": len(pairs), "scored_on": scored},
         "better": "lower" if config.metric == "loss" else "higher",
-        "winner_minus_default": found,
+        "winner_minus_default": difference(values["winner"], values["default"]),
         "flops_winner_to_default": sides[0].flops(images) / sides[1].flops(images),
         **{side.name: _facts(side, images, values[side.name]) for side in sides},
         "all": pairs,
     }
-    print(write_result(f"winner_{config.study}", figures))
+
+
+def _show(figures: dict[str, Any]) -> None:
+    metric, found = figures["settings"]["metric"], figures["winner_minus_default"]
+    rows = [
+        (
+            f"{name} (trial {side['trial']})",
+            side["epochs"],
+            f"{side['training_flops'] / 1e12:.3g}",
+            f"{side['in_search']:.4f}",
+            f"{side['mean']:.4f}",
+        )
+        for name, side in ((name, figures[name]) for name in ("winner", "default"))
+    ]
+    print_table(("", "epochs", "TFLOP a training", f"{metric} in search", "now, mean"), rows)
+    low, high = found["interval"]
+    runs = figures["settings"]["runs"]
+    print(
+        f"winner minus default: {found['mean']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, {runs} seeds"
+    )
 
 
 def _in_search(trial: FrozenTrial) -> float:

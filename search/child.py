@@ -24,8 +24,8 @@ from typing import Any
 from search.errors import DiskFull, StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
 from search.server import LAST_LINES, NONE_STARTED
 
-# What a child would otherwise import for itself.
-PRELOAD = ("keras", "search.training.job", "search.feeding.drawing")
+# What a child would otherwise import for itself; with the first comes Keras.
+PRELOAD = ("search.training.job", "search.feeding.drawing")
 NONE_STARTED_SECONDS = 10.0
 OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 

@@ -1,12 +1,70 @@
 """Fixtures for all tests."""
 
+import json
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from benchmarks.postgres import PostgresServer, missing
+from search.child import ForkServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak",
+        choices=("short", "whole"),
+        default="short",
+        help="How long the tests marked soak take: short as in CI, or whole as in make soak.",
+    )
+
+
+@pytest.fixture(scope="session")
+def whole_soak(request: pytest.FixtureRequest) -> bool:
+    """Whether the tests marked ``soak`` run whole, or shortened as in CI."""
+    return bool(request.config.getoption("--soak") == "whole")
+
+
+class Answer(NamedTuple):
+    """What one of our commands came to, in a process of its own; ``modules`` are those loaded at its end."""
+
+    code: int
+    out: str
+    err: str
+    modules: frozenset[str]
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Sequence[str]]], list[Answer]]:
+    """Run commands by ``tests/run_commands.py``, each given as its name and its arguments; none may need long."""
+
+    def run(argvs: Sequence[Sequence[str]]) -> list[Answer]:
+        place, root = tmp_path_factory.mktemp("answers"), Path(__file__).parents[1]
+        process = subprocess.run(
+            [sys.executable, str(Path(__file__).parent / "run_commands.py"), str(place), json.dumps(argvs)],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root), "COLUMNS": "100", "FORCE_COLOR": "", "TERM": "xterm"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert process.returncode == 0, process.stderr
+        return [Answer(**{**one, "modules": frozenset(one["modules"])}) for one in json.loads(process.stdout)]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def helps(answers: Callable[[Sequence[Sequence[str]]], list[Answer]]) -> dict[str, Answer]:
+    """What every command of ours answers to ``--help``, by its name."""
+    from search.program import COMMANDS
+
+    return dict(zip(COMMANDS, answers([[command, "--help"] for command in COMMANDS]), strict=True))
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +79,13 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """One server for all tests that train: it imports TensorFlow once."""
+    with ForkServer("tensorflow") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real Postgres, started for the tests; in CI it must be installed."""
     if why := missing():
@@ -31,17 +96,53 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+def make_schema(url: str) -> str:
+    """Create our tables in the database at ``url`` and leave it, so that it can be copied."""
+    from storage.opening import open_storage
+
+    open_storage(url).close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with our tables and nothing in them, made once: a copy costs a fraction of a new one."""
+    file = tmp_path_factory.mktemp("schema") / "search.db"
+    make_schema(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_schema(postgres: PostgresServer) -> str:
+    """The URL of a Postgres database with our tables and nothing in them, made once."""
+    return make_schema(postgres.database())
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Makes empty databases and gives their URLs: one suite, every kind of database."""
+    """Makes databases without a study and gives their URLs: one suite, every kind of database.
+
+    They have our tables already. A test of how those are made begins with ``empty_url``.
+    """
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
-        return server.database
+        schema: str = request.getfixturevalue("postgres_schema")
+        return lambda: server.database(like=schema)
+    file: Path = request.getfixturevalue("sqlite_schema")
     numbers = iter(range(1000))
-    return lambda: f"sqlite:///{tmp_path / f'search{next(numbers)}.db'}"
+    return lambda: f"sqlite:///{shutil.copy(file, tmp_path / f'search{next(numbers)}.db')}"
 
 
 @pytest.fixture
 def url(new_database: Callable[[], str]) -> str:
-    """An empty database, of every kind in turn."""
+    """A database without a study, of every kind in turn."""
     return new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with nothing in it, of every kind in turn: no file, or no table."""
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.database()
+    return f"sqlite:///{tmp_path / 'search.db'}"

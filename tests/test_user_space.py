@@ -1,5 +1,6 @@
 """A user's own space: one file of under 30 lines, found from the folder where the command is run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,10 +60,18 @@ def my_space(tmp_path):
 
 
 def run(code, folder):
-    """Run ``code`` in ``folder`` as a console script would: the folder itself is not on the path."""
+    """Run ``code`` in ``folder`` as a console script would: the folder itself is not on the path.
+
+    Keras runs on NumPy, which is there in a second; a space knows no backend.
+    """
     start = f"import sys; sys.path[:] = [{str(REPOSITORY)!r}, *filter(None, sys.path)]\n"
     return subprocess.run(
-        [sys.executable, "-c", start + code], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", start + code],
+        cwd=folder,
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

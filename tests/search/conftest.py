@@ -6,17 +6,25 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from search.child import ForkServer
+from search.child import PRELOAD, ForkServer
 from search.command import main
 from search.config import StudyConfig
 from search.data import Dataset, prepare
+from search.evaluation.make import Wanted
+from search.evaluation.score import most_confident_errors
+from search.evaluation.scored import Mistakes, Scored
+from search.evaluation.scores import Scores
+from search.evaluation.summary import Training, summarise
+from search.evaluation.writers import write_files
+from search.errors import StudyStopped, TrialFailed
 from search.export import Export, export_study
 from search.loop import work
 from search.opening import Request, open_study
@@ -29,7 +37,7 @@ from storage.host import process_exists
 from storage.times import Times
 
 TRIALS = 2
-# The jobs and the space that tests run in children; the fork server takes our path over when it starts.
+# The jobs and the space that tests run in children; a fork server takes our path over when it starts.
 IN_CHILD = Path(__file__).parent / "in_child"
 sys.path.append(str(IN_CHILD))
 CHROMIUM = Path("/usr/bin/chromium")
@@ -38,8 +46,14 @@ SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    with ForkServer("tensorflow") as server:
+def fast_server() -> Iterator[ForkServer]:
+    """A fork server whose children train by ``in_child/numpy_training.py``, draw next to nothing, and start at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEARCH_TEST_TRAINING", "numpy")
+        # Folds are drawn with the last, which would cost each child a second.
+        patch.setattr("search.child.PRELOAD", (*PRELOAD, "sklearn.model_selection"))
+        server = ForkServer("tensorflow")
+    with server:
         yield server
 
 
@@ -70,15 +84,19 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture
-def make_worker(digits: Dataset, fork_server: ForkServer, tmp_path: Path) -> Callable[..., Worker]:
-    """Make a worker on a new study of digits and ``in_child/small_space.py``; settings are a StudyConfig's."""
+def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Callable[..., Worker]:
+    """Make a worker on a new study of digits and ``in_child/small_space.py``; settings are a StudyConfig's.
+
+    It trains in NumPy, unless ``server`` is ``fork_server``. An epoch then takes ``epoch_seconds`` at least.
+    """
 
     def make(
         study: str = "small",
-        server: Any = fork_server,
+        server: Any = fast_server,
         stop: Stop | None = None,
         storage: str | None = None,
         times: Times | None = None,
+        epoch_seconds: float = 0.0,
         **settings: Any,
     ) -> Worker:
         fixed = {
@@ -96,7 +114,15 @@ def make_worker(digits: Dataset, fork_server: ForkServer, tmp_path: Path) -> Cal
         made = create_study(config, digits.folder, storage, root, times=times)
         assert made is not None
         claims = Claims(made.storage, made.study_id, "worker-1")
-        return Worker(made, server, claims, stop or Stop(), threads=1, checkpoint_seconds=0.0)
+        return Worker(
+            made,
+            server,
+            claims,
+            stop or Stop(),
+            threads=1,
+            environment={"SEARCH_TEST_EPOCH_SECONDS": str(epoch_seconds)},
+            checkpoint_seconds=0.0,
+        )
 
     return make
 
@@ -136,6 +162,67 @@ def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytes
     out = tmp_path_factory.mktemp("exports") / "tiny"
     root = searched.paths.root
     return export_study("tiny", root=root, out=out, server=fork_server, say=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Export a study's best trial, by the real writers, from made-up outputs."""
+
+    def export(study: LoadedStudy, **more: Any) -> Path:
+        folder = tmp_path_factory.mktemp("export")
+        config, trial = study.config, study.ranked()[0]
+        scored = made_up_scores(len(config.classes))
+        said = trial.user_attrs
+        lengths = (said["epochs"], said["kept_epoch"], said["seconds"])
+        training = Training(more.pop("refit", False), 0, *lengths, said["history"], said)
+        summary = {**summarise(config, trial, training, scored, 1), **more}
+        wanted = Wanted(study, trial, training.refit, None, None, None, (), (), print)
+        write_files(folder, wanted, training, scored, summary)
+        return folder
+
+    return export
+
+
+def made_up_scores(classes: int) -> Scored:
+    chance = np.random.default_rng(0)
+    labels = np.arange(20 * classes, dtype=np.int64) % classes
+    logits = chance.normal(size=(len(labels), classes)).astype(np.float32)
+    logits[np.arange(len(labels)), labels] += 2
+    scores = Scores(labels, logits)
+    worst = most_confident_errors(scores, 6)
+    pixels = chance.integers(0, 255, (len(worst), 8, 8, 1)).astype(np.uint8)
+    return Scored(scores, scores, 300, scores, scores, None, Mistakes(worst, pixels))
+
+
+@pytest.fixture(scope="session")
+def warm_checks(
+    fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractContextManager[None]]:
+    """Within ``warm_checks()`` an export's files are checked in children of the fork server.
+
+    They say the same as the fresh processes, which import TensorFlow for seconds each; the files of ``made`` were
+    checked in those.
+    """
+    log = tmp_path_factory.mktemp("checks") / "log.txt"
+
+    def run_warm(module: str, arguments: Sequence[str], backend: str, what: str) -> None:
+        payload = {"module": module, "arguments": list(arguments)}
+        try:
+            with fork_server.start("export_jobs:run_main", payload, log) as child:
+                status = child.result()["status"]
+        except TrialFailed as error:
+            raise StudyStopped(f"{what} fails: {error}") from error
+        if status:
+            raise StudyStopped(f"{what} fails: {child.last_lines().splitlines()[-1]}")
+
+    @contextmanager
+    def warm() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("search.evaluation.reload.run_fresh", run_warm)
+            patch.setattr("search.evaluation.formats.run_fresh", run_warm)
+            yield
+
+    return warm
 
 
 @pytest.fixture
@@ -187,7 +274,10 @@ def until() -> Callable[..., Any]:
 
 
 class Commands:
-    """Our commands in processes of their own; all that these start carries their mark in its environment."""
+    """Our commands in processes of their own; all that these start carries their mark in its environment.
+
+    They train and draw as ``fast_server`` does, unless ``SEARCH_TEST_TRAINING=""`` is given.
+    """
 
     def __init__(self, place: Path) -> None:
         self._mark = f"SEARCH_TEST_MARK={uuid.uuid4().hex}"
@@ -201,7 +291,13 @@ class Commands:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=self._place,
-            env={**os.environ, "PYTHONPATH": path, name: mark, **environment},
+            env={
+                **os.environ,
+                "PYTHONPATH": path,
+                "SEARCH_TEST_TRAINING": "numpy",
+                name: mark,
+                **environment,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -13,15 +13,15 @@ import pytest
 
 from search.child import Child, ForkServer
 from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
-from search.server import ENDING_SECONDS
 from storage.host import process_exists
 
 OWNER = """
 import sys
 from pathlib import Path
-from search.child import ForkServer
+from search import child
 
-server = ForkServer("tensorflow")
+child.PRELOAD = ("ending_soon",)
+server = child.ForkServer("tensorflow")
 child = server.start("child_jobs:sleep", {}, Path(sys.argv[1]))
 assert child.receive(60)["kind"] == "ready"
 print(server.process.pid, child.pid, flush=True)
@@ -42,13 +42,13 @@ signal.pause()
 
 
 @pytest.fixture
-def start(fork_server: ForkServer, tmp_path: Path):
+def start(fast_server: ForkServer, tmp_path: Path):
     """Start a job of child_jobs.py; what still runs at the end is killed."""
     started: list[Child] = []
 
-    def start_job(job: str, payload: dict | None = None, threads: int = 0) -> Child:
+    def start_job(job: str, payload: dict | None = None) -> Child:
         log = tmp_path / "logs" / "child.log"
-        started.append(fork_server.start(f"child_jobs:{job}", payload or {}, log, threads))
+        started.append(fast_server.start(f"child_jobs:{job}", payload or {}, log))
         return started[-1]
 
     yield start_job
@@ -57,16 +57,16 @@ def start(fork_server: ForkServer, tmp_path: Path):
 
 
 @pytest.fixture
-def client(fork_server: ForkServer):
+def client(fast_server: ForkServer):
     """Another process's line to the server that the tests share."""
-    with ForkServer("tensorflow", fork_server.share()) as other:
+    with ForkServer("tensorflow", fast_server.share()) as other:
         yield other
 
 
 @pytest.fixture
 def own_server(monkeypatch: pytest.MonkeyPatch):
-    """A server of the test's own, which may die; it imports nothing beforehand."""
-    monkeypatch.setattr("search.child.PRELOAD", ())
+    """A server of the test's own, which may die, and has no framework."""
+    monkeypatch.setattr("search.child.PRELOAD", ("ending_soon",))
     with ForkServer("tensorflow") as server:
         yield server
 
@@ -207,8 +207,8 @@ def test_message_to_an_ended_child_is_dropped(start) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_threads_are_set_in_the_child(start, threads: int) -> None:
-    with start("count_threads", threads=threads) as child:
+def test_threads_are_set_in_the_child(fork_server: ForkServer, tmp_path: Path, threads: int) -> None:
+    with fork_server.start("child_jobs:count_threads", {}, tmp_path / "log.txt", threads) as child:
         assert child.result(60)["threads"] == threads
 
 
@@ -255,13 +255,13 @@ def test_children_started_by_several_threads_are_kept_apart(start) -> None:
     assert answers == {number: number for number in range(6)}
 
 
-def test_environment_is_set_in_the_one_child_that_it_was_given_to(fork_server, tmp_path: Path) -> None:
+def test_environment_is_set_in_the_one_child_that_it_was_given_to(fast_server, tmp_path: Path) -> None:
     names = {"names": ["CUDA_VISIBLE_DEVICES", "SEARCH_TEST_WORD"]}
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     seen = []
     for environment in ({"CUDA_VISIBLE_DEVICES": "1", "SEARCH_TEST_WORD": "a b"}, {}):
         job = ("child_jobs:tell_environment", names, tmp_path / "log.txt", 0, environment)
-        with fork_server.start(*job) as child:
+        with fast_server.start(*job) as child:
             seen.append(child.result(60)["values"])
     assert seen == [["1", "a b"], [before, None]]
 
@@ -313,13 +313,11 @@ def test_client_is_not_held_up_by_the_child_that_another_waits_for(
         assert slow.wait() == -signal.SIGKILL
 
 
-def test_clients_get_the_exit_codes_of_their_own_children(
-    start, fork_server: ForkServer, tmp_path: Path
-) -> None:
+def test_clients_get_the_exit_codes_of_their_own_children(fast_server: ForkServer, tmp_path: Path) -> None:
     statuses: dict[int, int] = {}
 
     def run(number: int) -> None:
-        with ForkServer("tensorflow", fork_server.share()) as client:
+        with ForkServer("tensorflow", fast_server.share()) as client:
             for status in (number, number + 10):
                 child = client.start("child_jobs:leave", {"status": status}, tmp_path / "log.txt")
                 statuses[status] = child.wait()
@@ -332,8 +330,8 @@ def test_clients_get_the_exit_codes_of_their_own_children(
     assert statuses == {number: number for number in (4, 5, 6, 7, 14, 15, 16, 17)}
 
 
-def test_child_of_a_client_that_is_gone_ends(fork_server: ForkServer, tmp_path: Path) -> None:
-    client = ForkServer("tensorflow", fork_server.share())
+def test_child_of_a_client_that_is_gone_ends(fast_server: ForkServer, tmp_path: Path) -> None:
+    client = ForkServer("tensorflow", fast_server.share())
     child = client.start("child_jobs:sleep", {}, tmp_path / "log.txt")
     assert child.receive(60) == {"kind": "ready"}
     child._connection.close()
@@ -343,16 +341,16 @@ def test_child_of_a_client_that_is_gone_ends(fork_server: ForkServer, tmp_path: 
 
 @pytest.mark.slow
 def test_stopped_child_of_a_client_that_is_gone_is_killed(
-    fork_server: ForkServer, tmp_path: Path, until
+    own_server: ForkServer, tmp_path: Path, until
 ) -> None:
-    client = ForkServer("tensorflow", fork_server.share())
+    client = ForkServer("tensorflow", own_server.share())
     child = client.start("child_jobs:sleep", {}, tmp_path / "log.txt")
     assert child.receive(60) == {"kind": "ready"}
     os.kill(child.pid, signal.SIGSTOP)  # It cannot notice its closed end.
     until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(") ")[2].startswith("T"))
     child._connection.close()
     client.close()
-    assert gone_within(child.pid, ENDING_SECONDS + 5)
+    assert gone_within(child.pid, 5)
 
 
 def test_client_hears_at_once_of_the_servers_death_while_others_children_live(
@@ -414,19 +412,17 @@ def test_temporary_files_of_a_killed_owners_server_end_with_the_server(tmp_path:
     there = folder.exists()
     owner.kill()
     owner.wait()
-    assert gone_within(server, ENDING_SECONDS + 5)
+    assert gone_within(server, 5)
     assert there
     assert not folder.exists()
 
 
 @pytest.mark.slow
-def test_start_on_a_dead_server_stops_the_study(tmp_path: Path) -> None:
-    server = ForkServer("tensorflow")
-    server.process.kill()
-    server.process.wait()
+def test_start_on_a_dead_server_stops_the_study(own_server: ForkServer, tmp_path: Path) -> None:
+    own_server.process.kill()
+    own_server.process.wait()
     with pytest.raises(StudyStopped, match="the process that starts trials has ended"):
-        server.start("child_jobs:echo", {}, tmp_path / "log.txt")
-    server.close()
+        own_server.start("child_jobs:echo", {}, tmp_path / "log.txt")
 
 
 def test_server_that_cannot_import_says_its_last_line(tmp_path: Path, monkeypatch) -> None:
@@ -445,5 +441,5 @@ def test_child_that_hangs_is_ended_when_the_last_owner_is_gone(tmp_path: Path) -
     os.kill(child, signal.SIGSTOP)
     owner.kill()
     owner.communicate()
-    assert gone_within(child, 20)
+    assert gone_within(child, 5)
     assert gone_within(server, 5)

@@ -7,8 +7,9 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,12 +19,17 @@ from benchmarks.postgres import PostgresServer
 from search.child import ForkServer
 from search.command import main
 from search.dashboard import app, is_loopback, make_application, names_of, read_password
+from search.data import Dataset
 from search.errors import InputError
-from search.export import Export
+from search.feeding import drawing
 from search.feeding.pictures import artifacts_of
 from search.feeding.study import feed_export, feed_study
+from search.loop import work
 from search.opening import Request, open_study
+from search.stopping import Stop
 from search.study import LoadedStudy
+from search.trial import Worker
+from storage.claims import Claims
 from storage.times import Times
 
 PASSWORD = "a good password"
@@ -81,12 +87,39 @@ def serve() -> Iterator[Callable[..., Served]]:
         one.close()
 
 
+class DrawingHere:
+    """A fork server that has its children train, and draws in this process what they would draw."""
+
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+
+    def start(self, job: str, payload: dict[str, Any], *more: Any) -> Any:
+        if job != "search.feeding.drawing:draw":
+            return self._server.start(job, payload, *more)
+        said: list[dict[str, Any]] = []
+        drawing.draw(payload, SimpleNamespace(send=said.append))
+        return nullcontext(SimpleNamespace(result=lambda seconds: said.pop()))
+
+
 @pytest.fixture(scope="module")
-def fed(searched: LoadedStudy, made: Export, fork_server: ForkServer) -> LoadedStudy:
-    """Two real trials and an export, with all that they leave for the dashboard."""
-    feed_study(searched, fork_server)
-    feed_export(searched, made.folder, made.summary, made.report)
-    return searched
+def fed(
+    digits: Dataset,
+    fast_server: ForkServer,
+    export_of: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> LoadedStudy:
+    """The study ``tiny`` with two trials and an export, and all that they leave for the dashboard."""
+    root = tmp_path_factory.mktemp("fed") / "studies"
+    said = {"data": "digits", "space": "small_space", "pruner": "none", "sampler": "random", "trials": 2}
+    study = open_study(Request("tiny", epochs=2, images=300, root=root, cache=digits.folder.parent, **said))
+    server: Any = DrawingHere(fast_server)
+    feed_study(study, server)
+    claims = Claims(study.storage, study.study_id, "worker-1")
+    work(Worker(study, server, claims, Stop(), threads=1), lambda: study.wanted)
+    folder = export_of(study)
+    summary = json.loads((folder / "summary.json").read_text())
+    feed_export(study, folder, summary, (folder / "classification_report.txt").read_text())
+    return study
 
 
 @pytest.fixture
@@ -129,19 +162,19 @@ def run(*arguments: str) -> int:
     ],
 )
 def test_wrong_input_is_one_line(
-    searched: LoadedStudy, capsys: pytest.CaptureFixture[str], said: tuple[str, ...], expected: str
+    fed: LoadedStudy, capsys: pytest.CaptureFixture[str], said: tuple[str, ...], expected: str
 ) -> None:
-    assert run(*said, "--studies", str(searched.paths.root)) == 2
+    assert run(*said, "--studies", str(fed.paths.root)) == 2
     error = capsys.readouterr().err
     assert expected in error
     assert len(error.strip().splitlines()) == 1
 
 
 def test_port_that_is_taken_is_one_line(
-    searched: LoadedStudy, serve: Callable[..., Served], capsys: pytest.CaptureFixture[str]
+    fed: LoadedStudy, serve: Callable[..., Served], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    taken = str(serve(searched).port)
-    assert run("--study", "tiny", "--studies", str(searched.paths.root), "--port", taken) == 2
+    taken = str(serve(fed).port)
+    assert run("--study", "tiny", "--studies", str(fed.paths.root), "--port", taken) == 2
     assert f"--port {taken}: cannot be listened on" in capsys.readouterr().err
 
 
@@ -339,23 +372,31 @@ def test_browser_with_the_password_sees_the_study(
 
 
 @pytest.mark.slow
-def test_running_study_fills_the_page_and_a_stop_ends_the_dashboard(
+def test_running_study_fills_the_page_to_its_export_and_a_stop_ends_the_dashboard(
     commands, tmp_path: Path, opened: Callable[..., Any], until
 ) -> None:
-    """A search and a dashboard as people start them: the page is open before there is anything to see."""
+    """A search and a dashboard as people start them: the page is open before there is anything to see.
+
+    It is the one test of the whole command, with TensorFlow, from the images to the files of the export.
+    """
     said = ("--study", "live", "--studies", tmp_path / "studies")
     search = commands.start(
         "search.run", *said, "--data", "digits", "--cache", tmp_path / "cache", "--trials", 2, "--epochs", 2,
-        "--images", 200, "--no-export", "--space", "small_space", "--pruner", "none",
+        "--images", 200, "--space", "small_space", "--pruner", "none", SEARCH_TEST_TRAINING="",
     )  # fmt: skip
     until(lambda: (tmp_path / "studies" / "live" / "pictures").is_dir(), 120)
     dashboard = commands.start("search.dashboard", *said, "--port", 0)
     address = dashboard.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1", address)
     page = opened(f"{address}/trials?numbers=1")
-    assert search.wait(120) == 0
+    assert search.wait(180) == 0
     page.reload()
     page.get_by_text("Trial 1: finished").wait_for(timeout=60_000)
+    page.goto(f"{address}/note")
+    page.get_by_role("heading", name="The export").wait_for(timeout=60_000)
+    summary = json.loads((tmp_path / "exports" / "live" / "summary.json").read_text())
+    assert f"{summary['test_accuracy']:.4f}"[:5] in page.inner_text("body")
+    assert (tmp_path / "exports" / "live" / "model.keras").is_file()
     dashboard.send_signal(signal.SIGINT)
     assert dashboard.wait(30) == 130
     assert "Traceback" not in dashboard.stdout.read()

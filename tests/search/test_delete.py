@@ -123,6 +123,7 @@ def test_deletion_without_a_terminal_wants_yes(make: Make, deleting: Run, monkey
     assert study.paths.model(0, "ab").exists()
 
 
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("answer", "code", "there"), [("n\n", 1, True), ("y\n", 0, False)])
 def test_deletion_on_a_terminal_asks(make: Make, answer: str, code: int, there: bool) -> None:
     study = make()

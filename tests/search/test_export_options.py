@@ -1,6 +1,8 @@
 """What is asked of an export: other formats, baselines, and what is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -19,13 +21,45 @@ from storage.ledger import times_scored
 pytestmark = pytest.mark.slow
 
 
-def export(searched: LoadedStudy, fork_server: ForkServer, out: Path, **more: object) -> Export:
-    settings = {"root": searched.paths.root, "server": fork_server, "say": lambda line: None, **more}
-    return export_study("tiny", out=out, **settings)  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def export(searched: LoadedStudy, fork_server: ForkServer, warm_checks) -> Callable[..., Export]:
+    """Export the study ``tiny`` once more."""
+
+    def make(out: Path, **more: Any) -> Export:
+        with warm_checks():
+            return export_study(
+                "tiny", root=searched.paths.root, out=out, server=fork_server, say=lambda line: None, **more
+            )
+
+    return make
+
+
+class Replaced(NamedTuple):
+    """An export that took the place of another.
+
+    Attributes:
+        earlier: The names of the files of the other.
+        scored_before: How often the test images had been scored before it.
+        made: It.
+    """
+
+    earlier: set[str]
+    scored_before: int
+    made: Export
+
+
+@pytest.fixture(scope="module")
+def replaced(export, searched: LoadedStudy, tmp_path_factory: pytest.TempPathFactory) -> Replaced:
+    """An export with ONNX, replaced by one with baselines and no other format."""
+    out = tmp_path_factory.mktemp("replaced") / "out"
+    export(out, formats=["onnx"])
+    earlier = {path.name for path in out.iterdir()}
+    before = times_scored(searched.optuna)
+    return Replaced(earlier, before, export(out, baselines=["svm", "logistic"]))
 
 
 def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searched: LoadedStudy, export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def differ(*_: object) -> None:
         raise StudyStopped("--format litert: model.tflite, loaded in a fresh process, fails")
@@ -33,34 +67,30 @@ def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
     monkeypatch.setattr("search.evaluation.make.write_formats", differ)
     before = times_scored(searched.optuna)
     with pytest.raises(StudyStopped, match=r"model\.tflite"):
-        export(searched, fork_server, tmp_path / "out", formats=["litert"])
+        export(tmp_path / "out", formats=["litert"])
 
     assert list(tmp_path.iterdir()) == []
     assert times_scored(searched.optuna) == before
 
 
-def test_format_is_written_beside_the_model_and_replaced_by_the_next_export(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
-) -> None:
-    export(searched, fork_server, tmp_path / "out", formats=["litert"])
-    assert (tmp_path / "out" / "model.tflite").is_file()
-
-    export(searched, fork_server, tmp_path / "out")
-    assert not (tmp_path / "out" / "model.tflite").exists()
+def test_format_is_written_beside_the_model_and_replaced_by_the_next_export(replaced: Replaced) -> None:
+    assert {"model.keras", "model.onnx"} <= replaced.earlier
+    assert (replaced.made.folder / "model.keras").is_file()
+    assert not (replaced.made.folder / "model.onnx").exists()
 
 
-def test_baselines_equal_scikit_learn_called_by_hand(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
-) -> None:
-    before = times_scored(searched.optuna)
-    made = export(searched, fork_server, tmp_path / "out", baselines=["svm", "logistic"])
+def test_baselines_are_scored_in_the_same_look_at_the_test_images(replaced: Replaced) -> None:
+    assert replaced.made.summary["times_test_scored"] == replaced.scored_before + 1
+
+
+def test_baselines_equal_scikit_learn_called_by_hand(searched: LoadedStudy, replaced: Replaced) -> None:
+    made = replaced.made
     dataset, config = searched.dataset(), searched.config
     (images, labels), (test_images, test_labels) = dataset.train(), dataset.test()
     train = split(labels, config.validation, config.images, config.seed).train
     x_train, x_test = (each.reshape(len(each), -1) / 255 for each in (images[train], test_images))
     found = made.summary["baselines"]
 
-    assert times_scored(searched.optuna) == before + 1
     for name, by_hand in (("svm", SVC(kernel="linear")), ("logistic", LogisticRegression(max_iter=1000))):
         predicted = by_hand.fit(x_train, labels[train]).predict(x_test)
         assert found[name]["train_images"] == 300

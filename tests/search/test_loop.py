@@ -1,20 +1,19 @@
 """A worker's loop: exactly N finished trials, in what order, and every way to stop and go on."""
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from search.child import ForkServer
+from search.data import Dataset
 from search.errors import InputError, StudyStopped
 from search.loop import check_failures, work
 from search.stopping import Stop
@@ -22,8 +21,6 @@ from search.study import LoadedStudy, compute_spent, load_study
 from search.trial import Worker
 from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS, Claims
-
-ROOT = Path(__file__).parents[2]
 
 
 def states(worker: Worker) -> list[TrialState]:
@@ -69,7 +66,7 @@ def test_queued_trials_are_run_first(make_worker) -> None:
 
 @pytest.mark.slow
 def test_timeout_gives_the_running_trial_back_and_loses_nothing(make_worker) -> None:
-    worker = make_worker(epochs=400)
+    worker = make_worker(epochs=100, epoch_seconds=0.05)
 
     def set_deadline() -> None:
         while not worker.study.paths.checkpoints(0):
@@ -90,7 +87,7 @@ def test_timeout_gives_the_running_trial_back_and_loses_nothing(make_worker) -> 
 
 @pytest.mark.slow
 def test_budget_stops_within_an_epoch_of_it_and_a_larger_one_goes_on(make_worker) -> None:
-    worker = make_worker(epochs=4)
+    worker = make_worker(epochs=4, epoch_seconds=0.2)
     worker.stop.spent = lambda: compute_spent(worker.study)
     work(worker, lambda: 1)
     one_trial = compute_spent(worker.study)
@@ -142,26 +139,19 @@ def test_early_failures_do_not_stop_a_short_study() -> None:
 
 
 class Search:
-    """The command, on digits and small_space.py, in a process of its own."""
+    """The command, on digits and small_space.py, in a process of its own; it trains in NumPy."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, commands: Any, place: Path, cache: Path) -> None:
         self.place = place
         self.output = ""
+        self._commands, self._cache = commands, cache
 
-    def start(self, *more: str, fault: str = "") -> "Search":
-        path = os.pathsep.join([str(ROOT), str(Path(__file__).parent / "in_child")])
-        here = {"PYTHONPATH": path, "XDG_CACHE_HOME": str(self.place / "cache"), "SMALL_SPACE_FAULT": fault}
-        command = (
-            "search.run --study s --data digits --space small_space --images 200 --no-export --pruner none"
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *command.split(), *more],
-            cwd=self.place,
-            env={**os.environ, **here},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *more: str, fault: str = "", epoch_seconds: float = 0.0) -> "Search":
+        words = "--study s --data digits --space small_space --images 200 --no-export --pruner none"
+        self.process = self._commands.start(
+            "search.run", *words.split(), "--cache", self._cache, *more,
+            SEARCH_TEST_TRAINING="numpy", SEARCH_TEST_EPOCH_SECONDS=str(epoch_seconds), SMALL_SPACE_FAULT=fault,
+        )  # fmt: skip
         return self
 
     @property
@@ -187,17 +177,14 @@ class Search:
 
 
 @pytest.fixture
-def search(tmp_path: Path):
-    running = Search(tmp_path)
-    yield running
-    running.process.kill()
-    running.process.communicate()
+def search(commands: Any, digits: Dataset, tmp_path: Path) -> Search:
+    return Search(commands, tmp_path, digits.folder.parent)
 
 
 @pytest.mark.slow
 def test_ctrl_c_gives_the_trial_back_and_the_same_command_goes_on_to_n(search: Search) -> None:
     command = ("--trials", "2", "--epochs", "25")
-    search.start(*command).wait_until(lambda trial: (trial.last_step or 0) >= 3)
+    search.start(*command, epoch_seconds=0.2).wait_until(lambda trial: (trial.last_step or 0) >= 3)
     search.process.send_signal(signal.SIGINT)
     assert search.end() == 130
     assert "go on with: python -m search.run --study s" in search.output
@@ -239,15 +226,16 @@ def test_one_sigterm_ends_a_search_within_twenty_seconds_though_its_child_is_bus
 
 
 @pytest.mark.slow
-def test_trial_of_a_killed_worker_goes_on_in_the_next(search: Search, fork_server: ForkServer) -> None:
-    search.start("--trials", "1", "--epochs", "25").wait_until(lambda trial: (trial.last_step or 0) >= 3)
+def test_trial_of_a_killed_worker_goes_on_in_the_next(search: Search, fast_server: ForkServer) -> None:
+    search.start("--trials", "1", "--epochs", "25", epoch_seconds=0.2)
+    search.wait_until(lambda trial: (trial.last_step or 0) >= 3)
     search.process.kill()
     search.end()
     study = search.study
     assert study.optuna.trials[0].state == TrialState.RUNNING
 
     claims = Claims(study.storage, study.study_id, "another")
-    work(Worker(study, fork_server, claims, Stop(), threads=1), lambda: 1)
+    work(Worker(study, fast_server, claims, Stop(), threads=1), lambda: 1)
     (trial,) = study.optuna.trials
     assert trial.state == TrialState.COMPLETE
     assert trial.system_attrs[INTERRUPTIONS] == 1

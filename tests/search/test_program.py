@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from search.data import Dataset
+from search.opening import Request, open_study
 from search.program import COMMANDS, studies_here
 from search.study import LoadedStudy
 
@@ -29,36 +32,45 @@ def start(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
+@pytest.fixture(scope="module")
+def tiny(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> LoadedStudy:
+    """The study ``tiny``, in which nothing has been tried."""
+    root = tmp_path_factory.mktemp("program") / "studies"
+    return open_study(Request("tiny", data="digits", space="cnn", root=root, cache=digits.folder.parent))
+
+
 def test_program_has_every_command() -> None:
     files = (ROOT / "search").glob("*.py")
     assert set(COMMANDS) == {path.stem for path in files if "\n    main(app)" in path.read_text("utf-8")}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_and_the_common_flags(command: str) -> None:
-    shown = start("-m", f"search.{command}", "--help", FORCE_COLOR="", TERM="xterm")
-    assert shown.returncode == 0
-    assert f"python -m search.{command}" in shown.stdout.rpartition("Example:")[2]
-    assert "--quiet" in shown.stdout
-    assert "--verbose" in shown.stdout
-    assert ESCAPE not in shown.stdout
+def test_help_has_an_example_and_the_common_flags(helps, command: str) -> None:
+    shown = helps[command]
+    assert (shown.code, shown.err) == (0, "")
+    assert f"python -m search.{command} --" in shown.out.rpartition("Example:")[2]
+    assert "--quiet" in shown.out
+    assert "--verbose" in shown.out
+    assert ESCAPE not in shown.out
+
+
+@pytest.fixture(scope="module")
+def refusals(answers) -> dict[str, Any]:
+    """What every command answers to a flag that none of them has."""
+    return dict(zip(COMMANDS, answers([[command, "--no-such-flag"] for command in COMMANDS]), strict=True))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_wrong_flag_is_one_line(command: str) -> None:
-    refused = start("-m", f"search.{command}", "--no-such-flag")
-    assert refused.returncode == 2
-    assert refused.stdout == ""
-    assert refused.stderr.startswith("error: ")
-    assert refused.stderr.count("\n") == 1
-    assert ESCAPE not in refused.stderr
+def test_wrong_flag_is_one_line(refusals, command: str) -> None:
+    refused = refusals[command]
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert refused.err.startswith("error: ")
+    assert ESCAPE not in refused.err
 
 
 @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_output_that_is_no_terminals_has_no_colour(
-    searched: LoadedStudy, environment: dict[str, str]
-) -> None:
-    place = ("--studies", str(searched.paths.root))
+def test_output_that_is_no_terminals_has_no_colour(tiny: LoadedStudy, environment: dict[str, str]) -> None:
+    place = ("--studies", str(tiny.paths.root))
     for arguments in (("search.status", "--study", "tiny", *place), ("search.studies", *place)):
         shown = start("-m", *arguments, **environment)
         assert shown.returncode == 0
@@ -66,10 +78,8 @@ def test_output_that_is_no_terminals_has_no_colour(
         assert ESCAPE not in shown.stdout
 
 
-def test_reader_that_has_seen_enough_is_no_fault(searched: LoadedStudy) -> None:
-    line = (
-        f"{sys.executable} -m search.studies --studies {searched.paths.root} | true; echo ${{PIPESTATUS[0]}}"
-    )
+def test_reader_that_has_seen_enough_is_no_fault(tiny: LoadedStudy) -> None:
+    line = f"{sys.executable} -m search.studies --studies {tiny.paths.root} | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.stdout.strip() == "1"
     assert ended.stderr == ""
@@ -110,9 +120,9 @@ def test_bash_completes(tmp_path: Path, words: str, offered: list[str]) -> None:
 
 
 def test_studies_of_this_folder_are_completed(
-    searched: LoadedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: LoadedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "studies").symlink_to(searched.paths.root)
+    (tmp_path / "studies").symlink_to(tiny.paths.root)
     monkeypatch.chdir(tmp_path)
     assert studies_here("tin") == ["tiny"]
 

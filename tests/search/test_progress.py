@@ -1,6 +1,5 @@
 import io
 import threading
-import time
 import types
 from pathlib import Path
 
@@ -195,12 +194,16 @@ def test_table_fits_the_terminal_and_shows_everything(width: int) -> None:
         assert shown in text, lines
 
 
-def test_progress_on_a_terminal_redraws_in_place() -> None:
+@pytest.fixture
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TableScreen, "seconds", 0.02)
+
+
+def test_progress_on_a_terminal_redraws_in_place(look_often, until) -> None:
     console = a_terminal()
     with Progress(a_snapshot, console):
-        time.sleep(1.2)
+        until(lambda: written(console).count("cifar_cnn: 4 of 50") >= 3)
     text = written(console)
-    assert text.count("cifar_cnn: 4 of 50") >= 3
     assert "\x1b[1A" in text, "the cursor goes up to draw over the last table"
     assert "\x1b[?25h" in text, "the cursor is given back"
 
@@ -250,7 +253,7 @@ def test_progress_shows_what_ended_between_the_last_poll_and_the_end() -> None:
     assert "trial 0 finished" in written(console)
 
 
-def test_progress_survives_a_database_that_does_not_answer() -> None:
+def test_progress_survives_a_database_that_does_not_answer(look_often, until) -> None:
     console = a_terminal()
     calls = threading.Event()
 
@@ -261,8 +264,7 @@ def test_progress_survives_a_database_that_does_not_answer() -> None:
         raise OSError("locked")
 
     with Progress(read, console):
-        time.sleep(0.8)
-    assert "the database did not answer (OSError); trying again" in written(console)
+        until(lambda: "the database did not answer (OSError); trying again" in written(console))
 
 
 def test_progress_leaves_an_exception_of_the_search_alone() -> None:
@@ -270,10 +272,16 @@ def test_progress_leaves_an_exception_of_the_search_alone() -> None:
         raise KeyboardInterrupt
 
 
-def test_progress_from_a_thread_reads_a_real_database(study: optuna.Study) -> None:
+def test_progress_from_a_thread_reads_a_real_database(study: optuna.Study, look_often, until) -> None:
     console = a_terminal(120)
-    with Progress(lambda: read_snapshot(study, metric="accuracy", wanted=10), console):
-        time.sleep(0.7)
+    readers = set()
+
+    def read() -> Snapshot:
+        readers.add(threading.current_thread().name)
+        return read_snapshot(study, metric="accuracy", wanted=10)
+
+    with Progress(read, console):
+        until(lambda: "progress" in readers)
     assert "digits_cnn: 3 of 10 (2 finished, 1 pruned), 1 failed" in written(console)
     assert "did not answer" not in written(console)
 

@@ -76,11 +76,10 @@ def test_time_on_a_trial_that_was_lost_is_dropped(hand: Hand, trial: optuna.Tria
     assert clock.take() == {"training": 0}
 
 
-@pytest.mark.slow
 def test_trial_notes_where_its_workers_time_went(make_worker: Callable[..., Any]) -> None:
     from search.loop import work
 
-    worker = make_worker(epochs=1, images=100)
+    worker = make_worker(epochs=1, images=100, epoch_seconds=0.3)
     work(worker, lambda: 1)
     said = worker.study.optuna.trials[0].user_attrs
     assert set(said[SPENT]) == set(PARTS)

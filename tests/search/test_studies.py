@@ -143,10 +143,10 @@ def test_list_where_no_database_is_says_how_to_begin(listing: Run, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [root] * there
 
 
-def test_list_of_a_database_without_our_tables_says_how_to_begin(listing: Run, url: str) -> None:
-    if url.startswith("sqlite"):
-        sqlite3.connect(url.removeprefix("sqlite:///")).execute("CREATE TABLE other (x)")
-    code, _, error = listing("--storage", url)
+def test_list_of_a_database_without_our_tables_says_how_to_begin(listing: Run, empty_url: str) -> None:
+    if empty_url.startswith("sqlite"):
+        sqlite3.connect(empty_url.removeprefix("sqlite:///")).execute("CREATE TABLE other (x)")
+    code, _, error = listing("--storage", empty_url)
     assert (code, error.count("\n")) == (2, 1)
     assert "begin one" in error
 

@@ -153,19 +153,20 @@ def test_ranking_follows_the_metric_and_leaves_pruned_ones_out(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_study_begun_by_eight_processes_at_once_is_made_once(
-    url: str, digits: Dataset, tmp_path: Path
+    empty_url: str, digits: Dataset, tmp_path: Path
 ) -> None:
     path = os.pathsep.join(filter(None, sys.path))
     ended = subprocess.run(
-        [sys.executable, "-c", RACE, url, str(tmp_path / "studies"), str(digits.folder.parent)],
+        [sys.executable, "-c", RACE, empty_url, str(tmp_path / "studies"), str(digits.folder.parent)],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert ended.returncode == 0, ended.stderr
-    found = load_study("s", url, tmp_path / "studies")
+    found = load_study("s", empty_url, tmp_path / "studies")
     # Whole for each of them: its configuration, its images, and its one first trial.
     # Not by lines: two of eight may write into one.
     said = re.findall(r"opened \d+ \d+ \[\d+\] \d+ [0-9a-f]{32}", ended.stdout)

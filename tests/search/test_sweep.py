@@ -27,9 +27,9 @@ def places(digits: Dataset, tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
-def run(places, fork_server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepResult]:
+def run(places, fast_server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepResult]:
     """Sweep digits and ``in_child/small_space.py`` in the study ``s``, an epoch a run."""
-    monkeypatch.setattr("search.child.ForkServer", lambda backend: contextlib.nullcontext(fork_server))
+    monkeypatch.setattr("search.child.ForkServer", lambda backend: contextlib.nullcontext(fast_server))
 
     def sweep(vary: dict[str, Any] | None = None, study: str = "s", **more: Any) -> SweepResult:
         said = {"data": "digits", "space": "small_space", "epochs": 1, "images": 200}

@@ -1,22 +1,31 @@
-"""Studies over a frozen backbone: real photographs, a real pretrained backbone, small."""
+"""Studies over a frozen backbone: real photographs, a real pretrained backbone, and a small one of its kind."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import shutil
+import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from sklearn.linear_model import LogisticRegression
 
 from search.child import ForkServer
 from search.data import prepare, split
+from search.data.backbones import backbone_file, find_backbones
 from search.errors import InputError
 from search.evaluation.backbone import chosen
 from search.evaluation.cached_path import cached_path, differs
 from search.evaluation.forward import logits
+from search.evaluation.plans import plan_of
 from search.evaluation.summary import Training
 from search.evaluation.tuning import Tuned, gained, sentence
 from search.export import Export, export_study
@@ -34,12 +43,46 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-TRIALS = 3
+TRIALS, SIDE = 2, 48
 
 
 @pytest.fixture(scope="module")
-def backbone(shared_data: Path) -> str:
-    return str(shared_data / "efficientnet_lite0_imagenet.keras")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def make_ready(file: Path, cache: Path) -> str:
+    """Have a backbone in the cache, made in this process; ``data/test_backbones`` has one of its own made."""
+
+    def run_here(script: ModuleType, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            script.main(*arguments)
+        return subprocess.CompletedProcess(arguments, 0, printed.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("search.data.backbones.run_script", run_here)
+        find_backbones([str(file)], cache, lambda line: None)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def backbone(shared_data: Path, cache: Path) -> str:
+    return make_ready(shared_data / "efficientnet_lite0_imagenet.keras", cache)
+
+
+@pytest.fixture(scope="module")
+def small_backbone(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A few convolutions with batch normalisation, of no training."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None, None, 3))
+    x = layers.Rescaling(1 / 127.5, -1.0)(inputs)
+    for name in ("stem", "block0", "block1", "last"):
+        x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False, name=name)(x)
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+    file = tmp_path_factory.mktemp("backbones") / "small.keras"
+    keras.Model(inputs, x).save(file)
+    return make_ready(file, cache)
 
 
 @pytest.fixture(scope="module")
@@ -56,47 +99,88 @@ def photographs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def settings(photographs: Path, backbone: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def settings(
+    photographs: Path, backbone: str, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     place = tmp_path_factory.mktemp("insects")
     (place / "artifacts").mkdir()
     return {
         "data": photographs,
         "space": "transfer",
         "backbones": (backbone,),
-        "image_size": 96,
+        "image_size": SIDE,
         "resize": "crop",
         "validation": 0.2,
         "epochs": 4,
         "pruner": "none",
         "artifacts": str(place / "artifacts"),
         "root": place / "studies",
-        "cache": place / "cache",
+        "cache": cache,
     }
 
 
 @pytest.fixture(scope="module")
-def insects(settings: dict[str, Any], fork_server: ForkServer) -> LoadedStudy:
-    """The study ``insects``, searched."""
-    study = open_study(Request("insects", **settings))
-    claims = Claims(study.storage, study.study_id, "worker-1")
-    work(Worker(study, fork_server, claims, Stop(), threads=2), lambda: TRIALS)
-    return study
+def search(fork_server: ForkServer) -> Callable[..., LoadedStudy]:
+    """Open a study and run so many trials."""
 
+    def run(name: str, trials: int, **settings: Any) -> LoadedStudy:
+        study = open_study(Request(name, **settings))
+        claims = Claims(study.storage, study.study_id, "worker-1")
+        work(Worker(study, fork_server, claims, Stop(), threads=2), lambda: trials)
+        return study
 
-def export(study: LoadedStudy, fork_server: ForkServer, out: Path, **more: Any) -> tuple[Export, list[str]]:
-    said: list[str] = []
-    made = export_study(
-        "insects", root=study.paths.root, out=out, server=fork_server, say=said.append, **more
-    )
-    return made, said
+    return run
 
 
 @pytest.fixture(scope="module")
-def exported(
-    insects: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
-) -> Export:
-    out = tmp_path_factory.mktemp("exports") / "insects"
-    return export(insects, fork_server, out, baselines=("logistic",))[0]
+def export(
+    fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[Export, list[str]]]:
+    """Export a study: that, and what was said."""
+
+    def make(study: LoadedStudy, **more: Any) -> tuple[Export, list[str]]:
+        said: list[str] = []
+        name, out = study.config.study, tmp_path_factory.mktemp("exports") / "made"
+        settings = {"root": study.paths.root, "out": out, "server": fork_server, "say": said.append, **more}
+        return export_study(name, **settings), said
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def insects(settings: dict[str, Any], search) -> LoadedStudy:
+    """The study ``insects``, searched over the pretrained backbone."""
+    return search("insects", TRIALS, **settings)
+
+
+@pytest.fixture(scope="module")
+def exported(insects: LoadedStudy, export) -> Export:
+    return export(insects, baselines=("logistic",))[0]
+
+
+@pytest.fixture(scope="module")
+def net(exported: Export) -> keras.Model:
+    return exported.model()
+
+
+@pytest.fixture(scope="module")
+def some(settings: dict[str, Any], small_backbone: str, search) -> LoadedStudy:
+    """The study ``some``, of 20 images, searched over the small backbone."""
+    own = {"backbones": (small_backbone,), "images": 20, "epochs": 1, "artifacts": None}
+    return search("some", 1, **{**settings, **own})
+
+
+@pytest.fixture(scope="module")
+def of_some(some: LoadedStudy, export, warm_checks) -> Export:
+    with warm_checks():
+        return export(some, baselines=("logistic",))[0]
+
+
+@pytest.fixture(scope="module")
+def tuned(some: LoadedStudy, of_some: Export, export, warm_checks) -> tuple[Export, list[str]]:
+    """The same study's configuration trained on all images, its backbone's last part too; and what was said."""
+    with warm_checks():
+        return export(some, refit=True, refit_epochs=2, fine_tune=1, baselines=("svm",))
 
 
 def features_of(study: LoadedStudy) -> tuple[Path, Any]:
@@ -121,26 +205,24 @@ def test_trials_keep_heads_not_backbones(insects: LoadedStudy) -> None:
     assert kept.stat().st_size < insects.config.backbones[0].parameters
 
 
-def test_export_is_whole_and_says_what_the_search_saw(exported: Export, insects: LoadedStudy) -> None:
+def test_export_is_whole_and_says_what_the_search_saw(
+    exported: Export, net: keras.Model, insects: LoadedStudy
+) -> None:
     seen = exported.summary["cached_path"]
     assert seen["images"] == exported.summary["validation_images"] == 10
     assert seen["largest_probability_difference"] <= 1e-2
     assert seen["same_class"] == 1.0
-    model = exported.model()
-    assert model.input_shape == (None, 96, 96, 3)
-    assert model.count_params() > insects.config.backbones[0].parameters
+    assert net.input_shape == (None, SIDE, SIDE, 3)
+    assert net.count_params() > insects.config.backbones[0].parameters
 
 
-def test_baseline_on_features_is_scikit_learn_by_hand(exported: Export, insects: LoadedStudy) -> None:
-    import keras
-
+def test_baseline_on_features_is_scikit_learn_by_hand(
+    exported: Export, net: keras.Model, insects: LoadedStudy
+) -> None:
     folder, _ = features_of(insects)
-    from search.data import split
-
     (_, labels), (test_images, test_labels) = insects.dataset().train(), insects.dataset().test()
     train = split(labels, 0.2, None, 0).train
-    model = exported.model()
-    below = keras.Model(model.input, model.get_layer("backbone_features").output)
+    below = keras.Model(net.input, net.get_layer("backbone_features").output)
     features = np.load(folder / "plain.npy")[train].astype("float64")
     by_hand = LogisticRegression(C=1.0, max_iter=1000).fit(features, labels[train])
     right = by_hand.score(logits(below, test_images).astype("float64"), test_labels)
@@ -152,15 +234,14 @@ def test_baseline_on_features_is_scikit_learn_by_hand(exported: Export, insects:
 
 def test_summary_names_the_backbone(exported: Export) -> None:
     said = exported.summary["backbone"]
-    assert (said["name"], said["size"], said["fine_tuned"]) == ("efficientnet_lite0_imagenet", 96, None)
-    assert any("frozen, at 96x96 pixels" in sentence for sentence in exported.summary["words"])
+    assert (said["name"], said["size"], said["fine_tuned"]) == ("efficientnet_lite0_imagenet", SIDE, None)
+    assert any(f"frozen, at {SIDE}x{SIDE} pixels" in sentence for sentence in exported.summary["words"])
 
 
-def test_fine_tuned_export_of_all_images_is_another_net(
-    insects: LoadedStudy, exported: Export, fork_server: ForkServer, tmp_path: Path
+def test_fine_tuned_export_of_all_images_says_nothing_by_the_searchs_net(
+    tuned: tuple[Export, list[str]], some: LoadedStudy
 ) -> None:
-    settings = {"refit": True, "refit_epochs": 2, "fine_tune": 1, "baselines": ("svm",)}
-    made, said = export(insects, fork_server, tmp_path / "tuned", **settings)
+    made, said = tuned
     assert any(line.startswith("fine-tune: epoch 1 of 1") for line in said)
     assert made.summary["backbone"]["fine_tuned"]["epochs"] == 1
     assert made.summary["train_images"] == 50
@@ -168,24 +249,23 @@ def test_fine_tuned_export_of_all_images_is_another_net(
     assert made.summary["calibration"]["temperature"] == 1.0
     assert list(made.summary["baselines"]) == ["svm"]
     assert made.summary["training_flops"] is None
-    frozen, tuned = weights_of(exported), weights_of(made)
-    changed = [name for name in frozen if not np.array_equal(frozen[name], tuned[name])]
-    # The first blocks are as they were, the last are not; no batch statistic has moved.
-    assert not any(name.startswith(("stem", "block0", "block5")) for name in changed)
-    assert any(name.startswith("head_conv") for name in changed)
-    assert not any("_bn" in name for name in changed)
-    assert not list(insects.paths.folder.rglob("*tuning*"))
+    assert not list(some.paths.folder.rglob("*tuning*"))
 
 
-def weights_of(made: Export) -> dict[str, np.ndarray]:
-    """Of the backbone's layers, by ``layer/weight``."""
-    below = next(layer for layer in made.model().layers if layer.name == "backbone")
-    return {
-        f"{layer.name}/{weight.name}": np.array(weight)
-        for layer in below._flatten_layers()
-        if not hasattr(layer, "layers")
-        for weight in layer.weights
-    }
+def test_fine_tuning_changes_the_last_layers_of_the_backbone_and_no_batch_statistic(
+    tuned: tuple[Export, list[str]], some: LoadedStudy, cache: Path
+) -> None:
+    untouched = keras.models.load_model(backbone_file(cache, some.config.backbones[0].digest))
+    before, after = weights_of(untouched), weights_of(tuned[0].model().get_layer("backbone"))
+    assert len(before) == 4 * 5
+    assert before.keys() == after.keys()
+    changed = [name for name in before if not np.array_equal(before[name], after[name])]
+    assert changed == ["last/kernel"]
+
+
+def weights_of(net: keras.Model) -> dict[str, np.ndarray]:
+    """By ``layer/weight``."""
+    return {"/".join(weight.path.split("/")[-2:]): np.array(weight) for weight in net.weights}
 
 
 @pytest.mark.parametrize(
@@ -209,14 +289,11 @@ def test_study_goes_on_without_saying_its_backbone_again(
     assert open_study(Request("insects", **left_out)).config == insects.config
 
 
-def test_another_backbone_is_refused(insects: LoadedStudy, settings: dict[str, Any], tmp_path: Path) -> None:
-    import keras
-
-    inputs = keras.Input((None, None, 3))
-    keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs)).save(tmp_path / "other.keras")
-    said = {**settings, "backbones": (str(tmp_path / "other.keras"),)}
+def test_another_backbone_is_refused(
+    insects: LoadedStudy, settings: dict[str, Any], small_backbone: str
+) -> None:
     with pytest.raises(InputError, match="was made with efficientnet_lite0_imagenet"):
-        open_study(Request("insects", **said))
+        open_study(Request("insects", **{**settings, "backbones": (small_backbone,)}))
 
 
 def test_host_without_the_file_gets_it_from_the_artifacts(insects: LoadedStudy, tmp_path: Path) -> None:
@@ -245,30 +322,19 @@ def test_features_of_a_study_are_found_by_an_export(insects: LoadedStudy) -> Non
     assert found.name == "plain.npy"
 
 
-def test_study_of_some_images_computes_their_features_alone(
-    settings: dict[str, Any], fork_server: ForkServer, tmp_path: Path
-) -> None:
-    own = {"images": 20, "cache": tmp_path / "cache", "root": tmp_path / "studies", "artifacts": None}
-    study = open_study(Request("some", **{**settings, **own, "epochs": 1}))
-    claims = Claims(study.storage, study.study_id, "worker-1")
-    work(Worker(study, fork_server, claims, Stop(), threads=2), lambda: 1)
-    said: list[str] = []
-    made = export_study(
-        "some",
-        root=study.paths.root,
-        out=tmp_path / "out",
-        server=fork_server,
-        say=said.append,
-        baselines=("logistic",),
-    )
-    _, labels = study.dataset().train()
+def test_study_of_some_images_computes_their_features_alone(some: LoadedStudy) -> None:
+    _, labels = some.dataset().train()
     used = split(labels, 0.2, 20, 0).all
-    file = features_file(study.dataset(), chosen(study, study.ranked()[0]), study.config.input_spec, used)
+    file = features_file(some.dataset(), chosen(some, some.ranked()[0]), some.config.input_spec, used)
     assert file is not None
     there = np.load(file, mmap_mode="r").any(axis=1)
     assert np.flatnonzero(there).tolist() == used.tolist()
     assert len(used) == 30 < len(there)
-    assert list(made.summary["baselines"]) == ["logistic", "logistic_on_features"]
+
+
+def test_export_of_some_images_has_a_baseline_on_their_features(of_some: Export) -> None:
+    assert list(of_some.summary["baselines"]) == ["logistic", "logistic_on_features"]
+    assert of_some.summary["baselines"]["logistic_on_features"]["train_images"] == 20
 
 
 def test_backbone_of_a_space_that_has_none_is_refused(backbone: str, tmp_path: Path) -> None:
@@ -297,8 +363,6 @@ def test_artifact_that_is_half_written_is_not_taken(insects: LoadedStudy, tmp_pa
 
 
 def test_fine_tuning_of_another_head_is_another_training(insects: LoadedStudy, tmp_path: Path) -> None:
-    from search.evaluation.plans import plan_of
-
     plan, identities = plan_of(insects, insects.ranked()[0]), set()
     for content in (b"one head", b"another"):
         with zipfile.ZipFile(tmp_path / "head.keras", "w") as file:
@@ -316,7 +380,7 @@ def test_image_that_a_backbone_leaves_nothing_of_is_refused(insects: LoadedStudy
 
 def test_sweep_around_a_study_has_its_backbones(insects: LoadedStudy, backbone: str) -> None:
     found = backbones_of("insects", None, insects.paths.root, None)
-    assert found == {"backbones": (backbone,), "image_size": 96}
+    assert found == {"backbones": (backbone,), "image_size": SIDE}
 
 
 def test_export_that_differs_from_the_search_is_named() -> None:

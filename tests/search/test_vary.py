@@ -3,11 +3,24 @@
 from pathlib import Path
 
 import pytest
+from optuna.distributions import IntDistribution
+from optuna.trial import create_trial
 
+from search.config import StudyConfig
 from search.errors import InputError
 from search.presets import PRESETS
+from search.study import LoadedStudy, create_study
 from search.vary import find_base, parse_vary
 from spaces.notebook_nets import notebook_nets
+
+
+@pytest.fixture
+def empty_study(tmp_path: Path) -> LoadedStudy:
+    """The study ``s`` of space ``cnn``; its images are nowhere."""
+    config = StudyConfig("s", "digits", "f" * 32, ("a", "b"), height=8, width=8, channels=1, space="cnn")
+    made = create_study(config, tmp_path / "cache", None, tmp_path / "studies")
+    assert made is not None
+    return made
 
 
 def test_values_are_numbers_yes_and_no_or_words() -> None:
@@ -41,9 +54,12 @@ def test_base_is_a_presets_space(tmp_path: Path) -> None:
     assert find_base("folder_cnn", None, tmp_path) == ("photo_cnn", None)
 
 
-def test_base_is_the_best_trial_of_a_study(searched) -> None:
-    space, values = find_base("study:tiny", None, searched.paths.root)
-    assert (space, values) == ("cnn", searched.ranked()[0].params)
+def test_base_is_the_best_trial_of_a_study(empty_study: LoadedStudy) -> None:
+    widths = IntDistribution(1, 64)
+    for width, value in ((8, 0.25), (16, 0.75), (32, 0.5)):
+        ended = create_trial(value=value, params={"width": width}, distributions={"width": widths})
+        empty_study.optuna.add_trial(ended)
+    assert find_base("study:s", None, empty_study.paths.root) == ("cnn", {"width": 16})
 
 
 @pytest.mark.parametrize("said", ["four layers", "study:", "study:none"])

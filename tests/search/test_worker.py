@@ -33,14 +33,14 @@ SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
 
 @pytest.fixture
 def join(
-    digits: Dataset, url: str, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, url: str, fast_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
     """Join the study ``s``, with the tests' own fork server."""
     backends: list[str] = []
 
     def lend(backend: str) -> Any:
         backends.append(backend)
-        return contextlib.nullcontext(fork_server)
+        return contextlib.nullcontext(fast_server)
 
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setattr("search.child.ForkServer", lend)
@@ -177,12 +177,16 @@ def test_password_of_the_command_line_is_warned_of_and_not_shown(join, url: str,
 
 @pytest.mark.slow
 @ON_POSTGRES
-def test_command_ends_well_when_all_is_done(open_digits, command) -> None:
+def test_command_trains_what_is_owed_and_ends_well(open_digits, commands, url: str, digits: Dataset) -> None:
+    """With TensorFlow, as people start it."""
     study = open_digits(trials=1)
-    code, printed, _ = command("--study", "s")
-    assert code == 0
+    places = ("--storage", url, "--studies", study.paths.root, "--cache", digits.folder.parent)
+    worker = commands.start("search.worker", "--study", "s", *places, SEARCH_TEST_TRAINING="")
+    printed = worker.communicate(timeout=120)[0]
+    assert worker.returncode == 0, printed
     assert "trial 0 finished: accuracy 0." in printed
-    assert states(study) == [TrialState.COMPLETE]
+    (trial,) = study.optuna.trials
+    assert (trial.state, trial.user_attrs["backend"]) == (TrialState.COMPLETE, "tensorflow")
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from storage.artifacts import CHECKPOINT, Uploads, check_artifacts, discard, fetch, open_artifacts, upload
 from storage.claims import LIFE, Claim, Claims
+from storage.database import Database
 from storage.opening import open_storage
 from storage.times import Times
 
@@ -38,10 +39,14 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def database(shared_url: str) -> Database:
+    return open_storage(shared_url, Times(grace=30))
+
+
 @pytest.fixture
-def claim(url: str) -> Claim:
-    database = open_storage(url, Times(grace=30))
-    study = optuna.create_study(study_name="s", storage=database, direction="maximize")
+def claim(database: Database, study_name: str) -> Claim:
+    study = optuna.create_study(study_name=study_name, storage=database, direction="maximize")
     claim = Claims(database, study._study_id, "one").claim(1)
     assert claim is not None
     return claim
@@ -328,7 +333,7 @@ def test_finish_with_nothing_offered_returns_at_once(
 
 
 def test_claim_lost_during_an_upload_leaves_nothing_behind_and_nothing_recorded(
-    claim: Claim, file: Path, folder: Path, wait_until: Callable[..., None]
+    claim: Claim, file: Path, folder: Path, ended: Callable[[str], None]
 ) -> None:
     slow = Slow(folder)
     with Uploads(slow, claim, "s", file) as uploads:
@@ -336,14 +341,14 @@ def test_claim_lost_during_an_upload_leaves_nothing_behind_and_nothing_recorded(
         assert slow.begun.acquire(timeout=20)
         give_away(claim)
         slow.go.release()
-        wait_until(lambda: not uploads._thread.is_alive())
+        ended("uploads")
     assert len(slow.names) == 1
     assert names(folder) == []
     assert recorded(claim) is None
 
 
 def test_claim_lost_during_an_upload_leaves_the_new_owners_checkpoint(
-    claim: Claim, file: Path, folder: Path, wait_until: Callable[..., None]
+    claim: Claim, file: Path, folder: Path, ended: Callable[[str], None]
 ) -> None:
     slow = Slow(folder)
     theirs = {"artifact": "theirs", "epoch": 2}
@@ -354,13 +359,13 @@ def test_claim_lost_during_an_upload_leaves_the_new_owners_checkpoint(
         (folder / "theirs").write_bytes(b"epoch 2")
         claim.claims.database.set_trial_system_attr(claim.trial_id, CHECKPOINT, theirs)
         slow.go.release()
-        wait_until(lambda: not uploads._thread.is_alive())
+        ended("uploads")
     assert names(folder) == ["theirs"]
     assert recorded(claim) == theirs
 
 
 def test_trial_ended_during_an_upload_leaves_nothing_behind(
-    claim: Claim, file: Path, folder: Path, wait_until: Callable[..., None]
+    claim: Claim, file: Path, folder: Path, ended: Callable[[str], None]
 ) -> None:
     slow = Slow(folder)
     with Uploads(slow, claim, "s", file) as uploads:
@@ -368,18 +373,18 @@ def test_trial_ended_during_an_upload_leaves_nothing_behind(
         assert slow.begun.acquire(timeout=20)
         claim.tell(TrialState.COMPLETE, 0.5)
         slow.go.release()
-        wait_until(lambda: not uploads._thread.is_alive())
+        ended("uploads")
     assert names(folder) == []
     assert recorded(claim) is None
 
 
 def test_finish_does_not_wait_for_a_claim_that_is_lost(
-    claim: Claim, store: FileSystemArtifactStore, file: Path, wait_until: Callable[..., None]
+    claim: Claim, store: FileSystemArtifactStore, file: Path, ended: Callable[[str], None]
 ) -> None:
     give_away(claim)
     with Uploads(store, claim, "s", file) as uploads:
         uploads.offer(1)
-        wait_until(lambda: not uploads._thread.is_alive())
+        ended("uploads")
         started = time.monotonic()
         uploads.finish(1)
         assert time.monotonic() - started < 0.5
@@ -427,9 +432,8 @@ def test_upload_that_breaks_off_leaves_no_half_of_a_file(claim: Claim, file: Pat
 
 
 def test_thread_ends_with_the_block(
-    claim: Claim, store: FileSystemArtifactStore, file: Path, wait_until: Callable[..., None]
+    claim: Claim, store: FileSystemArtifactStore, file: Path, ended: Callable[[str], None]
 ) -> None:
-    with Uploads(store, claim, "s", file) as uploads:
-        pass
-    wait_until(lambda: not uploads._thread.is_alive())
-    assert not uploads._thread.is_alive()
+    with Uploads(store, claim, "s", file):
+        assert "uploads" in [thread.name for thread in threading.enumerate()]
+    ended("uploads")

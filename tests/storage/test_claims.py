@@ -1,13 +1,10 @@
 """The contract of claims, on every database: exactly N finished trials, each owned by one worker, none lost."""
 
-import json
+import functools
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,39 +16,10 @@ from storage.claims import INTERRUPTIONS, LIFE, MOST_INTERRUPTIONS, Claim, Claim
 from storage.database import Database
 from storage.opening import open_storage
 from storage.times import Times
+from tests.storage.processes import claim_until_none_is_owed, live_in_time_zone
 
-ROOT = Path(__file__).parents[2]
 GRACE = 75.0
 WANTED = 24
-# Four processes, forked from one so that they start together, finish trials and give every fifth back once.
-CLAIMING = """
-import json, os, sys, time
-from pathlib import Path
-from optuna.trial import TrialState
-from storage.claims import INTERRUPTIONS, Claims
-from storage.opening import open_storage
-
-url, study_id, wanted, place = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-begin = time.time() + 0.5
-for number in range(4):
-    if os.fork():
-        continue
-    done = []
-    storage = open_storage(url)
-    claims = Claims(storage, study_id, f"worker-{number}")
-    time.sleep(max(0.0, begin - time.time()))
-    while (claim := claims.claim(wanted)) is not None:
-        if claim.number % 5 == 0 and INTERRUPTIONS not in storage.get_trial(claim.trial_id).system_attrs:
-            claim.give_back()
-            continue
-        time.sleep(0.005)
-        claim.tell(TrialState.COMPLETE, 0.5)
-        done.append(claim.number)
-    (place / f"{number}.json").write_text(json.dumps(done))
-    os._exit(0)
-for number in range(4):
-    assert os.wait()[1] == 0
-"""
 
 
 class Clock:
@@ -64,14 +32,15 @@ class Clock:
         return self.seconds
 
 
-@pytest.fixture
-def database(url: str) -> Database:
-    return open_storage(url, Times(grace=GRACE))
+@pytest.fixture(scope="module")
+def connect(shared_url: str) -> Callable[[str], Database]:
+    """The database as the worker of a name has it: a connection of its own, for all tests of the module."""
+    return functools.cache(lambda name: open_storage(shared_url, Times(grace=GRACE)))
 
 
 @pytest.fixture
-def study(database: Database) -> optuna.Study:
-    return optuna.create_study(study_name="s", storage=database, direction="maximize")
+def study(connect: Callable[[str], Database], study_name: str) -> optuna.Study:
+    return optuna.create_study(study_name=study_name, storage=connect("nobody"), direction="maximize")
 
 
 @pytest.fixture
@@ -80,12 +49,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_claims(study: optuna.Study, url: str, clock: Clock) -> Callable[..., Claims]:
+def make_claims(
+    study: optuna.Study, connect: Callable[[str], Database], clock: Clock
+) -> Callable[..., Claims]:
     """A worker's claims, through a connection of its own, all on one clock."""
 
     def make(name: str, **more: Any) -> Claims:
-        database = open_storage(url, Times(grace=GRACE))
-        return Claims(database, study._study_id, name, now=clock, monotonic=clock, **more)
+        return Claims(connect(name), study._study_id, name, now=clock, monotonic=clock, **more)
 
     return make
 
@@ -113,9 +83,9 @@ def live_as(claim: Claim, **facts: object) -> None:
 
 
 def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(pid, 0)
+    return pid
 
 
 def claimed(claims: Claims, wanted: int = 1) -> Claim:
@@ -351,7 +321,7 @@ def test_trial_that_a_sweeper_counted_and_then_dropped_is_requeued(
 
 
 def test_other_studies_are_left_alone(study: optuna.Study, claims: Claims) -> None:
-    other = optuna.create_study(study_name="other", storage=study._storage)
+    other = optuna.create_study(study_name=f"other than {study.study_name}", storage=study._storage)
     other.ask()
     claims.sweep()
     assert states(other) == ["RUNNING"]
@@ -457,74 +427,51 @@ def test_sweep_leaves_a_trial_that_beats_while_it_is_judged(
     assert states(study) == ["RUNNING"]
 
 
-def test_second_host_on_sqlite_is_refused(url: str, claims: Claims, other: Claims) -> None:
+def test_second_host_on_sqlite_is_refused(claims: Claims, other: Claims) -> None:
     live_as(claimed(claims, 2), host="elsewhere", place="another-boot pid:[1]", pid=1)
-    if url.startswith("sqlite"):
+    if claims.database.is_sqlite:
         with pytest.raises(SecondHost, match="host elsewhere is working on this SQLite database"):
             other.claim(2)
     else:
         assert other.claim(2) is not None
 
 
-def test_hosts_in_different_time_zones_agree_on_who_lives(url: str, study: optuna.Study) -> None:
-    """Postgres: hosts with different PGTZ declared live trials dead (Optuna, measured)."""
-    code = (
-        "import sys, time; from storage.claims import Claims; from storage.opening import open_storage\n"
-        "database = open_storage(sys.argv[1])\n"
-        "claim = Claims(database, int(sys.argv[2]), 'far').claim(3)\n"
-        "claim.beat(); print(database.now() - time.time(), flush=True); time.sleep(60)"
-    )
-    for zone in ("Pacific/Auckland", "America/Los_Angeles"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, url, str(study._study_id)],
-            cwd=ROOT, env={**os.environ, "TZ": zone, "PGTZ": zone}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        assert abs(float(process.stdout.readline())) < 5
-        here = Claims(study._storage, study._study_id, "near", monotonic=lambda: time.monotonic() * 1000)
-        here.owed(0)
-        time.sleep(0.2)
-        assert here.sweep() == []
-        process.kill()
-        process.communicate()
-        assert here.sweep() != []
-
-
-@pytest.mark.slow
-def test_four_processes_finish_exactly_n_trials_each_once(
-    study: optuna.Study, url: str, tmp_path: Path
+def test_hosts_in_different_time_zones_agree_on_who_lives(
+    study: optuna.Study, shared_url: str, start: Callable[..., Any]
 ) -> None:
-    arguments = [url, str(study._study_id), str(WANTED), str(tmp_path)]
-    subprocess.run([sys.executable, "-c", CLAIMING, *arguments], cwd=ROOT, check=True, timeout=120)
-    done = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*.json"))]
-    numbers = sorted(number for by_worker in done for number in by_worker)
-    assert numbers == list(range(WANTED))
-    assert states(study) == ["COMPLETE"] * WANTED
-    assert sum(bool(by_worker) for by_worker in done) >= 2
+    """Postgres: hosts with different PGTZ declared live trials dead (Optuna, measured)."""
+    far = [
+        start(live_in_time_zone, shared_url, study._study_id, 2, zone)
+        for zone in ("Pacific/Auckland", "America/Los_Angeles")
+    ]
+    for _, told in far:
+        assert abs(told.recv()) < 5
+    here = Claims(study._storage, study._study_id, "near", monotonic=lambda: time.monotonic() * 1000)
+    here.owed(0)
+    time.sleep(0.2)  # More than a grace, by the clock that it watches by.
+    assert here.sweep() == []
+    for process, _ in far:
+        process.kill()
+        process.join()
+    assert sorted(here.sweep()) == [0, 1]
 
 
-TOGETHER = """
-import os, sys, time
-from optuna.trial import TrialState
-from storage.claims import Claims
-from storage.opening import open_storage
-claims = Claims(open_storage(sys.argv[1]), int(sys.argv[2]), f"worker-{os.getpid()}")
-time.sleep(max(0.0, float(sys.argv[3]) - time.time()))
-while (claim := claims.claim(30)) is not None:
-    claim.tell(TrialState.COMPLETE, 0.5)
-    print(claim.number)
-"""
-
-
-@pytest.mark.slow
-def test_waiting_trials_are_each_claimed_once(study: optuna.Study, url: str) -> None:
+@pytest.mark.parametrize("workers", [4, pytest.param(16, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("queued", [0, WANTED])
+def test_processes_finish_exactly_n_trials_each_once(
+    study: optuna.Study, shared_url: str, start: Callable[..., Any], workers: int, queued: int
+) -> None:
     """SQLite let two workers claim one waiting trial 54 times in 150 (Optuna, measured)."""
-    for width in range(30):
+    wanted = WANTED * workers // 4
+    for width in range(queued * workers // 4):
         study.enqueue_trial({"width": width})
-    command = [sys.executable, "-c", TOGETHER, url, str(study._study_id), str(time.time() + 3)]
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    numbers = [int(word) for process in processes for word in process.communicate(timeout=100)[0].split()]
-    assert sorted(numbers) == list(range(30))
+    arguments = (claim_until_none_is_owed, shared_url, study._study_id, wanted)
+    begin = time.time() + workers / 8
+    told = [start(*arguments, f"worker-{number}", begin)[1] for number in range(workers)]
+    done = [one.recv() for one in told]
+    assert sorted(number for by_worker in done for number in by_worker) == list(range(wanted))
+    assert states(study) == ["COMPLETE"] * wanted
+    assert sum(bool(by_worker) for by_worker in done) >= 2
 
 
 def test_study_that_makes_no_trials_of_its_own_gives_out_those_that_wait_alone(

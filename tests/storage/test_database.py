@@ -1,15 +1,17 @@
 """The database's contract, on every database: outages cost nothing, writes can be fenced, one lock, one clock."""
 
+import functools
 import json
+import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.postgres import PostgresServer
@@ -29,12 +31,13 @@ from storage.database import Database, advisory_lock, file_lock
 from storage.errors import DatabaseGone, LockLost
 from storage.opening import open_storage
 from storage.times import Times
+from tests.storage.processes import hold_lock
 
-ROOT = Path(__file__).parents[2]
 PASSWORD = "geheim"
 SHORT = Times(grace=5, outage=30, pause=0.2)
 NAMES = [name for name in vars(BaseStorage) if name[0] != "_" and name != "check_trial_is_updatable"]
 WIDTH = FloatDistribution(0, 1)
+NO_TRIAL = 999_999_999
 
 
 class Refused(Exception):
@@ -170,7 +173,7 @@ REACHING = [name for name in NAMES if name != "remove_session"]
 TO_TRIALS = [name for name in NAMES if name.startswith(("set_trial_", "create_new_trial"))]
 
 
-def prepare(database: Database, name: str = "s") -> Known:
+def prepare(database: Database, name: str) -> Known:
     others = [database.create_new_study([StudyDirection.MAXIMIZE], f"{name}-{more}") for more in "ab"]
     study = database.create_new_study([StudyDirection.MAXIMIZE], name)
     database.set_study_user_attr(study, "of", "study")
@@ -189,26 +192,26 @@ def see(database: Database, known: Known, name: str) -> None:
         database.get_all_trials(known.study)
 
 
-@pytest.fixture
-def database(url: str) -> Database:
-    return open_storage(url, SHORT)
+@pytest.fixture(scope="module")
+def database(shared_url: str) -> Database:
+    return open_storage(shared_url, SHORT)
 
 
 @pytest.fixture
-def known(database: Database) -> Known:
-    return prepare(database)
-
-
-@pytest.fixture
-def other(known: Known, url: str) -> Database:
-    """The same database, as another process has it."""
-    return open_storage(url, SHORT)
+def known(database: Database, study_name: str) -> Known:
+    return prepare(database, study_name)
 
 
 @pytest.fixture(scope="module")
-def cut_database(postgres: PostgresServer) -> tuple[Database, Database]:
+def other(shared_url: str) -> Database:
+    """The same database, as another process has it."""
+    return open_storage(shared_url, SHORT)
+
+
+@pytest.fixture(scope="module")
+def cut_database(postgres: PostgresServer, postgres_schema: str) -> tuple[Database, Database]:
     """One that prepares, and one that does not yet remember what it is asked for."""
-    url = postgres.database()
+    url = postgres.database(like=postgres_schema)
     return open_storage(url, SHORT), open_storage(url, SHORT)
 
 
@@ -244,8 +247,7 @@ def test_every_call_of_optunas_storages_is_tested_here() -> None:
 
 @pytest.mark.slow
 def test_every_call_waits_for_the_end_of_an_outage(outage: Any, wait_until: Callable[..., None]) -> None:
-    known = prepare(outage.open())
-    database = outage.open(outage=60)  # Which does not yet remember what it is asked for.
+    known = prepare(outage.open(), "s")
     failed: set[str] = set()
 
     def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -258,26 +260,25 @@ def test_every_call_waits_for_the_end_of_an_outage(outage: Any, wait_until: Call
 
         return once
 
-    for name in NAMES:
-        setattr(database.once, name, counted(name, getattr(database.once, name)))
-
-    def call(name: str) -> Any:
+    def call(database: Database, name: str) -> Any:
         see(database, known, name)
         return CALLS[name][0](database, known)
 
-    outcomes: dict[str, Any] = {}
+    databases: dict[str, Database] = {}
     for start in range(0, len(NAMES), 5):  # A pool keeps more of them than it has connections waiting.
-        names = NAMES[start : start + 5]
-        outage.begin()
-        calls = {name: run(lambda name=name: call(name)) for name in names}
-        wait_until(lambda names=names: failed >= set(names) & set(REACHING) - {"set_trial_param"})
-        outage.end()
-        for name, (thread, outcome) in calls.items():
-            thread.join(timeout=30)
-            outcomes[name] = outcome[0]
-    for name, found in outcomes.items():
+        database = outage.open(outage=60)  # Which does not yet remember what it is asked for.
+        for name in NAMES[start : start + 5]:
+            databases[name] = database
+            setattr(database.once, name, counted(name, getattr(database.once, name)))
+    outage.begin()
+    calls = {name: run(lambda name=name: call(databases[name], name)) for name in NAMES}
+    wait_until(lambda: failed >= set(REACHING) - {"set_trial_param"})
+    outage.end()
+    for name, (thread, outcome) in calls.items():
+        thread.join(timeout=60)
+        found = outcome[0]
         assert not isinstance(found, Exception), (name, found)
-        assert CALLS[name][1](database, known, found), (name, found)
+        assert CALLS[name][1](databases[name], known, found), (name, found)
 
 
 @pytest.mark.parametrize("when", ["begin", "commit"])
@@ -289,28 +290,30 @@ def test_call_whose_connection_is_cut_is_made_again(
     other, database = cut_database
     known = prepare(other, f"{name} {when}")
     see(database, known, name)
+    with database.connect() as connection:
+        engine = connection.engine
     cut: list[int] = []
 
-    def cut_once(connection: Connection) -> None:
+    def cut_once(connection: sqlalchemy.Connection) -> None:
         if not cut:
             cut.append(connection.connection.dbapi_connection.info.backend_pid)
-            with other._engine.connect() as killer:
+            with other.connect() as killer:
                 killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": cut[0]})
 
-    sqlalchemy.event.listen(database._engine, when, cut_once)
+    sqlalchemy.event.listen(engine, when, cut_once)
     try:
         found = CALLS[name][0](database, known)
     finally:
-        sqlalchemy.event.remove(database._engine, when, cut_once)
+        sqlalchemy.event.remove(engine, when, cut_once)
     assert cut
     assert CALLS[name][1](database, known, found)
 
 
 @pytest.mark.slow
-def test_calls_go_on_through_restarts(frail: PostgresServer) -> None:
+def test_calls_go_on_through_restarts(frail: PostgresServer, frail_url: str) -> None:
     """Stock Optuna: 4 of 4 workers died at the first (measured)."""
-    database = open_storage(frail.database(), SHORT)
-    known = prepare(database)
+    database = open_storage(frail_url, SHORT)
+    known = prepare(database, "s")
     over = threading.Event()
 
     def work(name: str) -> int:
@@ -333,7 +336,7 @@ def test_calls_go_on_through_restarts(frail: PostgresServer) -> None:
 
 def test_outage_too_long_gives_up_in_one_line_without_a_password(outage: Any) -> None:
     database = outage.open(outage=0.5)
-    known = prepare(database)
+    known = prepare(database, "s")
     outage.begin()
     with pytest.raises(DatabaseGone, match=r"^the database did not answer for \d+ s \(.+\)$") as raised:
         database.set_trial_user_attr(known.running, "new", 1)
@@ -348,7 +351,7 @@ def test_outage_too_long_gives_up_in_one_line_without_a_password(outage: Any) ->
 
 def test_hurried_call_gives_up_soon_in_an_outage(outage: Any, wait_until: Callable[..., None]) -> None:
     database = outage.open(outage=600)
-    known = prepare(database)
+    known = prepare(database, "s")
     outage.begin()
     thread, outcome = run(lambda: database.set_trial_user_attr(known.running, "new", 1))
     database.retrying.hurry(0.3)
@@ -360,7 +363,7 @@ def test_relaxed_call_waits_again_for_the_end_of_an_outage(
     outage: Any, wait_until: Callable[..., None]
 ) -> None:
     database = outage.open(outage=600)
-    known = prepare(database)
+    known = prepare(database, "s")
     database.retrying.hurry(0)
     database.retrying.relax()
     outage.begin()
@@ -394,10 +397,10 @@ def test_looking_once_fails_at_once_in_an_outage(outage: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (lambda d, k: d.get_trial(999), KeyError),
-        (lambda d, k: d.set_trial_user_attr(999, "a", 1), KeyError),
+        (lambda d, k: d.get_trial(NO_TRIAL), KeyError),
+        (lambda d, k: d.set_trial_user_attr(NO_TRIAL, "a", 1), KeyError),
         (lambda d, k: d.get_study_id_from_name("nosuch"), KeyError),
-        (lambda d, k: d.create_new_study([StudyDirection.MAXIMIZE], "s"), optuna.exceptions.DuplicatedStudyError),
+        (lambda d, k: d.create_new_study([StudyDirection.MAXIMIZE], k.name), optuna.exceptions.DuplicatedStudyError),
         (lambda d, k: d.set_trial_user_attr(k.done, "a", 1), optuna.exceptions.UpdateFinishedTrialError),
         (lambda d, k: d.set_trial_param(k.running, "width", 1, IntDistribution(0, 1)), ValueError),
         (lambda d, k: d.set_trial_user_attr(k.running, "a", object()), TypeError),
@@ -411,17 +414,18 @@ def test_error_that_is_no_outage_is_raised_at_once(
     call: Callable[..., Any],
     expected: type[Exception],
 ) -> None:
-    monkeypatch.setattr(database.retrying, "_wait", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr("storage.retrying.time.sleep", lambda seconds: pytest.fail("waited"))
     with pytest.raises(expected):
         call(database, known)
 
 
-def test_missing_table_is_an_error_at_once(
-    database: Database, known: Known, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with database._engine.begin() as connection:
+def test_missing_table_is_an_error_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = open_storage(url, SHORT)
+    known = prepare(database, "s")
+    with database.connect() as connection:
         connection.execute(text("DROP TABLE trial_user_attributes"))
-    monkeypatch.setattr(database.retrying, "_wait", lambda seconds: pytest.fail("waited"))
+        connection.commit()
+    monkeypatch.setattr("storage.retrying.time.sleep", lambda seconds: pytest.fail("waited"))
     with pytest.raises(optuna.exceptions.StorageInternalError) as raised:
         database.set_trial_user_attr(known.running, "a", 1)
     assert "trial_user_attributes" in str(raised.value.__cause__)
@@ -430,37 +434,47 @@ def test_missing_table_is_an_error_at_once(
 # A lost answer.
 
 
-def lose_answer(database: Database, told: Callable[..., Any]) -> None:
-    """The first call of set_trial_state_values does ``told`` and fails all the same."""
+@pytest.fixture
+def lose_answer(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make the first call of set_trial_state_values do what is given, and fail all the same."""
     inner, calls = database.once.set_trial_state_values, []
 
-    def lossy(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 1:
-            return inner(*arguments, **named)
-        told(inner, *arguments, **named)
-        raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+    def lose(told: Callable[..., Any]) -> None:
+        def lossy(*arguments: Any, **named: Any) -> Any:
+            calls.append(1)
+            if len(calls) > 1:
+                return inner(*arguments, **named)
+            told(inner, *arguments, **named)
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
 
-    database.once.set_trial_state_values = lossy  # type: ignore[method-assign]
+        monkeypatch.setattr(database.once, "set_trial_state_values", lossy)
+
+    return lose
 
 
 @pytest.mark.parametrize(
     ("state", "values"), [(TrialState.COMPLETE, [0.9]), (TrialState.PRUNED, None), (TrialState.FAIL, None)]
 )
 def test_end_of_a_trial_whose_answer_was_lost_is_a_success(
-    database: Database, known: Known, state: TrialState, values: list[float] | None
+    database: Database,
+    known: Known,
+    lose_answer: Callable[..., None],
+    state: TrialState,
+    values: list[float] | None,
 ) -> None:
-    lose_answer(database, lambda inner, *arguments: inner(*arguments))
+    lose_answer(lambda inner, *arguments: inner(*arguments))
     assert database.set_trial_state_values(known.running, state, values)
     trial = database.get_trial(known.running)
     assert (trial.state, trial.values) == (state, values)
 
 
-def test_end_of_an_owned_trial_whose_answer_was_lost_is_a_success(database: Database) -> None:
-    study = optuna.create_study(study_name="owned", storage=database)
+def test_end_of_an_owned_trial_whose_answer_was_lost_is_a_success(
+    database: Database, study_name: str, lose_answer: Callable[..., None]
+) -> None:
+    study = optuna.create_study(study_name=study_name, storage=database)
     claim = Claims(database, study._study_id, "one").claim(1)
     assert claim is not None
-    lose_answer(database, lambda inner, *arguments: inner(*arguments))
+    lose_answer(lambda inner, *arguments: inner(*arguments))
     claim.tell(TrialState.COMPLETE, 0.9)
     assert study.trials[0].value == 0.9
 
@@ -469,9 +483,13 @@ def test_end_of_an_owned_trial_whose_answer_was_lost_is_a_success(database: Data
     ("state", "values"), [(TrialState.COMPLETE, [0.1]), (TrialState.PRUNED, None), (TrialState.FAIL, None)]
 )
 def test_trial_ended_otherwise_meanwhile_is_no_success(
-    database: Database, known: Known, state: TrialState, values: list[float] | None
+    database: Database,
+    known: Known,
+    lose_answer: Callable[..., None],
+    state: TrialState,
+    values: list[float] | None,
 ) -> None:
-    lose_answer(database, lambda inner, *_: inner(known.running, state, values))
+    lose_answer(lambda inner, *_: inner(known.running, state, values))
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         database.set_trial_state_values(known.running, TrialState.COMPLETE, [0.9])
     assert database.get_trial(known.running).state == state
@@ -486,13 +504,13 @@ def test_trial_ended_before_is_no_success(database: Database, known: Known) -> N
 # Guards.
 
 
-def refuse(connection: Connection) -> None:
+def refuse(connection: sqlalchemy.Connection) -> None:
     raise Refused
 
 
 def test_what_a_guard_raises_aborts_every_write_to_a_trial(database: Database, known: Known) -> None:
     def everything() -> list[Any]:
-        return [database.get_all_trials(study._study_id) for study in database.get_all_studies()]
+        return [database.get_all_trials(study) for study in (known.study, known.other, known.empty)]
 
     before = everything()
     for name in TO_TRIALS:
@@ -513,9 +531,9 @@ def test_calls_that_write_to_no_trial_are_not_guarded(database: Database, known:
 def test_guard_runs_before_the_write(database: Database, known: Known) -> None:
     seen: list[object] = []
 
-    def look(connection: Connection) -> None:
-        query = "SELECT count(*) FROM trial_user_attributes WHERE key = 'new'"
-        seen.append(connection.execute(text(query)).scalar())
+    def look(connection: sqlalchemy.Connection) -> None:
+        query = "SELECT count(*) FROM trial_user_attributes WHERE key = 'new' AND trial_id = :id"
+        seen.append(connection.execute(text(query), {"id": known.running}).scalar())
 
     with database.guarded(look):
         database.set_trial_user_attr(known.running, "new", 1)
@@ -523,8 +541,9 @@ def test_guard_runs_before_the_write(database: Database, known: Known) -> None:
     assert seen == [0, 1]
 
 
-def rename(connection: Connection) -> None:
-    connection.execute(text("UPDATE studies SET study_name = 'by the guard' WHERE study_name = 's'"))
+def rename(connection: sqlalchemy.Connection, known: Known) -> None:
+    query = "UPDATE studies SET study_name = :name WHERE study_id = :id"
+    connection.execute(text(query), {"name": f"{known.name} by the guard", "id": known.study})
 
 
 def test_guard_runs_in_the_transaction_of_the_write(
@@ -532,22 +551,23 @@ def test_guard_runs_in_the_transaction_of_the_write(
 ) -> None:
     seen: list[str] = []
 
-    def look(connection: Connection) -> None:
-        rename(connection)
+    def look(connection: sqlalchemy.Connection) -> None:
+        rename(connection, known)
         seen.append(other.get_study_name_from_id(known.study))
 
     with database.guarded(look):
         database.set_trial_user_attr(known.running, "new", 1)
-    assert seen == ["s"]
-    with other._engine.connect() as connection:
+    assert seen == [known.name]
+    with other.connect() as connection:
         names = connection.execute(text("SELECT study_name FROM studies")).scalars().all()
-    assert "by the guard" in names
+    assert f"{known.name} by the guard" in names
 
 
 def test_what_a_guard_did_is_undone_with_the_write(database: Database, known: Known) -> None:
-    with pytest.raises(ValueError, match="distribution"), database.guarded(rename):
+    guard = functools.partial(rename, known=known)
+    with pytest.raises(ValueError, match="distribution"), database.guarded(guard):
         database.set_trial_param(known.running, "width", 1, IntDistribution(0, 1))
-    assert database.get_study_id_from_name("s") == known.study
+    assert database.get_study_id_from_name(known.name) == known.study
 
 
 def test_row_that_a_guard_locked_stays_as_it_was_until_the_write(
@@ -557,14 +577,14 @@ def test_row_that_a_guard_locked_stays_as_it_was_until_the_write(
     database.set_trial_system_attr(known.running, LIFE, {"token": "mine"})
     theirs: list[Any] = []
 
-    def guard(connection: Connection) -> None:
+    def guard(connection: sqlalchemy.Connection) -> None:
         seen.append(database.lock_row(connection, known.running))
         theirs.append(run(take))
         theirs[0][0].join(timeout=0.5)  # It has time enough.
         assert theirs[0][1] == []
         seen.append(database.lock_row(connection, known.running))
 
-    def lock(connection: Connection) -> None:
+    def lock(connection: sqlalchemy.Connection) -> None:
         other.lock_row(connection, known.running)
 
     def take() -> None:
@@ -587,14 +607,14 @@ def test_locked_row_shows_what_was_committed_while_it_was_waited_for(
     late: list[Any] = []
     seen: list[str] = []
 
-    def look(connection: Connection) -> None:
+    def look(connection: sqlalchemy.Connection) -> None:
         seen.append(other.lock_row(connection, known.running)[1])
 
     def late_write() -> None:
         with other.guarded(look):
             other.set_trial_user_attr(known.running, "late", 1)
 
-    def guard(connection: Connection) -> None:
+    def guard(connection: sqlalchemy.Connection) -> None:
         database.lock_row(connection, known.running)
         late.append(run(late_write))
         late[0][0].join(timeout=0.3)
@@ -606,7 +626,7 @@ def test_locked_row_shows_what_was_committed_while_it_was_waited_for(
 
 
 def test_row_of_a_trial_without_a_sign_of_life_is_empty(database: Database, known: Known) -> None:
-    with database._engine.connect() as connection:
+    with database.connect() as connection:
         assert database.lock_row(connection, known.done) == ("COMPLETE", "{}")
 
 
@@ -630,7 +650,7 @@ def test_inner_guard_takes_the_place_of_the_outer_for_a_while(database: Database
 def test_guard_runs_again_when_the_write_is_tried_again(database: Database, known: Known) -> None:
     calls: list[int] = []
 
-    def guard(connection: Connection) -> None:
+    def guard(connection: sqlalchemy.Connection) -> None:
         calls.append(1)
         if len(calls) < 3:
             raise OperationalError("SELECT", {}, Exception("the connection was lost"))
@@ -652,45 +672,23 @@ def lock_of(kind: str, url: str, name: str = "x", grace: float = 20) -> Any:
 
 
 @pytest.fixture
-def kind(url: str) -> str:
-    return url.partition(":")[0]
+def kind(shared_url: str) -> str:
+    return shared_url.partition(":")[0]
 
 
-HOLDING = """
-import sys
-from storage.opening import open_storage
-from storage.times import Times
-database = open_storage(sys.argv[1], Times(grace=float(sys.argv[2]), outage=60, pause=0.2))
-trial_id = int(sys.argv[3])
-def add():
-    names = database.get_trial(trial_id).user_attrs.get("names", [])
-    print("in", flush=True)
-    sys.stdin.readline()
-    database.set_trial_user_attr(trial_id, "names", [*names, "held"])
-database.exclusively("x", add)
-print("done", flush=True)
-"""
+Hold = Callable[..., tuple[BaseProcess, Connection]]
 
 
 @pytest.fixture
-def hold(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a process that takes the lock ``x``, reads, and writes once it is told a line."""
-    started: list[subprocess.Popen[str]] = []
+def hold(shared_url: str, start: Hold) -> Hold:
+    """Start a process that takes the lock ``x``, reads, and writes once it is told to."""
 
-    def start(known: Known, grace: float = 30) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLDING, url, str(grace), str(known.running)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "in\n"
-        return process
+    def begin(known: Known, grace: float = 30, least_hold: float = 5) -> tuple[BaseProcess, Connection]:
+        process, told = start(hold_lock, shared_url, known.running, grace, least_hold)
+        assert told.recv() == "in"
+        return process, told
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    return begin
 
 
 def add(database: Database, known: Known, name: str) -> None:
@@ -698,11 +696,11 @@ def add(database: Database, known: Known, name: str) -> None:
     database.set_trial_user_attr(known.running, "names", [*names, name])
 
 
-def test_lock_is_held_by_one_thread_at_a_time(kind: str, url: str) -> None:
+def test_lock_is_held_by_one_thread_at_a_time(kind: str, shared_url: str) -> None:
     held: list[str] = []
 
     def hold(name: str) -> None:
-        with lock_of(kind, url):
+        with lock_of(kind, shared_url):
             held.append(f"{name} in")
             time.sleep(0.05)
             held.append(f"{name} out")
@@ -716,23 +714,19 @@ def test_lock_is_held_by_one_thread_at_a_time(kind: str, url: str) -> None:
         assert entered[0] == left[0]
 
 
-def test_lock_is_held_by_one_process_at_a_time(
-    database: Database, known: Known, hold: Callable[..., subprocess.Popen[str]]
-) -> None:
-    process = hold(known)
+def test_lock_is_held_by_one_process_at_a_time(database: Database, known: Known, hold: Hold) -> None:
+    _, told = hold(known)
     thread, outcome = run(lambda: database.exclusively("x", lambda: add(database, known, "waited")))
     thread.join(timeout=0.5)
     assert outcome == []
-    process.communicate("go\n", timeout=30)
+    told.send("go")
     thread.join(timeout=30)
     assert outcome == [None]
     assert attrs(database, known)["names"] == ["held", "waited"]
 
 
-def test_lock_of_a_killed_process_is_free(
-    database: Database, known: Known, hold: Callable[..., subprocess.Popen[str]]
-) -> None:
-    process = hold(known)
+def test_lock_of_a_killed_process_is_free(database: Database, known: Known, hold: Hold) -> None:
+    process, _ = hold(known)
     process.kill()
     started = time.monotonic()
     database.exclusively("x", lambda: add(database, known, "next"))
@@ -742,8 +736,10 @@ def test_lock_of_a_killed_process_is_free(
 
 def test_locks_of_other_names_are_free_in_postgres(postgres: PostgresServer) -> None:
     url = postgres.database()
-    with lock_of("postgresql", url, "study 1"), lock_of("postgresql", url, "study 2", grace=0.1) as guard:
-        assert guard is not None
+    with lock_of("postgresql", url, "study 1"):
+        thread, outcome = run(lambda: lock_of("postgresql", url, "study 2").__enter__())
+        thread.join(timeout=10)
+        assert callable(outcome[0])
 
 
 def test_lock_file_lies_beside_the_database(tmp_path: Path) -> None:
@@ -758,17 +754,20 @@ def test_lock_file_held_for_too_long_is_worth_another_try(tmp_path: Path) -> Non
         late.__enter__()
 
 
-def test_advisory_lock_held_for_longer_than_the_grace_is_worth_another_try(postgres: PostgresServer) -> None:
+def test_advisory_lock_held_for_too_long_is_worth_another_try(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.database.LONGEST_WAIT_SECONDS", 0.2)
     url = postgres.database()
-    late = lock_of("postgresql", url, grace=0.2)
+    late = lock_of("postgresql", url)
     with lock_of("postgresql", url), pytest.raises(OperationalError, match="lock timeout"):
         late.__enter__()
 
 
-def test_lock_is_free_after_an_error(kind: str, url: str) -> None:
-    with pytest.raises(KeyError), lock_of(kind, url):
+def test_lock_is_free_after_an_error(kind: str, shared_url: str) -> None:
+    with pytest.raises(KeyError), lock_of(kind, shared_url):
         raise KeyError
-    thread, outcome = run(lambda: lock_of(kind, url, grace=2).__enter__())
+    thread, outcome = run(lambda: lock_of(kind, shared_url, grace=2).__enter__())
     thread.join(timeout=10)
     assert callable(outcome[0])
 
@@ -777,7 +776,9 @@ def test_what_is_done_under_the_lock_gives_its_answer(database: Database) -> Non
     assert database.exclusively("x", lambda: 7) == 7
 
 
-def test_what_is_done_under_the_lock_is_done_again_as_a_whole(database: Database, known: Known) -> None:
+def test_what_is_done_under_the_lock_is_done_again_as_a_whole(
+    database: Database, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A single call that is tried again could outlive the lock."""
     begun: list[int] = []
     inner, failures = database.once.set_trial_user_attr, [1, 1]
@@ -788,7 +789,7 @@ def test_what_is_done_under_the_lock_is_done_again_as_a_whole(database: Database
             raise OperationalError("UPDATE", {}, Exception("the connection was lost"))
         inner(*arguments)
 
-    database.once.set_trial_user_attr = failing  # type: ignore[method-assign]
+    monkeypatch.setattr(database.once, "set_trial_user_attr", failing)
 
     def work() -> None:
         begun.append(1)
@@ -799,9 +800,11 @@ def test_what_is_done_under_the_lock_is_done_again_as_a_whole(database: Database
     assert attrs(database, known)["new"] == 1
 
 
-def test_calls_after_the_lock_are_tried_again_one_by_one(database: Database, known: Known) -> None:
+def test_calls_after_the_lock_are_tried_again_one_by_one(
+    database: Database, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(KeyError):
-        database.exclusively("x", lambda: database.get_trial(999))
+        database.exclusively("x", lambda: database.get_trial(NO_TRIAL))
     calls: list[int] = []
     inner = database.once.get_n_trials
 
@@ -811,15 +814,16 @@ def test_calls_after_the_lock_are_tried_again_one_by_one(database: Database, kno
             raise OperationalError("SELECT", {}, Exception("the connection was lost"))
         return inner(*arguments)
 
-    database.once.get_n_trials = failing  # type: ignore[method-assign]
+    monkeypatch.setattr(database.once, "get_n_trials", failing)
     assert database.get_n_trials(known.study) == 3
     assert len(calls) == 3
 
 
-def test_restart_while_the_lock_is_held_refuses_what_its_holder_writes_then(frail: PostgresServer) -> None:
-    url = frail.database()
-    database, other = open_storage(url, SHORT), open_storage(url, SHORT)
-    known = prepare(database)
+def test_restart_while_the_lock_is_held_refuses_what_its_holder_writes_then(
+    frail: PostgresServer, frail_url: str
+) -> None:
+    database, other = open_storage(frail_url, SHORT), open_storage(frail_url, SHORT)
+    known = prepare(database, "s")
     begun: list[str] = []
 
     def work() -> None:
@@ -835,18 +839,18 @@ def test_restart_while_the_lock_is_held_refuses_what_its_holder_writes_then(frai
     assert attrs(database, known)["names"] == ["other", "holder"]
 
 
-def test_write_under_a_lock_lost_in_a_restart_is_refused(frail: PostgresServer) -> None:
-    database = open_storage(frail.database(), SHORT)
-    known = prepare(database)
+def test_write_under_a_lock_lost_in_a_restart_is_refused(frail: PostgresServer, frail_url: str) -> None:
+    database = open_storage(frail_url, SHORT)
+    known = prepare(database, "s")
     with database.lock("x") as held:
         frail.restart()
-        with database._engine.connect() as connection, pytest.raises(LockLost):
+        with database.connect() as connection, pytest.raises(LockLost):
             held(connection)
     assert set(attrs(database, known)) == {"of"}
 
 
-def test_restart_while_a_trial_is_claimed_gives_out_one_trial(frail: PostgresServer) -> None:
-    database = open_storage(frail.database(), SHORT)
+def test_restart_while_a_trial_is_claimed_gives_out_one_trial(frail: PostgresServer, frail_url: str) -> None:
+    database = open_storage(frail_url, SHORT)
     study = optuna.create_study(study_name="s", storage=database)
     inner, restarted = database.once.create_new_trial, []
 
@@ -863,8 +867,10 @@ def test_restart_while_a_trial_is_claimed_gives_out_one_trial(frail: PostgresSer
     claim.tell(TrialState.COMPLETE, 0.5)
 
 
-def test_claimed_trial_whose_answer_was_lost_is_not_made_twice(database: Database) -> None:
-    study = optuna.create_study(study_name="s", storage=database)
+def test_claimed_trial_whose_answer_was_lost_is_not_made_twice(
+    database: Database, study_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(study_name=study_name, storage=database)
     inner, lost = database.once.create_new_trial, []
 
     def lossy(*arguments: Any) -> int:
@@ -874,43 +880,44 @@ def test_claimed_trial_whose_answer_was_lost_is_not_made_twice(database: Databas
             raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
         return found
 
-    database.once.create_new_trial = lossy  # type: ignore[method-assign]
+    monkeypatch.setattr(database.once, "create_new_trial", lossy)
     claim = Claims(database, study._study_id, "one").claim(3)
     assert claim is not None
     assert [trial._trial_id for trial in study.trials] == lost == [claim.trial_id]
 
 
-@pytest.mark.slow
 def test_stopped_holder_loses_the_lock_in_postgres_and_writes_nothing(
-    url: str, database: Database, known: Known, hold: Callable[..., subprocess.Popen[str]]
+    kind: str, database: Database, known: Known, hold: Hold
 ) -> None:
     """In SQLite the lock file stays its own, and others wait."""
-    process = hold(known, grace=1)
-    process.send_signal(signal.SIGSTOP)
+    process, told = hold(known, grace=1, least_hold=1)
+    os.kill(process.pid, signal.SIGSTOP)
     thread, outcome = run(lambda: database.exclusively("x", lambda: add(database, known, "waited")))
-    postgres = url.startswith("postgresql")
-    thread.join(timeout=10 if postgres else 2)
+    postgres = kind == "postgresql"
+    thread.join(timeout=20 if postgres else 2)
     assert outcome == ([None] if postgres else [])
-    process.send_signal(signal.SIGCONT)
-    said = process.communicate("go\ngo\n", timeout=30)[0].split()
+    os.kill(process.pid, signal.SIGCONT)
+    told.send("go")
+    # It reads again what was written meanwhile.
+    assert told.recv() == ("in" if postgres else "done")
+    if postgres:
+        told.send("go")
+        assert told.recv() == "done"
     thread.join(timeout=20)
-    # It read again what had been written meanwhile.
-    assert said == (["in", "done"] if postgres else ["done"])
     assert attrs(database, known)["names"] == (["waited", "held"] if postgres else ["held", "waited"])
 
 
 # Busy files.
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [3, 20])
-def test_foreign_lock_on_a_file_is_waited_for(tmp_path: Path, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [1, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+def test_foreign_lock_on_a_file_is_waited_for(url: str, seconds: float) -> None:
     """With SQLite's own 5 s a backup or a VACUUM kills workers (measured)."""
-    url = f"sqlite:///{tmp_path / 'search.db'}"
     database = open_storage(url)
-    known = prepare(database)
+    known = prepare(database, "s")
     claims = Claims(database, optuna.create_study(study_name="claimed", storage=database)._study_id, "one")
-    foreign = sqlite3.connect(tmp_path / "search.db", check_same_thread=False)
+    foreign = sqlite3.connect(url.removeprefix("sqlite:///"), check_same_thread=False)
     foreign.execute("BEGIN IMMEDIATE")
     works = [
         run(lambda: database.set_trial_user_attr(known.running, "new", 1)),
@@ -951,10 +958,11 @@ def test_touching_writes_nothing_and_leaves_no_lock(
     assert attrs(other, known)["new"] == 1
 
 
-def test_touching_a_file_that_cannot_be_written_to_fails(tmp_path: Path) -> None:
-    database = open_storage(f"sqlite:///{tmp_path / 'search.db'}")
-    foreign = sqlite3.connect(tmp_path / "search.db")
-    with database._engine.connect() as connection:
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+def test_touching_a_file_that_cannot_be_written_to_fails(url: str) -> None:
+    database = open_storage(url)
+    foreign = sqlite3.connect(url.removeprefix("sqlite:///"))
+    with database.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=100")
     foreign.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="database is locked"):
@@ -972,8 +980,8 @@ def test_database_is_known_for_a_file_or_a_server(database: Database, kind: str)
     assert database.is_sqlite == (kind == "sqlite")
 
 
-def test_studies_of_optuna_work_on_it(database: Database) -> None:
-    study = optuna.create_study(study_name="s", storage=database, direction="maximize")
+def test_studies_of_optuna_work_on_it(database: Database, study_name: str) -> None:
+    study = optuna.create_study(study_name=study_name, storage=database, direction="maximize")
     study.optimize(lambda trial: trial.suggest_float("width", 0, 1), n_trials=3)
     assert study.best_value == max(trial.value for trial in study.trials)
     assert study._storage is database

@@ -19,16 +19,21 @@ from storage.times import Times
 GRACE = 0.5  # A beat each tenth of a second.
 
 
-def claim_in(database: Database) -> Claim:
-    study = optuna.create_study(study_name="s", storage=database, direction="maximize")
+def claim_in(database: Database, name: str = "s") -> Claim:
+    study = optuna.create_study(study_name=name, storage=database, direction="maximize")
     claim = Claims(database, study._study_id, "one").claim(1)
     assert claim is not None
     return claim
 
 
+@pytest.fixture(scope="module")
+def database(shared_url: str) -> Database:
+    return open_storage(shared_url, Times(grace=GRACE))
+
+
 @pytest.fixture
-def claim(url: str) -> Claim:
-    return claim_in(open_storage(url, Times(grace=GRACE)))
+def claim(database: Database, study_name: str) -> Claim:
+    return claim_in(database, study_name)
 
 
 def life(claim: Claim) -> dict[str, Any]:
@@ -95,24 +100,24 @@ def test_beat_shows_what_it_is_told_to(claim: Claim, wait_until: Callable[..., N
     assert life(claim)["pid"] == os.getpid()
 
 
-def test_heart_is_still_after_the_block(claim: Claim) -> None:
-    with Heart(claim) as heart:
-        pass
-    heart._thread.join(timeout=10)
-    assert not heart._thread.is_alive()
+def test_heart_is_still_after_the_block(claim: Claim, ended: Callable[[str], None]) -> None:
+    with Heart(claim):
+        assert "heart" in [thread.name for thread in threading.enumerate()]
+    ended("heart")
 
 
 def test_leaving_the_block_does_not_wait_for_a_beat(claim: Claim) -> None:
-    slow = threading.Event()
+    slow, over = threading.Event(), threading.Event()
 
     class Slow:
         claims = claim.claims
-        beat = staticmethod(lambda: slow.set() or time.sleep(3))
+        beat = staticmethod(lambda: slow.set() or over.wait(10))
 
     with Heart(Slow()):  # type: ignore[arg-type]
         assert slow.wait(10)
         started = time.monotonic()
     assert time.monotonic() - started < 1
+    over.set()
 
 
 def test_check_says_that_the_trial_was_given_away(claim: Claim, wait_until: Callable[..., None]) -> None:
@@ -125,18 +130,17 @@ def test_check_says_that_the_trial_was_given_away(claim: Claim, wait_until: Call
     assert life(claim)["token"] == "another"
 
 
-def test_heart_of_a_lost_trial_beats_no_more(claim: Claim, wait_until: Callable[..., None]) -> None:
+def test_heart_of_a_lost_trial_beats_no_more(claim: Claim, ended: Callable[[str], None]) -> None:
     with Heart(claim) as heart:
         give_away(claim)
-        wait_until(lambda: fails(heart))
-        heart._thread.join(timeout=10)
-        assert not heart._thread.is_alive()
+        ended("heart")
+        assert fails(heart)
 
 
-def test_trial_ended_by_its_own_worker_is_no_failure(claim: Claim) -> None:
+def test_trial_ended_by_its_own_worker_is_no_failure(claim: Claim, ended: Callable[[str], None]) -> None:
     with Heart(claim) as heart:
         claim.tell(optuna.trial.TrialState.COMPLETE, 0.5)
-    heart._thread.join(timeout=10)
+    ended("heart")
     heart.check()
     assert claim.claims.database.get_trial(claim.trial_id).value == 0.5
 
@@ -182,14 +186,13 @@ def test_outage_still_going_on_at_the_end_of_the_block_is_not_waited_for(
 
 
 def counted(claim: Claim) -> list[int]:
-    """Grows with each try of a call."""
-    retrying = claim.claims.database.retrying
+    """Grows with each try of a beat: what it shows is made anew for each."""
     tries: list[int] = []
-    wait = retrying._wait
+    life = claim.claims.life
 
-    def waiting(seconds: float) -> None:
+    def counted_life(token: str, **facts: Any) -> dict[str, Any]:
         tries.append(1)
-        wait(seconds)
+        return life(token, **facts)
 
-    retrying._wait = waiting  # type: ignore[method-assign]
+    claim.claims.life = counted_life  # type: ignore[method-assign]
     return tries

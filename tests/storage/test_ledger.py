@@ -8,19 +8,19 @@ from storage.opening import open_storage
 
 
 @pytest.fixture
-def study(url: str) -> optuna.Study:
-    return optuna.create_study(study_name="s", storage=open_storage(url))
+def study(shared_url: str, study_name: str) -> optuna.Study:
+    return optuna.create_study(study_name=study_name, storage=open_storage(shared_url))
 
 
 def test_new_study_was_never_scored(study: optuna.Study) -> None:
     assert times_scored(study) == 0
 
 
-def test_every_scoring_is_counted(study: optuna.Study, url: str) -> None:
+def test_every_scoring_is_counted(study: optuna.Study, shared_url: str) -> None:
     assert record_scoring(study, 3, "export") == 1
     assert record_scoring(study, 3, "export") == 2
     assert record_scoring(study, 5, "refit") == 3
-    again = optuna.load_study(study_name="s", storage=open_storage(url))
+    again = optuna.load_study(study_name=study.study_name, storage=open_storage(shared_url))
     assert times_scored(again) == 3
 
 

@@ -4,13 +4,12 @@ import logging
 import os
 import pickle
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import psycopg
@@ -23,26 +22,10 @@ from storage.errors import DatabaseGone
 from storage.opening import BUSY_SECONDS, database_exists, open_storage
 from storage.times import Times
 from storage.url import default_url
+from tests.storage.processes import make_study
 
-ROOT = Path(__file__).parents[2]
 SECRET = "geheim"
 SHORT = Times(outage=0.3, pause=0.1, connect=2)
-PROCESSES = 16
-OPENING = """
-import os, sys, time
-import optuna
-from storage.opening import open_storage
-
-begin = time.time() + 0.5
-for number in range(int(sys.argv[2])):
-    if os.fork():
-        continue
-    time.sleep(max(0.0, begin - time.time()))
-    optuna.create_study(study_name=f"s{number:02d}", storage=open_storage(sys.argv[1]))
-    os._exit(0)
-for number in range(int(sys.argv[2])):
-    assert os.wait()[1] == 0
-"""
 
 
 @pytest.fixture
@@ -50,21 +33,21 @@ def file_url(tmp_path: Path) -> str:
     return default_url(tmp_path)
 
 
-@pytest.fixture
-def server_url(postgres: PostgresServer) -> str:
-    return postgres.database()
+@pytest.fixture(scope="module")
+def server_url(postgres: PostgresServer, postgres_schema: str) -> str:
+    """A database in Postgres for all tests of what a session is told."""
+    return postgres.database(like=postgres_schema)
 
 
 @pytest.fixture(scope="module")
-def asking(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """A Postgres that asks the user ``me`` for a password."""
-    with PostgresServer() as server:
-        rules = server.folder / "data" / "pg_hba.conf"
-        rules.write_text("local all me scram-sha-256\n" + rules.read_text())
-        with psycopg.connect(server.database().replace("search1", "postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE me LOGIN SUPERUSER PASSWORD '{SECRET}'")
-            connection.execute("SELECT pg_reload_conf()")
-        yield server
+def asking_url(frail: PostgresServer, frail_schema: str) -> str:
+    """A database in a Postgres that asks the user ``me`` for a password: ``me@/`` is to be filled in."""
+    rules = frail.folder / "data" / "pg_hba.conf"
+    rules.write_text("local all me scram-sha-256\n" + rules.read_text())
+    with psycopg.connect(f"host={frail.folder} user=postgres dbname=postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE me LOGIN SUPERUSER PASSWORD '{SECRET}'")
+        connection.execute("SELECT pg_reload_conf()")
+    return frail.database(like=frail_schema).replace("postgres@/", "me@/")
 
 
 def refusal(url: str) -> str:
@@ -76,26 +59,26 @@ def refusal(url: str) -> str:
 
 
 def ask(database: Database, statement: str) -> object:
-    with database._engine.connect() as connection:
+    with database.connect() as connection:
         return connection.execute(sqlalchemy.text(statement)).scalar()
 
 
 def driver(database: Database) -> psycopg.ConnectionInfo:
     """What the driver says of a connection."""
-    with database._engine.connect() as connection:
+    with database.connect() as connection:
         return connection.connection.dbapi_connection.info
 
 
-def test_database_is_made_and_opened_again(url: str) -> None:
-    optuna.create_study(study_name="s", storage=open_storage(url))
-    assert optuna.get_all_study_names(open_storage(url)) == ["s"]
+def test_database_is_made_and_opened_again(empty_url: str) -> None:
+    optuna.create_study(study_name="s", storage=open_storage(empty_url))
+    assert optuna.get_all_study_names(open_storage(empty_url)) == ["s"]
 
 
-def test_looking_for_a_database_creates_nothing(url: str) -> None:
-    assert not database_exists(url)
-    assert not database_exists(url)
-    open_storage(url)
-    assert database_exists(url)
+def test_looking_for_a_database_creates_nothing(empty_url: str) -> None:
+    assert not database_exists(empty_url)
+    assert not database_exists(empty_url)
+    open_storage(empty_url)
+    assert database_exists(empty_url)
 
 
 def test_looking_for_a_file_makes_none(file_url: str, tmp_path: Path) -> None:
@@ -109,12 +92,14 @@ def test_looking_where_nobody_answers_is_refused_without_a_password() -> None:
     assert SECRET not in str(refused.value)
 
 
-@pytest.mark.slow
-def test_sixteen_processes_make_the_schema_at_once(url: str) -> None:
+@pytest.mark.parametrize("processes", [4, pytest.param(16, marks=pytest.mark.soak)])
+def test_processes_make_the_schema_at_once(empty_url: str, start: Callable[..., Any], processes: int) -> None:
     """Stock Optuna: 24 of 40 failed on SQLite, 33 of 40 on Postgres (measured, eight at once)."""
-    subprocess.run([sys.executable, "-c", OPENING, url, str(PROCESSES)], cwd=ROOT, check=True, timeout=120)
-    expected = [f"s{number:02d}" for number in range(PROCESSES)]
-    assert sorted(optuna.get_all_study_names(open_storage(url))) == expected
+    names = [f"s{number:02d}" for number in range(processes)]
+    begin = time.time() + processes / 8
+    told = [start(make_study, empty_url, name, begin)[1] for name in names]
+    assert [one.recv() for one in told] == ["made"] * processes
+    assert sorted(optuna.get_all_study_names(open_storage(empty_url))) == names
 
 
 def test_sqlite_writes_ahead_and_waits_for_a_busy_file(file_url: str) -> None:
@@ -126,7 +111,7 @@ def test_sqlite_writes_ahead_and_waits_for_a_busy_file(file_url: str) -> None:
 
 def test_every_connection_to_sqlite_is_set_so(file_url: str) -> None:
     database = open_storage(file_url)
-    with database._engine.connect(), database._engine.connect() as second:
+    with database.connect(), database.connect() as second:
         assert second.exec_driver_sql("PRAGMA synchronous").scalar() == 1
         assert second.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
 
@@ -161,8 +146,9 @@ def test_network_file_system_is_refused_before_a_file_is_made(
 
 def test_database_of_a_later_optuna_is_refused_in_one_line(url: str) -> None:
     database = open_storage(url)
-    with database._engine.begin() as connection:
+    with database.connect() as connection:
         connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = 'v99.0.0.a'"))
+        connection.commit()
     database.close()
     assert "cannot be opened" in refusal(url)
 
@@ -212,8 +198,9 @@ def test_connecting_waits_two_seconds_at_the_least(server_url: str) -> None:
     assert told["connect_timeout"] == "2"
 
 
-def test_few_connections_stay_after_many_threads(server_url: str) -> None:
-    database = open_storage(server_url)
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+def test_few_connections_stay_after_many_threads(url: str) -> None:
+    database = open_storage(url)
     study = optuna.create_study(study_name="s", storage=database)
     most: list[int] = []
 
@@ -223,7 +210,7 @@ def test_few_connections_stay_after_many_threads(server_url: str) -> None:
         most.append(count())
 
     def count() -> int:
-        with psycopg.connect(server_url) as connection:
+        with psycopg.connect(url) as connection:
             row = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
                 "AND pid <> pg_backend_pid() AND application_name <> 'counting'"
@@ -239,31 +226,29 @@ def test_few_connections_stay_after_many_threads(server_url: str) -> None:
     assert count() <= 2
 
 
-def test_password_reaches_the_server(asking: PostgresServer) -> None:
-    url = asking.database().replace("postgres@/", f"me:{SECRET}@/")
+def test_password_reaches_the_server(asking_url: str) -> None:
+    url = asking_url.replace("me@/", f"me:{SECRET}@/")
     optuna.create_study(study_name="s", storage=open_storage(url))
     assert optuna.get_all_study_names(open_storage(url)) == ["s"]
 
 
-def test_password_in_the_query_reaches_the_server(asking: PostgresServer) -> None:
-    url = asking.database().replace("postgres@/", "me@/") + f"&password={SECRET}"
-    assert driver(open_storage(url)).user == "me"
+def test_password_in_the_query_reaches_the_server(asking_url: str) -> None:
+    assert driver(open_storage(f"{asking_url}&password={SECRET}")).user == "me"
 
 
 def test_password_of_a_file_reaches_the_server(
-    asking: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asking_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "passwords"
     file.write_text(f"*:*:*:me:{SECRET}\n")
     file.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(file))
-    assert driver(open_storage(asking.database().replace("postgres@/", "me@/"))).user == "me"
+    assert driver(open_storage(asking_url)).user == "me"
 
 
 @pytest.mark.parametrize(("user", "query"), [("me:falsch", ""), ("me", "&password=falsch")])
-def test_wrong_password_is_refused_and_not_shown(asking: PostgresServer, user: str, query: str) -> None:
-    url = asking.database().replace("postgres@/", f"{user}@/") + query
-    line = refusal(url)
+def test_wrong_password_is_refused_and_not_shown(asking_url: str, user: str, query: str) -> None:
+    line = refusal(asking_url.replace("me@/", f"{user}@/") + query)
     assert 'password authentication failed for user "me"' in line
     assert "PGPASSFILE" in line
     assert "falsch" not in line
@@ -296,14 +281,15 @@ def test_server_that_cannot_be_reached_is_refused_without_the_password(url: str)
         assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
-def test_patient_opening_waits_for_the_server(frail: PostgresServer, wait_until: Callable[..., None]) -> None:
-    url = frail.database()
+def test_patient_opening_waits_for_the_server(
+    frail: PostgresServer, frail_url: str, wait_until: Callable[..., None]
+) -> None:
     frail.stop()
     tries: list[float] = []
     opened: list[Database] = []
 
     def opening() -> None:
-        opened.append(open_storage(url, Times(outage=30, pause=0.2), patient=True))
+        opened.append(open_storage(frail_url, Times(outage=30, pause=0.2), patient=True))
 
     refusing = psycopg.connect
 
@@ -332,7 +318,7 @@ def test_patient_opening_gives_up_in_one_line_without_a_password() -> None:
     assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
-@pytest.fixture(params=["user", "query"])
+@pytest.fixture(scope="module", params=["user", "query"])
 def secret(server_url: str, request: pytest.FixtureRequest) -> Database:
     """A database opened with a password in its URL, in each of the places."""
     if request.param == "query":
@@ -346,9 +332,11 @@ def test_password_goes_to_the_driver(secret: Database) -> None:
 
 def test_password_is_not_in_what_a_database_says_of_itself(secret: Database) -> None:
     inner = secret.once._backend
+    with secret.connect() as connection:
+        engine = connection.engine
     said = [
         str(secret), repr(secret), str(secret.url), secret.url.render_as_string(hide_password=False),
-        repr(secret._engine), secret._engine.url.render_as_string(hide_password=False), repr(inner), inner.url,
+        repr(engine), engine.url.render_as_string(hide_password=False), repr(inner), inner.url,
         repr(vars(secret)),
     ]  # fmt: skip
     assert [words for words in said if SECRET in words] == []
@@ -364,12 +352,12 @@ def test_password_is_not_in_the_traceback_of_a_failed_statement(secret: Database
     assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
-def test_password_is_not_logged(server_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_password_is_not_logged(server_url: str, study_name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool", "psycopg", "alembic", "optuna"):
         caplog.set_level(logging.DEBUG, logger=name)
     database = open_storage(server_url.replace("postgres@/", f"postgres:{SECRET}@/"))
-    optuna.create_study(study_name="s", storage=database).ask()
+    optuna.create_study(study_name=study_name, storage=database).ask()
     assert len(caplog.records) > 20
     assert SECRET not in caplog.text
 
@@ -380,11 +368,11 @@ def test_password_is_not_in_the_processs_arguments_or_environment(secret: Databa
     assert SECRET not in repr(dict(os.environ))
 
 
-def test_foreign_file_lock_while_opening_is_waited_for(file_url: str, tmp_path: Path) -> None:
-    open_storage(file_url).close()
-    foreign = sqlite3.connect(tmp_path / "search.db", check_same_thread=False)
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+def test_foreign_file_lock_while_opening_is_waited_for(url: str) -> None:
+    foreign = sqlite3.connect(url.removeprefix("sqlite:///"), check_same_thread=False)
     foreign.execute("BEGIN IMMEDIATE")
     threading.Timer(0.5, foreign.rollback).start()
-    database = open_storage(file_url)
+    database = open_storage(url)
     database.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
     assert not foreign.in_transaction

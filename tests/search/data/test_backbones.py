@@ -1,14 +1,16 @@
+import contextlib
+import io
 import json
-import os
 import subprocess
-import sys
+import traceback
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from search.command import main
-from search.data import backbones, keras_backbone
+from search.data import backbones
 from search.data.backbones import APPLICATIONS, backbone_file, check_backbone, find_backbones
 from search.data.keras_backbone import preprocess
 from search.errors import InputError
@@ -37,10 +39,30 @@ def saved(tmp_path):
     return path
 
 
+@pytest.fixture
+def begun(monkeypatch):
+    """What was given to Keras. Its scripts run in this process, which has it already: a fresh one imports for long."""
+    begun = []
+
+    def run_here(script, *arguments):
+        begun.append(arguments[0])
+        printed, code, error = io.StringIO(), 0, ""
+        with contextlib.redirect_stdout(printed):
+            try:
+                script.main(*arguments)
+            except Exception:
+                code, error = 1, traceback.format_exc()
+        return subprocess.CompletedProcess([], code, printed.getvalue(), error)
+
+    monkeypatch.setattr(backbones, "run_script", run_here)
+    return begun
+
+
 def find(*said, cache):
     return find_backbones([str(one) for one in said], cache, lambda line: None)
 
 
+@pytest.mark.usefixtures("begun")
 def test_file_becomes_a_net_from_pixels_to_pooled_features(saved, tmp_path):
     import keras
 
@@ -53,12 +75,12 @@ def test_file_becomes_a_net_from_pixels_to_pooled_features(saved, tmp_path):
     assert found.parameters == 3 * 3 * 3 * 5 + 5
 
 
-def test_file_that_was_made_before_starts_no_keras(saved, tmp_path, monkeypatch):
-    (first,) = find(saved, cache=tmp_path / "cache")
-    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: pytest.fail("a process was started"))
-    assert find(saved, cache=tmp_path / "cache") == (first,)
+def test_file_that_was_made_before_starts_no_keras(saved, tmp_path, begun):
+    assert find(saved, cache=tmp_path / "cache") == find(saved, cache=tmp_path / "cache")
+    assert begun == [str(saved)]
 
 
+@pytest.mark.usefixtures("begun")
 def test_digest_is_of_content_not_of_the_file(saved, tmp_path):
     copied = tmp_path / "other place.keras"
     with zipfile.ZipFile(saved) as old, zipfile.ZipFile(copied, "w") as new:
@@ -68,6 +90,7 @@ def test_digest_is_of_content_not_of_the_file(saved, tmp_path):
     assert find(saved, cache=cache)[0].digest == find(copied, cache=cache)[0].digest
 
 
+@pytest.mark.usefixtures("begun")
 def test_digest_changes_with_one_weight(saved, tmp_path):
     import keras
 
@@ -82,12 +105,13 @@ def test_digest_changes_with_one_weight(saved, tmp_path):
 def test_format_that_is_raised_makes_a_named_backbone_anew_beside_the_old_one(tmp_path, monkeypatch):
     made = []
 
-    def run(said, out):
-        out.write_text(f"file {len(made)}")
+    def run(script, said, way, out):
+        Path(out).write_text(f"file {len(made)}")
         made.append(said)
-        return {"digest": "weights", "features": 4, "parameters": 10, "side": 0, "least": 8}
+        facts = {"digest": "weights", "features": 4, "parameters": 10, "side": 0, "least": 8}
+        return subprocess.CompletedProcess([], 0, json.dumps(facts), "")
 
-    monkeypatch.setattr(backbones, "_run", run)
+    monkeypatch.setattr(backbones, "run_script", run)
     before = [find("MobileNet", cache=tmp_path)[0].digest for _ in range(2)]
     monkeypatch.setattr(backbones, "FORMAT", b"2")
     after = [find("MobileNet", cache=tmp_path)[0].digest for _ in range(2)]
@@ -97,31 +121,35 @@ def test_format_that_is_raised_makes_a_named_backbone_anew_beside_the_old_one(tm
     assert texts == ["file 0", "file 1"]
 
 
+@pytest.mark.usefixtures("begun")
 def test_two_of_one_name_are_refused(saved, tmp_path):
     with pytest.raises(InputError, match="two are called small"):
         find(saved, saved, cache=tmp_path / "cache")
 
 
-def test_net_with_a_size_of_its_own_says_so(tmp_path, capsys):
+@pytest.mark.usefixtures("begun")
+def test_net_with_a_size_of_its_own_says_so(tmp_path):
     net("features", side=24).save(tmp_path / "fixed.keras")
-    keras_backbone.main(str(tmp_path / "fixed.keras"), "raw", str(tmp_path / "out.keras"))
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["side"] == 24
+    (found,) = find(tmp_path / "fixed.keras", cache=tmp_path / "cache")
+    assert (found.side, found.least) == (24, 24)
 
 
+@pytest.mark.usefixtures("begun")
 def test_net_of_grey_images_is_refused(tmp_path):
     net(channels=1).save(tmp_path / "grey.keras")
     with pytest.raises(InputError, match=r"grey.keras: no backbone .*expected RGB images"):
         find(tmp_path / "grey.keras", cache=tmp_path / "cache")
 
 
+@pytest.mark.usefixtures("begun")
 def test_net_with_code_in_it_is_refused(tmp_path):
     import keras
 
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs))
     model.save(tmp_path / "code.keras")
-    with pytest.raises(ValueError, match="Lambda"):
-        keras_backbone.main(str(tmp_path / "code.keras"), "raw", str(tmp_path / "out.keras"))
+    with pytest.raises(InputError, match=r"code.keras: no backbone .*Lambda"):
+        find(tmp_path / "code.keras", cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("content", [b"no archive", None])
@@ -156,12 +184,14 @@ def test_preprocess_is_what_the_family_wants(module, way):
     np.testing.assert_allclose(made, wanted, atol=1e-4)
 
 
-def test_least_size_is_one_that_the_layers_leave_something_of():
+@pytest.mark.usefixtures("begun")
+def test_least_size_is_one_that_the_layers_leave_something_of(tmp_path):
     import keras
 
     inputs = keras.Input((None, None, 3))
     x = keras.layers.MaxPooling2D(8)(keras.layers.Conv2D(2, 20)(inputs))
-    assert keras_backbone._least(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))) == 32
+    keras.Model(inputs, x).save(tmp_path / "coarse.keras")
+    assert find(tmp_path / "coarse.keras", cache=tmp_path / "cache")[0].least == 32
 
 
 def test_applications_are_all_in_keras():
@@ -172,18 +202,17 @@ def test_applications_are_all_in_keras():
 
 @pytest.mark.slow
 def test_prefetch_makes_ready_what_keras_has_downloaded(tmp_path, monkeypatch, capsys):
+    import h5py
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
     # No network in tests: random weights lie where Keras looks before it downloads.
     home = tmp_path / "keras"
-    code = """
-import h5py, keras, sys
-from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
-net = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(224, 224, 3))
-with h5py.File(sys.argv[1], "w") as file:
-    save_weights_to_hdf5_group(file, net)
-"""
     (home / "models").mkdir(parents=True)
     file = home / "models" / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-    subprocess.run([sys.executable, "-c", code, str(file)], check=True, capture_output=True, env=quiet())
+    with h5py.File(file, "w") as weights:
+        net = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(224, 224, 3))
+        save_weights_to_hdf5_group(weights, net)
     monkeypatch.setenv("KERAS_HOME", str(home))
     cache = tmp_path / "cache"
     with pytest.raises(SystemExit) as ended:
@@ -205,7 +234,3 @@ def test_prefetch_without_a_network_says_how_to_get_it(tmp_path, monkeypatch, ca
     assert "--backbone MobileNet" in said
     assert "search.prefetch" in said
     assert len(said.splitlines()) == 1
-
-
-def quiet() -> dict[str, str]:
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}

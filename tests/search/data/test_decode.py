@@ -1,5 +1,6 @@
 import importlib
 import io
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -153,19 +154,30 @@ def test_decompression_bomb_is_refused_undecoded(
     )
 
 
-def test_decode_of_large_images_goes_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[bool] = []
+@pytest.mark.parametrize(("side", "together"), [(9, True), (10, False)])
+def test_decode_of_large_images_goes_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, together: bool
+) -> None:
+    path = save(Image.new("RGB", (side, side)), tmp_path / "image.png")
+    both, met = threading.Barrier(2), []
     module = importlib.import_module("search.data.decode")  # search.data has the function under this name
-    monkeypatch.setattr(module, "LARGE", 99)
 
-    def watched(image: Image.Image, *size: int) -> Image.Image:
-        held.append(module._turn.locked())
+    def meet(image: Image.Image, *size: int) -> Image.Image:
+        try:
+            both.wait(10 if together else 0.3)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
         return image
 
-    monkeypatch.setattr(module, "resize", watched)
-    for side in (9, 10):
-        decode(save(Image.new("RGB", (side, side)), tmp_path / f"{side}.png"), side, side, 3)
-    assert held == [False, True]
+    monkeypatch.setattr(module, "LARGE", 99)
+    monkeypatch.setattr(module, "resize", meet)
+    threads = [threading.Thread(target=decode, args=(path, side, side, 3)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert met == [together] * 2
 
 
 def test_decode_text_is_named(tmp_path: Path) -> None:

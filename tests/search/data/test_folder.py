@@ -114,7 +114,8 @@ def test_folder_with_truncated_image_names_it(make_folder: Make, cache: Path) ->
     assert "\n" not in str(caught.value)
     assert not list(cache.glob("*/images.npy"))
     broken.unlink()
-    assert sum(prepare(folder, cache=cache).train_counts) > 0
+    dataset = prepare(folder, cache=cache)
+    assert sum(dataset.train_counts + dataset.test_counts) == 7
 
 
 def test_folder_with_several_corrupt_images_counts_them(make_folder: Make, cache: Path) -> None:

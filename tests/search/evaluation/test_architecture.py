@@ -10,33 +10,35 @@ from search.evaluation.architecture import describe_in_child, plot
 from search.study import LoadedStudy
 
 
+@pytest.fixture(scope="module")
+def described(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """The folder with both files of the best trial's net, and what was said of them."""
+    folder = tmp_path_factory.mktemp("described")
+    model = searched.paths.models(searched.ranked()[0].number)[0]
+    return folder, describe_in_child(fork_server, model, folder, folder / "log.txt")
+
+
 @pytest.mark.slow
-def test_summary_has_every_column_and_the_sum(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
-) -> None:
-    best = searched.ranked()[0]
-    model = searched.paths.models(best.number)[0]
-    describe_in_child(fork_server, model, tmp_path, tmp_path / "log.txt")
-    text = (tmp_path / "model_summary.txt").read_text()
+def test_summary_has_every_column_and_the_sum(described: tuple[Path, str], searched: LoadedStudy) -> None:
+    text = (described[0] / "model_summary.txt").read_text()
 
     # Keras cuts the table at 80 columns where there is no terminal.
     assert "Param #" in text
     assert "┓" in text
-    assert f"Trainable params: {best.user_attrs['parameters']:,} " in text
+    assert f"Trainable params: {searched.ranked()[0].user_attrs['parameters']:,} " in text
 
 
 @pytest.mark.slow
-def test_picture_is_drawn_or_what_is_missing_is_said(
-    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path
-) -> None:
-    model = searched.paths.models(searched.ranked()[0].number)[0]
-    said = describe_in_child(fork_server, model, tmp_path, tmp_path / "log.txt")
+def test_picture_is_drawn_or_what_is_missing_is_said(described: tuple[Path, str]) -> None:
+    folder, said = described
 
     if said:
         assert said.startswith("no architecture.png: it needs ")
-        assert not (tmp_path / "architecture.png").exists()
+        assert not (folder / "architecture.png").exists()
     else:
-        with Image.open(tmp_path / "architecture.png") as picture:
+        with Image.open(folder / "architecture.png") as picture:
             assert picture.height > picture.width > 300
 
 

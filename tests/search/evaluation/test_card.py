@@ -3,8 +3,6 @@
 import dataclasses
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from search.child import ForkServer
 from search.evaluation.card import write_card
 from search.evaluation.scores import Scores
 from search.export import Export
@@ -110,15 +109,16 @@ def test_refit_and_baselines_are_told(searched: LoadedStudy, made: Export, tmp_p
     assert "| accuracy of a linear model (svm) | | 50.0 % |" in text
 
 
-def test_lines_to_get_started_run_as_they_stand(card: str, made: Export, tmp_path: Path) -> None:
+def test_lines_to_get_started_run_as_they_stand(
+    card: str, made: Export, fork_server: ForkServer, tmp_path: Path
+) -> None:
     (lines,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     for name in ("model.keras", "labels.json"):
         shutil.copy(made.folder / name, tmp_path)
     Image.new("RGB", (50, 40), "red").save(tmp_path / "photo.jpg")
-    ended = subprocess.run(
-        [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
-    assert ended.returncode == 0, ended.stderr
-    label, confidence = ended.stdout.split()
+    payload = {"lines": lines, "folder": str(tmp_path)}
+    with fork_server.start("export_jobs:run_lines", payload, tmp_path / "log.txt") as child:
+        child.result(120)
+    label, confidence = child.last_lines().splitlines()[-1].split()
     assert label in made.labels
     assert 0 < float(confidence) <= 1

@@ -170,15 +170,19 @@ def short() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def confirmed(
-    searched: LoadedStudy, fork_server: ForkServer, short: None, tmp_path_factory: pytest.TempPathFactory
+    searched: LoadedStudy,
+    fork_server: ForkServer,
+    short: None,
+    warm_checks,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Export:
     """The study ``tiny`` exported with ``--confirm``, after a first try that was interrupted in its third training."""
     out = tmp_path_factory.mktemp("confirmed") / "tiny"
     for server in (Counting(fork_server, 2), Counting(fork_server)):
+        settings: Any = {"root": searched.paths.root, "out": out, "server": server, "say": lambda line: None}
         try:
-            found = export_study(
-                "tiny", confirm=True, root=searched.paths.root, out=out, server=server, say=lambda line: None
-            )  # type: ignore[arg-type]
+            with warm_checks():
+                found = export_study("tiny", confirm=True, **settings)
         except KeyboardInterrupt:
             assert not out.exists()
     assert server.trainings == 2, "what was finished before the interruption is not trained again"
@@ -217,7 +221,8 @@ def test_summary_has_the_race_in_figures_and_in_words(confirmed: Export, searche
     assert said["winner"] == max(means, key=lambda number: means[number])
     assert [of["search_value"] for of in said["configurations"]] == [each.value for each in searched.ranked()]
     assert any(f"trial {said['winner']} has the best mean" in words for words in confirmed.summary["words"])
-    assert (confirmed.folder / "confirm.png").stat().st_size > 0
+    with Image.open(confirmed.folder / "confirm.png") as picture:
+        assert min(picture.size) > 500
 
 
 @pytest.mark.slow

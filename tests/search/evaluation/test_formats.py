@@ -1,5 +1,6 @@
 """Other formats, of a real model, each in its own runtime."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,33 @@ def test_formats_are_compared_on_a_hundred_training_images(place: Path, searched
         assert (stored["images"][[0, -1]] == images[[0, -1]]).all()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(FORMATS))
-def test_format_that_differs_is_told(place: Path, tmp_path: Path, name: str) -> None:
-    with np.load(place / "formats.npz") as stored:
-        logits = stored["logits"].copy()
-        logits[57, 3] += 0.5
-        np.savez(tmp_path / "other.npz", images=stored["images"], logits=logits)
-    arguments = [name, str(place / FORMATS[name].file), str(tmp_path / "other.npz")]
+@pytest.fixture
+def of_another(place: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+    """What a format's check is told, to compare it with a model that is of another mind about one image."""
 
-    with pytest.raises(StudyStopped, match="probabilities differ"):
-        run_fresh("search.evaluation.foreign", arguments, "tensorflow", name)
+    def make(name: str) -> list[str]:
+        with np.load(place / "formats.npz") as stored:
+            logits = stored["logits"].copy()
+            logits[57, 3] += 0.5
+            np.savez(tmp_path / "other.npz", images=stored["images"], logits=logits)
+        return [name, str(place / FORMATS[name].file), str(tmp_path / "other.npz")]
+
+    return make
+
+
+@pytest.mark.slow
+def test_format_that_differs_is_told(of_another) -> None:
+    with pytest.raises(
+        StudyStopped, match="--format onnx, loaded in a fresh process, fails: probabilities differ"
+    ):
+        run_fresh("search.evaluation.foreign", of_another("onnx"), "tensorflow", "--format onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["saved_model", "litert"])
+def test_format_of_tensorflow_that_differs_is_told(of_another, name: str, warm_checks) -> None:
+    with warm_checks(), pytest.raises(StudyStopped, match="probabilities differ"):
+        formats.run_fresh("search.evaluation.foreign", of_another(name), "tensorflow", name)
 
 
 @pytest.mark.slow

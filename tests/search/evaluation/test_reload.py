@@ -1,13 +1,12 @@
-"""The check in a fresh process, on a real file."""
+"""The check of a real file; ``made`` has had it in a fresh process, whose other ends are those of ``test_formats``."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from search.child import ForkServer
+from search.data import split
 from search.errors import StudyStopped
 from search.evaluation.reload import check_reload
 from search.evaluation.scored import score_in_child
@@ -47,32 +46,26 @@ def stored(
     return place / "scores.npz"
 
 
-def test_reload_says_nothing_of_a_good_file(model: Path, stored: Path) -> None:
-    command = [sys.executable, "-m", "search.evaluation.reload", str(model), str(stored)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert ended.returncode == 0, ended.stderr
-    assert (
-        "probabilities differ" not in ended.stderr
-    )  # TensorFlow speaks there of different numerical results.
+def test_reload_says_nothing_of_a_good_file(model: Path, stored: Path, warm_checks) -> None:
+    with warm_checks():
+        check_reload(model, stored, "tensorflow")
 
 
-def test_reload_tells_other_weights(model: Path, stored: Path, searched: LoadedStudy) -> None:
+def test_reload_tells_other_weights(model: Path, stored: Path, searched: LoadedStudy, warm_checks) -> None:
     other = searched.paths.models(searched.ranked()[1].number)[0]
 
-    with pytest.raises(StudyStopped, match="probabilities differ"):
+    with warm_checks(), pytest.raises(StudyStopped, match="the exported file fails: probabilities differ"):
         check_reload(other, stored, "tensorflow")
 
 
-def test_reload_tells_a_torn_file(model: Path, stored: Path, tmp_path: Path) -> None:
+def test_reload_tells_a_torn_file(model: Path, stored: Path, tmp_path: Path, warm_checks) -> None:
     (tmp_path / "model.keras").write_bytes(model.read_bytes()[:5000])
 
-    with pytest.raises(StudyStopped, match="fresh process, fails"):
+    with warm_checks(), pytest.raises(StudyStopped, match="the exported file fails"):
         check_reload(tmp_path / "model.keras", stored, "tensorflow")
 
 
 def test_stored_images_are_of_the_validation_split(stored: Path, searched: LoadedStudy) -> None:
-    from search.data import split
-
     images, labels = searched.dataset().train()
     config = searched.config
     validation = np.sort(split(labels, config.validation, config.images, config.seed).validation)

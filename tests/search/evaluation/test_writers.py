@@ -25,7 +25,7 @@ def some(classes: int, count: int) -> Scores:
 
 @pytest.mark.parametrize(("classes", "least", "most"), [(2, 400, 900), (10, 700, 1200), (100, 2000, 4000)])
 def test_matrix_png_grows_with_the_classes(tmp_path: Path, classes: int, least: int, most: int) -> None:
-    scores = some(classes, 20 * classes)
+    scores = some(classes, 4 * classes)
     names = [f"class {index}" for index in range(classes)]
     write_matrix_png(tmp_path / "matrix.png", scores.confusion_matrix, names, "test accuracy")
 
@@ -34,8 +34,8 @@ def test_matrix_png_grows_with_the_classes(tmp_path: Path, classes: int, least: 
 
 
 def test_matrix_png_of_hundreds_of_classes_stays_a_picture(tmp_path: Path) -> None:
-    scores = some(400, 800)
-    write_matrix_png(tmp_path / "matrix.png", scores.confusion_matrix, [str(i) for i in range(400)], "many")
+    scores = some(260, 520)  # Just too many for counts that can be read.
+    write_matrix_png(tmp_path / "matrix.png", scores.confusion_matrix, [str(i) for i in range(260)], "many")
 
     with Image.open(tmp_path / "matrix.png") as picture:
         assert max(picture.size) < 7000
@@ -45,7 +45,8 @@ def test_matrix_png_takes_names_that_look_like_mathematics(tmp_path: Path) -> No
     names = ["$100_bill$", "a name that is far too long to be written beside a small matrix"]
     write_matrix_png(tmp_path / "matrix.png", np.array([[3, 1], [0, 4]]), names, "odd names")
 
-    assert (tmp_path / "matrix.png").stat().st_size > 0
+    with Image.open(tmp_path / "matrix.png") as picture:
+        assert min(picture.size) > 400
 
 
 def test_matrix_csv_has_names_and_counts(tmp_path: Path) -> None:
@@ -97,4 +98,5 @@ def test_curves_of_a_single_epoch_are_drawn(tmp_path: Path) -> None:
     history = {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.1], "val_accuracy": [0.4]}
     write_curves(tmp_path / "curves.png", history, 1, "one epoch")
 
-    assert (tmp_path / "curves.png").stat().st_size > 0
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (1430, 572)

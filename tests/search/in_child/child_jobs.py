@@ -88,21 +88,6 @@ def train_and_list_modules(payload, channel):
     channel.send({"kind": "modules", "modules": sorted(sys.modules)})
 
 
-def score_file(payload, channel):
-    """Scores of a kept file on the validation images, as the file itself has them."""
-    from pathlib import Path
-
-    import keras
-
-    from search.data import open_dataset, split
-    from search.training.validation import validate
-
-    model = keras.models.load_model(payload["model"])
-    images, labels = open_dataset(Path(payload["dataset"])).train()
-    chosen = split(labels, payload["validation"], payload["images"], payload["split_seed"]).validation
-    channel.send({"kind": "done", **validate(model, images, labels, chosen).figures})
-
-
 def leave_temporary_file(payload, channel):
     import tempfile
 

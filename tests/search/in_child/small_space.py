@@ -43,7 +43,7 @@ def recipe(params, input_spec):
 def build(params, input_spec):
     from keras import Input, Sequential, layers
 
-    _break(params)
+    break_as_asked(params)
     net = Sequential([Input((input_spec.height, input_spec.width, input_spec.channels))])
     net.add(layers.Rescaling(1 / 255))
     net.add(layers.Flatten())
@@ -55,7 +55,8 @@ def build(params, input_spec):
     return net
 
 
-def _break(params):
+def break_as_asked(params):
+    """The fault of these params, if they have one."""
     fault = params["fault"]
     if params["once"]:
         if Path(params["once"]).exists():

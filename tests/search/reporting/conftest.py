@@ -1,11 +1,10 @@
-"""Made-up studies and exports: by the real writers, without a training."""
+"""Made-up studies, and reports of them."""
 
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -13,12 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config import StudyConfig
 from search.data import Dataset
-from search.evaluation.make import Wanted
-from search.evaluation.score import most_confident_errors
-from search.evaluation.scored import Mistakes, Scored
-from search.evaluation.scores import Scores
-from search.evaluation.summary import Training, summarise
-from search.evaluation.writers import write_files
 from search.report import report_study
 from search.study import LoadedStudy, create_study
 from storage.ledger import record_scoring
@@ -82,42 +75,6 @@ def new_study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> NewS
         return made
 
     return make
-
-
-@pytest.fixture(scope="session")
-def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Export a study's best trial, by the real writers, from made-up outputs."""
-
-    def export(study: LoadedStudy, **more: Any) -> Path:
-        folder = tmp_path_factory.mktemp("export")
-        config, trial = study.config, study.ranked()[0]
-        scored = made_up_scores(len(config.classes))
-        training = Training(
-            more.pop("refit", False),
-            0,
-            4,
-            4,
-            4.0,
-            trial.user_attrs["history"],
-            trial.user_attrs,
-        )
-        summary = {**summarise(config, trial, training, scored, 1), **more}
-        wanted = Wanted(study, trial, training.refit, None, None, None, (), (), print)
-        write_files(folder, wanted, training, scored, summary)
-        return folder
-
-    return export
-
-
-def made_up_scores(classes: int) -> Scored:
-    chance = np.random.default_rng(0)
-    labels = np.arange(20 * classes, dtype=np.int64) % classes
-    logits = chance.normal(size=(len(labels), classes)).astype(np.float32)
-    logits[np.arange(len(labels)), labels] += 2
-    scores = Scores(labels, logits)
-    worst = most_confident_errors(scores, 6)
-    pixels = chance.integers(0, 255, (len(worst), 8, 8, 1)).astype(np.uint8)
-    return Scored(scores, scores, 300, scores, scores, None, Mistakes(worst, pixels))
 
 
 @pytest.fixture(scope="session")

@@ -29,14 +29,14 @@ def test_reads_are_the_databases(database: Database) -> None:
     assert [trial.value for trial in shown.get_all_trials(study._study_id)] == [0.5]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name for name in vars(BaseStorage) if name.startswith(("set_", "create_", "delete_")) or "tell" in name],
-)
-def test_no_call_writes_where_changes_are_not_allowed(database: Database, name: str) -> None:
-    with pytest.raises(HTTPError, match="--allow-changes") as refused:
-        getattr(ShownStorage(database, allow_changes=False), name)()
-    assert refused.value.status_code == 403
+def test_no_call_writes_where_changes_are_not_allowed(database: Database) -> None:
+    writing = [name for name in vars(BaseStorage) if name.startswith(("set_", "create_", "delete_"))]
+    assert {"set_trial_state_values", "create_new_study", "delete_study"} <= set(writing)
+    shown = ShownStorage(database, allow_changes=False)
+    for name in writing:
+        with pytest.raises(HTTPError, match="--allow-changes") as refused:
+            getattr(shown, name)()
+        assert refused.value.status_code == 403, name
 
 
 def test_changes_are_written_where_they_are_allowed(database: Database) -> None:

@@ -1,98 +1,216 @@
-"""One training in a child: resumed, kept, stopped early, refitted, on images of real digits."""
+"""One training in a child: resumed, kept, stopped early, refitted, on images of real digits.
+
+A training costs two seconds, most of them for TensorFlow's tracing: each is run once, and looked at by many tests.
+"""
 
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from search.child import Child, ForkServer
-from search.data import Dataset, fold
+from search.data import Dataset, fold, split
 from search.training.job import HISTORY, Training
 from search.training.plan import TrainingPlan
+from search.training.state import capture
+from search.training.validation import validate
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe
 from storage.checkpoints import read_checkpoint, write_checkpoint
 
+# Keras 3.15's own, once a variable that becomes an array.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 PARAMS = {"width": 16, "dropout": 0.3, "fault": "", "once": ""}
 RECIPE = Recipe(learning_rate=0.05, batch_size=32, augmentation=1.0, momentum=0.85)
+# All that a recipe can ask to be remembered, at so high a rate that an early epoch is the best.
+EARLY = Recipe(
+    optimizer="adam",
+    schedule="cosine",
+    learning_rate=0.5,
+    ema=0.5,
+    augmenter="photographs",
+    batch_size=32,
+    label_smoothing=0.0,
+)
+# Neither augmentation nor dropout: the same images and weights give the same gradients.
+PLAIN = Recipe(learning_rate=0.02, ema=0.9, batch_size=32, augmentation=0.0)
 
 # Of a training on pixels: it says nothing before its first epoch.
 UNHEARD: Any = None
 
 
-@pytest.fixture
-def plan(digits: Dataset, tmp_path: Path) -> TrainingPlan:
-    """Five epochs on 200 digits, with dropout, momentum and augmentation."""
-    return TrainingPlan(
-        space="small_space",
-        params=PARAMS,
-        recipe=RECIPE,
-        input_spec=InputSpec(8, 8, 1, 10),
-        dataset=str(digits.folder),
-        validation=0.1,
-        images=200,
-        split_seed=0,
-        seed=11,
-        epochs=5,
-        flip=True,
-        checkpoint=str(tmp_path / "checkpoint.npz"),
-        checkpoint_seconds=0.0,
-        model=str(tmp_path / "model.keras"),
-    )
+@dataclasses.dataclass
+class Run:
+    """A training as its worker heard it.
+
+    Attributes:
+        plan: What it was told.
+        built: Its first message.
+        epochs: A message an epoch.
+        done: Its last message.
+        checkpoints: Epochs after which it wrote a checkpoint, one after the other.
+    """
+
+    plan: TrainingPlan
+    built: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epochs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    done: dict[str, Any] = dataclasses.field(default_factory=dict)
+    checkpoints: list[int] = dataclasses.field(default_factory=list)
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """What was learnt, without how long it took."""
+        return {name: values for name, values in self.done["history"].items() if name != "seconds"}
+
+    @property
+    def kept(self) -> keras.Model:
+        """The net in the kept file."""
+        return keras.models.load_model(self.plan.model)
+
+    def checkpoint(self, epoch: int) -> str:
+        """A copy of the checkpoint that was written after ``epoch``."""
+        return f"{self.plan.checkpoint}.{epoch}"
+
+
+@pytest.fixture(scope="module")
+def make_plan(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainingPlan]:
+    """Plan five epochs on 200 digits, with dropout, momentum and augmentation, and files of their own."""
+
+    def make(**changes: Any) -> TrainingPlan:
+        place = tmp_path_factory.mktemp("training")
+        plan = TrainingPlan(
+            space="small_space",
+            params=PARAMS,
+            recipe=RECIPE,
+            input_spec=InputSpec(8, 8, 1, 10),
+            dataset=str(digits.folder),
+            validation=0.1,
+            images=200,
+            split_seed=0,
+            seed=11,
+            epochs=5,
+            flip=True,
+            checkpoint=str(place / "checkpoint.npz"),
+            checkpoint_seconds=0.0,
+            model=str(place / "model.keras"),
+        )
+        return dataclasses.replace(plan, **changes)
+
+    return make
 
 
 @pytest.fixture
-def train(fork_server: ForkServer, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """Train as a plan says, in a child: all its messages."""
+def plan(make_plan: Callable[..., TrainingPlan]) -> TrainingPlan:
+    return make_plan()
+
+
+@pytest.fixture(scope="module")
+def train(fork_server: ForkServer) -> Callable[..., Run]:
+    """Train as a plan says, in a child.
+
+    It is asked to stop in the epoch after ``stop_after``, and told not to go on after ``prune_after``.
+    """
 
     def run(
-        plan: TrainingPlan, stop_after: int = 0, prune_after: int = 0, server: ForkServer = fork_server
-    ) -> list[dict[str, Any]]:
-        payload, log = plan.to_payload(), tmp_path / "log.txt"
-        with server.start("search.training.job:train", payload, log, threads=1) as child:
-            return list(listen(child, stop_after, prune_after))
+        plan: TrainingPlan,
+        stop_after: int | None = None,
+        prune_after: int = 0,
+        server: ForkServer = fork_server,
+    ) -> Run:
+        log = Path(str(plan.model)).with_name("log.txt")
+        with server.start("search.training.job:train", plan.to_payload(), log, threads=1) as child:
+            if stop_after == 0:
+                child.stop()
+            return listen(child, Run(plan), stop_after, prune_after)
 
     return run
 
 
-def listen(child: Child, stop_after: int, prune_after: int) -> Iterator[dict[str, Any]]:
-    """The messages of a child, which is asked to stop in the epoch after ``stop_after``."""
+def listen(child: Child, run: Run, stop_after: int | None, prune_after: int) -> Run:
     while True:
         message = child.receive(120)
         assert message is not None
-        if message["kind"] in ("batch", "checkpoint"):
-            continue
-        assert message["kind"] in ("built", "epoch", "done"), message
-        yield message
-        if message["kind"] == "done":
-            return
-        if message["kind"] == "epoch":
-            child.send({"go": message["epoch"] != prune_after})
-            if message["epoch"] == stop_after:
-                child.stop()
+        match message["kind"]:
+            case "built":
+                run.built = message
+            case "checkpoint":
+                run.checkpoints.append(message["epoch"])
+                # It writes no other before its next question has been answered.
+                shutil.copy(str(run.plan.checkpoint), run.checkpoint(message["epoch"]))
+            case "epoch":
+                run.epochs.append(message)
+                child.send({"go": message["epoch"] != prune_after})
+                if message["epoch"] == stop_after:
+                    child.stop()
+            case "done":
+                run.done = message
+                return run
+            case kind:
+                assert kind == "batch", message
 
 
-def learning(done: dict[str, Any]) -> dict[str, list[float]]:
-    """What was learnt, without how long it took."""
-    return {name: values for name, values in done["history"].items() if name != "seconds"}
+@pytest.fixture(scope="module")
+def whole(make_plan, train) -> Run:
+    """Uninterrupted; checkpoints are asked for once an hour."""
+    return train(make_plan(checkpoint_seconds=3600.0))
+
+
+@pytest.fixture(scope="module")
+def interrupted(make_plan, train) -> list[Run]:
+    """The same training in three processes: stopped in its first epoch, then in its fourth, then done."""
+    plan = make_plan()
+    return [train(plan, stop_after=0), train(plan, stop_after=3), train(plan)]
+
+
+@pytest.fixture(scope="module")
+def early(make_plan, train) -> Run:
+    """Stopped early, two epochs after its best."""
+    return train(make_plan(recipe=EARLY, early_stopping=2, epochs=40))
+
+
+@pytest.fixture(scope="module")
+def early_resumed(early: Run, make_plan, train) -> Run:
+    """The same, gone on with from the checkpoint of its best epoch."""
+    plan = make_plan(recipe=EARLY, early_stopping=2, epochs=40)
+    shutil.copy(early.checkpoint(early.done["kept_epoch"]), str(plan.checkpoint))
+    return train(plan)
+
+
+@pytest.fixture(scope="module")
+def plain(make_plan, train) -> Run:
+    """On all digits as they are, with averaged weights."""
+    return train(make_plan(recipe=PLAIN, images=None, params={**PARAMS, "dropout": 0.0}, epochs=8))
+
+
+@pytest.fixture(scope="module")
+def weighted(make_plan, train) -> Run:
+    """As ``plain``, with class weights; pruned after two epochs."""
+    params = {**PARAMS, "dropout": 0.0}
+    plan = make_plan(recipe=PLAIN, images=None, params=params, epochs=8, class_weights="balanced")
+    return train(plan, prune_after=2)
 
 
 @pytest.fixture
-def score_kept(fork_server: ForkServer, tmp_path: Path) -> Callable[[TrainingPlan], dict[str, float]]:
-    def score(plan: TrainingPlan) -> dict[str, float]:
-        with fork_server.start("child_jobs:score_file", plan.to_payload(), tmp_path / "score.txt") as child:
-            return child.result(120)
+def score_kept(digits: Dataset) -> Callable[[Run], dict[str, float]]:
+    """The scores of a kept file on the validation images, as the file itself has them."""
+
+    def score(run: Run) -> dict[str, float]:
+        images, labels = digits.train()
+        chosen = split(labels, run.plan.validation, run.plan.images, run.plan.split_seed).validation
+        return validate(run.kept, images, labels, chosen).figures
 
     return score
 
 
-def test_messages_tell_what_was_built_every_epoch_and_the_outcome(plan, train) -> None:
-    built, *epochs, done = train(plan)
+def test_messages_tell_what_was_built_every_epoch_and_the_outcome(whole: Run) -> None:
+    built, epochs, done = whole.built, whole.epochs, whole.done
     assert built["device"]
     assert (built["training_images"], built["validation_images"], built["epoch"]) == (200, 144, 0)
     assert [message["epoch"] for message in epochs] == [1, 2, 3, 4, 5]
@@ -102,11 +220,8 @@ def test_messages_tell_what_was_built_every_epoch_and_the_outcome(plan, train) -
     assert done["versions"].keys() == {"python", "keras", "tensorflow", "numpy"}
 
 
-def test_training_learns_the_digits(plan, train) -> None:
-    *_, done = train(
-        dataclasses.replace(plan, images=None, recipe=dataclasses.replace(RECIPE, augmentation=0.0))
-    )
-    assert done["history"]["val_accuracy"][-1] > 0.85
+def test_training_learns_the_digits(plain: Run) -> None:
+    assert plain.history["val_accuracy"][-1] > 0.85
 
 
 def test_fold_is_trained_without_the_images_that_it_is_validated_on(plan, digits: Dataset) -> None:
@@ -128,182 +243,147 @@ def test_images_go_to_a_gpu_unless_they_are_seen_anew_on_the_host(
 
 
 @pytest.mark.slow
-def test_run_stopped_in_an_epoch_equals_the_uninterrupted_one(plan, train) -> None:
-    stop_after = 3
-    *_, whole = train(dataclasses.replace(plan, checkpoint=None, model=None))
-    *_, stopped = train(plan, stop_after=stop_after)
-    assert stopped == {"kind": "done", "stopped": True, "epochs": stop_after}
-
-    built, *epochs, resumed = train(plan)
-    assert built["epoch"] == stop_after
-    assert len(epochs) == 5 - stop_after
-    assert learning(resumed) == learning(whole)
+def test_run_stopped_in_an_epoch_leaves_what_it_began_with(interrupted: list[Run]) -> None:
+    first, second, third = interrupted
+    assert first.done == {"kind": "done", "stopped": True, "epochs": 0}
+    assert second.done == {"kind": "done", "stopped": True, "epochs": 3}
+    assert [run.built["epoch"] for run in interrupted] == [0, 0, 3]
+    assert [len(run.epochs) for run in interrupted] == [0, 3, 2]
+    assert third.done["epochs"] == 5
 
 
 @pytest.mark.slow
-def test_run_stopped_in_its_first_epoch_begins_again_the_same(plan, train, fork_server, tmp_path) -> None:
-    *_, whole = train(dataclasses.replace(plan, checkpoint=None))
-    with fork_server.start("search.training.job:train", plan.to_payload(), tmp_path / "log.txt", 1) as child:
-        child.stop()
-        *_, stopped = listen(child, 0, 0)
-    assert stopped == {"kind": "done", "stopped": True, "epochs": 0}
-    *_, resumed = train(plan)
-    assert learning(resumed) == learning(whole)
+def test_interrupted_run_equals_the_uninterrupted_one(interrupted: list[Run], whole: Run) -> None:
+    resumed = interrupted[-1]
+    assert resumed.history == whole.history
+    assert resumed.done["matrix"] == whole.done["matrix"]
+    assert_same_weights(resumed, whole)
+
+
+def assert_same_weights(one: Run, other: Run) -> None:
+    for found, expected in zip(one.kept.get_weights(), other.kept.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        Recipe(optimizer="adam", learning_rate=0.01, schedule="cosine", batch_size=32),
-        Recipe(learning_rate=0.05, ema=0.9, batch_size=32),
-        Recipe(learning_rate=0.05, augmenter="photographs", batch_size=32),
-    ],
-    ids=["adam-cosine", "averaged", "photographs"],
-)
-def test_resumed_run_is_the_same_under_every_recipe(plan, train, recipe: Recipe) -> None:
-    plan = dataclasses.replace(plan, recipe=recipe, epochs=4)
-    *_, whole = train(dataclasses.replace(plan, checkpoint=None))
-    train(plan, stop_after=2)
-    *_, resumed = train(plan)
-    assert learning(resumed) == learning(whole)
+def test_resumed_run_is_the_same_with_averages_photographs_and_early_stopping(
+    early: Run, early_resumed: Run
+) -> None:
+    assert early_resumed.built["epoch"] == early.done["kept_epoch"]
+    assert early_resumed.history == early.history
+    # The best epoch came before it went on.
+    assert early_resumed.done["kept_epoch"] == early.done["kept_epoch"]
+    assert early_resumed.done["matrix"] == early.done["matrix"]
+    assert_same_weights(early_resumed, early)
 
 
-@pytest.mark.slow
-def test_resumed_run_keeps_the_best_epoch_of_before(plan, train, score_kept) -> None:
-    recipe = dataclasses.replace(RECIPE, schedule="constant", learning_rate=0.5)
-    plan = dataclasses.replace(plan, recipe=recipe, early_stopping=4, epochs=6)
-    *_, whole = train(dataclasses.replace(plan, checkpoint=None))
-    train(plan, stop_after=3)
-    *_, resumed = train(plan)
-    assert resumed["kept_epoch"] == whole["kept_epoch"]
-    assert learning(resumed) == learning(whole)
-    assert score_kept(plan)["val_loss"] == pytest.approx(min(whole["history"]["val_loss"]), rel=1e-5)
-
-
-def test_checkpoint_of_another_net_is_refused(plan, train, fork_server, tmp_path) -> None:
-    train(plan, stop_after=1)
-    path = Path(plan.checkpoint)
-    stored = read_checkpoint(path)
+def test_checkpoint_of_another_net_is_refused(interrupted: list[Run], plan) -> None:
+    stored = read_checkpoint(Path(interrupted[1].checkpoint(3)))
     assert stored is not None
     arrays, facts = stored
-    write_checkpoint(path, arrays[:3], facts)
-    with fork_server.start("search.training.job:train", plan.to_payload(), tmp_path / "log.txt", 1) as child:
-        message = child.receive(120)
-    assert message is not None
-    assert message["message"].startswith("the checkpoint has 3 arrays where this model has ")
+    write_checkpoint(Path(plan.checkpoint), arrays[:3], facts)
+    with pytest.raises(ValueError, match=r"^the checkpoint has 3 arrays where this model has \d+ variables"):
+        Training(plan, "cpu", UNHEARD).resume()
 
 
-def test_checkpoint_of_another_study_is_not_gone_on_from(plan, train) -> None:
+def test_checkpoint_of_another_study_is_not_gone_on_from(interrupted: list[Run], make_plan) -> None:
     """Deleting the database leaves checkpoints under the numbers that the next study's trials get."""
-    train(plan, stop_after=1)
-    other = dataclasses.replace(plan, images=plan.images - 20)
-    *_, afresh = train(dataclasses.replace(other, checkpoint=None))
-    built, *_, done = train(other)
-    assert built["epoch"] == 0
-    assert learning(done) == learning(afresh)
+    plan = make_plan(images=180, checkpoint=interrupted[1].checkpoint(3))
+    training, afresh = (Training(plan, "cpu", UNHEARD) for _ in range(2))
+    training.resume()
+    assert training.epoch == 0
+    assert training.history == afresh.history
+    states = (capture(each.model, each.optimizer) for each in (training, afresh))
+    for found, expected in zip(*states, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
-def test_checkpoints_are_not_written_more_often_than_asked(plan, train) -> None:
-    train(dataclasses.replace(plan, checkpoint_seconds=3600.0))
-    assert not Path(plan.checkpoint).exists()
-    train(plan)
-    assert Path(plan.checkpoint).exists()
+def test_checkpoints_are_not_written_more_often_than_asked(whole: Run, interrupted: list[Run]) -> None:
+    assert whole.checkpoints == []
+    assert not Path(whole.plan.checkpoint).exists()
+    # One that is stopped writes what its running epoch began with.
+    assert [run.checkpoints for run in interrupted] == [[0], [1, 2, 3, 3], [4]]
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_kept_weights_are_those_that_scored(plan, train, score_kept, ema: float) -> None:
-    plan = dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, ema=ema))
-    *_, done = train(plan)
-    found = score_kept(plan)
-    for name in ("val_accuracy", "val_macro_f1"):
-        assert done["history"][name][-1] == pytest.approx(found[name], abs=1e-6)
-    assert found["val_loss"] == pytest.approx(done["history"]["val_loss"][-1], rel=1e-5)
+@pytest.mark.parametrize("name", ["whole", "plain"], ids=["weights", "averaged weights"])
+def test_kept_weights_are_those_that_scored(name: str, request: pytest.FixtureRequest, score_kept) -> None:
+    run: Run = request.getfixturevalue(name)
+    assert run.done["kept_epoch"] == run.plan.epochs
+    found = score_kept(run)
+    for figure in ("val_accuracy", "val_macro_f1"):
+        assert run.history[figure][-1] == pytest.approx(found[figure], abs=1e-6)
+    assert found["val_loss"] == pytest.approx(run.history["val_loss"][-1], rel=1e-5)
 
 
-def test_early_stopping_keeps_the_best_epochs_weights(plan, train, score_kept) -> None:
-    # So high a rate that the first epochs are the best.
-    recipe = Recipe(optimizer="adam", schedule="constant", learning_rate=0.5, batch_size=32, augmentation=0.0)
-    plan = dataclasses.replace(plan, recipe=recipe, early_stopping=2, epochs=40)
-    *_, done = train(plan)
-    losses = done["history"]["val_loss"]
-    assert done["kept_epoch"] == losses.index(min(losses)) + 1
-    assert done["epochs"] == done["kept_epoch"] + 2 < 40
-    assert score_kept(plan)["val_loss"] == pytest.approx(min(losses), rel=1e-5)
+def test_early_stopping_keeps_the_best_epochs_weights(early: Run, score_kept) -> None:
+    losses = early.history["val_loss"]
+    assert early.done["kept_epoch"] == losses.index(min(losses)) + 1
+    assert early.done["epochs"] == early.done["kept_epoch"] + 2 < 40
+    assert score_kept(early)["val_loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
-@pytest.mark.parametrize("early_stopping", [0, 5])
-def test_matrix_is_of_the_kept_epoch_in_a_resumed_run_too(
-    plan, train, digits: Dataset, early_stopping: int
-) -> None:
-    recipe = dataclasses.replace(RECIPE, learning_rate=0.3, label_smoothing=0.0)
-    plan = dataclasses.replace(plan, recipe=recipe, early_stopping=early_stopping)
-    whole = train(plan)[-1]
-    train(dataclasses.replace(plan, checkpoint=f"{plan.checkpoint}.again"), stop_after=3)
-    resumed = train(dataclasses.replace(plan, checkpoint=f"{plan.checkpoint}.again"))[-1]
-    right, count = np.trace(whole["matrix"]), np.sum(whole["matrix"])
-    assert count == whole["validation_images"]
-    assert right / count == pytest.approx(whole["history"]["val_accuracy"][whole["kept_epoch"] - 1], abs=1e-6)
-    assert resumed["matrix"] == whole["matrix"]
+@pytest.mark.parametrize("name", ["whole", "early"])
+def test_matrix_is_of_the_kept_epoch(name: str, request: pytest.FixtureRequest) -> None:
+    done = request.getfixturevalue(name).done
+    right, count = np.trace(done["matrix"]), np.sum(done["matrix"])
+    assert count == done["validation_images"]
+    assert right / count == pytest.approx(done["history"]["val_accuracy"][done["kept_epoch"] - 1], abs=1e-6)
 
 
-def test_steps_of_an_epoch_are_bounded_by_larger_batches(plan, train) -> None:
-    recipe = dataclasses.replace(RECIPE, most_steps=4)
-    assert train(dataclasses.replace(plan, recipe=recipe, epochs=1))[-1]["batch_size"] == 64
-    assert train(dataclasses.replace(plan, epochs=1))[-1]["batch_size"] == 32
+def test_steps_of_an_epoch_are_bounded_by_larger_batches(plan, whole: Run) -> None:
+    bounded = dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, most_steps=4))
+    assert Training(bounded, "cpu", UNHEARD).outcome()["batch_size"] == 64
+    assert whole.done["batch_size"] == 32
 
 
-def test_pruned_run_ends_without_a_kept_file(plan, train) -> None:
-    *_, done = train(plan, prune_after=2)
-    assert (done["stopped"], done["epochs"]) == (False, 2)
-    assert len(done["history"]["val_loss"]) == 2
-    assert not Path(plan.model).exists()
+def test_pruned_run_ends_without_a_kept_file(weighted: Run) -> None:
+    assert (weighted.done["stopped"], weighted.done["epochs"]) == (False, 2)
+    assert len(weighted.done["history"]["val_loss"]) == 2
+    assert not Path(weighted.plan.model).exists()
 
 
-def test_diverged_run_reports_no_number_and_waits_for_the_verdict(plan, train) -> None:
-    recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
-    *_, last, done = train(dataclasses.replace(plan, recipe=recipe), prune_after=1)
+def test_diverged_run_reports_no_number_and_waits_for_the_verdict(make_plan, train) -> None:
+    run = train(make_plan(recipe=dataclasses.replace(RECIPE, learning_rate=1e30)), prune_after=1)
+    (last,) = run.epochs
     assert last["loss"] != last["loss"]
-    assert done["epochs"] == 1
+    assert run.done["epochs"] == 1
 
 
-def test_refit_trains_on_all_training_images(plan, train, digits: Dataset) -> None:
-    built, *epochs, done = train(dataclasses.replace(plan, full=True, images=100, epochs=2))
-    assert built["training_images"] == done["training_images"] == sum(digits.train_counts)
-    assert [message["val_accuracy"] for message in epochs] == [None, None]
-    assert done["history"]["val_accuracy"] == []
-    assert len(done["history"]["loss"]) == 2
-    assert Path(plan.model).exists()
+def test_refit_trains_on_all_training_images(make_plan, train, digits: Dataset) -> None:
+    run = train(make_plan(full=True, images=100, epochs=2))
+    assert run.built["training_images"] == run.done["training_images"] == sum(digits.train_counts)
+    assert [message["val_accuracy"] for message in run.epochs] == [None, None]
+    assert run.done["history"]["val_accuracy"] == []
+    assert len(run.done["history"]["loss"]) == 2
+    assert Path(run.plan.model).exists()
 
 
-def test_class_weights_change_what_is_learnt(plan, train) -> None:
-    *_, plain = train(dataclasses.replace(plan, images=None, epochs=1))
-    *_, weighted = train(dataclasses.replace(plan, images=None, epochs=1, class_weights="balanced"))
-    assert learning(weighted) != learning(plain)
-    assert weighted["history"]["loss"][0] == pytest.approx(plain["history"]["loss"][0], rel=0.1)
+def test_class_weights_change_what_is_learnt(weighted: Run, plain: Run) -> None:
+    ours, theirs = weighted.history["loss"], plain.history["loss"]
+    assert all(one != other for one, other in zip(ours, theirs, strict=False))
+    assert ours[0] == pytest.approx(theirs[0], rel=0.1)
 
 
-def test_accumulated_gradients_learn_as_whole_batches_do(plan, train) -> None:
-    # 192 images are six batches of 32; batch statistics are of half a batch: everything else is the same.
-    recipe = Recipe(learning_rate=0.02, batch_size=32, augmentation=0.0)
-    plan = dataclasses.replace(plan, recipe=recipe, images=192, params={**PARAMS, "dropout": 0.0}, epochs=8)
-    *_, whole = train(dataclasses.replace(plan, checkpoint=None))
-    *_, halves = train(dataclasses.replace(plan, checkpoint=None, accumulate=2))
-    assert halves["history"]["val_loss"][-1] == pytest.approx(whole["history"]["val_loss"][-1], rel=0.1)
+def test_accumulated_gradients_learn_as_whole_batches_do(plain: Run, make_plan, train) -> None:
+    # Batch statistics are of half a batch: everything else is the same.
+    halves = train(dataclasses.replace(plain.plan, checkpoint=None, model=make_plan().model, accumulate=2))
+    assert halves.history["val_loss"][-1] == pytest.approx(plain.history["val_loss"][-1], rel=0.1)
 
 
 @pytest.mark.slow
-def test_one_training_on_jax(plan, train, score_kept) -> None:
+def test_one_training_on_jax(make_plan, train, score_kept) -> None:
     if importlib.util.find_spec("jax") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("jax is missing: CI installs it with the extra 'test'")
         pytest.skip("jax is not installed: pip install '.[jax]'")
+    plan = make_plan(epochs=3)
     with ForkServer("jax") as server:
-        *_, done = train(dataclasses.replace(plan, epochs=3), server=server)
-        assert done["backend"] == "jax"
-        assert "jax" in done["versions"]
-        train(dataclasses.replace(plan, epochs=3), stop_after=1, server=server)
-        *_, resumed = train(dataclasses.replace(plan, epochs=3), server=server)
-    assert learning(resumed) == learning(done)
+        whole = train(make_plan(epochs=3), server=server)
+        shutil.copy(whole.checkpoint(1), plan.checkpoint)
+        resumed = train(plan, server=server)
+    assert whole.done["backend"] == "jax"
+    assert "jax" in whole.done["versions"]
+    assert resumed.built["epoch"] == 1
+    assert resumed.history == whole.history
     # The file holds nothing of the backend: TensorFlow gives the same scores.
-    assert score_kept(plan)["val_loss"] == pytest.approx(done["history"]["val_loss"][-1], rel=1e-4)
+    assert score_kept(resumed)["val_loss"] == pytest.approx(whole.history["val_loss"][-1], rel=1e-4)

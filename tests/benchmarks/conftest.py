@@ -1,0 +1,60 @@
+"""What the small runs of the benchmarks train on."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from three_layers import SIDES, Run, Task, train
+
+from search.child import ForkServer
+from search.data import Dataset, prepare
+
+# The space of one small net.
+sys.path.append(str(Path(__file__).parents[1] / "search" / "in_child"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> pytest.MonkeyPatch:
+    """Images are prepared in a folder of the tests'."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield patched
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return prepare("digits", say=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def noise() -> Dataset:
+    """Random images of the size of CIFAR-10's, 60 of each of ten classes."""
+    random = np.random.default_rng(0)
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        return random.integers(0, 256, (count, 32, 32, 3), "uint8"), np.arange(count) % 10
+
+    return prepare((*part(600), *part(20)), say=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def task(noise: Dataset) -> Task:
+    """Four steps an epoch, three epochs."""
+    return Task(str(noise.folder), images=256, epochs=3)
+
+
+@pytest.fixture(scope="session")
+def runs(task: Task, fork_server: ForkServer) -> dict[str, Run]:
+    """Both sides of the benchmark of throughput, really trained."""
+    return {side: train(side, task, fork_server) for side in SIDES}
+
+
+@pytest.fixture(scope="session")
+def lend_server(fork_server: ForkServer) -> Callable[[ModuleType], AbstractContextManager[object]]:
+    """Within ``lend_server(benchmark)`` the benchmark uses the tests' server instead of starting its own."""
+    return lambda benchmark: patch.object(benchmark, "ForkServer", lambda *backend: nullcontext(fork_server))

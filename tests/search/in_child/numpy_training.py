@@ -1,0 +1,282 @@
+"""The training job without a framework: one hidden layer in NumPy, which speaks the protocol of the real one.
+
+Tests of what lies around a training (claims, workers, folds, files, pictures) run it in the place of
+``search.training.job``: a trial then costs milliseconds instead of TensorFlow's seconds. See ``sitecustomize`` for how
+it gets there, and ``test_numpy_training.py`` for the promise that it tells a worker what the real job tells it.
+
+An epoch takes at least ``SEARCH_TEST_EPOCH_SECONDS`` (of the environment), so that there is time to interrupt it.
+"""
+
+import contextlib
+import math
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+
+import spaces
+from search.data import open_dataset
+from search.evaluation.scores import Scores
+from search.training import backends
+from search.training.plan import TrainingPlan
+from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
+from storage.replacing import replacing
+
+HIDDEN = 32
+DIGITS = 6
+LARGEST = 1e20  # Of a logit: a net beyond it has diverged, whether or not its numbers have run over by now.
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
+VERSIONS = {"python": platform.python_version(), "numpy": np.__version__}
+
+# A child sets its backend's threads before its job, and would import Keras for it.
+backends.use_threads = lambda threads: None
+
+
+def train(payload, channel):
+    plan = TrainingPlan.from_payload(payload)
+    if plan.folds:
+        print(f"fold {plan.fold + 1} of {plan.folds}", flush=True)
+    training = Training(plan)
+    training.resume()
+    channel.send({"kind": "built", **training.facts()})
+    while training.epoch < plan.epochs and not training.exhausted():
+        if not training.run_epoch(channel):
+            training.save_checkpoint(channel, now=True)
+            channel.send({"kind": "done", "stopped": True, "epochs": training.epoch})
+            return
+        reply = channel.ask({"kind": "epoch", "epoch": training.epoch, **training.latest()})
+        if not reply["go"]:
+            channel.send({"kind": "done", "stopped": False, **training.outcome()})
+            return
+        if training.epoch < plan.epochs:
+            training.save_checkpoint(channel, now=False)
+    training.keep()
+    channel.send({"kind": "done", "stopped": False, **training.outcome()})
+
+
+class Net:
+    """Pixels, ``HIDDEN`` rectified units, logits; with Nesterov's momentum, whose memory is part of its state."""
+
+    def __init__(self, pixels, classes, recipe, seed):
+        random = np.random.default_rng((seed, 0))
+        shapes = [(pixels, HIDDEN), (HIDDEN,), (HIDDEN, classes), (classes,)]
+        self.weights = [
+            (random.normal(size=shape) * math.sqrt(2 / shape[0])).astype("float32")
+            if len(shape) == 2
+            else np.zeros(shape, "float32")
+            for shape in shapes
+        ]
+        self.velocity = [np.zeros_like(weight) for weight in self.weights]
+        self._rate, self._momentum = np.float32(recipe.learning_rate), np.float32(recipe.momentum)
+
+    def logits(self, images):
+        wide, wide_bias, out, out_bias = self.weights
+        return np.maximum(images @ wide + wide_bias, 0) @ out + out_bias
+
+    def gradients(self, images, labels, weights):
+        """Loss and right answers of a batch, each image's ``weights`` applied, and the loss's gradients."""
+        wide, wide_bias, out, out_bias = self.weights
+        hidden = np.maximum(images @ wide + wide_bias, 0)
+        logits = hidden @ out + out_bias
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        targets = np.eye(len(out_bias), dtype="float32")[labels]
+        loss = float(-(weights * (targets * logarithms).sum(axis=1)).mean())
+        right = int((logits.argmax(axis=1) == labels).sum())
+        error = weights[:, None] * (np.exp(logarithms) - targets) / len(images)
+        behind = (error @ out.T) * (hidden > 0)
+        return loss, right, [images.T @ behind, behind.sum(axis=0), hidden.T @ error, error.sum(axis=0)]
+
+    def step(self, gradients):
+        for weight, velocity, gradient in zip(self.weights, self.velocity, gradients, strict=True):
+            velocity *= self._momentum
+            velocity -= self._rate * gradient
+            weight += self._momentum * velocity - self._rate * gradient
+
+    @property
+    def state(self):
+        return [np.array(array) for array in (*self.weights, *self.velocity)]
+
+    def restore(self, arrays):
+        self.weights, self.velocity = list(arrays[: len(self.weights)]), list(arrays[len(self.weights) :])
+
+
+def build(plan):
+    """The net; where the space has a fault to offer, with the fault that its params ask for."""
+    break_as_asked = getattr(spaces.load(plan.space), "break_as_asked", None)
+    if break_as_asked is not None:
+        break_as_asked(plan.params)
+    spec = plan.input_spec
+    return Net(spec.height * spec.width * spec.channels, spec.classes, plan.recipe, plan.seed)
+
+
+class Training:
+    """As the real job's class of this name."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        images, self.labels = open_dataset(Path(plan.dataset)).train()
+        self.images = images.reshape(len(images), -1).astype("float32") / 255
+        chosen = plan.split(self.labels)
+        self.validation = chosen.validation
+        self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
+        self.batch = plan.recipe.batch(len(self.chosen))
+        self.net = build(plan)
+        self.history = {name: [] for name in HISTORY}
+        self.epoch, self.matrix = 0, []
+        self._best = None
+        self._identity = f"{plan.identity} numpy"
+        self._images_per_second = 0.0
+        self._saved_at = time.monotonic()
+        self._snapshot = None
+        self._pause = float(os.environ.get("SEARCH_TEST_EPOCH_SECONDS", "0"))
+
+    def facts(self):
+        return {
+            "device": "cpu",
+            "training_images": len(self.chosen),
+            "validation_images": len(self.validation),
+            "epoch": self.epoch,
+            "values": [] if self.plan.full else self.history[self.plan.value_name],
+        }
+
+    def resume(self):
+        own = (self.plan.checkpoint,) if self.plan.checkpoint else ()
+        found = {path: read_facts(Path(path)) for path in (*self.plan.go_on_from, *own)}
+        ours = {
+            path: facts["epoch"]
+            for path, facts in found.items()
+            if facts and facts["identity"] == self._identity
+        }
+        if not ours:
+            if any(found.values()):
+                print("the checkpoint is of another training: begun again", flush=True)
+            return
+        arrays, facts = read_checkpoint(Path(max(ours, key=lambda path: ours[path])))
+        count = len(self.net.state)
+        self.net.restore(arrays[:count])
+        self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
+        self.matrix = facts["matrix"]
+        if facts["best"] is not None:
+            self._best = (*facts["best"], arrays[count:])
+
+    def run_epoch(self, channel):
+        """Train and validate one epoch; False where the worker asked to stop before its end."""
+        self._take_snapshot()
+        started, size = time.monotonic(), min(self.batch, len(self.chosen))
+        order = np.random.default_rng((self.plan.seed, 1, self.epoch)).permutation(self.chosen)
+        steps, losses, right = len(order) // size, [], 0
+        with np.errstate(all="ignore"):  # It may be about to diverge.
+            for step in range(steps):
+                loss, found = self._train_on(order[step * size : (step + 1) * size])
+                losses.append(loss)
+                right += found
+                time.sleep(self._pause / steps)
+                channel.pulse()
+                if channel.stopped:
+                    return False
+                if not math.isfinite(loss):
+                    break
+            figures = {"loss": float(np.mean(losses)), "accuracy": right / (len(losses) * size)}
+            if not self.plan.full:
+                figures |= self._validate()
+        figures["seconds"] = time.monotonic() - started
+        self._images_per_second = steps * size / figures["seconds"]
+        for name, value in figures.items():
+            self.history[name].append(float(f"{value if math.isfinite(value) else math.nan:.{DIGITS}g}"))
+        self.epoch += 1
+        newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
+        print(f"epoch {self.epoch}: {newest}", flush=True)
+        return True
+
+    def _train_on(self, batch):
+        """One update; in parts, whose gradients are added up, where memory ran out."""
+        losses, right, summed = [], 0, None
+        for part in np.array_split(np.sort(batch), self.plan.accumulate):
+            labels = self.labels[part]
+            loss, found, gradients = self.net.gradients(self.images[part], labels, self._weights(labels))
+            share = np.float32(len(part) / len(batch))
+            losses.append(loss * share)
+            right += found
+            scaled = [share * gradient for gradient in gradients]
+            summed = scaled if summed is None else [a + b for a, b in zip(summed, scaled, strict=True)]
+        self.net.step(summed)
+        return sum(losses), right
+
+    def _weights(self, labels):
+        if self.plan.class_weights == "none":
+            return np.ones(len(labels), "float32")
+        counts = np.bincount(self.labels[self.chosen], minlength=self.plan.input_spec.classes)
+        return (len(self.chosen) / (len(counts) * np.maximum(counts, 1))).astype("float32")[labels]
+
+    def _validate(self):
+        outputs = self.net.logits(self.images[self.validation])
+        if not (np.abs(outputs) < LARGEST).all():
+            return dict.fromkeys(("val_loss", "val_accuracy", "val_macro_f1"), math.nan)
+        scores = Scores(self.labels[self.validation], outputs)
+        better = self._best is None or scores.loss < self._best[1]
+        if better or not self.plan.early_stopping:
+            self.matrix = scores.confusion_matrix.tolist()
+        if self.plan.early_stopping and better:
+            self._best = (self.epoch + 1, scores.loss, [np.array(weight) for weight in self.net.weights])
+        return {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
+
+    def latest(self):
+        newest = {name: values[-1] if values else None for name, values in self.history.items()}
+        return {**newest, "images_per_second": self._images_per_second}
+
+    def exhausted(self):
+        patience = self.plan.early_stopping
+        return bool(patience and self._best is not None and self.epoch - self._best[0] >= patience)
+
+    def keep(self):
+        if self._best is not None:
+            self.net.weights = self._best[2]
+        if self.plan.model:
+            with replacing(Path(self.plan.model)) as aside, aside.open("wb") as file:
+                np.savez(file, *self.net.weights)
+
+    def outcome(self):
+        return {
+            "epochs": self.epoch,
+            "kept_epoch": self._best[0] if self._best is not None else self.epoch,
+            "history": self.history,
+            "matrix": self.matrix,
+            "batch_size": self.batch,
+            "training_images": len(self.chosen),
+            "validation_images": len(self.validation),
+            "backend": "numpy",
+            "versions": VERSIONS,
+        }
+
+    def _take_snapshot(self):
+        if self.plan.checkpoint:
+            facts = {
+                "epoch": self.plan.epochs_before + self.epoch,
+                "history": {name: list(values) for name, values in self.history.items()},
+                "best": None if self._best is None else self._best[:2],
+                "matrix": self.matrix,
+                "identity": self._identity,
+            }
+            self._snapshot = [*self.net.state, *(self._best[2] if self._best is not None else [])], facts
+
+    def save_checkpoint(self, channel, now):
+        if not self.plan.checkpoint:
+            return
+        if not now:
+            if time.monotonic() - self._saved_at < self.plan.checkpoint_seconds:
+                return
+            self._take_snapshot()
+        if self._snapshot is None:
+            return
+        trouble = ""
+        try:
+            write_checkpoint(Path(self.plan.checkpoint), *self._snapshot)
+        except OSError as error:
+            trouble = f"no checkpoint after epoch {self.epoch}: {error}"
+            with contextlib.suppress(OSError):
+                print(trouble, flush=True)
+        self._saved_at = time.monotonic()
+        channel.send({"kind": "checkpoint", "epoch": self._snapshot[1]["epoch"], "trouble": trouble})
