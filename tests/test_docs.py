@@ -1,21 +1,32 @@
-"""The documentation is true: what it shows runs, what it names exists."""
+"""The documentation is true: what it shows runs, what it names exists, and what it promises to be it is."""
 
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted(ROOT.glob("*.md"))
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
-COMMANDS = sorted(set(re.findall(r"python -m search\.(\w+)", README)))
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-NOTEBOOK = next(block for block in PYTHON if "run_study" in block)
+# What a user reads; the others are for those who work on it.
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+DOCUMENTS = [*PAGES, *sorted({*ROOT.glob("*.md"), *ROOT.glob("benchmarks/**/*.md")} - set(PAGES))]
+ALL_PAGES = "\n".join(page.read_text("utf-8") for page in PAGES)
+REFERENCE = runpy.run_path(str(DOCS / "commands.py"))
+COMMANDS: dict[str, Any] = REFERENCE["commands"]()
+PYTHON = re.findall(r"```python\n(.*?)```", ALL_PAGES, re.DOTALL)
+SHORT_NOTEBOOK, NOTEBOOK = (block for block in PYTHON if "run_study" in block)
 SPACE = next(block for block in PYTHON if "def sample" in block)
-# Builds the space for one configuration and compares its cost with the net.
+LONGEST_README, LARGEST_PICTURE = 150, 150_000
+# Builds the space for one configuration and compares its cost with the net; Keras stays out of this process.
 TRY_SPACE = """
 import optuna, spaces
 from spaces import InputSpec
@@ -25,8 +36,10 @@ params = space.sample(optuna.create_study().ask(), input_spec)
 model = space.build(params, input_spec)
 assert space.cost(params, input_spec).parameters == model.count_params(), (params, model.count_params())
 assert model.output_shape == (None, 10)
-print("built")
 """
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def python(*argv: str, cwd: Path, timeout: int = 280) -> subprocess.CompletedProcess[str]:
@@ -38,42 +51,86 @@ def python(*argv: str, cwd: Path, timeout: int = 280) -> subprocess.CompletedPro
 
 
 def flags(text: str) -> set[str]:
+    """The flags that are named in a text."""
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
 
 
-@pytest.fixture(scope="module")
-def python_of_the_readme(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder where the README's Python ran, in one process since each would start Keras, and what it printed."""
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "my_space.py").write_text(SPACE)
-    (folder / "notebook.py").write_text(f"{NOTEBOOK}\nprint('NEXT: SPACE')\n{TRY_SPACE}")
-    process = python("notebook.py", cwd=folder)
+def flags_of(command: Any) -> set[str]:
+    """The long flags that a command takes."""
+    return {
+        name for one in command.params for name in [*one.opts, *one.secondary_opts] if name.startswith("--")
+    }
+
+
+def command_lines(text: str) -> list[tuple[str, str]]:
+    """The commands of ours in a text, each with its arguments: up to the end of the line, the code or the pipe."""
+    found = re.findall(r"python -m search\.(\w+)|keras-image-search (\w+)", text)
+    rests = re.findall(r"(?:python -m search\.\w+|keras-image-search \w+)([^\n`|#…]*)", text)
+    return [(module or program, rest.strip()) for (module, program), rest in zip(found, rests, strict=True)]
+
+
+def why_refused(name: str, rest: str) -> str:
+    """What the command says against the arguments; empty where it takes them."""
+    try:
+        COMMANDS[name].make_context(name, shlex.split(rest))
+    except typer.BadParameter.__mro__[2] as error:  # The base of all that is wrong with a command line.
+        return str(error)
+    return ""
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link to a page may name after ``#``: its headings, spelt as GitHub spells them."""
+    prose = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(document: Path) -> list[str]:
+    """The links of a document, and its pictures, to files of ours and to headings."""
+    found = re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+    return [link for link in found if "://" not in link]
+
+
+@pytest.mark.slow
+def test_notebook_runs_and_leaves_an_export(tmp_path: Path) -> None:
+    (tmp_path / "notebook.py").write_text(NOTEBOOK)
+    process = python("notebook.py", cwd=tmp_path)
     assert process.returncode == 0, process.stderr[-3000:]
-    return folder, process.stdout
+    assert "precision" in process.stdout
+    assert (tmp_path / "exports" / "digits_arrays" / "model.keras").is_file()
 
 
-@pytest.mark.slow
-def test_readme_notebook_runs_and_leaves_an_export(python_of_the_readme: tuple[Path, str]) -> None:
-    folder, printed = python_of_the_readme
-    assert "precision" in printed
-    assert (folder / "exports" / "digits_arrays" / "model.keras").is_file()
+def test_short_notebook_is_the_one_that_runs_but_for_its_data() -> None:
+    # A run of its own would cost the suite half a minute and show no more.
+    arrays = SHORT_NOTEBOOK.replace("digits_notebook", "digits_arrays").replace(
+        'data="digits"', "data=(x_train, y_train, x_test, y_test)"
+    )
+    lines = [line.partition("  #")[0] for line in arrays.splitlines()]
+    assert 'data="digits"' in SHORT_NOTEBOOK
+    assert set(lines) <= set(NOTEBOOK.splitlines())
 
 
-@pytest.mark.slow
-def test_readme_space_can_be_sampled_and_built(python_of_the_readme: tuple[Path, str]) -> None:
-    assert python_of_the_readme[1].endswith("NEXT: SPACE\nbuilt\n")
+@pytest.mark.parametrize(("block", "most"), [(SHORT_NOTEBOOK, 5), (NOTEBOOK, 10)], ids=["readme", "arrays"])
+def test_notebook_is_short(block: str, most: int) -> None:
+    assert len([line for line in block.splitlines() if line.strip()]) <= most
 
 
-def test_readme_notebook_is_ten_lines() -> None:
-    assert len([line for line in NOTEBOOK.splitlines() if line.strip()]) <= 10
+def test_space_can_be_sampled_and_built(tmp_path: Path) -> None:
+    (tmp_path / "my_space.py").write_text(SPACE)
+    process = python("-c", TRY_SPACE, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr[-3000:]
 
 
-def test_readme_space_is_under_thirty_lines() -> None:
+def test_space_is_under_thirty_lines() -> None:
     assert len(SPACE.splitlines()) < 30
 
 
-def test_readme_has_no_python_that_no_test_runs() -> None:
-    assert sorted(PYTHON) == sorted([NOTEBOOK, SPACE])
+def test_pages_have_no_python_that_no_test_runs() -> None:
+    assert sorted(PYTHON) == sorted([SHORT_NOTEBOOK, NOTEBOOK, SPACE])
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= LONGEST_README
 
 
 def test_readme_opens_with_the_two_commands() -> None:
@@ -81,55 +138,145 @@ def test_readme_opens_with_the_two_commands() -> None:
     assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make search", "make test"]
 
 
-def test_commands_in_the_readme_are_ours(helps) -> None:
-    assert {"run", "export", "predict"} <= set(COMMANDS) <= set(helps)
+def test_readme_shows_two_pictures_before_its_first_command() -> None:
+    assert len(re.findall(r"!\[[^\]]+\]\(docs/pictures/", README.partition("```sh")[0])) == 2
 
 
-def test_commands_in_the_readme_are_given_flags_that_they_have(helps) -> None:
-    for command, rest in re.findall(r"python -m search\.(\w+)([^\n`]*)", README):
-        assert flags(rest) <= flags(helps[command].out), f"{command}{rest}"
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_answers_help_with_an_example(name: str) -> None:
+    process = python("-m", f"search.{name}", "--help", cwd=ROOT, timeout=60)
+    assert process.returncode == 0, process.stderr
+    assert f"python -m search.{name} --" in process.stdout.partition("Example:")[2] or not flags_of(
+        COMMANDS[name]
+    )
+    assert flags_of(COMMANDS[name]) <= flags(process.stdout)
 
 
-def test_flags_in_the_readme_exist(helps) -> None:
-    benchmarks = (Path(name) for name in re.findall(r"python (benchmarks/\w+\.py)", README))
-    program = python("-c", "from search.program import run_program; run_program()", "--help", cwd=ROOT).stdout
-    of_commands = [helps[command].out for command in COMMANDS]
-    known = flags(" ".join([program, *of_commands, *((ROOT / path).read_text() for path in benchmarks)]))
-    assert flags(README) <= known
+def test_reference_of_the_commands_is_what_the_commands_say() -> None:
+    page = (DOCS / "commands.md").read_text("utf-8")
+    assert page == REFERENCE["render"](), "python docs/commands.py > docs/commands.md writes it anew"
 
 
-def test_flags_of_the_search_are_all_in_the_readme(helps) -> None:
-    assert flags(helps["run"].out) - {"--export"} <= flags(README)
+def test_reference_has_every_command_and_flag() -> None:
+    page = (DOCS / "commands.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE))
+    assert list(sections) == list(COMMANDS)
+    common = flags(page.partition("\n## ")[0])
+    for name, command in COMMANDS.items():
+        assert flags_of(command) <= flags(sections[name]) | common, name
 
 
-def test_make_targets_in_the_readme_exist() -> None:
+@each_document
+def test_commands_are_given_what_they_take(document: Path) -> None:
+    for name, rest in command_lines(document.read_text("utf-8")):
+        assert name in COMMANDS, f"{document.name} names search.{name}"
+        # A command that is only named, without any argument, need not be whole.
+        assert not rest or not (why := why_refused(name, rest)), f"python -m search.{name} {rest}: {why}"
+
+
+@pytest.mark.parametrize(
+    ("rest", "because"),
+    [
+        ("--study mine --no-such-flag", "--no-such-flag"),
+        ("--study mine --trials", "--trials"),
+        ("--study mine --trials many", "many"),
+        ("--trials 3", "study"),
+    ],
+)
+def test_command_that_a_page_must_not_show_is_refused(rest: str, because: str) -> None:
+    assert because in why_refused("run", rest)
+
+
+@each_document
+def test_scripts_exist_and_have_the_flags_that_they_are_given(document: Path) -> None:
+    for script, rest in re.findall(
+        r"python ((?:benchmarks|docs)/\w+\.py)([^\n`|#>]*)", document.read_text("utf-8")
+    ):
+        assert flags(rest) <= flags((ROOT / script).read_text("utf-8")), f"{script}{rest}"
+
+
+@each_page
+def test_flags_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    scripts = [(ROOT / path).read_text("utf-8") for path in re.findall(r"python (benchmarks/\w+\.py)", text)]
+    program = {"--install-completion", "--show-completion", "--help"}
+    known = set.union(program, flags(" ".join(scripts)), *map(flags_of, COMMANDS.values()))
+    assert flags(text) <= known
+
+
+def test_make_targets_exist() -> None:
     targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", ALL_PAGES, re.MULTILINE))
     assert {"search", "test", "check"} <= named <= set(targets)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_to_files_resolve(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
-        if "://" not in link:
-            assert (document.parent / link).exists(), f"{document.name} links to {link}"
+def test_extras_that_pages_install_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = set(re.findall(r"pip install '\.\[(\w+)\]'", ALL_PAGES))
+    assert named == set(project["optional-dependencies"]) - {"test"}
 
 
-def test_files_in_the_readme_map_exist() -> None:
-    table = README.partition("## The files")[2]
-    for place in re.findall(r"^\| `([\w/]+)` \|", table, re.MULTILINE):
+@each_document
+def test_links_resolve(document: Path) -> None:
+    for link in links(document):
+        place, _, anchor = link.partition("#")
+        target = document.parent / place if place else document
+        assert target.exists(), f"{document.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{document.name} links to {link}"
+
+
+@each_document
+def test_pictures_say_in_words_what_they_show(document: Path) -> None:
+    for words, picture in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", document.read_text("utf-8")):
+        assert len(words.split()) >= 4, f"{document.name} shows {picture}"
+
+
+def test_pictures_of_the_pages_are_shown_and_small() -> None:
+    shown = {
+        (page.parent / link).resolve() for page in PAGES for link in links(page) if link.endswith(".png")
+    }
+    for picture in (DOCS / "pictures").iterdir():
+        assert picture in shown, picture.name
+        assert picture.stat().st_size <= LARGEST_PICTURE, picture.name
+
+
+def test_index_and_readme_name_every_page() -> None:
+    names = {page.name for page in PAGES if page.parent == DOCS}
+    assert set(links(DOCS / "README.md")) == names - {"README.md"} | {"../README.md"}
+    assert {f"docs/{name}" for name in names} <= {
+        link.partition("#")[0] for link in links(ROOT / "README.md")
+    }
+
+
+def test_rooms_in_the_architecture_exist() -> None:
+    table = (DOCS / "architecture.md").read_text("utf-8").partition("## The rooms")[2]
+    places = re.findall(r"^\| `([\w/]+)` \|", table, re.MULTILINE)
+    assert {"search/", "spaces/", "storage/", "tests/"} <= set(places)
+    for place in places:
         assert (ROOT / place).is_dir(), place
 
 
-def test_studies_in_the_readme_are_the_presets() -> None:
+def test_prepared_studies_in_the_page_on_the_search_are_the_presets() -> None:
     from search.presets import PRESETS
 
-    sentence = README.partition("A study's name also picks its settings: ")[2].partition(" are prepared")[0]
-    assert set(re.findall(r"`(\w+)`", sentence)) == set(PRESETS)
+    table = (
+        (DOCS / "search.md")
+        .read_text("utf-8")
+        .partition("## What a study's name says")[2]
+        .partition("\n## ")[0]
+    )
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| `(\w+)` \| (\d+) \| (\d+) \|", table, re.MULTILINE)
+    assert {
+        name: (data.strip("`"), space, int(trials), int(epochs)) for name, data, space, trials, epochs in rows
+    } == {
+        name: (preset.data or "yours", preset.space, preset.trials, preset.epochs)
+        for name, preset in PRESETS.items()
+    }
 
 
-def test_spaces_in_the_readme_are_those_registered() -> None:
+def test_spaces_in_the_page_on_spaces_are_those_registered() -> None:
     from spaces import REGISTERED
 
-    sentence = README.partition(" spaces are registered: ")[2].partition(".")[0]
+    text = (DOCS / "spaces.md").read_text("utf-8")
+    sentence = text.partition(" spaces are registered: ")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", sentence)) == set(REGISTERED)
