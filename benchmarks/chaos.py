@@ -35,14 +35,15 @@ from typing import Any
 from postgres import PostgresServer
 from record import RESULTS, commit, make_parser, print_table, write_result
 
-from search.child import ForkServer
+from search.config.settings import RunOptions
 from search.engines.local import LocalWorkers
-from search.engines.slots import Slot
-from search.opening import Request, open_study
-from search.stopping import Stop
-from search.study import LoadedStudy
+from search.engines.resources import ResourceSlot
+from search.execution.stop_requests import Stop
+from search.process.fork_server import ForkServer
+from search.study.opening import open_study
+from search.study.study import LoadedStudy
 from storage.claims import INTERRUPTIONS
-from storage.times import Times
+from storage.timeouts import Timeouts
 
 ACTIONS = ("kill worker", "kill child", "term worker", "term child", "pause worker")
 PAST = 2
@@ -83,7 +84,7 @@ class Monkey:
         began = time.monotonic()
         due, database = self.settings.between / 2, list(self.settings.disturbances)
         while not self.over.wait(0.25):
-            self.most_files = max(self.most_files, len(self.study.paths.of_trials()))
+            self.most_files = max(self.most_files, len(self.study.paths.trial_files()))
             elapsed = time.monotonic() - began
             if database and elapsed > database[0]:
                 database.pop(0)
@@ -137,16 +138,18 @@ def run(
     """One study under chaos: what came of it."""
     url = postgres.database() if postgres is not None else f"sqlite:///{root / 'search.db'}"
     study = open_study(
-        Request(
+        RunOptions.given(
             "chaos", data="digits", space=settings.space, trials=settings.trials, epochs=settings.epochs,
             images=settings.images, pruner="none", sampler="random", seed=seed, storage=url, root=root,
             grace=settings.grace,
         )
     )  # fmt: skip
-    study.storage.wait_for(Times(grace=settings.grace, outage=60, pause=1, look=0.5, connect=2))
+    study.storage.use_timeouts(Timeouts(grace=settings.grace, outage=60, pause=1, poll=0.5, connect=2))
     monkey = Monkey(study, postgres, settings, seed)
     stop = Stop(deadline=time.monotonic() + settings.most)
-    workers = LocalWorkers(study, server, [Slot(threads=1)] * settings.workers, checkpoint_seconds=0.0)
+    workers = LocalWorkers(
+        study, server, [ResourceSlot(threads=1)] * settings.workers, checkpoint_seconds=0.0
+    )
     harm = threading.Thread(target=monkey.run, daemon=True)
     began = time.monotonic()
     harm.start()
@@ -173,7 +176,7 @@ def account(study: LoadedStudy, settings: Settings, monkey: Monkey, workers: Loc
         # A crash's second try is an interruption too: of a child that was killed as it closed its line.
         times = trial.system_attrs.get(INTERRUPTIONS, 0)
         redone, interruptions, over = redone + again, interruptions + times, over + max(0, again - times)
-    left = [path.name for path, _, _ in study.paths.of_trials()]
+    left = [path.name for path, _, _ in study.paths.trial_files()]
     statuses = Counter(workers.statuses)
     return {
         "finished": len(finished),

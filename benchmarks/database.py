@@ -31,7 +31,7 @@ import optuna
 from postgres import PostgresServer
 from record import make_parser, print_table, write_result
 
-from storage.opening import open_storage
+from storage.connect import open_storage
 
 CALLS = ("claim", "sample", "report", "prune", "beat", "tell")
 EPOCH = 10.0
@@ -43,7 +43,7 @@ import contextlib, json, random, sys, time
 import optuna
 from optuna.trial import TrialState
 from storage.claims import Claims
-from storage.opening import open_storage
+from storage.connect import open_storage
 
 url, seconds, epochs, sleep = sys.argv[1], *map(float, sys.argv[2:5])
 database = open_storage(url)
@@ -59,7 +59,7 @@ def timed(name):
     spent[name].append(time.monotonic() - before)
 
 study.get_trials(deepcopy=False)
-claims.owed(0)
+claims.has_work(0)
 print("ready", flush=True)
 if not sys.stdin.readline():
     sys.exit(1)
@@ -67,7 +67,7 @@ done, began = 0, time.monotonic()
 while time.monotonic() < began + seconds:
     with timed("claim"):
         claim = claims.claim(10**9)
-    with claim.owned():
+    with claim.fenced():
         with timed("sample"):
             sampler = optuna.samplers.TPESampler(seed=claim.number)
             study = optuna.load_study(study_name="s", storage=database, sampler=sampler, pruner=pruner)
@@ -82,9 +82,9 @@ while time.monotonic() < began + seconds:
                 trial.should_prune()
             if sleep == 0:
                 with timed("beat"):
-                    claim.beat(epoch=epoch)
+                    claim.heartbeat(epoch=epoch)
         with timed("tell"):
-            claim.tell(TrialState.COMPLETE, random.random())
+            claim.finish(TrialState.COMPLETE, random.random())
     done += 1
 print(json.dumps({"done": done, "took": time.monotonic() - began, "spent": spent}))
 """

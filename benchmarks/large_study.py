@@ -30,12 +30,12 @@ from playwright.sync_api import Browser, sync_playwright
 from record import make_parser, print_table, write_result
 
 import spaces
-from search.feeding.names import CURVES
-from search.feeding.notes import write_note
-from search.feeding.pictures import PREFIX
-from search.feeding.trial import trial_note
-from search.life import run_study
-from search.study import LoadedStudy
+from search.study.study import LoadedStudy
+from search.web.notes import write_note
+from search.web.picture_names import CURVES
+from search.web.trial_page import trial_note
+from search.workflows import run_study
+from storage.artifacts import ARTIFACT_PREFIX
 
 TARGETS = {"dashboard": 3.0, "report": 20.0, "status": 2.0}
 EPOCHS = 12
@@ -132,7 +132,11 @@ def add_trials(study: LoadedStudy, count: int) -> int:
     for frozen in study.optuna.get_trials()[1:]:
         trial = Trial(study.optuna, frozen._trial_id)
         state = "pruned" if frozen.state == TrialState.PRUNED else "finished"
-        (name,) = (key.removeprefix(PREFIX) for key in frozen.system_attrs if key.startswith(PREFIX))
+        (name,) = (
+            key.removeprefix(ARTIFACT_PREFIX)
+            for key in frozen.system_attrs
+            if key.startswith(ARTIFACT_PREFIX)
+        )
         picture = {"curves": f"/artifacts/{study.study_id}/{frozen._trial_id}/{name}"}
         note = trial_note(trial, state, "Made up.", frozen.value, metric, picture)
         write_note(study.storage, study.study_id, note, frozen._trial_id)
@@ -159,7 +163,7 @@ def _made_up(
             **({"reason": f"pruned after epoch {epochs}"} if pruned else {}),
         },
         intermediate_values=dict(enumerate(curve, start=1)),
-        system_attrs={f"{PREFIX}{meta.artifact_id}": json.dumps(dataclasses.asdict(meta))},
+        system_attrs={f"{ARTIFACT_PREFIX}{meta.artifact_id}": json.dumps(dataclasses.asdict(meta))},
     )
 
 

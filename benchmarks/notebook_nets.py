@@ -20,8 +20,9 @@ import optuna
 from record import make_parser, print_table, write_result
 
 import spaces
-from search.child import ForkServer
-from search.data import Dataset, prepare
+from search.data import Dataset
+from search.data.preparation import prepare
+from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 from spaces.notebook_nets import notebook_nets

@@ -33,13 +33,15 @@ from unittest.mock import patch
 
 from record import make_parser, print_table, write_result
 
-import search.trial
-from search.child import Child, ForkServer
+import search.execution.trial
+from search.config.settings import RunOptions
 from search.data.decode import cores
-from search.engines.slots import make_slots
-from search.life import search as search_study
-from search.opening import Request, open_study
-from search.stopping import Stop
+from search.engines.resources import make_slots
+from search.execution.stop_requests import Stop
+from search.process.child import Child
+from search.process.fork_server import ForkServer
+from search.study.opening import open_study
+from search.workflows import search as search_study
 from storage.claims import Claim, Claims
 
 PARTS = ("claim", "sample", "start", "tracing", "report", "pictures", "finish", "unsteady")
@@ -102,8 +104,8 @@ class Timeline:
             (self._server, "start", self._start),
             (Child, "receive", self._receive),
             (Child, "send", self._send),
-            (search.trial, "feed_trial", self._fed),
-            (search.trial, "feed_best", self._fed),
+            (search.execution.trial, "feed_trial", self._fed),
+            (search.execution.trial, "feed_best", self._fed),
         ):
             self._wrapped.enter_context(patch.object(owner, name, wrap(getattr(owner, name))))
         return self
@@ -201,7 +203,7 @@ def measure(server: ForkServer, root: Path, trials: int, epochs: int) -> list[di
         RuntimeError: There is none.
     """
     study = open_study(
-        Request("overhead", data="digits", trials=trials, epochs=epochs, pruner="none", root=root)
+        RunOptions.given("overhead", data="digits", trials=trials, epochs=epochs, pruner="none", root=root)
     )
     with Timeline(server) as timeline:
         search_study(study, server, make_slots(None, None, None, cores()), Stop())

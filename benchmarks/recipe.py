@@ -17,8 +17,9 @@ from typing import Any
 from record import make_parser, write_result
 
 import spaces
-from search.child import ForkServer
-from search.data import Dataset, prepare
+from search.data import Dataset
+from search.data.preparation import prepare
+from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe

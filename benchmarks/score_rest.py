@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from search.data import open_dataset
-from search.server import Channel
-from search.training import backends
+from search.process import backends
+from search.process.channel import Channel
 from search.training.validation import validate
 
 

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from search.child import Child, ForkServer
-from search.server import Channel
+from search.process.channel import Channel
+from search.process.child import Child
+from search.process.fork_server import ForkServer
 
 SIDES = ("plain", "ours")
 TRAINABLE = 377_930
@@ -166,10 +167,10 @@ def _clock(keras: Any) -> Any:
 
 def train_ours(task: Task, server: ForkServer) -> Run:
     """A study of one trial, whose worker is this process."""
-    import search.life  # noqa: F401  What a worker holds besides.
-    from search.loop import work
-    from search.stopping import Stop
-    from search.trial import Worker
+    import search.workflows  # noqa: F401  What a worker holds besides.
+    from search.execution.stop_requests import Stop
+    from search.execution.trial import Worker
+    from search.execution.worker_loop import work
     from storage.claims import Claims
 
     ends: list[float] = []
@@ -196,10 +197,10 @@ def train_ours(task: Task, server: ForkServer) -> Run:
 
 
 def _study(task: Task, root: Path) -> Any:
-    from search.config import StudyConfig
+    from search.config.study_config import StudyConfig
     from search.data import open_dataset
-    from search.sampling import enqueue
-    from search.study import create_study
+    from search.study.first_trials import enqueue
+    from search.study.study import create_study
     from spaces.notebook_nets import notebook_nets
 
     dataset = open_dataset(Path(task.folder))

@@ -1,7 +1,7 @@
 """How fast, and in how much memory: a net trained by plain ``fit``, and the same net as a trial of ours.
 
-Result, hardware, versions, number of pairs: results/throughput.json. Wanted: 1.2 times the images/s of plain ``fit``,
-in under half its memory.
+Result, hardware, versions, number of pairs: results/throughput.json. Wanted: 1.2 times the images/s of plain
+``fit``, in under half its memory.
 
 The net is the notebook's with three convolutions; ``three_layers.py`` says what the two sides do, and that neither
 augments. Same images, same batches of 64 (the images that fill no batch are left out on both sides), same number of
@@ -38,9 +38,10 @@ from record import make_parser, peak_flops, print_table, write_result
 from three_layers import BATCH, SEED, SIDES, TRAINABLE, VALIDATION, Run, Task, train
 
 import spaces
-from search.child import ForkServer
-from search.data import prepare, split
+from search.data import split
+from search.data.preparation import prepare
 from search.errors import InputError
+from search.process.fork_server import ForkServer
 from spaces.notebook_nets import notebook_nets
 
 FASTER, SMALLER = 1.2, 0.5

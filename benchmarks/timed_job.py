@@ -7,7 +7,7 @@ result file: the times arrive in ``overhead.py``.
 import time
 from typing import Any
 
-from search.server import Channel
+from search.process.channel import Channel
 
 
 def train(payload: dict[str, Any], channel: Channel) -> None:

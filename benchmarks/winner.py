@@ -30,13 +30,13 @@ import numpy as np
 from optuna.trial import FrozenTrial
 from record import make_parser, print_table, write_result
 
-from search.child import ForkServer
 from search.data import split
 from search.errors import InputError, StudyStopped, TrialFailed
-from search.evaluation.plans import refit_plan
-from search.evaluation.preflight import choose_trial
-from search.evaluation.weights import hear_out
-from search.study import LoadedStudy, load_study
+from search.exporting.child_training import wait_until_done
+from search.exporting.request import choose_trial
+from search.exporting.training_plans import refit_plan
+from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy, load_study
 from search.training.plan import TrainingPlan
 
 FIRST_SEED = 1_000_000  # Far from the splits of studies, whose seeds people choose small.
@@ -143,7 +143,7 @@ def _score(
     """Train as planned; the scores on unseen images, or on the plan's own validation images."""
     log, threads = folder / "log.txt", int(side.trial.user_attrs.get("threads") or 0)
     with server.start("search.training.job:train", plan.to_payload(), log, threads) as child:
-        done = hear_out(child, lambda message: True)  # One that diverges is found out by its scores.
+        done = wait_until_done(child, lambda message: True)  # One that diverges is found out by its scores.
     found = {name: values[-1] for name, values in done["history"].items() if name.startswith("val_")}
     if unseen is not None:
         chosen = folder / "unseen.npy"

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from search.program import make_program
+from search.cli.program import make_program
 
 HEAD = """\
 # Commands

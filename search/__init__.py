@@ -1,31 +1,73 @@
 """Hyperparameter search for Keras image classifiers: ``from search import run_study``.
 
-The functions behind the commands, found when first asked for: importing ``search`` imports nothing heavy.
+At the root lie the commands (``python -m search.run``); the rooms beside them are told in ``docs/architecture.md``. Two
+laws shape them: the process that talks to the database never loads a deep-learning framework, and the search never
+sees the test images. Importing ``search`` imports nothing heavy: its functions are found when first asked for.
 """
 
+import logging
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.data import prepare
-    from search.export import export_study
-    from search.life import run_study
-    from search.predict import predict_images
+    from search.data.preparation import prepare
+    from search.prediction.predict import predict_images
+    from search.workflows import export_study, run_study
 
 __all__ = ["export_study", "predict_images", "prepare", "run_study"]
 
-_HOME = {
-    "export_study": "search.export",
-    "predict_images": "search.predict",
-    "prepare": "search.data",
-    "run_study": "search.life",
-}
+
+def lazily(package: str, **modules: str) -> Callable[[str], Any]:
+    """A package's ``__getattr__`` (PEP 562): a name is imported when it is first asked for.
+
+    The two laws and a ``--help`` that comes at once depend on packages that import nothing by themselves.
+
+    Args:
+        package: Its full name.
+        modules: By module of the package the names, with spaces, that it has for others.
+    """
+    homes = {name: module for module, names in modules.items() for name in names.split()}
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            offered = ", ".join(sorted(homes))
+            raise AttributeError(f"module {package!r} has no attribute {name!r}; it offers {offered}")
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return get
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'search' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(import_module(_HOME[name]), name)
+class _Lines(logging.Handler):
+    """Shows what this program says as plain lines, on whatever is standard output at that moment.
+
+    As Optuna's does it stands on our own loggers alone; who wants other lines takes it off:
+    ``logging.getLogger("search").handlers.clear()``.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        print(f"{prefix}{record.getMessage()}", flush=True)
+
+
+for _name in ("search", "spaces", "storage"):
+    if not logging.getLogger(_name).handlers:
+        logging.getLogger(_name).addHandler(_Lines())
+        logging.getLogger(_name).setLevel(logging.INFO)
+        logging.getLogger(
+            _name
+        ).propagate = False  # --verbose shows what libraries log; this is shown anyway.
+
+
+# "data.preparation" is no keyword, but a module of this package all the same.
+__getattr__ = lazily(
+    __name__,
+    **{
+        "data.preparation": "prepare",
+        "prediction.predict": "predict_images",
+        "workflows": "export_study run_study",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,15 @@ class InputError(Exception):
     """Something given from outside is wrong: what was given, what was expected, how to mend it, in one line."""
 
 
+def flag_error(error: ValueError) -> InputError:
+    """An error about a parameter as an error about the flag that a command's user knows it by.
+
+    The packages ``storage`` and ``spaces`` know no commands: their messages begin with a parameter's name, as in
+    ``space 'x': unknown``.
+    """
+    return InputError(f"--{error}")
+
+
 class StudyStopped(Exception):
     """The search cannot usefully go on (failures of one kind, a database that is gone); the message says why."""
 

@@ -1,73 +1,14 @@
 """``python -m search.predict``: class and confidence of image files, by an exported model."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from search.command import main, make_app
+from search.cli.app import main, make_app
 from search.errors import InputError
-from search.evaluation.answers import Prediction, show_csv, show_json, show_table
-from search.evaluation.inference import batches, classify, quiet, read_export, read_temperature
-
-
-def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
-    """Classify image files with an export, one answer a file, in the order given.
-
-    Args:
-        model: The folder of an export.
-        images: Image files of any size; they become pixels as the training images did.
-
-    Raises:
-        InputError: ``model`` is no export, or there are no images.
-    """
-    labels, shape = read_export(model)
-    temperature = read_temperature(model)
-    if not images:
-        raise InputError("no images given; expected image files or folders of them")
-    with quiet():
-        import keras
-
-        try:
-            net = keras.models.load_model(model / "model.keras")
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"--model {model}: model.keras cannot be loaded ({reason}); export it again"
-            ) from None
-    return [
-        answer
-        for batch in batches(images, shape)
-        for answer in classify(net, batch, labels, shape, temperature)
-    ]
-
-
-def find_images(given: Sequence[Path]) -> list[Path]:
-    """The files given, and those with an image's ending in the folders given, at any depth, sorted by name.
-
-    Raises:
-        InputError: There is not one.
-    """
-    from search.data.folder import IMAGE_ENDINGS
-
-    found: list[Path] = []
-    for path in given:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = (
-            file for file in path.rglob("*") if file.name.lower().endswith(IMAGE_ENDINGS) and file.is_file()
-        )
-        found.extend(sorted(file for file in inside if not file.name.startswith(".")))
-    if not found:
-        names = ", ".join(map(str, given)) or "nothing"
-        raise InputError(
-            f"no images in {names}; expected image files or folders of them ({', '.join(sorted(IMAGE_ENDINGS))})"
-        )
-    return found
 
 
 def predict(
@@ -93,28 +34,31 @@ def predict(
     """
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other: give one of them")
-    from search.evaluation.answer_grid import check_picture, write_answer_grid
-    from search.evaluation.outside import judge, known_truths
+    from search.prediction.evaluation import report_accuracy, true_classes
+    from search.prediction.grid import check_png_path, write_prediction_grid
+    from search.prediction.loader import read_export
+    from search.prediction.output import show_csv, show_json, show_table
+    from search.prediction.predict import find_images, predict_images
 
     labels, _ = read_export(model)
-    check_picture("--grid", grid)
-    check_picture("--matrix", matrix)
+    check_png_path("--grid", grid)
+    check_png_path("--matrix", matrix)
     files = find_images(images)
-    truths = known_truths(images, files, labels, matrix)
-    answers = [
-        replace(answer, truth=truth)
-        for answer, truth in zip(predict_images(model, files), truths, strict=True)
+    truths = true_classes(images, files, labels, matrix)
+    predictions = [
+        replace(prediction, truth=truth)
+        for prediction, truth in zip(predict_images(model, files), truths, strict=True)
     ]
-    (show_json if as_json else show_csv if as_csv else show_table)(answers)
+    (show_json if as_json else show_csv if as_csv else show_table)(predictions)
     sys.stdout.flush()
     # Where a program reads standard output, the scores are for the person beside it.
-    judge(answers, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
-    if grid is not None and (note := write_answer_grid(grid, answers)):
+    report_accuracy(predictions, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
+    if grid is not None and (note := write_prediction_grid(grid, predictions)):
         print(note, file=sys.stderr)
-    unread = [answer for answer in answers if answer.error]
-    for answer in unread:
-        print(f"unreadable: {answer.image}: {answer.error}", file=sys.stderr)
-    if unread:
+    unreadable = [prediction for prediction in predictions if prediction.error]
+    for prediction in unreadable:
+        print(f"unreadable: {prediction.image}: {prediction.error}", file=sys.stderr)
+    if unreadable:
         raise SystemExit(1)
 
 

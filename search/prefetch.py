@@ -5,49 +5,28 @@ from typing import Annotated
 
 import typer
 
-from search.command import main, make_app
-from search.flags import Cache
-
-
-def prefetch_backbones(backbones: list[str], *, cache: Path | None = None) -> list[Path]:
-    """Make backbones ready in the cache, where studies on this host (or on hosts that share the cache) find them.
-
-    Args:
-        backbones: Names of ``keras.applications``, whose weights Keras downloads, or ``.keras`` files.
-        cache: The folder; by default the user's cache.
-
-    Returns:
-        Their files.
-
-    Raises:
-        InputError: One cannot be used, or not be downloaded.
-    """
-    from search.data import cache_root
-    from search.data.backbones import backbone_file, find_backbones
-
-    place = cache_root() if cache is None else cache
-    found = find_backbones(backbones, place)
-    for backbone in found:
-        print(
-            f"{backbone.name}: {backbone.parameters:,} parameters, {backbone.features:,} features an image, ready in "
-            f"{backbone_file(place, backbone.digest)}"
-        )
-    return [backbone_file(place, backbone.digest) for backbone in found]
+from search.cli.app import main, make_app
+from search.cli.options import flag_for
+from search.config.settings import CacheSettings
 
 
 def prefetch(
     backbones: Annotated[
         list[str],
         typer.Option(
-            "--backbone", metavar="NAME|FILE", help="Of keras.applications, or a .keras file; repeatable."
+            "--backbone",
+            metavar="NAME|FILE",
+            help="A name of keras.applications, or a .keras file; repeatable.",
         ),
     ],
-    cache: Cache = None,
+    cache: Annotated[Path | None, flag_for(CacheSettings, "cache")] = None,
 ) -> None:
     """Make pretrained backbones ready: Keras downloads the weights once, into the cache.
 
     Run it where there is a network; studies on nodes without one then find them, if they share the cache.
     """
+    from search.data.prefetching import prefetch_backbones
+
     prefetch_backbones(backbones, cache=cache)
 
 

@@ -8,48 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from search.command import main, make_app
+from search.cli.app import main, make_app
+from search.cli.options import Storage, Studies, Study, flag
 from search.errors import InputError
-from search.flags import Storage, Studies, Study, flag
 
 if TYPE_CHECKING:
-    from search.snapshot import Snapshot
+    from search.study.snapshot import Snapshot
+
 
 WATCH_SECONDS = 2.0
-
-
-def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> "Snapshot":
-    """Look at a study once; trials whose workers are surely dead are given back first, so that none runs for ever.
-
-    Args:
-        study: Its name.
-        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
-        root: The folder of all studies.
-
-    Raises:
-        InputError: No such study, or its database has gone away.
-    """
-    from search.snapshot import ATTRIBUTES, look
-    from search.study import load_study
-    from storage.claims import Claims
-    from storage.errors import DatabaseGone
-    from storage.glance import glance
-
-    loaded = load_study(study, storage, root)
-    claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
-    retrying.hurry(0)  # One try: who looks once is told at once what is wrong.
-
-    def read(_: int) -> "Snapshot":
-        trials = glance(loaded.storage, loaded.study_id, ATTRIBUTES)
-        if claims.any_dead(trials):
-            claims.sweep()
-            trials = glance(loaded.storage, loaded.study_id, ATTRIBUTES)
-        return look(loaded, trials=trials)
-
-    try:
-        return retrying.call(read)
-    except DatabaseGone as gone:
-        raise InputError(f"--storage: {gone}; try again") from None
 
 
 def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snapshot]":
@@ -57,24 +24,24 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
 
     A call raises ``DatabaseGone``.
     """
-    from search.snapshot import look
-    from search.study import load_study
+    from search.study.snapshot import take_snapshot
+    from search.study.study import load_study
     from storage.claims import Claims
 
     loaded = load_study(study, storage, root)
     claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
-    retrying.hurry(0)  # One try a look: a screen says at once what is wrong.
+    retrying.set_deadline(0)  # One try a look: a screen says at once what is wrong.
 
     def swept(_: int) -> "Snapshot":
         claims.sweep()
-        return look(loaded)
+        return take_snapshot(loaded)
 
     return lambda: retrying.call(swept)
 
 
 def as_object(snapshot: "Snapshot") -> dict[str, Any]:
     """A snapshot for scripts, see ``status``: plain values, and null for what JSON has no number for."""
-    from search.snapshot import WORDS
+    from search.formatting import WORDS
 
     counts = {state: snapshot.count(state) for state in WORDS.values()}
     counts |= {"running": len(snapshot.running), "waiting": snapshot.waiting}
@@ -107,6 +74,8 @@ def status(
     seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of life. What is
     not known is null.
     """
+    from search.study.status import study_status
+
     if as_json:
         if watch:
             raise InputError(
@@ -116,7 +85,7 @@ def status(
         return
     from rich.console import Console
 
-    from search.progress import Progress, table
+    from search.progress.terminal import Progress, table
 
     if not watch:
         Console().print(table(study_status(study, storage=storage, root=root)))

@@ -1,13 +1,13 @@
 """The default space: eight parameters, all always active, around a recipe that is good before any search.
 
-The net: a frozen 2x2 convolution that whitens patches, then blocks of [Conv 3x3, MaxPool 2, BatchNorm, silu, Conv 3x3,
-BatchNorm, silu], global maximum, one dense layer, dropout, logits. After Page's and Jordan's nets for CIFAR-10
-(airbench94, https://arxiv.org/abs/2404.00498), in plain Keras layers.
+The net is a frozen 2x2 convolution that whitens patches, then blocks of [Conv 3x3, MaxPool 2, BatchNorm, silu, Conv
+3x3, BatchNorm, silu], a global maximum, one dense layer, dropout and the logits. It follows Page's and Jordan's nets
+for CIFAR-10 (airbench94, https://arxiv.org/abs/2404.00498), in plain Keras layers.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from spaces.arithmetic import Tally
+from spaces.arithmetic import CostCounter
 from spaces.contract import Cost, InputSpec, Params
 from spaces.recipe import Recipe
 
@@ -21,12 +21,12 @@ MOST_FILTERS = 512
 PATCH = 2
 RATE = 0.075
 MOST_PATCHES = 500_000
-# Added to the patches' variances before they are divided by: without it noise is blown up.
+# It is added to the variances of the patches before they are divided by, so that noise is not blown up.
 WHITENING_EPSILON = 5e-4
 
 
 def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
-    """Suggest one configuration; the depth's range is what the image size allows."""
+    """Sample one configuration; the image size decides the range of the depth."""
     deepest = _deepest(input_spec)
     return {
         "blocks": trial.suggest_int("blocks", max(1, deepest - 2), deepest),
@@ -41,21 +41,21 @@ def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, 
 
 
 def cost(params: Params, input_spec: InputSpec) -> Cost:
-    """The size of the net that ``build`` makes of ``params``."""
-    tally = Tally.of(input_spec).conv(_patch_filters(input_spec), PATCH, "valid", bias=False)
-    tally.parameters = 0  # The whitening is computed, not trained.
+    """The cost of the net that ``build`` makes."""
+    counter = CostCounter.of(input_spec).conv(_patch_filters(input_spec), PATCH, "valid", bias=False)
+    counter.parameters = 0  # The whitening is computed, not trained.
     for filters in _filters(params):
-        tally.conv(filters, 3, bias=False).pool().batch_norm()
-        tally.conv(filters, 3, bias=False).batch_norm()
-    return tally.global_pool().dense(params["dense_width"]).dense(input_spec.classes).cost()
+        counter.conv(filters, 3, bias=False).pool().batch_norm()
+        counter.conv(filters, 3, bias=False).batch_norm()
+    return counter.global_pool().dense(params["dense_width"]).dense(input_spec.classes).cost()
 
 
 def build(params: Params, input_spec: InputSpec) -> "keras.Model":
-    """The net: raw pixels ``(N, H, W, C)`` in 0 to 255 to logits ``(N, classes)``, float32."""
+    """Build the net, from raw pixels ``(N, H, W, C)``, 0 to 255, to logits ``(N, classes)``, float32."""
     from keras import Input, Model, layers
 
     def norm(x: Any) -> Any:
-        # A short training has too few steps for Keras's own momentum of 0.99.
+        # A short training has too few steps for Keras's default momentum of 0.99.
         return layers.Activation("silu")(layers.BatchNormalization(momentum=0.8, epsilon=1e-5)(x))
 
     inputs = Input((input_spec.height, input_spec.width, input_spec.channels))
@@ -81,7 +81,7 @@ def build(params: Params, input_spec: InputSpec) -> "keras.Model":
 
 
 def recipe(params: Params, input_spec: InputSpec) -> Recipe:
-    """The fixed recipe, with the configuration's rate, weight decay and augmentation."""
+    """The default recipe with the configuration's learning rate, weight decay and augmentation."""
     return Recipe(
         learning_rate=RATE * params["rate"],
         weight_decay=params["weight_decay"],
@@ -90,7 +90,7 @@ def recipe(params: Params, input_spec: InputSpec) -> Recipe:
 
 
 def adapt(model: "keras.Model", images: "np.ndarray") -> None:
-    """Set mean, variance and the whitening filters from training images ``(N, H, W, C)``, uint8."""
+    """Set the mean, the variance and the whitening filters from training images ``(N, H, W, C)``, uint8."""
     from keras import layers
 
     for layer in model.layers:
@@ -103,23 +103,26 @@ def adapt(model: "keras.Model", images: "np.ndarray") -> None:
 
 
 def whitening_filters(images: "np.ndarray", mean: "np.ndarray", deviation: "np.ndarray") -> "np.ndarray":
-    """Filters whose responses to patches of standardized images are uncorrelated and of variance 1, in both signs.
+    """Filters whose responses to the patches of standardized images are uncorrelated and have variance 1.
+
+    They are the eigenvectors of the patches' covariance, each divided by the root of its eigenvalue, and their
+    negatives.
 
     Args:
-        images: ``(N, H, W, C)``, uint8.
-        mean: ``(C,)``.
-        deviation: ``(C,)``.
+        images: Training images ``(N, H, W, C)``, uint8.
+        mean: The mean of each channel, ``(C,)``.
+        deviation: The standard deviation of each channel, ``(C,)``.
 
     Returns:
-        ``(2, 2, C, 8 * C)``, float32.
+        Filters ``(2, 2, C, 8 * C)``, float32.
     """
     import numpy as np
 
     pixels = images.shape[1] * images.shape[2]
-    images = images[:: max(1, len(images) * pixels // MOST_PATCHES)]  # Enough for a small covariance.
+    images = images[:: max(1, len(images) * pixels // MOST_PATCHES)]  # Enough of them for a small covariance.
     images = ((images - mean) / deviation).astype("float32")
     windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))
-    # (N, H', W', C, 2, 2) to one row a patch, ordered as a kernel is: height, width, channel.
+    # From (N, H', W', C, 2, 2) to one row a patch, in a kernel's order: height, width, channel.
     patches = np.moveaxis(windows, 3, 5).reshape(-1, PATCH * PATCH * images.shape[-1])
     variances, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
     filters = vectors / np.sqrt(np.maximum(variances, 0.0) + WHITENING_EPSILON)
@@ -128,7 +131,7 @@ def whitening_filters(images: "np.ndarray", mean: "np.ndarray", deviation: "np.n
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """The recipe's own default, to try before any sampling."""
+    """The default configuration, to try before any sampling."""
     return [
         {
             "blocks": max(1, _deepest(input_spec) - 1),
@@ -144,13 +147,13 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
 
 
 def _deepest(input_spec: InputSpec) -> int:
-    """So many halvings leave a pixel of what the whitening leaves; 6 at most."""
+    """How many times what the whitening leaves can be halved until one pixel is left; at most ``MOST_BLOCKS``."""
     side = min(input_spec.height, input_spec.width) - PATCH + 1
     return max(1, min(MOST_BLOCKS, side.bit_length() - 1))
 
 
 def _filters(params: Params) -> list[int]:
-    """Of each block, in multiples of 8, which is what vector units take."""
+    """The filters of each block, in multiples of 8, which suit vector units."""
     growing = (params["filters"] * params["growth"] ** index for index in range(params["blocks"]))
     return [min(MOST_FILTERS, round(filters / 8) * 8) for filters in growing]
 

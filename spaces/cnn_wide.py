@@ -1,13 +1,13 @@
-"""The wide space: what both notebooks' nets need, and what people ask for: 22 parameters, all always active.
+"""The wide space: 22 parameters, all always active, in which both notebooks' nets and what people ask for are found.
 
-Blocks of [convolutions, max pooling, dropout], then a head, then dense layers: see ``build``. Fifty trials
-cannot search so many; ``cnn`` is the space for that.
+The net has blocks of [convolutions, max pooling, dropout], then a head, then dense layers. Fifty trials cannot search
+so many parameters; ``cnn`` is the space for that.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spaces.arithmetic import Tally
+from spaces.arithmetic import CostCounter
 from spaces.contract import Cost, InputSpec, Params
 from spaces.recipe import Recipe
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 FEWEST_FILTERS = 16
 MOST_FILTERS = 1024
-RATES = {"adam": 0.001, "sgd": 0.15}  # what ``rate`` multiplies
-# The bounds of a study by default: they keep 1,024 filters possible in a small net, and out of a large one.
+RATES = {"adam": 0.001, "sgd": 0.15}  # What ``rate`` multiplies.
+# A study's default bounds: with them 1,024 filters are possible in a small net, but not in a large one.
 MOST_PARAMETERS = 30_000_000
 MOST_FLOPS_A_PIXEL = 8 * 21.2e6 / (32 * 32)
 
 
 def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
-    """Suggest one configuration: a value for each parameter, blocks cut to what the image size allows.
+    """Sample one configuration: a value for each parameter, with no more blocks than the image size allows.
 
-    ``filters`` comes last, because how many fit under the default cost bounds depends on all the rest.
+    ``filters`` comes last, since how many fit under the default bounds on cost depends on all the others.
     """
     params: dict[str, Any] = {
         "blocks": trial.suggest_int("blocks", 1, _most_blocks(input_spec)),
@@ -58,26 +58,26 @@ def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, 
 
 
 def cost(params: Params, input_spec: InputSpec) -> Cost:
-    """The size of the net that ``build`` makes of ``params``."""
-    tally = Tally.of(input_spec)
+    """The cost of the net that ``build`` makes."""
+    counter = CostCounter.of(input_spec)
     for block in _blocks(params):
         for _ in range(params["convolutions"]):
-            tally.conv(block.filters, params["kernel"], params["padding"], bias=not params["batch_norm"])
+            counter.conv(block.filters, params["kernel"], params["padding"], bias=not params["batch_norm"])
             if params["batch_norm"]:
-                tally.batch_norm()
+                counter.batch_norm()
         if block.pool:
-            tally.pool()
+            counter.pool()
     if params["head"] == "flatten":
-        tally.flatten()
+        counter.flatten()
     else:
-        tally.global_pool()
+        counter.global_pool()
     for _ in range(params["dense_layers"]):
-        tally.dense(params["dense_width"])
-    return tally.dense(input_spec.classes).cost()
+        counter.dense(params["dense_width"])
+    return counter.dense(input_spec.classes).cost()
 
 
 def build(params: Params, input_spec: InputSpec) -> "keras.Model":
-    """The net: raw pixels ``(N, H, W, C)`` in 0 to 255 to logits ``(N, classes)``, float32."""
+    """Build the net, from raw pixels ``(N, H, W, C)``, 0 to 255, to logits ``(N, classes)``, float32."""
     from keras import Input, Model, layers, regularizers
 
     inputs = Input((input_spec.height, input_spec.width, input_spec.channels))
@@ -89,7 +89,7 @@ def build(params: Params, input_spec: InputSpec) -> "keras.Model":
                 block.filters, params["kernel"], padding=params["padding"], use_bias=not normed
             )(x)
             if normed:
-                # Keras's own momentum of 0.99 needs more steps than a short trial on few images has.
+                # Keras's default momentum of 0.99 needs more steps than a short trial on few images has.
                 x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.Activation("relu")(x)
         if block.pool:
@@ -112,7 +112,7 @@ def build(params: Params, input_spec: InputSpec) -> "keras.Model":
 
 
 def recipe(params: Params, input_spec: InputSpec) -> Recipe:
-    """How to train it; no weight decay but ``dense_l2``, and no averaged weights."""
+    """The configuration's recipe; it has no weight decay besides ``dense_l2``, and no averaged weights."""
     return Recipe(
         optimizer=params["optimizer"],
         learning_rate=params["rate"] * RATES[params["optimizer"]],
@@ -126,7 +126,7 @@ def recipe(params: Params, input_spec: InputSpec) -> Recipe:
 
 
 def adapt(model: "keras.Model", images: "np.ndarray") -> None:
-    """Set mean and variance of a standardizing net from training images ``(N, H, W, C)``, uint8."""
+    """Set the mean and variance of a net that standardizes, from training images ``(N, H, W, C)``, uint8."""
     from keras import layers
 
     for layer in model.layers:
@@ -138,7 +138,7 @@ def adapt(model: "keras.Model", images: "np.ndarray") -> None:
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """The configuration to try before any sampling: nearest here to the recipe that ``cnn`` grew from."""
+    """The configuration to try before any sampling: the one nearest to the recipe that ``cnn`` grew from."""
     values: dict[str, Any] = {
         "blocks": min(3, _most_blocks(input_spec)),
         "filters": 32,
@@ -173,7 +173,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(params: Params) -> Iterator[_Block]:
-    """The blocks of a net, for ``cost`` and ``build`` alike."""
+    """The blocks of a net, from its input on."""
     last = params["blocks"] - 1
     for index in range(params["blocks"]):
         yield _Block(
@@ -184,25 +184,25 @@ def _blocks(params: Params) -> Iterator[_Block]:
 
 
 def _most_blocks(input_spec: InputSpec) -> int:
-    """So many halvings leave at least one pixel; 4 at most."""
+    """How many times an image can be halved until one pixel is left; at most 4."""
     return max(1, min(4, min(input_spec.height, input_spec.width).bit_length() - 1))
 
 
 def _cut(params: Params, input_spec: InputSpec) -> dict[str, Any]:
-    """``params`` with as many of their blocks as the image size allows; padding ``same`` where not one is."""
+    """``params`` with as many of their blocks as the image size allows; with padding ``same`` if it allows none."""
     for padding in (params["padding"], "same"):
         for blocks in range(params["blocks"], 0, -1):
             cut = {**params, "padding": padding, "blocks": blocks}
             try:
                 cost({**cut, "filters": FEWEST_FILTERS}, input_spec)
-            except ValueError:  # nothing is left of the image
+            except ValueError:  # Nothing would be left of the image.
                 continue
             return cut
     return {**params, "padding": "same", "blocks": 1, "last_pool": False}
 
 
 def widest(params: Params, input_spec: InputSpec) -> int:
-    """The most filters that keep the net under the default bounds; ``FEWEST_FILTERS`` where none do."""
+    """The most filters with which the net stays under the default bounds; ``FEWEST_FILTERS`` if it never does."""
     low, high = FEWEST_FILTERS, MOST_FILTERS
     while low < high:
         filters = (low + high + 1) // 2
@@ -216,7 +216,7 @@ def widest(params: Params, input_spec: InputSpec) -> int:
 
 
 def _moments(images: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-    """Mean and variance of each channel, exact, from counts of the 256 values, a few images at a time."""
+    """The exact mean and variance of each channel, from counts of the 256 values, a few images at a time."""
     import numpy as np
 
     channels = images.shape[-1]

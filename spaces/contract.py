@@ -1,10 +1,9 @@
-"""What a space is: a module with ``sample``, ``cost`` and ``build``.
+"""The contract of a space: which functions a module needs to be one, and what they take and return.
 
-A module (ours, or a user's ``my_package.my_space``) is a space when it has the three functions below. It may also have
-``recipe(params, input_spec) -> Recipe``, ``adapt(model, images)`` and ``first(input_spec) -> list[params]``.
-A space over a frozen backbone has ``backbone``, ``frozen`` and ``head`` as well: what the frozen part says of an image
-is computed once for all trials, which train heads on it.
-Nothing in it may import Keras at module level: sampling happens in a process that never loads it.
+A module, ours or a user's (``my_package.my_space``), is a space if it has ``sample``, ``cost`` and ``build``. It may
+also have ``recipe``, ``adapt`` and ``first``. A space over a frozen backbone has ``backbone``, ``frozen`` and ``head``
+as well, and perhaps ``tune``: the frozen part's features of each image are then computed once, and all trials train
+heads on them. A space must not import Keras at module level, since the process that samples never loads it.
 """
 
 from collections.abc import Mapping
@@ -23,17 +22,18 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained net without its head, frozen: raw RGB pixels go in, pooled features ``(N, features)`` come out.
+    """A pretrained net without its head, frozen, from raw RGB pixels to pooled features ``(N, features)``.
 
     Attributes:
-        name: What it is called in params.
-        said: As the user said it: a name of ``keras.applications``, or a file's path.
-        digest: Of its content: what it is known by, wherever its file lies.
-        features: How many numbers come out for an image.
-        parameters: How many it has.
-        side: The only size of image that it takes, pixels; 0 for any.
-        least: The smallest size of image of which it leaves something, about, pixels.
-        file: Where it lies on this host; empty until something is to be built from it.
+        name: Its name in params.
+        said: What the user named it by: a name of ``keras.applications`` or a file's path. It is stored under this key
+            on a study.
+        digest: A hash of its content, which identifies it wherever its file is.
+        features: The number of features of an image.
+        parameters: The number of its parameters.
+        side: The only size of image that it takes, in pixels a side; 0 for any.
+        least: About the smallest size of image of which its layers leave something, in pixels a side.
+        file: The path of its file on this host; empty until something is to be built from it.
     """
 
     name: str
@@ -48,15 +48,15 @@ class Backbone:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What goes into a net and how many classes come out: images ``(N, height, width, channels)``, uint8, 0 to 255.
+    """What a net is given, images ``(N, height, width, channels)`` as uint8 from 0 to 255, and how many classes it has.
 
     Attributes:
-        height: Of the images, pixels.
-        width: Of the images, pixels.
+        height: Height of the images, in pixels.
+        width: Width of the images, in pixels.
         channels: 1 or 3.
-        classes: How many.
-        size: Side in pixels to which a net enlarges them for its backbone; 0 for their own size.
-        backbones: Those that may be chosen from, in a space over a frozen backbone.
+        classes: The number of classes.
+        size: The side in pixels to which the net resizes the images for its backbone; 0 for none.
+        backbones: The backbones to choose from, in a space over a frozen backbone.
     """
 
     height: int
@@ -68,46 +68,51 @@ class InputSpec:
 
 
 class Cost(NamedTuple):
-    """Size of a net: trainable parameters, and floating-point operations (2 a multiply-add) of one image forward."""
+    """What a net costs.
+
+    Attributes:
+        parameters: Trainable parameters.
+        flops: Floating-point operations of one image's forward pass, 2 for each multiply-add.
+    """
 
     parameters: int
     flops: int
 
 
 class Space(Protocol):
-    """The functions of a space, once for all of them.
+    """The functions of a space; the spaces themselves do not repeat what is said here.
 
-    ``sample`` must suggest through ``trial`` alone (no randomness of its own) and return plain values; ``build`` must
-    depend on its arguments alone, return an uncompiled model from raw pixels ``(N, H, W, C)`` in 0 to 255 to logits
-    ``(N, classes)`` in float32, with normalisation inside, augmentation outside, and no Lambda or custom class.
+    ``sample`` draws from ``trial`` alone, without randomness of its own, and returns plain values. ``build`` depends on
+    its arguments alone. It returns an uncompiled model from raw pixels ``(N, H, W, C)``, 0 to 255, to logits ``(N,
+    classes)``, float32, with normalisation inside, augmentation outside, and without Lambda layers or custom classes.
     """
 
     def sample(self, trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
-        """Suggest one configuration."""
+        """Sample one configuration."""
 
     def cost(self, params: Params, input_spec: InputSpec) -> Cost:
-        """Plain arithmetic, exact for parameters, convolutions and dense layers; no Keras."""
+        """The net's cost by plain arithmetic, without Keras; exact for parameters, convolutions and dense layers."""
 
     def build(self, params: Params, input_spec: InputSpec) -> "keras.Model":
-        """The net itself."""
+        """Build the net."""
 
     def recipe(self, params: Params, input_spec: InputSpec) -> Recipe:
-        """Optional: how to train it; by default ``Recipe()``."""
+        """Optional: how to train the net; by default ``Recipe()``."""
 
     def adapt(self, model: "keras.Model", images: "np.ndarray") -> None:
-        """Optional: set what depends on the data (mean and variance) from training images ``(N, H, W, C)``, uint8."""
+        """Optional: set what depends on the data, such as a mean, from training images ``(N, H, W, C)``, uint8."""
 
     def first(self, input_spec: InputSpec) -> list[dict[str, Any]]:
-        """Optional: configurations to try before any sampling, each with a value for every sampled parameter."""
+        """Optional: configurations to try first, each with a value for every sampled parameter."""
 
     def backbone(self, params: Params, input_spec: InputSpec) -> Backbone:
-        """Optional, with ``frozen`` and ``head``: which backbone these params choose; no Keras."""
+        """Optional, with ``frozen`` and ``head``: the backbone that these params choose, without Keras."""
 
     def frozen(self, params: Params, input_spec: InputSpec) -> "keras.Model":
-        """The part that is never trained: raw pixels ``(N, H, W, C)`` to features ``(N, F)``, float32."""
+        """The part that is not trained: from raw pixels ``(N, H, W, C)`` to features ``(N, F)``, float32."""
 
     def head(self, params: Params, input_spec: InputSpec) -> "keras.Model":
-        """The part that is: features ``(N, F)`` to logits; ``adapt`` is then given it, and features for images."""
+        """The part that is trained: from features ``(N, F)`` to logits; ``adapt`` is given it, with features."""
 
     def tune(self, model: "keras.Model") -> None:
-        """Optional: let the last part of the backbone in the whole net be trained, too, in a second phase."""
+        """Optional: make the last part of the backbone in the whole net trainable, for a second phase of training."""

@@ -1,6 +1,6 @@
-"""The nets of the two notebooks that this project grew from, as values of ``cnn_wide``'s parameters.
+"""The nets of the two notebooks that this project grew from, as values of the parameters of ``cnn_wide``.
 
-Each can be tried as a fixed trial (``--try``, or ``study.enqueue_trial``). ``INPUT`` says on which images.
+Each can be tried as a trial with fixed values, with Optuna's ``study.enqueue_trial``.
 """
 
 from typing import Any
@@ -56,7 +56,7 @@ _BEARS = _ONE_LAYER | {
 
 
 def notebook_nets() -> dict[str, tuple[InputSpec, dict[str, Any]]]:
-    """Every net of the notebooks that is not pretrained: its name, its images, its values."""
+    """Every net of the notebooks that is not pretrained: by its name, the images that it is for and its values."""
     nets = {
         "one layer": (CIFAR10, _ONE_LAYER),
         "three layers": (CIFAR10, _THREE_LAYERS),

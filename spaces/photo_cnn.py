@@ -1,8 +1,8 @@
 """The space for folders of photographs: ten parameters, all always active, around the bears-and-pandas notebook's net.
 
-Blocks of [Conv 3x3, Conv 3x3, MaxPool 2] with filters that double, dropout after every pool but the last, then a head
-and two dense layers with dropout. It is ``cnn_wide`` with what some hundred photographs cannot decide left as in the
-notebook.
+The net has blocks of [Conv 3x3, Conv 3x3, MaxPool 2] with filters that double, dropout after every pool but the last,
+then a head and two dense layers with dropout. It is ``cnn_wide`` in which everything that some hundred photographs
+cannot decide is as in the notebook.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MOST_BLOCKS = 5
 FEWEST_FILTERS = 16
-# The notebook's 500 images keep its batches of 32. Of 164 photographs of ants and bees they would be five steps an
-# epoch: after 20 epochs the default's validation loss is then 1.0, with batches of 8 it is 0.6.
+# With this, the notebook's 500 images keep its batches of 32. On 164 photographs of ants and bees these would make five
+# steps an epoch: after 20 epochs the default's validation loss is 1.0 then, and 0.6 with batches of 8.
 LEAST_STEPS = 15
 FIXED: dict[str, Any] = {
     "growth": 2.0,
@@ -40,7 +40,7 @@ FIXED: dict[str, Any] = {
 
 
 def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
-    """Suggest one configuration; more filters than fit under the default cost bounds become as many as do."""
+    """Sample one configuration; filters that do not fit under the default bounds on cost become as many as do."""
     params: dict[str, Any] = {
         "blocks": trial.suggest_int("blocks", *_depths(input_spec)),
         "filters": trial.suggest_int("filters", FEWEST_FILTERS, 48, step=8),
@@ -63,28 +63,28 @@ def whole(params: Params) -> dict[str, Any]:
 
 
 def cost(params: Params, input_spec: InputSpec) -> Cost:
-    """The size of the net that ``build`` makes of ``params``."""
+    """The cost of the net that ``build`` makes."""
     return cnn_wide.cost(whole(params), input_spec)
 
 
 def build(params: Params, input_spec: InputSpec) -> "keras.Model":
-    """The net: raw pixels ``(N, H, W, C)`` in 0 to 255 to logits ``(N, classes)``, float32."""
+    """Build the net, from raw pixels ``(N, H, W, C)``, 0 to 255, to logits ``(N, classes)``, float32."""
     return cnn_wide.build(whole(params), input_spec)
 
 
 def recipe(params: Params, input_spec: InputSpec) -> Recipe:
-    """Adam, batches of 32 (smaller for few images), and photographs turned, zoomed, moved and with other contrast."""
-    found = cnn_wide.recipe(whole(params), input_spec)
-    return dataclasses.replace(found, augmenter="photographs", least_steps=LEAST_STEPS)
+    """Adam and batches of 32, or fewer for few images; photographs are turned, zoomed, moved, changed in contrast."""
+    wide = cnn_wide.recipe(whole(params), input_spec)
+    return dataclasses.replace(wide, augmenter="photographs", least_steps=LEAST_STEPS)
 
 
 def adapt(model: "keras.Model", images: "np.ndarray") -> None:
-    """Set mean and variance of the pixels from training images ``(N, H, W, C)``, uint8."""
+    """Set the mean and variance of the pixels from training images ``(N, H, W, C)``, uint8."""
     cnn_wide.adapt(model, images)
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """What to try before any sampling: a default, then the notebook's own net with its optimizer, rate and batches."""
+    """The configurations to try before any sampling: a default, and the notebook's net with its recipe."""
     fewest, most = _depths(input_spec)
     default = {
         "blocks": max(fewest, most - 1),
@@ -104,6 +104,6 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
 
 
 def _depths(input_spec: InputSpec) -> tuple[int, int]:
-    """Fewest and most blocks: what they leave is about 4 to 16 pixels wide (3 to 5 blocks at 128x128)."""
+    """The fewest and the most blocks, which leave about 4 to 16 pixels a side (3 to 5 blocks at 128x128)."""
     halvings = min(input_spec.height, input_spec.width).bit_length() - 1
     return max(1, min(MOST_BLOCKS, halvings - 4)), max(1, min(MOST_BLOCKS, halvings - 2))

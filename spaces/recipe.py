@@ -1,6 +1,7 @@
-"""The training recipe: everything about training that is not the net.
+"""The training recipe: everything about a training that is not the net.
 
-A space may name its own with ``recipe(params, input_spec) -> Recipe``; what it leaves open keeps these defaults.
+A space may have its own, by a function ``recipe(params, input_spec) -> Recipe``; what it leaves out has the defaults
+here.
 """
 
 from dataclasses import dataclass
@@ -11,28 +12,30 @@ SMALLEST_BATCH = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one trial is trained; plain values, so that it can be sent to another process and stored.
+    """How one trial is trained. Its values are plain, so that it can be stored and sent to another process.
 
     Attributes:
-        optimizer: ``sgd`` is Nesterov momentum, ``adam`` is AdamW (decoupled weight decay).
-        learning_rate: The peak of the schedule, for this ``batch_size``.
-        momentum: Of SGD; Adam keeps Keras's own betas.
-        weight_decay: Decoupled, as Keras optimizers take it, on kernels only (not on biases or batch normalisation).
-        schedule: ``constant``; ``cosine`` to zero; ``one_cycle``: linearly up from a fifth of the peak over
-            the first ``warmup`` of all steps, then linearly down to zero.
-        warmup: Fraction of all steps, for ``one_cycle``.
+        optimizer: ``sgd`` for SGD with Nesterov momentum, or ``adam`` for AdamW (with decoupled weight decay).
+        learning_rate: The learning rate at the schedule's peak, for this ``batch_size``.
+        momentum: The momentum of SGD. Adam keeps Keras's betas.
+        weight_decay: The decoupled weight decay, as Keras's optimizers take it. It applies to kernels, but not to
+            biases and batch normalisation.
+        schedule: How the learning rate changes: ``constant``; ``cosine`` goes down to zero; ``one_cycle`` goes linearly
+            up from a fifth of the peak over the first ``warmup`` of all steps, and then linearly down to zero.
+        warmup: The fraction of all steps that ``one_cycle`` takes to its peak.
         batch_size: Images a step.
-        most_steps: Of an epoch: where it would have more, batches are larger, by a power of two; 0 for no bound.
-        least_steps: Of an epoch: where it would have fewer, batches are smaller, by a power of two, down to 8 images;
-            0 for no bound.
-        label_smoothing: 0 to 1.
-        ema: Momentum of the averaged weights, per step; 0 keeps no average. Where it is on, the averaged weights
-            are the ones validated, kept and exported.
-        augmentation: Strength of flips and shifts, 0 (off) to 2. Images are shifted, mirrored at their border, by up to
-            ``augmentation / 16`` of their side, in whole pixels. At any strength above 0 half of them are flipped,
-            if the study allows flips at all.
-        augmenter: What that strength does: ``shifts`` are those above; ``photographs`` turns, zooms, moves and changes
-            the contrast as well (``search.training.photographs``), flips as above.
+        most_steps: The most steps of an epoch; 0 for any number. Where an epoch would have more, ``batch`` doubles the
+            batch size until it has not.
+        least_steps: The fewest steps of an epoch; 0 for any number. Where an epoch would have fewer, ``batch`` halves
+            the batch size until it has not, or is down to 8 images.
+        label_smoothing: The label smoothing, 0 to 1.
+        ema: The momentum a step of an exponential moving average of the weights; 0 for none. With it, the averaged
+            weights are those that are validated, kept and exported.
+        augmentation: The strength of flips and shifts, from 0 (off) to 2. Images are shifted by up to ``augmentation /
+            16`` of their side, in whole pixels, and mirrored at their border. At any strength above 0, half of the
+            images are flipped, unless the study forbids flips.
+        augmenter: What the strength applies to. ``shifts`` is described above; ``photographs`` also turns and zooms the
+            images and changes their contrast (``search.training.augmentation``).
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -50,7 +53,15 @@ class Recipe:
     augmenter: Literal["shifts", "photographs"] = "shifts"
 
     def batch(self, images: int) -> int:
-        """Images a step in a training on so many."""
+        """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.
+
+        For example, on 40,000 images batches of 64 would be 625 steps an epoch; with at most 200 steps they are 256:
+
+            >>> Recipe(batch_size=64, most_steps=200).batch(40_000)
+            256
+            >>> Recipe(batch_size=32, least_steps=15).batch(164)  # 5 steps of 32, or 20 of 8.
+            8
+        """
         size = self.batch_size
         while self.most_steps and images > self.most_steps * size:
             size *= 2

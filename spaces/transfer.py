@@ -1,7 +1,7 @@
-"""The space over a frozen, pretrained backbone: global pooling, 0 to 2 dense layers, and how to train them.
+"""The space over a frozen, pretrained backbone: what is searched is a head of 0 to 2 dense layers and its recipe.
 
-Trials never see a pixel: the backbone's pooled features are computed once for each image (and once for its mirror
-image), and a trial trains a small head on them in seconds. The exported net is whole again.
+The backbone's pooled features are computed once for each image and its mirror image. A trial trains a small head on
+them, in seconds, and never sees a pixel. The exported net is backbone and head in one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import optuna
 
 STANDARDIZE = "standardize"
-# Of the layers of a backbone: how many of the last are trained in a second phase.
+# The fraction of a backbone's layers, from its end, that a second phase of training trains.
 TUNED = 0.3
 
 
 def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
-    """Suggest one configuration; the backbone only where there are several."""
+    """Sample one configuration; the backbone is sampled only if there are several."""
     names = [backbone.name for backbone in input_spec.backbones]
     return {
         "backbone": trial.suggest_categorical("backbone", names) if len(names) > 1 else names[0],
@@ -34,11 +34,11 @@ def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, 
 
 def backbone(params: Params, input_spec: InputSpec) -> Backbone:
     """The backbone that ``params`` name."""
-    return next(found for found in input_spec.backbones if found.name == params["backbone"])
+    return next(candidate for candidate in input_spec.backbones if candidate.name == params["backbone"])
 
 
 def cost(params: Params, input_spec: InputSpec) -> Cost:
-    """The size of the head: what a trial trains. The backbone's work is done once, for all trials."""
+    """The cost of the head, which is all that a trial trains; the backbone runs once for all trials."""
     parameters = flops = 0
     width = backbone(params, input_spec).features
     for units in [params["dense_width"]] * params["dense_layers"] + [input_spec.classes]:
@@ -49,7 +49,7 @@ def cost(params: Params, input_spec: InputSpec) -> Cost:
 
 
 def frozen(params: Params, input_spec: InputSpec) -> "keras.Model":
-    """Raw pixels ``(N, H, W, C)``, 0 to 255, to the backbone's pooled features ``(N, F)``, float32."""
+    """Build the frozen part, from raw pixels ``(N, H, W, C)``, 0 to 255, to pooled features ``(N, F)``, float32."""
     import keras
     from keras import layers
 
@@ -58,32 +58,35 @@ def frozen(params: Params, input_spec: InputSpec) -> "keras.Model":
     inputs = keras.Input((input_spec.height, input_spec.width, input_spec.channels))
     x = layers.Concatenate(dtype="float32")([inputs] * 3) if input_spec.channels == 1 else inputs
     if input_spec.size:
-        # float32 whatever the policy: trials on a GPU must see what the exported net sees.
+        # In float32 under any policy: trials on a GPU must see what the exported net sees.
         x = layers.Resizing(input_spec.size, input_spec.size, dtype="float32")(x)
     return keras.Model(inputs, net(x, training=False))
 
 
 def head(params: Params, input_spec: InputSpec) -> "keras.Model":
-    """Features ``(N, F)`` to logits ``(N, classes)``, float32; with no dense layer, logistic regression."""
+    """Build the head, from features ``(N, F)`` to logits ``(N, classes)``, float32.
+
+    Without dense layers it is a logistic regression.
+    """
     import keras
     from keras import layers
 
     inputs = keras.Input((backbone(params, input_spec).features,))
-    # Set once by adapt; not Normalization, whose numbers are no weights of a net that is built anew.
+    # ``adapt`` sets it once. In a net that is built again, the numbers of a Normalization layer would not be weights.
     x = layers.BatchNormalization(center=False, scale=False, trainable=False, name=STANDARDIZE)(inputs)
     for _ in range(params["dense_layers"]):
         x = layers.Dense(params["dense_width"], activation="relu", kernel_initializer="he_normal")(x)
         x = layers.Dropout(params["dropout"])(x)
     if not params["dense_layers"]:
         x = layers.Dropout(params["dropout"])(x)
-    # From zeros a few photographs decide the classes, not chance: by cross-validation on 245 of them, 95.5 % of the
-    # ants and bees instead of 92.8.
+    # Zeros let the photographs decide, where there are few, and not chance: by cross-validation on 245 of them, 95.5 %
+    # of the ants and bees are right instead of 92.8 %.
     logits = layers.Dense(input_spec.classes, kernel_initializer="zeros", dtype="float32")(x)
     return keras.Model(inputs, logits, name="head")
 
 
 def build(params: Params, input_spec: InputSpec) -> "keras.Model":
-    """The whole net: raw pixels ``(N, H, W, C)`` in 0 to 255 to logits ``(N, classes)``, float32."""
+    """Build the whole net, from raw pixels ``(N, H, W, C)``, 0 to 255, to logits ``(N, classes)``, float32."""
     import keras
 
     below = frozen(params, input_spec)
@@ -91,19 +94,22 @@ def build(params: Params, input_spec: InputSpec) -> "keras.Model":
 
 
 def recipe(params: Params, input_spec: InputSpec) -> Recipe:
-    """AdamW and one cycle; of the augmentations only the mirrored view, which is cached as well."""
+    """AdamW and one cycle. Of the augmentations only flips apply, since mirrored images have features in the cache."""
     return Recipe(
         optimizer="adam",
         learning_rate=params["learning_rate"],
         weight_decay=params["weight_decay"],
         batch_size=64,
-        # A hundred photographs want small batches; of 45,000 images an epoch of large ones takes a third of the time.
+        # A hundred photographs need small batches. On 45,000 images an epoch of large ones takes a third of the time.
         most_steps=200,
     )
 
 
 def adapt(model: "keras.Model", images: "np.ndarray") -> None:
-    """Centre features ``(N, F)`` and give them unit variance on average: none is blown up that hardly ever changes."""
+    """Centre features ``(N, F)`` and scale all by one factor, so that their mean variance is 1.
+
+    A factor for each would blow up a feature that hardly ever changes.
+    """
     layer = model.get_layer(STANDARDIZE)
     layer.moving_mean.assign(images.mean(axis=0, dtype="float64"))
     variance = images.var(axis=0, dtype="float64").mean()
@@ -111,7 +117,7 @@ def adapt(model: "keras.Model", images: "np.ndarray") -> None:
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """What to try before any sampling, for each backbone: logistic regression, then one wide layer."""
+    """The configurations to try before any sampling: for each backbone a logistic regression and one wide layer."""
     several = len(input_spec.backbones) > 1
     logistic = {
         "dense_layers": 0,
@@ -122,14 +128,14 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
     }
     wide = {**logistic, "dense_layers": 1, "dense_width": 1024, "dropout": 0.5, "learning_rate": 1e-3}
     return [
-        {**({"backbone": found.name} if several else {}), **values}
+        {**({"backbone": pretrained.name} if several else {}), **values}
         for values in (logistic, wide)
-        for found in input_spec.backbones
+        for pretrained in input_spec.backbones
     ]
 
 
 def tune(model: "keras.Model") -> None:
-    """Let the last part of the backbone in the whole net be trained, batch normalisation aside."""
+    """Make the last part of the backbone in the whole net trainable, except for batch normalisation."""
     import keras
 
     nets = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.name != "head"]
@@ -142,7 +148,7 @@ def tune(model: "keras.Model") -> None:
 
 
 def _in_order(net: "keras.Model") -> list["keras.layers.Layer"]:
-    """The layers of a net and of the nets in it, from its input to its output."""
+    """The layers of a net and of the nets inside it, from its input to its output."""
     return [
         inner for layer in net.layers for inner in (_in_order(layer) if hasattr(layer, "layers") else [layer])
     ]

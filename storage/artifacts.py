@@ -1,6 +1,9 @@
-"""Files that several hosts share without a common disk: Optuna's artifact stores, and checkpoints uploaded to them."""
+"""Files that hosts share without a common disk: Optuna's artifact stores, and checkpoints uploaded to them."""
 
+import json
+import logging
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -8,42 +11,44 @@ from typing import Any, TypeAlias
 from optuna.artifacts import Backoff, FileSystemArtifactStore, download_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 
+from storage.atomic import atomic_write
 from storage.claims import Claim, ClaimLost
-from storage.replacing import replacing
 
+logger = logging.getLogger(__name__)
+
+# The system attribute of a trial that names its newest uploaded checkpoint.
 CHECKPOINT = "checkpoint"
-Store: TypeAlias = Any  # Optuna's protocol is private: write, open_reader, remove.
+# Optuna's, before an artifact's id, in the names of the system attributes that record artifacts.
+ARTIFACT_PREFIX = "artifacts:"
+EXPECTED = "expected a folder that all hosts share, s3://BUCKET or gs://BUCKET"
+Store: TypeAlias = Any  # It has write, open_reader and remove; Optuna's protocol for it is private.
 
 
 def check_artifacts(where: str) -> None:
-    """Refuse a place at which there could be no artifact store.
+    """Refuse a place at which there cannot be an artifact store.
 
     Raises:
-        ValueError: It is neither a bucket nor a folder that exists, in one line.
+        ValueError: It is neither a bucket nor a folder that exists, or the bucket's library is not installed; in one
+            line, which begins with ``artifacts``.
     """
     scheme, rest = _split(where)
     if scheme == "":
         if not Path(rest).is_dir():
-            raise ValueError(
-                f"--artifacts {where}: no such folder; expected a folder that all hosts share, s3://BUCKET or gs://BUCKET"
-            )
+            raise ValueError(f"artifacts {where}: no such folder; {EXPECTED}")
     elif scheme not in ("s3", "gs") or not rest:
-        raise ValueError(
-            f"--artifacts {where}: expected a folder that all hosts share, s3://BUCKET or gs://BUCKET"
-        )
+        raise ValueError(f"artifacts {where}: {EXPECTED}")
     try:
-        _library(scheme)
+        _import_library(scheme)
     except ImportError as error:
         package = {"s3": "boto3", "gs": "google-cloud-storage"}[scheme]
-        raise ValueError(
-            f"--artifacts {where}: {error.name} is not installed; pip install {package}"
-        ) from None
+        raise ValueError(f"artifacts {where}: {error.name} is not installed; pip install {package}") from None
 
 
 def open_artifacts(where: str) -> Store:
-    """The store at ``where``: a folder, ``s3://BUCKET`` or ``gs://BUCKET``.
+    """Open the artifact store at ``where``: a folder, ``s3://BUCKET`` or ``gs://BUCKET``.
 
-    Buckets take their credentials as boto3 and google-cloud-storage do, from the environment; calls are tried again.
+    The libraries of buckets, boto3 and google-cloud-storage, take credentials from the environment. Calls to a bucket
+    that fail are tried again.
     """
     scheme, rest = _split(where)
     if scheme == "s3":
@@ -58,9 +63,13 @@ def open_artifacts(where: str) -> Store:
 
 
 def fetch(store: Store, name: str, path: Path) -> bool:
-    """Download the artifact ``name`` to ``path``; False where it is gone."""
+    """Download the artifact ``name`` to ``path``, in place of the file there.
+
+    Returns:
+        False if there is no such artifact.
+    """
     try:
-        with replacing(path) as aside:
+        with atomic_write(path) as aside:
             download_artifact(artifact_store=store, artifact_id=name, file_path=str(aside))
     except (ArtifactNotFound, FileNotFoundError):
         return False
@@ -68,34 +77,45 @@ def fetch(store: Store, name: str, path: Path) -> bool:
 
 
 def upload(store: Store, name: str, path: Path) -> None:
-    """Write ``path`` under ``name``."""
+    """Upload the file ``path`` as the artifact ``name``."""
     with path.open("rb") as file:
         store.write(name, file)
 
 
 def discard(store: Store, name: str) -> None:
-    """Remove ``name``, if it is there; one that cannot be removed now is left behind."""
+    """Remove the artifact ``name``, if it is there; one that cannot be removed now stays behind."""
     try:
-        # Past Backoff, which in Optuna 5.0 removes ten times over, with pauses of 80 s in all.
+        # Not by Backoff, which in Optuna 5.0 removes ten times over, with pauses of 80 s in all.
         backend: Store = getattr(store, "_backend", store)
         backend.remove(name)
     except (ArtifactNotFound, FileNotFoundError):
         return
-    except Exception as error:  # Whatever a store's library raises: the trial is not concerned.
-        print(f"artifact {name} not removed: {error!r}"[:300], flush=True)
+    except Exception as error:  # Of any kind, by the store's library: the trial does not suffer.
+        logger.warning("artifact %s not removed: %.250r", name, error)
 
 
-class Uploads:
-    """Uploads one trial's checkpoints, the newest first, from a thread of its own, while the ``with`` block runs.
+def artifact_ids(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The artifacts that the system attributes of a study or a trial record.
 
-    Each goes under its claim's token and is recorded in the trial after it is whole: a worker that lost its claim
-    writes beside the new owner's, and nobody is told of it.
+    Returns:
+        The id of each artifact, by its file name.
+    """
+    metas = [json.loads(value) for name, value in attributes.items() if name.startswith(ARTIFACT_PREFIX)]
+    return {meta["filename"]: meta["artifact_id"] for meta in metas if meta is not None}
+
+
+class CheckpointUploader:
+    """Uploads one trial's checkpoints from a thread of its own while the ``with`` block runs.
+
+    Only the newest checkpoint is uploaded; one that a newer one overtakes is skipped. Its name has the token of its
+    claim, and it is recorded in the trial once it is whole. So a worker that has lost its claim writes beside the new
+    owner's checkpoint, and the trial never names what it wrote.
 
     Args:
-        store: Where to.
-        claim: The trial's.
-        study: Its name.
-        path: The file that the child replaces from time to time.
+        store: Where the checkpoints go.
+        claim: The claim of the trial.
+        study: The study's name.
+        path: The checkpoint file, which the child process replaces from time to time.
     """
 
     def __init__(self, store: Store, claim: Claim, study: str, path: Path) -> None:
@@ -107,18 +127,18 @@ class Uploads:
         self._busy = self._over = False
         self._thread = threading.Thread(target=self._work, name="uploads", daemon=True)
 
-    def offer(self, epoch: int) -> None:
-        """Say that the file is now of this epoch."""
+    def submit(self, epoch: int) -> None:
+        """Have the file uploaded, which is now of this epoch; returns at once."""
         with self._changed:
             self._pending = epoch
             self._changed.notify_all()
 
     def finish(self, seconds: float) -> None:
-        """Wait until the newest is there, but no longer than ``seconds``."""
+        """Wait until the newest checkpoint is uploaded, but no longer than ``seconds``."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending is None and not self._busy, seconds)
 
-    def __enter__(self) -> "Uploads":
+    def __enter__(self) -> "CheckpointUploader":
         self._thread.start()
         return self
 
@@ -146,7 +166,7 @@ class Uploads:
                     self._changed.notify_all()
                 return
             except Exception as error:  # A store that fails costs the newer copy; the trial goes on.
-                print(f"checkpoint of trial {self._claim.number} not uploaded: {error!r}"[:300], flush=True)
+                logger.warning("checkpoint of trial %d not uploaded: %.250r", self._claim.number, error)
 
     def _upload(self, epoch: int) -> None:
         name = f"{self._prefix}-{epoch}.npz"
@@ -156,11 +176,11 @@ class Uploads:
         before = claims.database.get_trial(self._claim.trial_id).system_attrs.get(CHECKPOINT)
         try:
             upload(self._store, name, self._path)
-            with self._claim.owned():
+            with self._claim.fenced():
                 claims.database.set_trial_system_attr(
                     self._claim.trial_id, CHECKPOINT, {"artifact": name, "epoch": epoch}
                 )
-        except BaseException:  # Half written, or nobody's: nobody would ever remove it.
+        except BaseException:  # It may be half written, and nobody else knows of it to remove it.
             discard(self._store, name)
             raise
         self._uploaded = name
@@ -169,11 +189,11 @@ class Uploads:
 
 
 def _split(where: str) -> tuple[str, str]:
-    scheme, found, rest = where.partition("://")
-    return (scheme, rest) if found else ("", where)
+    scheme, separator, rest = where.partition("://")
+    return (scheme, rest) if separator else ("", where)
 
 
-def _library(scheme: str) -> None:
+def _import_library(scheme: str) -> None:
     if scheme == "s3":
         import boto3  # noqa: F401
     elif scheme == "gs":

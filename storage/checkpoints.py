@@ -1,4 +1,4 @@
-"""Checkpoint files: arrays and a few plain values, written aside, then renamed: a reader sees all of it or none."""
+"""Checkpoint files: arrays and a few plain values. A reader sees a whole file or none."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from storage.replacing import replacing
+from storage.atomic import atomic_write
 
 
 def write_checkpoint(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, Any]) -> None:
-    """Replace the checkpoint at ``path``.
+    """Write the checkpoint at ``path``, in place of the one there, and wait until the disk has it.
 
     Args:
-        path: Its file; the folder exists.
-        arrays: In an order that the reader knows; dtypes and shapes are kept.
-        facts: Plain values (JSON).
+        path: The file; its folder exists.
+        arrays: The arrays, of any shape and dtype, in an order that the reader knows.
+        facts: Plain values that JSON can hold.
     """
-    with replacing(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as aside, aside.open("wb") as file:
         named = {f"array{index:05d}": np.asarray(array) for index, array in enumerate(arrays)}
         np.savez(file, facts=np.array(json.dumps(facts)), **named)  # type: ignore[arg-type]
         file.flush()
@@ -28,7 +28,11 @@ def write_checkpoint(path: Path, arrays: Sequence[np.ndarray], facts: dict[str, 
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
-    """The facts at ``path``, its arrays left unread; None where there is no checkpoint, or none that can be read."""
+    """The plain values of the checkpoint at ``path``, without reading its arrays.
+
+    Returns:
+        None if there is no checkpoint, or none that can be read.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             facts: dict[str, Any] = json.loads(str(stored["facts"]))
@@ -38,7 +42,7 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 
 def read_checkpoint(path: Path) -> tuple[list[np.ndarray], dict[str, Any]] | None:
-    """The arrays and facts at ``path``; None where there is no checkpoint."""
+    """The arrays and plain values of the checkpoint at ``path``; None if there is no checkpoint."""
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as stored:

@@ -1,16 +1,40 @@
-"""Claims: who may run which trial, and exactly how many trials there will be.
+"""Claims: which worker may run which trial, so that a study gets exactly N finished trials and loses none of them.
 
-Under the study's lock a worker gives back the trials of dead workers, counts, and takes or creates a trial only if
-one is owed. Optuna's own loop oversteps N with several workers and leaves trials RUNNING for ever (measured).
+Optuna's own loop, run by several processes, counts its trials without a lock and so makes more than N; and the trial of
+a worker that is killed stays RUNNING for ever (both measured). Five rules prevent that:
 
-Each claim has a token, which stands in the trial's sign of life. Whatever its owner writes to the trial begins, in the
-same transaction, by looking whether the token is still there: a worker that was paused until its trial was given away
-can write nothing more to it.
+Lock
+    Counting and taking are one step. Under the study's lock a worker counts the finished trials F and the running ones
+    R, and takes or creates a trial only while F + R < N.
+Sweep
+    Before it counts, and under the same lock, it puts the RUNNING trials of dead workers back to WAITING. A trial that
+    is interrupted more than ``MOST_INTERRUPTIONS`` times is failed instead: it may be what kills its workers.
+Token
+    Each claim draws a random token, which is part of the trial's sign of life. A trial belongs to whoever's token it
+    has.
+Fence
+    Every transaction of an owner that writes to its trial begins with a look at the token, in the same transaction. If
+    it is another's, nothing is written. So a worker that was paused until its trial went to another can do no harm,
+    whatever it believes. (Such tokens are known as fencing tokens: M. Kleppmann, "How to do distributed locking", 2016,
+    https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)
+Grace
+    A worker is dead if its process is gone from this very host, or if its last sign of life is older than the grace.
+    The latter counts only for one who has watched the database for a whole grace without a gap: after an outage
+    everyone has been silent (``storage.liveness.Watch``). Whoever has just arrived waits for a grace and an outage.
+
+An example with N = 2, a grace of 75 s and a sign of life every 15 s::
+
+    t = 0 s    A takes trial 0 (token a) and B trial 1 (token b): F + R = 2, C gets nothing and asks again and again.
+    t = 10 s   A's machine is suspended; its last sign of life is of t = 0 s.
+    t = 70 s   B finishes trial 1: F + R = 1 + 1, there is still nothing to do.
+    t = 76 s   C finds trial 0 silent for more than 75 s and puts it back: F + R = 1 + 0. It takes trial 0 (token c),
+               under the same number, and goes on from A's last checkpoint.
+    t = 90 s   A wakes up and reports an epoch. The token is c, not a: ``ClaimLost``, and nothing is written.
+    t = 300 s  C finishes trial 0: F = 2 = N, and all workers end.
 """
 
 import json
 import math
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,64 +46,47 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
-from storage import host
+from storage import process_identity
 from storage.database import Database
+from storage.liveness import HEARTBEAT, Watch, is_of_this_process, is_worker_dead, sign_of_life
 
-LIFE, ENDED = "life", "ended"
+ENDED = "ended"
 INTERRUPTIONS = "interruptions"
 MOST_INTERRUPTIONS = 20
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class ClaimLost(Exception):
-    """The trial was given to another worker, or has ended: what was to be written has not been."""
+    """The trial was given to another worker, or has ended: what was to be written is not."""
 
 
-def lock_name(study_id: int) -> str:
-    """The lock under which a study's trials are counted, made and taken."""
-    return f"study {study_id}"
-
-
-def sampled(trials: list[FrozenTrial]) -> dict[str, Any] | None:
-    """What a new trial is made with in a search: nothing, all of it is sampled."""
-    return {}
-
-
-def gone(life: dict[str, Any] | None, now: float, patience: float) -> bool:
-    """Whether the worker that gave this sign of life is no more: its process on this very host, or by its silence.
-
-    Args:
-        life: The last sign of life of a RUNNING trial; None where there was none.
-        now: By the clock of signs of life.
-        patience: The longest silence of one that lives, seconds.
-    """
-    if life is None:
-        return True  # The trial's creator died before the first sign of life: both are under the lock.
-    if life["place"] == host.place() and not host.process_exists(life["pid"]):
-        return True
-    return bool(now - life["time"] > patience)
-
-
-def _of_this_process(life: dict[str, Any]) -> bool:
-    return bool(life["place"] == host.place() and life["pid"] == os.getpid())
+class ClaimConflict(Exception):
+    """A trial whose worker was taken for dead has just got a sign of life."""
 
 
 class SecondHost(Exception):
     """Another host works on the same SQLite file."""
 
 
-class Changed(Exception):
-    """A trial taken for dead has just given a sign of life."""
+def lock_name(study_id: int) -> str:
+    """The name of the lock under which a study's trials are counted, created and taken."""
+    return f"study {study_id}"
+
+
+def sampled_trial(trials: list[FrozenTrial]) -> dict[str, Any] | None:
+    """The attributes of a new trial in a search: none, since all of its parameters are sampled."""
+    return {}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that is this worker's own.
+    """One trial that belongs to this worker.
 
     Attributes:
+        claims: The worker's claims, of which this is one.
         trial_id: Optuna's key of the trial.
         number: The trial's number.
-        token: Of this claim alone.
+        token: The random token of this claim; no other has it.
     """
 
     claims: "Claims"
@@ -88,57 +95,65 @@ class Claim:
     token: str
 
     @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Within, all that this thread writes to a trial is refused with ``ClaimLost`` once the claim is lost."""
+    def fenced(self) -> Iterator[None]:
+        """Refuse with ``ClaimLost`` whatever this thread writes to a trial in the block once the claim is lost."""
         with self.claims.database.guarded(self._check):
             try:
                 yield
             except optuna.exceptions.UpdateFinishedTrialError:
                 raise ClaimLost(f"trial {self.number} has been ended by another worker") from None
 
-    def beat(self, **facts: Any) -> None:
-        """Give a sign of life, with what there is to show (epoch, value, images a second).
+    def heartbeat(self, **facts: Any) -> None:
+        """Give a sign of life.
+
+        Args:
+            **facts: What there is to show to people (epoch, value, images a second).
 
         Raises:
-            ClaimLost: The trial is another's now.
+            ClaimLost: The trial belongs to another worker now.
         """
         claims = self.claims
 
         def write() -> None:
-            claims.database.set_trial_system_attr(self.trial_id, LIFE, claims.life(self.token, **facts))
+            life = claims.sign_of_life(self.token, **facts)
+            claims.database.set_trial_system_attr(self.trial_id, HEARTBEAT, life)
 
-        with self.owned():
-            claims.database.again_as_a_whole(write)  # Its time with it: an old one would be a lie.
-        claims.in_contact()
+        with self.fenced():
+            claims.database.retry_whole(write)  # A later try needs the time of that try.
+        claims.record_contact()
 
-    def give_back(self) -> None:
-        """Put the trial back to WAITING under its number, or, the twenty-first time, end it as FAIL.
+    def requeue(self) -> None:
+        """Put the trial back to WAITING under its number; one interrupted too often ends as FAIL.
 
         Raises:
-            ClaimLost: It is another's already.
+            ClaimLost: The trial belongs to another worker already.
         """
         try:
-            with self.owned():
+            with self.fenced():
                 self.claims.requeue(self.trial_id)
         except ClaimLost:
-            # Given back it is, by us where the answer to a first try was lost, or by a sweeper.
+            # It may be back already: by a first try of ours whose answer was lost, or by a sweep.
             if self.claims.database.get_trial(self.trial_id).state != TrialState.WAITING:
                 raise
 
-    def tell(self, state: TrialState, value: float | None = None) -> None:
-        """End the trial; for a pruned one the value is that of its last report.
+    def finish(self, state: TrialState, value: float | None = None) -> None:
+        """End the trial.
+
+        Args:
+            state: COMPLETE, PRUNED or FAIL.
+            value: What the trial scored; of a pruned one, the value of its last report.
 
         Raises:
-            ClaimLost: It is another's now, or has ended.
+            ClaimLost: The trial belongs to another worker now, or has ended.
         """
         database = self.claims.database
-        with self.owned():
-            database.again_as_a_whole(
+        with self.fenced():
+            database.retry_whole(
                 lambda: database.set_trial_system_attr(self.trial_id, ENDED, self.claims.time())
             )
             # A NaN among the values makes a study unreadable on SQLite, for every worker (Optuna 5.0).
-            told = [value] if value is not None and math.isfinite(value) else None
-            database.set_trial_state_values(self.trial_id, state, told)
+            values = [value] if value is not None and math.isfinite(value) else None
+            database.set_trial_state_values(self.trial_id, state, values)
 
     def _check(self, connection: Connection) -> None:
         state, life = self.claims.database.lock_row(connection, self.trial_id)
@@ -154,9 +169,11 @@ class Claims:
         database: The open database.
         study_id: Optuna's key of the study.
         worker: This worker's name.
-        now: The clock of signs of life, the same for all workers, in seconds since the epoch; tests set it.
+        now: The clock of the signs of life, the same for all workers, in seconds since the epoch. By default it is
+            the database's; tests set their own.
         monotonic: This process's own clock.
-        new: What a trial is made with (attributes) where one is owed and none waits; None makes none.
+        new_trial: Gives the attributes of a new trial, given all trials; None where none is to be created. It is
+            asked when the study is to have another trial and none waits.
     """
 
     database: Database
@@ -164,20 +181,22 @@ class Claims:
     worker: str
     now: Callable[[], float] | None = None
     monotonic: Callable[[], float] = time.monotonic
-    new: Callable[[list[FrozenTrial]], dict[str, Any] | None] = sampled
-    _contact: float = field(default=float("-inf"), init=False)
-    _contact_wall: float = field(default=float("-inf"), init=False)
-    _watching_since: float = field(default=float("inf"), init=False)
+    new_trial: Callable[[list[FrozenTrial]], dict[str, Any] | None] = sampled_trial
+    _watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to watch."""
+        self._watch = Watch(self.monotonic)
 
     def claim(self, wanted: int) -> Claim | None:
-        """Take a trial, if one is owed.
+        """Take a trial, if the study is to have another one.
 
         Args:
             wanted: The number of finished trials that the study shall have.
 
         Returns:
-            The claim of a trial that is RUNNING, or None where finished and running trials together make ``wanted``,
-            or where none waits and ``new`` makes none.
+            The claim of a trial that is RUNNING; None where finished and running trials together make ``wanted``, or
+            where none waits and ``new_trial`` gives none.
 
         Raises:
             DatabaseGone: The database was away for longer than an outage may last.
@@ -185,36 +204,28 @@ class Claims:
         """
         return self.database.exclusively(self._lock_name, lambda: self._claim(wanted))
 
-    def owed(self, wanted: int) -> bool:
-        """Whether a claim would succeed, looked at without the lock."""
-        return self.database.retrying.call(lambda _: self._owed(wanted))
+    def has_work(self, wanted: int) -> bool:
+        """Whether ``claim(wanted)`` is likely to succeed, by a look without the lock."""
+        return self.database.retrying.call(lambda _: self._has_work(wanted))
 
     def finished(self) -> int:
         """How many trials count towards N already."""
         return len(self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED))
 
-    def any_dead(self, trials: list[FrozenTrial]) -> bool:
-        """Whether there is anything to sweep, for one who has just looked; one try."""
-        return bool(self._dead([trial for trial in trials if trial.state == TrialState.RUNNING]))
+    def any_worker_dead(self, trials: list[FrozenTrial]) -> bool:
+        """Whether a sweep would find something among these trials, read just now; the database is asked once."""
+        return bool(self._of_dead_workers(trials))
 
     def sweep(self) -> list[int]:
-        """Give back the trials of dead workers, under the lock; their numbers."""
-        return self.database.exclusively(self._lock_name, lambda: self._give_back_dead(self._look()))
+        """Put the trials of dead workers back to WAITING, under the lock.
 
-    def life(self, token: str, **facts: Any) -> dict[str, Any]:
-        """A sign of life of this process."""
-        return {
-            "token": token,
-            "worker": self.worker,
-            "host": host.hostname(),
-            "place": host.place(),
-            "pid": os.getpid(),
-            "time": self.time(),
-            **facts,
-        }
+        Returns:
+            Their numbers.
+        """
+        return self.database.exclusively(self._lock_name, lambda: self._requeue_dead(self._read_trials()))
 
     def requeue(self, trial_id: int) -> None:
-        """Set a trial to WAITING, counting the interruption; too many of them end it. For a guarded thread."""
+        """Put a trial back to WAITING and count the interruption; one too many fails it. Call it under a guard."""
         database = self.database
         times = database.get_trial(trial_id).system_attrs.get(INTERRUPTIONS, 0) + 1
         database.set_trial_system_attr(trial_id, INTERRUPTIONS, times)
@@ -224,112 +235,113 @@ class Claims:
         else:
             database.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def in_contact(self) -> None:
-        """Note that the database was there and took writes.
+    def sign_of_life(self, token: str, **facts: Any) -> dict[str, Any]:
+        """This worker's sign of life; see ``storage.liveness.sign_of_life``."""
+        return sign_of_life(token, self.worker, self.time(), **facts)
 
-        A gap of half a grace, by an outage or a pause of this very process, starts the watch over: after it everyone
-        else's signs of life may be late, too.
+    def record_contact(self) -> None:
+        """Record that the database was there just now and took writes."""
+        self._watch.record_contact(self.database.timeouts.grace)
+
+    def time(self) -> float:
+        """Seconds since the epoch by the clock that all workers share; the database is asked once."""
+        return self.now() if self.now is not None else self.database.now()
+
+    def is_owner_dead(self, trial: FrozenTrial, now: float) -> bool:
+        """Whether the owner of a RUNNING trial is surely dead.
+
+        Args:
+            trial: The trial.
+            now: The time by the clock that all workers share.
         """
-        now, wall = self.monotonic(), time.time()
-        # A machine that sleeps, and a clock that is set, show in one of the two.
-        gap = max(now - self._contact, wall - self._contact_wall)
-        if gap > self.database.times.grace / 2:
-            self._watching_since = now
-        self._contact, self._contact_wall = now, wall
-
-    def dead(self, trial: FrozenTrial, now: float) -> bool:
-        """Whether a RUNNING trial's worker is surely gone: its process on this very host, or silent for too long.
-
-        Silence (until ``now``) counts only once this process has itself seen the database for a whole grace without a
-        gap, or when it is longer than any outage.
-        """
-        life = trial.system_attrs.get(LIFE)
-        # A worker that looks for a trial has none: one of its own is left from a claim cut short.
-        if life is not None and life["worker"] == self.worker and _of_this_process(life):
+        life = trial.system_attrs.get(HEARTBEAT)
+        # A worker that asks for a trial has none: one of its own is left from a claim that was cut short.
+        if life is not None and life["worker"] == self.worker and is_of_this_process(life):
             return True
-        times = self.database.times
-        watched = self.monotonic() - self._watching_since > times.grace
-        return gone(life, now, times.grace if watched else times.grace + times.outage)
+        timeouts = self.database.timeouts
+        has_watched = self._watch.is_longer_than(timeouts.grace)
+        return is_worker_dead(life, now, timeouts.grace if has_watched else timeouts.grace + timeouts.outage)
 
     @property
     def _lock_name(self) -> str:
         return lock_name(self.study_id)
 
-    def time(self) -> float:
-        """The common clock's time; one try."""
-        return self.now() if self.now is not None else self.database.now()
+    def _has_work(self, wanted: int) -> bool:
+        trials = self._read_trials()
+        taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
+        return taken < wanted or self.any_worker_dead(trials)
 
-    def _owed(self, wanted: int) -> bool:
-        trials = self._look()
+    def _read_trials(self) -> list[FrozenTrial]:
+        self.database.check_writable()
+        trials = self.database.unretried.get_all_trials(self.study_id, deepcopy=False)
+        self.record_contact()
+        return trials
+
+    def _of_dead_workers(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-        finished = sum(trial.state in FINISHED for trial in trials)
-        return finished + len(running) < wanted or bool(self._dead(running))
-
-    def _dead(self, running: list[FrozenTrial]) -> list[FrozenTrial]:
         if not running:
             return []
         now = self.time()
-        return [trial for trial in running if self.dead(trial, now)]
-
-    def _look(self) -> list[FrozenTrial]:
-        self.database.touch()
-        trials = self.database.once.get_all_trials(self.study_id, deepcopy=False)
-        self.in_contact()
-        return trials
+        return [trial for trial in running if self.is_owner_dead(trial, now)]
 
     def _claim(self, wanted: int) -> Claim | None:
-        database, trials = self.database, self._look()
-        if self._give_back_dead(trials):
-            trials = self._look()
+        trials = self._read_trials()
+        if self._requeue_dead(trials):
+            trials = self._read_trials()
         self._refuse_second_host(trials)
         taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
         if taken >= wanted:
             return None
         token = uuid.uuid4().hex[:16]
-        # Trials given back come before those never begun: what was begun is nearer its end.
+        return self._take_waiting(trials, token) or self._create(trials, token)
+
+    def _take_waiting(self, trials: list[FrozenTrial], token: str) -> Claim | None:
+        # Trials put back come before those never begun: they are nearer their end.
         waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-        waiting.sort(key=lambda trial: (LIFE not in trial.system_attrs, trial.number))
+        waiting.sort(key=lambda trial: (HEARTBEAT not in trial.system_attrs, trial.number))
         for trial in waiting:
             # The token first: between the two writes no earlier owner may find its own in a RUNNING trial.
-            with self._unchanged(trial):
-                database.set_trial_system_attr(trial._trial_id, LIFE, self.life(token))
-            if database.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+            with self._if_unchanged(trial):
+                self.database.set_trial_system_attr(trial._trial_id, HEARTBEAT, self.sign_of_life(token))
+            if self.database.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 return Claim(self, trial._trial_id, trial.number, token)
-        attributes = self.new(trials)
+        return None
+
+    def _create(self, trials: list[FrozenTrial], token: str) -> Claim | None:
+        attributes = self.new_trial(trials)
         if attributes is None:
             return None
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
-            system_attrs={LIFE: self.life(token), **attributes.get("system_attrs", {})},
+            system_attrs={HEARTBEAT: self.sign_of_life(token), **attributes.get("system_attrs", {})},
             user_attrs=attributes.get("user_attrs"),
         )  # With its first sign of life, in one transaction.
-        trial_id = database.create_new_trial(self.study_id, template)
-        return Claim(self, trial_id, database.get_trial_number_from_id(trial_id), token)
+        trial_id = self.database.create_new_trial(self.study_id, template)
+        return Claim(self, trial_id, self.database.get_trial_number_from_id(trial_id), token)
 
-    def _give_back_dead(self, trials: list[FrozenTrial]) -> list[int]:
-        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-        given_back = []
-        for trial in self._dead(running):
+    def _requeue_dead(self, trials: list[FrozenTrial]) -> list[int]:
+        requeued = []
+        for trial in self._of_dead_workers(trials):
             try:
-                with self._unchanged(trial):
+                with self._if_unchanged(trial):
                     self.requeue(trial._trial_id)
-            except Changed:
+            except ClaimConflict:
                 continue
-            given_back.append(trial.number)
-        return given_back
+            requeued.append(trial.number)
+        return requeued
 
     @contextmanager
-    def _unchanged(self, trial: FrozenTrial) -> Iterator[None]:
+    def _if_unchanged(self, trial: FrozenTrial) -> Iterator[None]:
         """Write only while the lock is held and the trial's sign of life is still the one that was judged."""
-        held = self.database.guard
-        expected = trial.system_attrs.get(LIFE, {})
+        lock_held = self.database.guard
+        expected = trial.system_attrs.get(HEARTBEAT, {})
 
         def guard(connection: Connection) -> None:
-            if held is not None:
-                held(connection)
+            if lock_held is not None:
+                lock_held(connection)
             _, life = self.database.lock_row(connection, trial._trial_id)
             if json.loads(life) != expected:
-                raise Changed(f"trial {trial.number} lives")
+                raise ClaimConflict(f"trial {trial.number} lives")
 
         with self.database.guarded(guard):
             yield
@@ -338,11 +350,15 @@ class Claims:
         if not self.database.is_sqlite:
             return
         for trial in trials:
-            life = trial.system_attrs.get(LIFE)
-            if trial.state != TrialState.RUNNING or life is None or life["host"] == host.hostname():
+            life = trial.system_attrs.get(HEARTBEAT)
+            if (
+                trial.state != TrialState.RUNNING
+                or life is None
+                or life["host"] == process_identity.hostname()
+            ):
                 continue
-            alive = self.time() - life["time"] <= self.database.times.grace
-            if alive and life["place"].split()[0] != host.machine():
+            alive = self.time() - life["time"] <= self.database.timeouts.grace
+            if alive and life["place"].split()[0] != process_identity.machine():
                 raise SecondHost(
                     f"host {life['host']} is working on this SQLite database; SQLite serves one host: put the study "
                     "into Postgres for several"

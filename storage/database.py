@@ -1,4 +1,15 @@
-"""The one database: Optuna's storage with every call retried, writes that can be fenced, one lock and one clock."""
+"""The one database: Optuna's storage with every call retried, writes that a guard can refuse, locks and one clock.
+
+A call is tried again while the database is away (``storage.retry``). Some calls must not be tried again alone:
+
+* What was read under a lock is no longer true once the lock is lost. ``exclusively`` tries all of its work again.
+* A write whose answer got lost may have been carried out. Optuna then refuses the second try with
+  ``UpdateFinishedTrialError``, and what is stored tells whether the first one succeeded.
+
+A guard is called at the start of every transaction in which its thread writes to a trial, and refuses the write by
+raising. Since it runs inside that transaction and locks the trial's row, what it saw is still so at the commit. Claims
+(``storage.claims``) are made of such guards.
+"""
 
 import abc
 import hashlib
@@ -18,56 +29,59 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import LockLost
-from storage.retrying import Retrying
-from storage.times import Times
+from storage.liveness import HEARTBEAT
+from storage.retry import Retrying
+from storage.timeouts import Timeouts
 from storage.url import is_sqlite, sqlite_file
 
 Guard = Callable[[Connection], None]
 Result = TypeVar("Result")
-# A lock may be held for so long without being taken for a stopped process's, however short the grace.
+# However short the grace: a holder of a lock is not taken for a stopped process before this time.
 LEAST_HOLD_SECONDS = 5.0
-# One who waits for a lock looks so often whether it shall rather end.
+# A process that waits for a lock stops waiting after this time, to see whether it is asked to end, and tries again.
 LONGEST_WAIT_SECONDS = 10.0
+# The calls of Optuna's storages that write to a trial, by the beginnings of their names.
 GUARDED = ("set_trial_", "create_new_trial")
-HELD = text(
+IS_LOCK_HELD = text(
     "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
     "AND pid = :pid AND objid = :low AND classid = :high AND backend_start = CAST(:started AS timestamptz)"
 )
-LIMITED = text(
+SET_LIMITS = text(
     "SELECT set_config('lock_timeout', :wait, true), set_config('idle_in_transaction_session_timeout', :hold, true)"
 )
-LOCKED = text(
+TAKE_LOCK = text(
     "SELECT pg_advisory_xact_lock(:key), pid, CAST(backend_start AS text) FROM pg_stat_activity "
     "WHERE pid = pg_backend_pid()"
 )
 
 
 class Database(BaseStorage):
-    """What all of a study's processes share. Thread-safe; never forked.
+    """The database that all processes of a study share. It is thread-safe, and never forked.
 
-    It is Optuna's storage (``BaseStorage``), each call tried again while the database is away.
+    It is one of Optuna's storages (``BaseStorage``) whose calls are each tried again while the database is away.
 
     Attributes:
-        once: The same without the retries, for looking: a call fails at once.
-        url: Where, without its password.
-        times: How long to wait for what.
+        unretried: The same storage without the retries, whose calls fail at once.
+        url: Where the database is, without its password.
+        timeouts: How long to wait for what.
+        retrying: How calls are tried again; the process may set it a deadline.
     """
 
-    def __init__(self, inner: RDBStorage, url: URL, times: Times) -> None:
-        self.once: BaseStorage = optuna.storages.get_storage(inner)
-        self.url, self.times = url, times
-        self.retrying = Retrying(times)
+    def __init__(self, inner: RDBStorage, url: URL, timeouts: Timeouts) -> None:
+        self.unretried: BaseStorage = optuna.storages.get_storage(inner)
+        self.url, self.timeouts = url, timeouts
+        self.retrying = Retrying(timeouts)
         self._engine: Engine = inner.engine
         self._local = threading.local()
         sqlalchemy.event.listen(self._engine, "begin", self._on_begin)
 
-    def wait_for(self, times: Times) -> None:
-        """Wait as ``times`` says from now on: what a study was made with is known only once it has been read."""
-        self.times = self.retrying.times = times
+    def use_timeouts(self, timeouts: Timeouts) -> None:
+        """Use other timeouts from now on: those that a study was made with are known once it has been read."""
+        self.timeouts = self.retrying.timeouts = timeouts
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a file, which serves one host only."""
+        """Whether the database is a file, which serves one host only."""
         return is_sqlite(self.url)
 
     def now(self) -> float:
@@ -75,26 +89,27 @@ class Database(BaseStorage):
         if self.is_sqlite:
             return time.time()
         with self._engine.connect() as connection:
-            return float(
-                connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
-            )
+            return database_time(connection)
 
     def connect(self) -> Connection:
-        """A connection for looking, in a ``with``; one try."""
+        """A connection for reading, to be used in a ``with`` statement; it is tried once."""
         return self._engine.connect()
 
-    def touch(self) -> None:
-        """Make sure that the database takes writes, where one that can be read may not; writes nothing."""
+    def check_writable(self) -> None:
+        """Raise if the database takes no writes, as an SQLite file on a full or failing disk; nothing is written."""
         if self.is_sqlite:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @contextmanager
     def guarded(self, guard: Guard) -> Iterator[None]:
-        """Begin every transaction of this thread that writes to a trial with ``guard``, which may refuse it.
+        """Call ``guard`` at the start of every transaction in which this thread writes to a trial.
 
-        The guard runs inside that transaction, on its connection, before its first statement: what it has looked at
-        and locked is still so when the transaction commits.
+        Within the ``with`` block, it takes the place of the guard that was set before. It refuses the write by raising.
+
+        Args:
+            guard: It is given the transaction's connection, before the transaction's first statement: what it reads
+                and locks there is still so when the transaction commits.
         """
         outer, self._local.guard = self.guard, guard
         try:
@@ -104,46 +119,69 @@ class Database(BaseStorage):
 
     @property
     def guard(self) -> Guard | None:
-        """This thread's guard."""
+        """This thread's guard; None if there is none."""
         found: Guard | None = getattr(self._local, "guard", None)
         return found
 
     def lock(self, name: str) -> AbstractContextManager[Guard]:
-        """Hold the lock ``name``; gives a guard that refuses to write once it is lost.
+        """Hold the lock ``name`` in a ``with`` block.
 
-        An advisory lock in Postgres; in SQLite a lock file beside the database, since its own locking let two workers
-        claim one waiting trial (Optuna, measured). One who was stopped while holding it loses it in Postgres after
-        the grace.
+        In Postgres it is an advisory lock; a process that is stopped while it holds one loses it after the grace. With
+        SQLite it is a lock file beside the database, one for all names, since SQLite's own locks let two workers claim
+        one waiting trial (Optuna, measured).
+
+        Returns:
+            A context manager that gives a guard, which refuses to write once the lock is lost.
 
         Raises:
-            OperationalError, LockLost: Another held it too long, or the database went away: try the whole again.
+            OperationalError, LockLost: Another process held it too long, or the database went away; try again.
         """
-        return file_lock(self.url) if self.is_sqlite else advisory_lock(self._engine, name, self.times.grace)
+        return (
+            file_lock(self.url) if self.is_sqlite else advisory_lock(self._engine, name, self.timeouts.grace)
+        )
 
     def exclusively(self, name: str, do: Callable[[], Result]) -> Result:
-        """``do()`` under the lock, all of it again where the database went away meanwhile; it must bear repetition."""
+        """Call ``do`` while holding the lock ``name``, and again, as a whole, if the database goes away meanwhile.
+
+        Args:
+            name: The lock's name.
+            do: It may be called several times.
+
+        Returns:
+            What ``do`` returns.
+
+        Raises:
+            DatabaseGone: The database was away for longer than an outage may last.
+        """
 
         def attempt() -> Result:
             with self.lock(name) as held, self.guarded(held):
-                return do()  # A single call tried again could outlive the lock.
+                return do()  # A call that is tried again alone could outlive the lock.
 
-        return self.again_as_a_whole(attempt)
+        return self.retry_whole(attempt)
 
-    def again_as_a_whole(self, do: Callable[[], Result]) -> Result:
-        """``do()``, all of it again where one of its calls failed for want of the database."""
+    def retry_whole(self, do: Callable[[], Result]) -> Result:
+        """Call ``do``, and again, as a whole, if one of its calls fails because the database is away.
+
+        Within it, this thread's calls are tried once each.
+        """
 
         def attempt(_: int) -> Result:
-            before = getattr(self._local, "single", False)
-            self._local.single = True
+            before = getattr(self._local, "try_once", False)
+            self._local.try_once = True
             try:
                 return do()
             finally:
-                self._local.single = before
+                self._local.try_once = before
 
         return self.retrying.call(attempt)
 
     def lock_row(self, connection: Connection, trial_id: int) -> tuple[str, str]:
-        """For guards: keep everyone else from changing this trial; its state's name, and its sign of life (JSON)."""
+        """Keep every other process from changing a trial until the transaction ends; to be called by a guard.
+
+        Returns:
+            The name of the trial's state, and its owner's last sign of life as JSON (``{}`` without one).
+        """
         suffix = ""
         if self.is_sqlite:
             if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
@@ -153,15 +191,15 @@ class Database(BaseStorage):
         state = connection.execute(
             text(f"SELECT state FROM trials WHERE trial_id = :id{suffix}"), {"id": trial_id}
         ).scalar()
-        # A second statement: in Postgres the first one may have waited, and a join would show what was before.
+        # A second statement: in Postgres the first one may have waited, and a join would show the state before that.
         life = connection.execute(
-            text("SELECT value_json FROM trial_system_attributes WHERE trial_id = :id AND key = 'life'"),
-            {"id": trial_id},
+            text("SELECT value_json FROM trial_system_attributes WHERE trial_id = :id AND key = :key"),
+            {"id": trial_id, "key": HEARTBEAT},
         ).scalar()
         return str(state), str(life or "{}")
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
 
     def _on_begin(self, connection: Connection) -> None:
@@ -172,23 +210,23 @@ class Database(BaseStorage):
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], tries: int) -> Any:
         self._local.active = self.guard if name.startswith(GUARDED) else None
         try:
-            return getattr(self.once, name)(*arguments, **named)
+            return getattr(self.unretried, name)(*arguments, **named)
         except optuna.exceptions.UpdateFinishedTrialError:
-            # The answer to an earlier try may have been lost on the way: what is stored tells.
-            if tries and name == "set_trial_state_values" and self._stored(*arguments, **named):
+            # An earlier try may have succeeded and its answer been lost on the way: what is stored tells.
+            if tries and name == "set_trial_state_values" and self._is_stored(*arguments, **named):
                 return True
             raise
         finally:
             self._local.active = None
 
-    def _stored(self, trial_id: int, state: TrialState, values: list[float] | None = None) -> bool:
-        trial = self.once.get_trial(trial_id)
+    def _is_stored(self, trial_id: int, state: TrialState, values: list[float] | None = None) -> bool:
+        trial = self.unretried.get_trial(trial_id)
         return trial.state == state and (values is None or trial.values == list(values))
 
 
 def _retried(name: str) -> Callable[..., Any]:
     def call(self: Database, *arguments: Any, **named: Any) -> Any:
-        if getattr(self._local, "single", False):
+        if getattr(self._local, "try_once", False):
             return self._call(name, arguments, named, 0)
         return self.retrying.call(lambda tries: self._call(name, arguments, named, tries))
 
@@ -196,7 +234,7 @@ def _retried(name: str) -> Callable[..., Any]:
     return call
 
 
-# Every public call of Optuna's storages, so that none is forgotten when it gains one.
+# Every public method of Optuna's storages, so that none is left out when Optuna adds one.
 for _name in [
     name for name in vars(BaseStorage) if not name.startswith("_") and name != "check_trial_is_updatable"
 ]:
@@ -204,9 +242,20 @@ for _name in [
 abc.update_abstractmethods(Database)  # type: ignore[type-abstract]
 
 
+def database_time(connection: Connection) -> float:
+    """Seconds since the epoch by the clock of the database: the host's own with SQLite, the server's with Postgres."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
 @contextmanager
 def file_lock(url: URL, timeout: float = LONGEST_WAIT_SECONDS) -> Iterator[Guard]:
-    """The lock file beside an SQLite database; the kernel frees it when its holder dies."""
+    """Hold the lock file beside an SQLite database in a ``with`` block; the kernel frees it when its holder dies.
+
+    Raises:
+        LockLost: Another process held it for longer than ``timeout`` seconds.
+    """
     path = sqlite_file(url)
     try:
         with FileLock(path.with_name(path.name + ".claim.lock")).acquire(timeout, poll_interval=0.01):
@@ -217,19 +266,28 @@ def file_lock(url: URL, timeout: float = LONGEST_WAIT_SECONDS) -> Iterator[Guard
 
 @contextmanager
 def advisory_lock(engine: Engine, name: str, grace: float) -> Iterator[Guard]:
-    """Postgres's advisory lock ``name``, in a transaction of its own: it ends with it, or with its connection."""
+    """Hold Postgres's advisory lock ``name`` in a ``with`` block.
+
+    The lock belongs to a transaction of its own, and ends with it or with its connection. The server ends the
+    transaction of a holder that is stopped for longer than ``grace``, which the guard then notices.
+
+    Args:
+        engine: Where the database is.
+        name: The lock's name, of any length.
+        grace: Seconds, at least ``LEAST_HOLD_SECONDS``.
+    """
     key = int.from_bytes(
         hashlib.sha256(f"keras-image-search {name}".encode()).digest()[:8], "big", signed=True
     )
     connection = engine.connect()
     try:
         limits = {"wait": LONGEST_WAIT_SECONDS, "hold": max(grace, LEAST_HOLD_SECONDS)}
-        connection.execute(LIMITED, {name: str(int(1000 * seconds)) for name, seconds in limits.items()})
-        _, pid, started = connection.execute(LOCKED, {"key": key}).one()
+        connection.execute(SET_LIMITS, {name: str(int(1000 * seconds)) for name, seconds in limits.items()})
+        _, pid, started = connection.execute(TAKE_LOCK, {"key": key}).one()
         identity = {"pid": pid, "started": started, "low": key & 0xFFFFFFFF, "high": (key >> 32) & 0xFFFFFFFF}
 
         def guard(other: Connection) -> None:
-            if other.execute(HELD, identity).scalar() is None:
+            if other.execute(IS_LOCK_HELD, identity).scalar() is None:
                 raise LockLost("the database gave the lock to another")
 
         yield guard

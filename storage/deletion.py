@@ -1,7 +1,7 @@
-"""A study taken out of the database and off the disk; what was begun and cut short can be finished later.
+"""How a study is deleted from the database and the disk; a deletion that is cut short can be finished later.
 
-First the database forgets it, whole or not at all, so that no worker goes on with a study that is half there. What is
-then still to be removed stands in a file of its own until it has been.
+First the study leaves the database, in one transaction, so that no worker goes on with half a study. What then remains
+to be removed is written down beforehand, in a journal, which is the last file to go.
 """
 
 import json
@@ -15,19 +15,20 @@ import sqlalchemy
 from sqlalchemy import Connection
 
 from storage.artifacts import Store, discard
+from storage.atomic import atomic_write
 from storage.database import Database
 from storage.paths import StudyPaths
 
 
 @dataclass(frozen=True)
-class Remains:
-    """What is left of a study once the database has forgotten it.
+class DeletionJournal:
+    """What remains of a study once it has left the database.
 
     Attributes:
-        paths: Where its files lie.
-        pictures: The names of its pictures among these.
-        artifacts: What it left in the store of its hosts.
-        store: That store's place; None without one.
+        paths: The paths of its files.
+        pictures: The names of its files in ``paths.pictures``.
+        artifacts: The names of its files in the artifact store.
+        store: Where that store is; None if the study has none.
     """
 
     paths: StudyPaths
@@ -37,38 +38,40 @@ class Remains:
 
     @property
     def journal(self) -> Path:
-        """Where this is written down until it is done."""
+        """The file that holds this record until everything is removed."""
         return self.paths.root / f".deleting-{self.paths.study}.{self.paths.uid}.json"
 
-    def own(self) -> list[Path]:
-        """The files that say whose they are; nothing behind a link."""
-        files = [path for path, _, _ in self.paths.of_trials()]
-        files += [path for path, _ in self.paths.all_anew()]
+    def files(self) -> list[Path]:
+        """The files whose names say that they are this study's; nothing behind a link."""
+        files = [path for path, _, _ in self.paths.trial_files()]
+        files += [path for path, _ in self.paths.race_files()]
         files += [self.paths.pictures / name for name in self.pictures if Path(name).name == name]
         return [path for path in files if self._is_inside(path)]
 
-    def shared(self) -> bool:
-        """Whether a study of the same name, in another database, has files in this one's folder."""
-        own = set(self.own())
+    def shares_folder(self) -> bool:
+        """Whether a study of the same name in another database has files in the same folder."""
+        own = set(self.files())
         folder = self.paths.folder
-        named = [folder / name for name in ("checkpoints", "models", "confirm", "pictures")]
-        return any(path not in own for place in named for path in _files(place))
+        subfolders = [folder / name for name in ("checkpoints", "models", "confirm", "pictures")]
+        return any(path not in own for subfolder in subfolders for path in _files(subfolder))
 
     def size(self) -> int:
-        """Bytes on this disk that go with it; what links point to is not counted."""
-        files = self.own() if self.shared() else _files(self.paths.folder)
+        """How many bytes on this disk ``remove`` frees; what links point to does not count."""
+        files = self.files() if self.shares_folder() else _files(self.paths.folder)
         return sum(path.lstat().st_size for path in files if path.is_symlink() or path.exists())
 
     def write(self) -> None:
         """Write the journal."""
         self.paths.root.mkdir(parents=True, exist_ok=True)
-        said = {"pictures": list(self.pictures), "artifacts": list(self.artifacts), "store": self.store}
-        aside = self.journal.with_suffix(".new")
-        aside.write_text(json.dumps(said))
-        aside.replace(self.journal)
+        record = {"pictures": list(self.pictures), "artifacts": list(self.artifacts), "store": self.store}
+        with atomic_write(self.journal) as aside:
+            aside.write_text(json.dumps(record))
 
     def remove(self, store: Store | None) -> None:
-        """Remove it all, and the journal last; may be repeated.
+        """Remove everything, and the journal last. It may be repeated.
+
+        Args:
+            store: The artifact store; None if the study has none.
 
         Raises:
             OSError: A file cannot be removed.
@@ -78,46 +81,46 @@ class Remains:
         folder = self.paths.folder
         if folder.is_symlink():
             folder.unlink()
-        elif self.shared():
-            for path in self.own():
+        elif self.shares_folder():
+            for path in self.files():
                 path.unlink(missing_ok=True)
         elif folder.is_dir():
-            shutil.rmtree(folder)  # Of a link within it removes the link alone.
+            shutil.rmtree(folder)  # It removes a link, and not what the link points to.
         self.journal.unlink(missing_ok=True)
 
     def _is_inside(self, path: Path) -> bool:
         return not (self.paths.folder.is_symlink() or path.parent.is_symlink())
 
 
-def remains_of(root: Path, study: str) -> list[Remains]:
-    """What earlier deletions of studies of this name have left over."""
-    found = []
+def journals_of(root: Path, study: str) -> list[DeletionJournal]:
+    """The journals of deletions of studies of this name that were cut short."""
+    journals = []
     for path in sorted(root.glob(".deleting-*.json")):
-        named = re.fullmatch(rf"\.deleting-{re.escape(study)}\.([0-9a-f]*)\.json", path.name)
-        if named is not None:
-            said = json.loads(path.read_text())
-            found.append(replace(Remains(StudyPaths(root, study, named[1])), **said))
-    return found
+        match = re.fullmatch(rf"\.deleting-{re.escape(study)}\.([0-9a-f]*)\.json", path.name)
+        if match is not None:
+            record = json.loads(path.read_text())
+            journals.append(replace(DeletionJournal(StudyPaths(root, study, match[1])), **record))
+    return journals
 
 
-def forget(database: Database, study_id: int) -> None:
-    """Take a study and all its trials out of the database, in one transaction, if the lock held is still held.
+def delete_from_database(database: Database, study_id: int) -> None:
+    """Delete a study and all its trials from the database, in one transaction, which this thread's guard may refuse.
 
-    Not by Optuna's own call, which first reads every object: a minute for 10,000 trials.
+    Optuna's own call would first read every object, which takes a minute for 10,000 trials.
     """
     guard = database.guard
     with database.connect() as connection, connection.begin():
         if guard is not None:
             guard(connection)
-        _forget(connection, study_id)
+        _delete_rows(connection, study_id)
 
 
-def _forget(connection: Connection, study_id: int) -> None:
+def _delete_rows(connection: Connection, study_id: int) -> None:
     schema = sqlalchemy.MetaData()
     schema.reflect(connection)
     trials = schema.tables["trials"]
     of_study = sqlalchemy.select(trials.c.trial_id).where(trials.c.study_id == study_id)
-    # Those that refer to others come first.
+    # Tables that refer to others come first.
     for table in reversed(schema.sorted_tables):
         if "study_id" in table.c:
             connection.execute(table.delete().where(table.c.study_id == study_id))
@@ -125,11 +128,11 @@ def _forget(connection: Connection, study_id: int) -> None:
             connection.execute(table.delete().where(table.c.trial_id.in_(of_study)))
 
 
-def _files(place: Path) -> Iterator[Path]:
-    """All files under a folder; of links the links themselves, and nothing behind them."""
-    if place.is_symlink() or not place.is_dir():
+def _files(folder: Path) -> Iterator[Path]:
+    """All files under a folder, and the links themselves, but nothing behind a link."""
+    if folder.is_symlink() or not folder.is_dir():
         return
-    for path in place.iterdir():
+    for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             yield from _files(path)
         else:

@@ -1,9 +1,9 @@
-"""What a database that is away raises; of no library, so that every command may know it."""
+"""What a database that is away raises. Nothing is imported here, so that every command can know these classes."""
 
 
 class DatabaseGone(Exception):
-    """The database did not answer for longer than an outage may last; in one line, without a password."""
+    """The database did not answer for longer than an outage may last; the message is one line without a password."""
 
 
 class LockLost(Exception):
-    """The database gave the lock up while its holder was at work: what was to be written has not been."""
+    """The database gave a lock to another process while its holder was at work: what was to be written is not."""

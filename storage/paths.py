@@ -1,7 +1,7 @@
-"""Where everything of a study lies; nobody else joins these paths.
+"""Where the files of a study lie. No other module joins these paths.
 
-Checkpoints and kept models carry the token of the claim that they were written under: a worker that was paused until
-its trial was given away writes beside the new owner's file, never over it.
+The names of checkpoints and kept models carry the token of the claim that they were written under: a worker that was
+paused until its trial went to another worker writes beside the new owner's file, never over it.
 """
 
 import re
@@ -13,13 +13,13 @@ NAMED = re.compile(r"(\d{5,})-([0-9a-f]+)\.(?:npz|keras)")
 
 @dataclass(frozen=True)
 class StudyPaths:
-    """The files of one study.
+    """The paths of one study's files.
 
     Attributes:
-        root: The folder of all studies, by default ``studies``.
+        root: The folder of all studies.
         study: The study's name.
-        uid: The study's own, part of the names of checkpoints and models: studies of one name in two databases may
-            share a folder, and neither clears away what is the other's.
+        uid: An identifier of the study, part of the names of its checkpoints and models. Studies of the same name in
+            two databases may share a folder; by it neither removes what is the other's.
     """
 
     root: Path
@@ -28,12 +28,12 @@ class StudyPaths:
 
     @property
     def folder(self) -> Path:
-        """All files of this study."""
+        """The folder of all files of this study."""
         return self.root / self.study
 
     @property
     def pictures(self) -> Path:
-        """What the dashboard shows of the study and its trials, by artifact; nothing else lies there."""
+        """The folder of what the dashboard shows of the study and its trials, a file an artifact."""
         return self.folder / "pictures"
 
     def trial(self, number: int) -> Path:
@@ -41,23 +41,27 @@ class StudyPaths:
         return self.folder / "trials" / f"{number:05d}"
 
     def checkpoint(self, number: int, token: str) -> Path:
-        """Where a trial's owner leaves what the trial goes on from; gone once the trial has finished."""
+        """The checkpoint that a trial's owner writes and the trial resumes from; removed when the trial has ended."""
         return self.folder / "checkpoints" / f"{number:05d}-{self.uid}{token}.npz"
 
     def checkpoints(self, number: int) -> list[Path]:
-        """All that a trial could go on from, by whichever owner."""
+        """The checkpoints that a trial could resume from, by all of its owners."""
         return sorted((self.folder / "checkpoints").glob(f"{number:05d}-{self.uid}*.npz"))
 
     def model(self, number: int, token: str) -> Path:
-        """Exactly the weights that scored; kept for the best few trials."""
+        """The model file of the weights that a trial scored with; kept for the best few trials."""
         return self.folder / "models" / f"{number:05d}-{self.uid}{token}.keras"
 
     def models(self, number: int) -> list[Path]:
-        """The kept weights of a trial, by whichever owner."""
+        """The model files of a trial, by all of its owners."""
         return sorted((self.folder / "models").glob(f"{number:05d}-{self.uid}*.keras"))
 
-    def of_trials(self) -> list[tuple[Path, int, str]]:
-        """Every checkpoint and kept model, and what killed writers left of one: file, trial's number, token."""
+    def trial_files(self) -> list[tuple[Path, int, str]]:
+        """Every checkpoint and model file, and what writers that were killed left of one.
+
+        Returns:
+            For each the file, the trial's number and the claim's token.
+        """
         files = [
             path for name in ("checkpoints", "models") for path in sorted((self.folder / name).glob("*"))
         ]
@@ -69,29 +73,32 @@ class StudyPaths:
         ]
 
     def refit_checkpoint(self, number: int, epochs: int) -> Path:
-        """Where an interrupted refit of so many epochs goes on from; gone once it has finished."""
+        """The checkpoint that an interrupted refit of ``epochs`` epochs resumes from; removed when it has ended."""
         return self.trial(number) / f"refit-{epochs}.npz"
 
     def tuning_checkpoint(self, number: int, epochs: int, refit: bool) -> Path:
-        """Where an interrupted fine-tuning goes on from; gone once it has finished."""
+        """The checkpoint that an interrupted fine-tuning resumes from; removed when it has ended."""
         return self.trial(number) / f"{'refit-' if refit else ''}tuning-{epochs}.npz"
 
-    def anew(self, number: int, seed: int, kind: str) -> Path:
-        """A training of trial ``number``'s configuration with another seed, for ``search.export --confirm``.
+    def race_file(self, number: int, seed: int, kind: str) -> Path:
+        """A file of the training of a trial's configuration with another seed, in the race before an export.
 
-        Of kind ``json`` what it came to, ``keras`` its weights, ``npz`` what it goes on from.
+        Args:
+            number: The trial's number.
+            seed: The seed of this training.
+            kind: ``json`` for the result, ``keras`` for the weights, ``npz`` for the checkpoint.
         """
         return self.folder / "confirm" / f"{number:05d}-{self.uid}-{seed}.{kind}"
 
-    def all_anew(self) -> list[tuple[Path, int]]:
-        """The files of all such trainings, with their trials' numbers."""
+    def race_files(self) -> list[tuple[Path, int]]:
+        """The files of all trainings of the race before an export, with their trials' numbers."""
         files = sorted((self.folder / "confirm").glob(f"*-{self.uid}-*"))
         return [(path, int(found[1])) for path in files if (found := re.search(r"(\d{5,})-", path.name))]
 
     def log(self, number: int) -> Path:
-        """What the trial's child printed."""
+        """The file of what the trial's child process printed."""
         return self.trial(number) / "log.txt"
 
     def worker_log(self, worker: str) -> Path:
-        """What a worker and its libraries had to say."""
+        """The file of what a worker and its libraries logged."""
         return self.folder / "logs" / f"{worker}.log"

@@ -1,4 +1,4 @@
-"""Database URLs: what is one of ours, where its files lie, and never its password."""
+"""Database URLs: which of them are supported, where their files lie, and how to show them without a password."""
 
 import os
 from pathlib import Path
@@ -17,51 +17,49 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 
 def default_url(root: Path) -> str:
-    """The SQLite database of the studies under ``root``."""
+    """The URL of the SQLite database in the folder of all studies."""
     return f"sqlite:///{root / 'search.db'}"
 
 
-def storage_url(said: str | None, root: Path) -> str:
-    """The URL said, or that of the environment's ``SEARCH_STORAGE``, or SQLite under ``root``."""
-    return said or os.environ.get(ENVIRONMENT) or default_url(root)
+def storage_url(requested: str | None, root: Path) -> str:
+    """The URL requested, else that of the environment's ``SEARCH_STORAGE``, else the SQLite database in ``root``."""
+    return requested or os.environ.get(ENVIRONMENT) or default_url(root)
 
 
 def parse(url: str) -> URL:
-    """The URL taken apart.
+    """The parts of a URL.
 
     Raises:
-        ValueError: It is no URL of ours; in one line, without a password.
+        ValueError: It is not the URL of a supported database; in one line without a password.
     """
     try:
         parsed = make_url(url)
-    except (
-        SQLAlchemyError,
-        ValueError,
-    ):  # The latter for a port that is no number; it quotes what may be a password.
-        raise ValueError(f"--storage: not a database URL; expected one such as {EXAMPLES}") from None
+    except (SQLAlchemyError, ValueError):
+        # ValueError comes of a port that is no number; its message quotes what may be a password.
+        raise ValueError(f"storage: not a database URL; expected one such as {EXAMPLES}") from None
     if "@" in (parsed.host or ""):
-        raise ValueError("--storage: an @ in a user's name or password must be written as %40") from None
+        raise ValueError("storage: an @ in a user's name or password must be written as %40") from None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         if parsed.database in (None, "", ":memory:"):
-            raise ValueError(f"--storage {shown(parsed)}: names no file; expected sqlite:///PATH")
+            raise ValueError(f"storage {redacted(parsed)}: names no file; expected sqlite:///PATH")
         return parsed
     if parsed.drivername in ("postgresql", "postgresql+psycopg", "postgres"):
         if not parsed.database:
             raise ValueError(
-                f"--storage {shown(parsed)}: names no database; expected postgresql://user@host/database"
+                f"storage {redacted(parsed)}: names no database; expected postgresql://user@host/database"
             )
         return parsed.set(drivername="postgresql+psycopg")
     raise ValueError(
-        f"--storage {shown(parsed)}: only SQLite and Postgres are supported; expected one such as {EXAMPLES}"
+        f"storage {redacted(parsed)}: only SQLite and Postgres are supported; expected one such as {EXAMPLES}"
     )
 
 
 def check_url(url: str) -> None:
-    """Refuse a URL at which there could be no database.
+    """Refuse a URL at which there cannot be a database.
 
     Raises:
-        ValueError: It is no URL of ours, names a folder that does not exist, or SQLite on a network file system; in
-            one line, without a password.
+        ValueError: It is not the URL of a supported database, or names an SQLite file in a folder that does not exist
+            or is on a network file system; in one line without a password.
     """
     parsed = parse(url)
     if not is_sqlite(parsed):
@@ -69,17 +67,17 @@ def check_url(url: str) -> None:
     folder = sqlite_file(parsed).parent
     if not folder.is_dir():
         raise ValueError(
-            f"--storage {shown(parsed)}: the folder {folder} does not exist; make it, or name another"
+            f"storage {redacted(parsed)}: the folder {folder} does not exist; make it, or name another"
         )
     if kind := network_file_system(folder):
         raise ValueError(
-            f"--storage {shown(parsed)}: {folder} is on a network file system ({kind}), on which SQLite loses data "
+            f"storage {redacted(parsed)}: {folder} is on a network file system ({kind}), on which SQLite loses data "
             "when several processes write; use a local folder, or Postgres"
         )
 
 
 def is_sqlite(url: URL) -> bool:
-    """Whether it is a file of this host."""
+    """Whether the database is a file of this host."""
     return url.get_backend_name() == "sqlite"
 
 
@@ -88,20 +86,20 @@ def sqlite_file(url: URL) -> Path:
     return Path(str(url.database))
 
 
-def shown(url: URL) -> str:
-    """The URL for a person: stars in place of a password."""
+def redacted(url: URL) -> str:
+    """The URL with stars in place of its passwords, to be shown to people."""
     secret = {name: "***" for name in url.query if _is_secret(name)}
     return url.update_query_dict(secret).render_as_string(hide_password=True)
 
 
 def passwords_of(url: URL) -> dict[str, str]:
-    """The passwords that stand in a URL, in any of their places, by the driver's names for them."""
-    found = {name: str(value) for name, value in url.query.items() if _is_secret(name)}
-    return {"password": str(url.password), **found} if url.password is not None else found
+    """The passwords in a URL, before its host and among its options, by the driver's names for them."""
+    in_options = {name: str(value) for name, value in url.query.items() if _is_secret(name)}
+    return {"password": str(url.password), **in_options} if url.password is not None else in_options
 
 
 def without_password(url: URL) -> URL:
-    """The URL with its passwords taken out."""
+    """The URL without its passwords."""
     return url._replace(password=None).difference_update_query(
         [name for name in url.query if _is_secret(name)]
     )
@@ -112,17 +110,17 @@ def _is_secret(name: str) -> bool:
 
 
 def network_file_system(folder: Path) -> str:
-    """The kind of network file system that ``folder`` lies on; empty for a local one, or where it cannot be told."""
+    """The kind of network file system that a folder is on; empty for a local one, or where the system does not tell."""
     try:
         lines = MOUNTS.read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
-    found, kind = "", ""
+    innermost, kind = "", ""
     target = folder.resolve()
     for line in lines:
         before, _, after = line.partition(" - ")
         mount = before.split()[4].replace("\\040", " ")
-        # Of nested mounts the innermost counts, of equal ones the last.
-        if len(mount) >= len(found) and target.is_relative_to(mount):
-            found, kind = mount, after.split()[0]
+        # The innermost of nested mounts counts, and the last of several on one folder.
+        if len(mount) >= len(innermost) and target.is_relative_to(mount):
+            innermost, kind = mount, after.split()[0]
     return kind if kind.startswith(NETWORK_FILE_SYSTEMS) else ""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks.postgres import PostgresServer, missing
-from search.child import ForkServer
+from search.process.fork_server import ForkServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,7 +62,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Sequ
 @pytest.fixture(scope="session")
 def helps(answers: Callable[[Sequence[Sequence[str]]], list[Answer]]) -> dict[str, Answer]:
     """What every command of ours answers to ``--help``, by its name."""
-    from search.program import COMMANDS
+    from search.cli.program import COMMANDS
 
     return dict(zip(COMMANDS, answers([[command, "--help"] for command in COMMANDS]), strict=True))
 
@@ -98,7 +98,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 def make_schema(url: str) -> str:
     """Create our tables in the database at ``url`` and leave it, so that it can be copied."""
-    from storage.opening import open_storage
+    from storage.connect import open_storage
 
     open_storage(url).close()
     return url

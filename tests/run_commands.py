@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-import search.command  # noqa: F401
+import search.cli.app  # noqa: F401
 
 
 def run(argv: list[str], folder: Path) -> dict[str, Any]:

@@ -248,12 +248,18 @@ def test_index_and_readme_name_every_page() -> None:
     }
 
 
-def test_rooms_in_the_architecture_exist() -> None:
-    table = (DOCS / "architecture.md").read_text("utf-8").partition("## The rooms")[2]
-    places = re.findall(r"^\| `([\w/]+)` \|", table, re.MULTILINE)
-    assert {"search/", "spaces/", "storage/", "tests/"} <= set(places)
-    for place in places:
-        assert (ROOT / place).is_dir(), place
+def test_rooms_in_the_architecture_are_those_on_disk() -> None:
+    table = (DOCS / "architecture.md").read_text("utf-8").partition("## The rooms")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `([\w/.]+)` ", table, re.MULTILINE)
+    folders = {f"search/{path.parent.name}/" for path in (ROOT / "search").glob("*/__init__.py")}
+    files = {f"search/{name}.py" for name in ("errors", "presets", "formatting", "workflows", "run")}
+    assert set(named) == folders | files | {"spaces/", "storage/"}
+    assert len(named) == len(set(named))
+
+
+def test_files_that_pages_name_exist() -> None:
+    for place in set(re.findall(r"`((?:search|spaces|storage|tests|benchmarks|docs)/[\w/.]*)`", ALL_PAGES)):
+        assert (ROOT / place).exists(), place
 
 
 def test_prepared_studies_in_the_page_on_the_search_are_the_presets() -> None:

@@ -10,7 +10,7 @@ import pytest
 MY_SPACE = '''
 """One convolution block after another, as many as asked for."""
 
-from spaces.arithmetic import Tally
+from spaces.arithmetic import CostCounter
 
 
 def sample(trial, input_spec):
@@ -21,7 +21,7 @@ def sample(trial, input_spec):
 
 
 def cost(params, input_spec):
-    tally = Tally.of(input_spec).conv(params["filters"], 3).pool().conv(2 * params["filters"], 3)
+    tally = CostCounter.of(input_spec).conv(params["filters"], 3).pool().conv(2 * params["filters"], 3)
     return tally.global_pool().dense(input_spec.classes).cost()
 
 
@@ -88,6 +88,6 @@ def test_user_space_with_keras_at_module_level_is_refused(my_space):
     my_space.write_text("import keras\n" + MY_SPACE)
     done = run("import spaces; spaces.load('my_package.my_space')", my_space.parents[1])
     *_, message = done.stderr.splitlines()
-    assert message.startswith("ValueError: --space my_package.my_space: ")
+    assert message.startswith("ValueError: space my_package.my_space: ")
     assert "imports keras at module level" in message
     assert message.endswith("move the import inside build")

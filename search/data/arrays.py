@@ -1,4 +1,4 @@
-"""Images as arrays: from a notebook, and what every source that is not a folder comes down to."""
+"""Images as arrays, from a notebook; every source that is not a folder ends up here too."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from search.data.sizing import Sizing, as_pixels, resize
-from search.data.source import Labels, Loaded, Part, Pixels, Say
+from search.data.base import Labels, Loaded, Part, Pixels, Say
+from search.data.resizing import Sizing, as_pixels, resize
 from search.errors import InputError
 
 Array = npt.NDArray[Any]
@@ -19,7 +19,7 @@ BLOCK = 1024
 
 
 class Arrays(NamedTuple):
-    """Two splits, as they were given."""
+    """Training and test images with their labels, as the user gave them."""
 
     x_train: Array
     y_train: Array
@@ -29,40 +29,44 @@ class Arrays(NamedTuple):
 
 @dataclass(frozen=True)
 class ArraySource:
-    """``x_train, y_train, x_test, y_test`` from a notebook; images ``(N, H, W)`` or ``(N, H, W, C)``."""
+    """Arrays from a notebook; the images are ``(N, H, W)`` or ``(N, H, W, C)``."""
 
     arrays: Arrays
     sizing: Sizing
-    said: str = "arrays"
+    name: str = "arrays"
 
     def request(self) -> dict[str, Any]:
-        """The content itself, hashed: nothing else names arrays."""
+        """A hash of the arrays' content, since nothing else identifies them."""
         digest = hashlib.sha256()
         for array in self.arrays:
             digest.update(f"{array.dtype.str} {array.shape}".encode())
-            # An object array holds addresses: its values are what counts.
+            # An object array holds addresses, not values.
             digest.update(
                 repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data
             )
         return {"kind": "arrays", "content": digest.hexdigest(), **self.sizing.request()}
 
     def read(self, say: Say) -> Loaded:
-        """Check shapes, values and labels."""
+        """Check the shapes, values and labels."""
         return load_arrays(self.arrays, "data (arrays)", self.sizing)
 
 
 def array_source(data: Sequence[Any], sizing: Sizing) -> ArraySource:
-    """Take ``(x_train, y_train, x_test, y_test)``, or the two pairs of them that Keras's loaders return.
+    """The source of arrays that a user passed.
+
+    Args:
+        data: ``(x_train, y_train, x_test, y_test)``, or two pairs as Keras's loaders return them.
+        sizing: How to resize the images.
 
     Raises:
-        InputError: It is neither.
+        InputError: ``data`` is neither.
     """
     if len(data) == 2 and all(isinstance(part, (tuple, list)) and len(part) == 2 for part in data):
         data = [*data[0], *data[1]]
     if len(data) != 4:
         raise InputError(
-            f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a "
-            f"name or path"
+            f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a name or "
+            "path"
         )
     return ArraySource(Arrays(*(np.asarray(array) for array in data)), sizing)
 
@@ -70,24 +74,23 @@ def array_source(data: Sequence[Any], sizing: Sizing) -> ArraySource:
 def load_arrays(
     arrays: Arrays, what: str, sizing: Sizing, classes: Sequence[str] = (), flip: bool | None = None
 ) -> Loaded:
-    """Check arrays and make them a source's images; colour may be mirrored unless ``flip`` says otherwise.
+    """Check arrays and describe them as a source's images.
 
     Args:
-        arrays: As given; floats from 0 to 1 or from 0 to 255 become uint8.
-        what: How messages name them.
-        sizing: What size they shall have, and how they get it.
-        classes: Names, in label order; by default the labels themselves.
-        flip: See ``Loaded.flip``.
+        arrays: The arrays as given; floats from 0 to 1 or from 0 to 255 become uint8.
+        what: What messages call them.
+        sizing: How to resize the images.
+        classes: The names of the classes, in label order; by default the labels themselves.
+        flip: As in ``Loaded``; by default colour images may be mirrored, and grey ones not.
 
     Raises:
-        InputError: Shapes, values or labels are not those of images and classes.
+        InputError: The shapes, values or labels are not those of images and classes.
     """
     x_train = _check_images(arrays.x_train, f"{what}: x_train")
     x_test = _check_images(arrays.x_test, f"{what}: x_test")
     if x_train.shape[1:] != x_test.shape[1:]:
         raise InputError(
-            f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size "
-            f"for both"
+            f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size for both"
         )
     scale = _scale(x_train, x_test, what)
     y_train, y_test, names = _labels(arrays, what)
@@ -101,9 +104,9 @@ def load_arrays(
         width=width,
         channels=channels,
         flip=channels == 3 if flip is None else flip,
-        train=Part(y_train, partial(_fill, x_train, scale, sizing.way)),
-        test=Part(y_test, partial(_fill, x_test, scale, sizing.way)),
-        way=sizing.way,
+        train=Part(y_train, partial(_fill, x_train, scale, sizing.method)),
+        test=Part(y_test, partial(_fill, x_test, scale, sizing.method)),
+        method=sizing.method,
     )
 
 
@@ -117,8 +120,8 @@ def _check_images(images: Array, name: str) -> Array:
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         hint = "; move the channels to the end" if images.ndim == 4 and images.shape[1] in (1, 3) else ""
         raise InputError(
-            f"{name} has shape {images.shape}: expected (images, height, width) or (images, height, width, 1 "
-            f"or 3){hint}"
+            f"{name} has shape {images.shape}: expected (images, height, width) or (images, height, width, 1 or 3)"
+            f"{hint}"
         )
     if 0 in images.shape:
         raise InputError(f"{name} has shape {images.shape}: expected at least one image")
@@ -126,15 +129,14 @@ def _check_images(images: Array, name: str) -> Array:
 
 
 def _scale(x_train: Array, x_test: Array, what: str) -> float:
-    """What to multiply by for 0 to 255: decided on both splits together, so that they stay comparable."""
+    """The factor that brings pixels to 0 to 255, the same for training and test images."""
     if x_train.dtype == bool and x_test.dtype == bool:
         return 255.0
     low = float(min(x_train.min(), x_test.min()))
     high = float(max(x_train.max(), x_test.max()))
-    if not (low >= 0 and high <= 255):  # also true of NaN
+    if not (low >= 0 and high <= 255):  # A NaN fails both comparisons.
         raise InputError(
-            f"{what}: pixels from {low:g} to {high:g}: expected 0 to 255, or 0 to 1 as floats (not "
-            f"standardised: the "
+            f"{what}: pixels from {low:g} to {high:g}: expected 0 to 255, or 0 to 1 as floats (not standardised: the "
             "model does that itself)"
         )
     return 255.0 if high <= 1 and "f" in x_train.dtype.kind + x_test.dtype.kind else 1.0
@@ -145,16 +147,14 @@ def _labels(arrays: Arrays, what: str) -> tuple[Labels, Labels, tuple[str, ...]]
     known = np.unique(train)
     if strange := [str(label) for label in np.unique(test) if label not in known]:
         raise InputError(
-            f"{what}: y_test has the label {strange[0]}, which y_train has not: labels out of range; "
-            f"expected the same "
+            f"{what}: y_test has the label {strange[0]}, which y_train has not: labels out of range; expected the same "
             "classes in both"
         )
     if len(known) < 2:
         raise InputError(f"{what}: y_train has one class ({known[0]}): expected at least two")
     if known.dtype.kind != "U" and (known[0] != 0 or known[-1] != len(known) - 1):
         raise InputError(
-            f"{what}: y_train has {len(known)} different labels from {known[0]} to {known[-1]}: labels out "
-            f"of range; "
+            f"{what}: y_train has {len(known)} different labels from {known[0]} to {known[-1]}: labels out of range; "
             f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
         )
     y_train, y_test = (np.searchsorted(known, labels).astype(np.int64) for labels in (train, test))
@@ -184,7 +184,7 @@ def _check_lengths(images: Array, labels: Labels, x_name: str, y_name: str) -> N
         )
 
 
-def _fill(images: Array, scale: float, way: str, out: Pixels, say: Say) -> None:
+def _fill(images: Array, scale: float, method: str, out: Pixels, say: Say) -> None:
     height, width = out.shape[1:3]
     for start in range(0, len(images), BLOCK):
         block = images[start : start + BLOCK]
@@ -194,7 +194,7 @@ def _fill(images: Array, scale: float, way: str, out: Pixels, say: Say) -> None:
             continue
         for index, image in enumerate(pixels, start):
             picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
-            out[index] = as_pixels(resize(picture, height, width, way))
+            out[index] = as_pixels(resize(picture, height, width, method))
 
 
 def _size(images: Array) -> str:

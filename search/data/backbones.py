@@ -1,14 +1,14 @@
-"""Pretrained backbones: any ``.keras`` file, or one of ``keras.applications``, made ready once and found by content.
+"""Pretrained backbones, of ``keras.applications`` or any ``.keras`` file: prepared once and identified by content.
 
-``<cache>/backbones/<digest>.keras`` takes raw RGB pixels and gives pooled features; ``<digest>.json`` holds its facts,
-``<name>-<format>.json`` says which digest a name of ``keras.applications`` has here. This process never loads Keras.
+``<cache>/backbones/<digest>.keras`` is a net from raw RGB pixels to pooled features and ``<digest>.json`` has facts
+about it; ``<name>-<format>.json`` says which digest a name of ``keras.applications`` has on this host. This process
+never loads Keras.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -17,14 +17,15 @@ from typing import Any
 
 from filelock import FileLock
 
-from search.data import keras_backbone
-from search.data.scripts import last_error, run_script
-from search.data.source import Say
+from search.data import backbone_script
+from search.data.base import Say
+from search.data.subprocesses import last_error, run_script
 from search.errors import InputError
 from spaces.contract import Backbone
+from storage.atomic import atomic_write
 
-# Of keras.applications, with what each wants done to pixels. Left out: those that need custom layers (ConvNeXt,
-# InceptionResNetV2) or one size alone (NASNet), and those that nobody takes for features any more.
+# Names of keras.applications with how each preprocesses pixels. Left out are those that need custom layers (ConvNeXt,
+# InceptionResNetV2) or take one size only (NASNet), and those that are no longer used for features.
 APPLICATIONS: dict[str, str] = {
     **dict.fromkeys(("MobileNet", "MobileNetV2", "Xception", "InceptionV3"), "tf"),
     **dict.fromkeys(("ResNet50V2", "ResNet101V2", "ResNet152V2"), "tf"),
@@ -35,83 +36,99 @@ APPLICATIONS: dict[str, str] = {
     **dict.fromkeys((f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")), "raw"),
 }
 DEFAULT = "MobileNetV2"
-# What ImageNet's nets were trained at.
+# The size of image that ImageNet's nets were trained on.
 IMAGE_SIZE = 224
+# The members of a .keras file that make up its content.
 MEMBERS = ("config.json", "model.weights.h5")
-# Raise it when the same net would be made into another file.
+# To be raised when the same net would be made into another file.
 FORMAT = b"1"
 
 
-def check_backbone(said: str) -> str:
-    """What was said, a file by its absolute path; looked at without Keras.
+def check_backbone(requested: str) -> str:
+    """Check a requested backbone, without Keras.
+
+    Args:
+        requested: A name of ``keras.applications``, or the path of a ``.keras`` file.
+
+    Returns:
+        The name, or the file's absolute path.
 
     Raises:
         InputError: It is neither a known name nor a ``.keras`` file.
     """
-    if said in APPLICATIONS:
-        return said
-    path = Path(said).expanduser().absolute()
+    if requested in APPLICATIONS:
+        return requested
+    path = Path(requested).expanduser().absolute()
     if not path.is_file():
-        names = [name for name in APPLICATIONS if name.lower() == said.lower()]
+        names = [name for name in APPLICATIONS if name.lower() == requested.lower()]
         hint = (
             f"did you mean {names[0]}?"
             if names
             else f"expected a .keras file, or one of {', '.join(APPLICATIONS)}"
         )
-        raise InputError(f"--backbone {said}: no such file, and no such name in keras.applications; {hint}")
+        raise InputError(
+            f"--backbone {requested}: no such file, and no such name in keras.applications; {hint}"
+        )
     if not zipfile.is_zipfile(path):
         raise InputError(
-            f"--backbone {said}: not a .keras file; save the net, without its head, with model.save('net.keras')"
+            f"--backbone {requested}: not a .keras file; save the net, without its head, with model.save('net.keras')"
         )
     return str(path)
 
 
-def find_backbones(said: Sequence[str], cache: Path, say: Say = print) -> tuple[Backbone, ...]:
-    """Backbones with their facts, each made ready in the cache unless it is there already.
+def find_backbones(requested: Sequence[str], cache: Path, say: Say = print) -> tuple[Backbone, ...]:
+    """Find backbones in the cache, and prepare those that are not there.
 
     Args:
-        said: Names of ``keras.applications``, or files.
-        cache: Folder of prepared images and backbones.
-        say: Gets lines for a person.
+        requested: Names of ``keras.applications``, or paths of ``.keras`` files.
+        cache: The folder of prepared images and backbones.
+        say: Takes lines for people.
 
     Raises:
-        InputError: One cannot be used, or two have one name.
+        InputError: One of them cannot be used, or two have the same name.
     """
-    found = [_find(check_backbone(one), cache, say) for one in said]
-    names = [backbone.name for backbone in found]
+    backbones = [_find(check_backbone(name), cache, say) for name in requested]
+    names = [backbone.name for backbone in backbones]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"--backbone: two are called {twice}; give each once, files under different names")
-    return tuple(found)
+    return tuple(backbones)
 
 
 def backbone_file(cache: Path, digest: str) -> Path:
-    """Where a backbone lies in a cache."""
+    """The path of a backbone's file in a cache."""
     return cache / "backbones" / f"{digest}.keras"
 
 
-def placed(backbones: Sequence[Backbone], cache: Path) -> tuple[Backbone, ...]:
-    """The same backbones with their files on this host."""
-    return tuple(dataclasses.replace(one, file=str(backbone_file(cache, one.digest))) for one in backbones)
+def with_files(backbones: Sequence[Backbone], cache: Path) -> tuple[Backbone, ...]:
+    """The backbones with the paths of their files on this host."""
+    return tuple(
+        dataclasses.replace(backbone, file=str(backbone_file(cache, backbone.digest)))
+        for backbone in backbones
+    )
 
 
-def _find(said: str, cache: Path, say: Say) -> Backbone:
+def _find(requested: str, cache: Path, say: Say) -> Backbone:
     folder = cache / "backbones"
-    known = said in APPLICATIONS
-    name = said if known else Path(said).stem
-    entry = folder / f"{said}-{FORMAT.decode()}.json" if known else folder / f"{_digest(Path(said))}.json"
+    known = requested in APPLICATIONS
+    name = requested if known else Path(requested).stem
+    entry = (
+        folder / f"{requested}-{FORMAT.decode()}.json"
+        if known
+        else folder / f"{_digest(Path(requested))}.json"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{entry.stem}.lock"):
             facts = _read(entry, folder)
             if facts is None:
                 say(f"backbone {name}: {'loading it through Keras' if known else 'reading it'}")
-                facts = _make(said, entry, folder)
+                facts = _make(requested, entry, folder)
     except OSError as error:
         raise InputError(
             f"the cache folder {folder} cannot be written ({error.strerror or error}): make it writable, or set "
             "XDG_CACHE_HOME to a folder that is"
         ) from error
-    return Backbone(name=name, said=said, **facts)
+    return Backbone(name=name, said=requested, **facts)
 
 
 def _read(entry: Path, folder: Path) -> dict[str, Any] | None:
@@ -122,39 +139,39 @@ def _read(entry: Path, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _make(said: str, entry: Path, folder: Path) -> dict[str, Any]:
+def _make(requested: str, entry: Path, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         out = Path(scratch) / "backbone.keras"
-        facts: dict[str, Any] = {"digest": entry.stem, **_run(said, out)}
-        if said in APPLICATIONS:  # Keras knows the weights, and nothing of what is made of them here.
+        facts: dict[str, Any] = {"digest": entry.stem, **_run(requested, out)}
+        if requested in APPLICATIONS:  # Its digest is of Keras's weights, not yet of the file made here.
             facts["digest"] = hashlib.sha256(FORMAT + facts["digest"].encode()).hexdigest()[:32]
         out.replace(folder / f"{facts['digest']}.keras")
-    aside = entry.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(json.dumps(facts), encoding="utf-8")
-    aside.replace(entry)
+    with atomic_write(entry) as aside:
+        aside.write_text(json.dumps(facts), encoding="utf-8")
     return facts
 
 
-def _run(said: str, out: Path) -> dict[str, Any]:
-    """Let Keras make it, in a fresh Python."""
-    run = run_script(keras_backbone, said, APPLICATIONS.get(said, "raw"), str(out))
+def _run(requested: str, out: Path) -> dict[str, Any]:
+    """Have Keras make the file ``out``, in a Python of its own."""
+    run = run_script(backbone_script, requested, APPLICATIONS.get(requested, "raw"), str(out))
     if run.returncode == 0:
         facts: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
         return facts
     reason = last_error(run)
-    if said in APPLICATIONS:
+    if requested in APPLICATIONS:
         raise InputError(
-            f"--backbone {said}: Keras has its weights not in its cache and could not download them ({reason}); run "
-            f"python -m search.prefetch --backbone {said} once where there is a network, or pass a .keras file"
+            f"--backbone {requested}: Keras does not have its weights in its cache and could not download them "
+            f"({reason}); run python -m search.prefetch --backbone {requested} once where there is a network, or pass "
+            "a .keras file"
         )
     raise InputError(
-        f"--backbone {said}: no backbone ({reason}); expected a net of Keras's own layers, without its head, from RGB "
-        "pixels (0 to 255) to feature maps"
+        f"--backbone {requested}: no backbone ({reason}); expected a net of Keras's own layers, without its head, from "
+        "RGB pixels (0 to 255) to feature maps"
     )
 
 
 def _digest(path: Path) -> str:
-    """Of architecture and weights, not of the file: it also holds when it was saved."""
+    """A hash of architecture and weights, but not of the file, which also holds the time at which it was saved."""
     digest = hashlib.sha256(FORMAT)
     try:
         with zipfile.ZipFile(path) as file:

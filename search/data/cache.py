@@ -1,9 +1,9 @@
-"""The decoded cache: found again by what was asked for, named by content, whole or absent.
+"""The cache of decoded images: a data set is found by what was asked for, named by its content, and whole or absent.
 
-``<cache>/<fingerprint>/`` holds one prepared data set, ``requests/<key>.json`` says which of them answers a
-request, ``partial/<key>/`` is where one is being written: it is renamed when whole, and whoever holds
-``partial/<key>.lock`` owns it, so that what a killed process left there can be told from what a live one is
-writing.
+* ``<cache>/<fingerprint>/`` is one prepared data set.
+* ``<cache>/requests/<key>.json`` says which data set answers a request.
+* ``<cache>/partial/<key>/`` is a data set that is being written, and is renamed once it is whole. Its writer holds the
+  lock ``partial/<key>.lock``, which tells it from one that a killed process has left.
 """
 
 import dataclasses
@@ -19,34 +19,43 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from search.data.base import Loaded, Part, Pixels, Say
 from search.data.dataset import IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import preprocessing
-from search.data.disk import lack_of_room
+from search.data.disk_space import lack_of_room
 from search.data.duplicates import count_duplicates, duplicates_note
-from search.data.sizing import STRETCH
-from search.data.source import Loaded, Part, Pixels, Say
+from search.data.resizing import STRETCH
 from search.errors import InputError
-from storage.replacing import replacing
+from storage.atomic import atomic_write
 
-# Part of every key: raise it when the same files would be decoded to other pixels.
+# It is part of every key, and to be raised when the same files would be decoded to other pixels.
 FORMAT = 1
 SLICE = 1 << 24
 
 
 def cache_root() -> Path:
-    """Where prepared images lie unless asked otherwise: in the user's cache folder."""
+    """The default folder of prepared images, in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "keras-image-search"
 
 
 def request_key(request: dict[str, Any]) -> str:
-    """The name under which a request's answer is found again."""
+    """The name under which the cache keeps the answer to a request."""
     text = json.dumps({"format": FORMAT, **request}, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def find(cache: Path, key: str, say: Say) -> Dataset | None:
-    """The prepared images that answer a request, if the cache has them; the test split is not looked at."""
+def find_prepared(cache: Path, key: str, say: Say) -> Dataset | None:
+    """Find the prepared images that answer a request; the test images are not looked at.
+
+    Args:
+        cache: The folder of prepared images.
+        key: See ``request_key``.
+        say: Takes lines for people.
+
+    Returns:
+        None if the cache has none.
+    """
     try:
         entry = json.loads((cache / "requests" / f"{key}.json").read_text(encoding="utf-8"))
         dataset = open_dataset(cache / entry["fingerprint"])
@@ -54,13 +63,13 @@ def find(cache: Path, key: str, say: Say) -> Dataset | None:
         return None
     for note in entry["notes"]:
         say(note)
-    # Equal content may have come in by several ways (a folder, an .npz): what the way says wins.
+    # The same content may come from several sources, such as a folder and an .npz file: this request's one counts.
     return dataclasses.replace(dataset, source=entry["source"], flip=entry["flip"])
 
 
 @contextmanager
 def sole_writer(cache: Path, key: str, say: Say) -> Iterator[None]:
-    """Be the only process that prepares this request; others wait, and then find the answer."""
+    """Be the only process that prepares the images of a request; others wait, and then find them."""
     try:
         for folder in ("partial", "requests"):
             (cache / folder).mkdir(parents=True, exist_ok=True)
@@ -80,8 +89,15 @@ def sole_writer(cache: Path, key: str, say: Say) -> Iterator[None]:
         lock.release()
 
 
-def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Dataset:
-    """Decode a source into the cache, aside, and rename it when it is whole. Call it as the sole writer.
+def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Dataset:
+    """Decode a source's images into the cache; only a ``sole_writer`` may do so.
+
+    Args:
+        cache: The folder of prepared images.
+        key: See ``request_key``.
+        source: What the user calls the source.
+        loaded: Its images.
+        say: Takes lines for people.
 
     Raises:
         InputError: An image is damaged, or the cache's disk is full or cannot be written.
@@ -91,9 +107,10 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
     needed = (len(loaded.train.labels) + len(loaded.test.labels)) * int(np.prod(shape))
     if lack := lack_of_room(cache, needed, "the prepared images"):
         raise InputError(f"{lack}, or pass a smaller --image-size")
-    # Equal pixels that a new file would not become in the same way are other data; stretching was once the only way.
-    said = [loaded.classes, shape, *([] if loaded.way == STRETCH else [loaded.way])]
-    digest = hashlib.sha256(json.dumps(said, ensure_ascii=True).encode())
+    # Data sets whose pixels are equal differ if a new file is resized otherwise. Before there was a choice of methods
+    # all were stretched, and the fingerprints had none: they stay as they were.
+    header = [loaded.classes, shape, *([] if loaded.method == STRETCH else [loaded.method])]
+    digest = hashlib.sha256(json.dumps(header, ensure_ascii=True).encode())
     try:
         for folder, part in ((partial, loaded.train), (partial / SEALED, loaded.test)):
             folder.mkdir(parents=True)
@@ -107,11 +124,11 @@ def write(cache: Path, key: str, source: str, loaded: Loaded, say: Say) -> Datas
         _publish(partial, cache / fingerprint)
         notes = [*loaded.notes, *([note] if note else [])]
         entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
-        with replacing(cache / "requests" / f"{key}.json") as aside:
+        with atomic_write(cache / "requests" / f"{key}.json") as aside:
             aside.write_text(json.dumps(entry), encoding="utf-8")
     except OSError as error:
         raise _unwritable(cache, error) from error
-    dataset = find(cache, key, say)
+    dataset = find_prepared(cache, key, say)
     if dataset is None:
         raise InputError(f"the prepared images vanished from {cache} while they were written: run again")
     return dataset
@@ -122,7 +139,7 @@ def _write_part(folder: Path, part: Part, shape: tuple[int, ...], say: Say) -> N
         folder / IMAGES, mode="w+", dtype=np.uint8, shape=(len(part.labels), *shape)
     )
     part.fill(images, say)
-    images.flush()  # type: ignore[attr-defined]  # on disk before the name says so
+    images.flush()  # type: ignore[attr-defined]  # To the disk, before the rename says that it is there.
     np.save(folder / LABELS, part.labels.astype(np.int64))
 
 
@@ -138,12 +155,12 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "flip": loaded.flip,
         "train_counts": counts[0].tolist(),
         "test_counts": counts[1].tolist(),
-        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.way),
+        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.method),
     }
 
 
 def _duplicates(partial: Path) -> tuple[dict[str, int], str]:
-    """Counts, and what to say of them: all that a search learns of how the test images look."""
+    """The numbers of duplicates and a note about them: all that a search learns of what the test images look like."""
     train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
     found = count_duplicates(train, test)
     return found, duplicates_note(found, len(train), len(test))
@@ -153,21 +170,20 @@ def _publish(partial: Path, folder: Path) -> None:
     try:
         open_dataset(folder)
     except InputError:
-        shutil.rmtree(folder, ignore_errors=True)  # someone deleted a part of it
+        shutil.rmtree(folder, ignore_errors=True)  # A part of it was deleted.
     else:
-        # The same content is there already, and others may have it mapped: only a missing test split is given
-        # back.
+        # The same content is there, and other processes may have it mapped: only missing test images are put back.
         if not (folder / SEALED).exists():
             (partial / SEALED).rename(folder / SEALED)
         return
     try:
         partial.rename(folder)
     except OSError:
-        open_dataset(folder)  # another request with the same content was faster
+        open_dataset(folder)  # Another request with the same content was faster.
 
 
 def _sweep(cache: Path, own: str) -> None:
-    """Remove what killed processes left half written; what a live one is writing is locked."""
+    """Remove what killed processes left half written; what a live process is writing is locked."""
     for folder in [entry for entry in (cache / "partial").iterdir() if entry.is_dir()]:
         if folder.name == own:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,41 +1,44 @@
-"""Prepared images: memory-mapped arrays, and what is known of them without opening the test split."""
+"""Prepared images: memory-mapped arrays, and what is known of them without opening the test images."""
 
+import dataclasses
 import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search.data.source import Labels, Pixels
+from search.data.base import Labels, Pixels
 from search.errors import InputError
 
 META = "meta.json"
 IMAGES = "images.npy"
 LABELS = "labels.npy"
-# The test split lies in a folder of its own, which nothing but an export's scoring job opens.
+# The folder of the test images, which only the job opens that scores an export.
 SEALED = "sealed"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images that were decoded once and lie in the cache, whole.
+    """Decoded images in the cache.
 
     Attributes:
-        folder: Where; named by ``fingerprint``.
-        fingerprint: Hash of pixels, labels and class names of training and test images, and of how they were
-            resized: equal content, equal name.
-        source: Where they came from, as said: a name, an absolute path, or ``arrays``.
-        classes: Names, in label order.
-        height: Pixels.
-        width: Pixels.
+        folder: The folder that they are in, named by ``fingerprint``.
+        fingerprint: A hash of the pixels, labels and class names of training and test images, and of how they were
+            resized.
+        source: What the user called the source: a data set's name, an absolute path, or ``arrays``.
+        classes: The names of the classes, in label order.
+        height: The images' height, in pixels.
+        width: The images' width, in pixels.
         channels: 1 or 3.
-        flip: Whether mirrored images are still of their class, as far as the source tells: a default.
-        train_counts: Training images of each class, validation included.
-        test_counts: Test images of each class: all that leaves the test split before an export.
+        flip: Whether mirrored images still belong to their class, as far as the source tells; a study may differ.
+        train_counts: The number of training images of each class, those for validation included.
+        test_counts: The number of test images of each class.
         preprocessing: How a file becomes pixels, as plain values for JSON.
-        duplicates: Images that are there twice: see ``search.data.duplicates.count_duplicates``; empty if they were
-            prepared before that was counted.
+        duplicates: The numbers of images that occur twice (``search.data.duplicates.count_duplicates``); empty if the
+            images were prepared before these were counted.
     """
 
     folder: Path
@@ -52,27 +55,27 @@ class Dataset:
     duplicates: dict[str, int] = field(default_factory=dict)
 
     def train(self) -> tuple[Pixels, Labels]:
-        """Training images ``(N, H, W, C)`` uint8 and labels ``(N,)`` int64, memory-mapped and read-only.
+        """Open the training images ``(N, H, W, C)``, uint8, and labels ``(N,)``, int64, memory-mapped and read-only.
 
         Raises:
-            InputError: They are gone from the cache.
+            InputError: They are no longer in the cache.
         """
         return _open(self.folder, "training")
 
     def test(self) -> tuple[Pixels, Labels]:
-        """Test images and labels, as ``train`` gives them. Only the job that scores an export may call this.
+        """Open the test images and labels, as ``train`` does. Only the job that scores an export may call this.
 
         Raises:
-            InputError: They are gone from the cache, or may not be read.
+            InputError: They are no longer in the cache, or may not be read.
         """
         return _open(self.folder / SEALED, "test")
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open prepared images by their folder; the test split is not touched.
+    """Open the prepared images in a folder; the test images are not touched.
 
     Raises:
-        InputError: There are none in that folder (any more).
+        InputError: There are none in that folder, or no longer.
     """
     try:
         meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
@@ -84,7 +87,14 @@ def open_dataset(folder: Path) -> Dataset:
         ) from error
     for name in ("classes", "train_counts", "test_counts"):
         meta[name] = tuple(meta[name])
-    return Dataset(folder=folder, **meta)
+    known = {field.name for field in dataclasses.fields(Dataset)}
+    if unknown := sorted(meta.keys() - known):
+        logger.warning(
+            "the prepared images in %s were written by another version of this program: %s not read",
+            folder,
+            ", ".join(unknown),
+        )
+    return Dataset(folder=folder, **{name: value for name, value in meta.items() if name in known})
 
 
 def _open(folder: Path, what: str) -> tuple[Pixels, Labels]:
@@ -93,7 +103,6 @@ def _open(folder: Path, what: str) -> tuple[Pixels, Labels]:
     except (OSError, ValueError) as error:
         whole = folder.parent if what == "test" else folder
         raise InputError(
-            f"the prepared {what} images in {folder} cannot be opened ({type(error).__name__}): make them "
-            f"readable, or "
+            f"the prepared {what} images in {folder} cannot be opened ({type(error).__name__}): make them readable, or "
             f"delete {whole} and prepare the data again"
         ) from error

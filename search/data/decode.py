@@ -1,4 +1,4 @@
-"""The one way in which a file becomes uint8 pixels, for training and for prediction alike."""
+"""How an image file becomes uint8 pixels: the same function serves training and prediction."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from search.data.sizing import STRETCH, as_pixels, resize
-from search.data.source import Pixels, Say
+from search.data.base import Pixels, Say
+from search.data.resizing import STRETCH, as_pixels, resize
 from search.errors import InputError
 
-# What to do for each value of the EXIF tag, so that the picture stands as its photographer held the camera.
 ORIENTATION_TAG = 0x0112
+# For each value of that EXIF tag, what brings the picture upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,30 +28,37 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Images that a thread decodes before it reports.
 CHUNK = 64
-# Pixels of a large image. As many of these at once as there are cores could fill the memory: they are decoded in turn.
+# Pixels of a large image. One such image a core could fill the memory, so that they are decoded one at a time.
 LARGE = 1 << 24
-_turn = threading.Lock()
+_large_image = threading.Lock()
 SECONDS_BETWEEN_LINES = 10.0
 Result = TypeVar("Result")
 
 
 class Header(NamedTuple):
-    """What can be told of an image file before decoding its pixels; the size is that of the upright image."""
+    """What is known of an image file before its pixels are decoded.
+
+    Attributes:
+        height: Height of the upright image, in pixels.
+        width: Width of the upright image, in pixels.
+        grey: Whether the image has no colours.
+    """
 
     height: int
     width: int
     grey: bool
 
 
-def preprocessing(height: int, width: int, channels: int, way: str = STRETCH) -> dict[str, Any]:
-    """What ``decode`` does with these arguments, in words for an export's ``preprocessing.json``."""
+def preprocessing(height: int, width: int, channels: int, method: str = STRETCH) -> dict[str, Any]:
+    """What ``decode`` does with these arguments, in plain values for an export's ``preprocessing.json``."""
     return {
         "height": height,
         "width": width,
         "channels": channels,
-        "resize": way,
-        **({"bars": "black"} if way == "fit" else {}),
+        "resize": method,
+        **({"bars": "black"} if method == "fit" else {}),
         "interpolation": "bilinear, antialiased (Pillow)",
         "exif_rotation": True,
         "transparency": "on white",
@@ -60,44 +67,44 @@ def preprocessing(height: int, width: int, channels: int, way: str = STRETCH) ->
     }
 
 
-def decode(path: str | Path, height: int, width: int, channels: int, way: str = STRETCH) -> Pixels:
-    """Decode one file into pixels of a net's input.
+def decode(path: str | Path, height: int, width: int, channels: int, method: str = STRETCH) -> Pixels:
+    """Decode one file into the pixels of a net's input.
 
-    The image is turned upright by its EXIF tag, laid on white where it is transparent, reduced to 8 bits,
-    made grey or RGB, and brought to the size asked for. Of an animation the first picture is taken.
+    The image is turned upright by its EXIF tag, laid on white where it is transparent, reduced to 8 bits, made grey or
+    RGB, and resized. Of an animation, it is the first picture.
 
     Args:
-        path: A file of any format that Pillow reads.
-        height: Wanted, pixels.
-        width: Wanted, pixels.
+        path: A file in any format that Pillow reads.
+        height: Height of the result, in pixels.
+        width: Width of the result, in pixels.
         channels: 1 for grey, 3 for RGB.
-        way: How to bring it to that size: see ``search.data.sizing.resize``.
+        method: How to resize; see ``search.data.resizing.resize``.
 
     Returns:
-        uint8 pixels ``(height, width, channels)``.
+        Pixels ``(height, width, channels)``, uint8.
 
     Raises:
-        InputError: The file cannot be read or decoded, or is absurdly large; the message names it.
+        InputError: The file cannot be read or decoded, or is far too large; the message names it.
     """
     try:
         with Image.open(path) as image:
             orientation = _orientation(image)
-            # Lets the JPEG decoder drop detail early: large photographs decode several times faster.
+            # The JPEG decoder may then drop detail early, which makes large photographs several times faster.
             side = 2 * max(height, width)
-            image.draft(None, (side, side))  # None keeps the mode
-            with _turn if image.width * image.height > LARGE else nullcontext():
+            image.draft(None, (side, side))  # None keeps the mode.
+            with _large_image if image.width * image.height > LARGE else nullcontext():
                 image.load()
                 upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
                 ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
-                return as_pixels(resize(ready, height, width, way))
-    except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file
+                return as_pixels(resize(ready, height, width, method))
+    except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file.
         raise InputError(
             f"{path}: {_reason(error)}; remove or replace this file to go on without it"
         ) from error
 
 
 def read_header(path: str | Path) -> Header:
-    """Read an image file's size and whether it is grey.
+    """Read the size of an image file, and whether it is grey.
 
     Raises:
         InputError: As from ``decode``.
@@ -114,29 +121,44 @@ def read_header(path: str | Path) -> Header:
         ) from error
 
 
-def decode_all(paths: Sequence[str], way: str, out: Pixels, say: Say) -> None:
-    """Decode files, in parallel, into ``out`` of shape ``(len(paths), H, W, C)``; ``way`` as in ``decode``.
+def decode_all(paths: Sequence[str], method: str, out: Pixels, say: Say) -> None:
+    """Decode files in parallel.
+
+    Args:
+        paths: The files.
+        method: How to resize; see ``search.data.resizing.resize``.
+        out: The array to write to, ``(len(paths), H, W, C)``, uint8.
+        say: Takes lines for people.
 
     Raises:
-        InputError: Files that cannot be decoded: the first is named, the others counted.
+        InputError: Files cannot be decoded; the message names the first and counts the others.
     """
     height, width, channels = out.shape[1:]
 
-    def place(index: int) -> None:
-        out[index] = decode(paths[index], height, width, channels, way)
+    def decode_one(index: int) -> None:
+        out[index] = decode(paths[index], height, width, channels, method)
 
-    for_each(place, len(paths), "decoded", say)
+    map_in_threads(decode_one, len(paths), "decoded", say)
 
 
-def for_each(work: Callable[[int], Result], count: int, done: str, say: Say) -> list[Result]:
-    """Call ``work`` for 0 to ``count - 1`` on a few threads (Pillow lets go of the GIL while it decodes).
+def map_in_threads(work: Callable[[int], Result], count: int, done: str, say: Say) -> list[Result]:
+    """Call ``work`` for 0 to ``count - 1`` on several threads; Pillow releases the GIL while it decodes.
+
+    Args:
+        work: What to call.
+        count: How many times.
+        done: What the work has done to an image, for the lines about its progress, such as ``decoded``.
+        say: Takes lines for people.
+
+    Returns:
+        The results in order.
 
     Raises:
-        InputError: Raised by ``work``: the first one's text, and how many more there were.
+        InputError: Calls raised it; the message is that of the first, and says how many more there were.
     """
-    Image.init()  # registering Pillow's plugins from several threads at once is not safe
+    Image.init()  # Pillow cannot register its plugins from several threads at once.
 
-    def some(start: int) -> tuple[int, list[Result], list[str]]:
+    def work_on_chunk(start: int) -> tuple[int, list[Result], list[str]]:
         results: list[Result] = []
         errors: list[str] = []
         for index in range(start, min(start + CHUNK, count)):
@@ -147,14 +169,14 @@ def for_each(work: Callable[[int], Result], count: int, done: str, say: Say) -> 
         return start, results, errors
 
     finished: dict[int, tuple[list[Result], list[str]]] = {}
-    said = time.monotonic()
+    last_line = time.monotonic()
     pool = ThreadPoolExecutor(min(32, cores()))
     try:
-        for future in as_completed([pool.submit(some, start) for start in range(0, count, CHUNK)]):
+        for future in as_completed([pool.submit(work_on_chunk, start) for start in range(0, count, CHUNK)]):
             start, results, errors = future.result()
             finished[start] = results, errors
-            if time.monotonic() - said > SECONDS_BETWEEN_LINES:
-                said = time.monotonic()
+            if time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
+                last_line = time.monotonic()
                 say(f"  {done} {min(len(finished) * CHUNK, count):,} of {count:,} images")
     finally:
         pool.shutdown(cancel_futures=True)
@@ -165,7 +187,7 @@ def for_each(work: Callable[[int], Result], count: int, done: str, say: Say) -> 
 
 
 def cores() -> int:
-    """Cores that this process may use, which under Slurm, taskset or in a container are fewer than there are."""
+    """The number of cores that this process may use; a container, Slurm or taskset may leave it fewer than exist."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -187,7 +209,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow widens some such formats to 32
+    if image.mode.startswith("I"):  # It has 16 bits a pixel; Pillow widens some such formats to 32.
         values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
     elif image.mode == "F":
         floats = np.nan_to_num(np.asarray(image))
@@ -211,10 +233,8 @@ def _reason(error: Exception) -> str:
         return "this file may not be read (permission denied)"
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or a damaged one"
-    if isinstance(
-        error, Image.DecompressionBombError
-    ):  # Pillow's own guard, asked before anything is decoded
+    if isinstance(error, Image.DecompressionBombError):  # Pillow raises it before it decodes anything.
         pixels, limit = re.findall(r"\d+", str(error))[:2]
         return f"too large to be decoded: {int(pixels):,} pixels, over the limit of {int(limit):,}"
-    words = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"a damaged image ({words})"
+    first_line = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"a damaged image ({first_line})"

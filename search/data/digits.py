@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits of 8x8 pixels, which come with the package: no download."""
+"""scikit-learn's 1,797 handwritten digits of 8x8 pixels, which need no download."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,26 +6,26 @@ from typing import Any
 import numpy as np
 
 from search.data.arrays import Arrays, load_arrays
-from search.data.sizing import Sizing
-from search.data.source import Loaded, Say
+from search.data.base import Loaded, Say
+from search.data.resizing import Sizing
 from search.data.splits import TEST, hold_out
 
 
 @dataclass(frozen=True)
 class DigitsSource:
-    """The digits; a stratified, seeded part is set aside as test images."""
+    """The digits, of which a stratified part is set aside as test images."""
 
     sizing: Sizing
     test: float
     seed: int
-    said: str = "digits"
+    name: str = "digits"
 
     def request(self) -> dict[str, Any]:
-        """All of it: the images never change."""
+        """How the images are resized and split; they themselves never change."""
         return {"kind": "digits", **self.sizing.request(), "test": self.test, "seed": self.seed}
 
     def read(self, say: Say) -> Loaded:
-        """Scale the grey values, 0 to 16, to 0 to 255, and set the test images aside."""
+        """Scale the grey values from 0 to 16 to 0 to 255, and set the test images aside."""
         from sklearn.datasets import load_digits
 
         digits = load_digits()

@@ -1,8 +1,23 @@
-"""Images that are there twice, to the bit or nearly: what a net remembers of its training images is not skill.
+"""Images that occur twice, equal to the bit or nearly: what a net remembers of its training images is not skill.
 
-The hash is the signs of an image's 64 lowest cosine frequencies. On CIFAR-10 (as JPEG files; pairs of a test and a
-training image) at least 92 % of the pairs at each distance up to 8 have the same class, at 9 it is 80 %, at 12 46 %;
-copies saved as JPEG of quality 40, blurred, brightened or with noise are within 8 in over 98 % of cases.
+Equal images have equal SHA-256 digests of their pixels. Near-duplicates are found by a perceptual hash, which changes
+little when a picture is saved again, blurred or brightened. It looks at the coarse shapes alone, which are the lowest
+frequencies of the picture's cosine transform, and of these only at the signs.
+
+In symbols: let c_1, ..., c_64 be the coefficients of the brightness's two-dimensional cosine transform with the lowest
+frequencies u + v, without the mean c_0. The hash h has the bits h_i = [c_i > 0]. Two images are near-duplicates if
+their hashes differ in at most 8 of the 64 bits.
+
+An example of the distance: the hashes 0b1011 and 0b0010 differ in the bits of 0b1011 xor 0b0010 = 0b1001, which are 2.
+The signs of unrelated pictures agree by chance, so that they differ in about 32 bits; were all 64 independent, a pair
+would come within 8 with the probability 3e-10.
+
+Measured on CIFAR-10 (as JPEG files; pairs of a test and a training image): at least 92 % of the pairs at each distance
+up to 8 have the same class, at 9 it is 80 %, at 12 46 %. Copies saved as JPEG of quality 40, blurred, brightened or
+with noise are within 8 in over 98 % of cases.
+
+Source: C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010 (there each coefficient is
+compared with the median instead of zero), https://www.phash.org/docs/pubs/thesis_zauner.pdf.
 """
 
 import hashlib
@@ -11,76 +26,86 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search.data.source import Pixels
+from search.data.base import Pixels
 
+# The largest distance of near-duplicates, in bits.
 NEAREST = 8
-# Smaller pictures have too little in them: of scikit-learn's digits (8x8), each drawn by hand, 61 % are within 8.
+# Smaller pictures, in pixels a side, have too few shapes: 61 % of scikit-learn's digits (8x8) are within 8 bits of
+# another one, although each was drawn by hand.
 SMALLEST = 32
 LUMA = (0.299, 0.587, 0.114)
 BITS = 64
-FREQUENCIES = 11  # as many, each way, as the 64 lowest diagonals reach
+# Along each side; the 64 coefficients with the lowest u + v have no higher ones.
+FREQUENCIES = 11
 BLOCK_BYTES = 1 << 22
 BLOCK_PAIRS = 1 << 20
-# All pairs of 100,000 images take some five seconds on one core.
+# More training images are not compared with each other: all pairs of 100,000 take some five seconds of a core.
 MOST_WITHIN = 100_000
 Hashes = npt.NDArray[np.uint64]
 
 
 def count_duplicates(train: Pixels, test: Pixels) -> dict[str, int]:
-    """How many images have a duplicate where there should be none; a block at a time, from memory maps.
+    """Count the images that have a duplicate where there should be none.
+
+    Near-duplicates are looked for among images of at least ``SMALLEST`` pixels a side.
 
     Args:
-        train: ``(N, H, W, C)``, uint8; validation images are drawn from them.
-        test: ``(M, H, W, C)``, uint8.
+        train: Training images ``(N, H, W, C)``, uint8; may be memory-mapped.
+        test: Test images ``(M, H, W, C)``, uint8; may be memory-mapped.
 
     Returns:
-        ``exact``: test images equal to a training image; ``near``: others that look like one; ``within``: training
-        images that equal or look like another one, of no more than ``MOST_WITHIN``. Images smaller than ``SMALLEST``
-        are compared to the bit alone.
+        ``exact``: how many test images equal a training image; ``near``: how many others look like one; ``within``: how
+        many training images equal another one or, of no more than ``MOST_WITHIN``, look like one.
     """
-    known, asked = digests(train), digests(test)
-    _, which, times = np.unique(known, return_inverse=True, return_counts=True)
-    exact, twins = np.isin(asked, known), times[which] > 1
+    of_train, of_test = digests(train), digests(test)
+    _, which, counts = np.unique(of_train, return_inverse=True, return_counts=True)
+    exact, twins = np.isin(of_test, of_train), counts[which] > 1
     near = np.zeros_like(exact)
     if min(train.shape[1:3]) >= SMALLEST:
         hashed = hashes(train)
-        near = nearest(hashes(test), hashed) <= NEAREST
+        near = nearest_distances(hashes(test), hashed) <= NEAREST
         if len(train) <= MOST_WITHIN:
-            twins |= nearest(hashed, hashed, itself=False) <= NEAREST
+            twins |= nearest_distances(hashed, hashed, itself=False) <= NEAREST
     return {"exact": int(exact.sum()), "near": int((near & ~exact).sum()), "within": int(twins.sum())}
 
 
 def duplicates_note(found: dict[str, int], train_images: int, test_images: int) -> str:
-    """A line for a person; empty where there is nothing to say."""
-    said = []
+    """A line for people about what ``count_duplicates`` found; empty if it found none.
+
+    Args:
+        found: The numbers of duplicates.
+        train_images: The number of training images.
+        test_images: The number of test images.
+    """
+    parts = []
     if count := found["exact"] + found["near"]:
-        said.append(
+        parts.append(
             f"{count:,} of {test_images:,} test images look like a training image ({found['exact']:,} equal one)"
         )
     if found["within"]:
-        said.append(f"{found['within']:,} of {train_images:,} training images look like another")
-    if not said:
+        parts.append(f"{found['within']:,} of {train_images:,} training images look like another")
+    if not parts:
         return ""
     return (
-        f"warning: near-duplicates: {', '.join(said)}: what a net scores on such images is partly memory; keep each "
+        f"warning: near-duplicates: {', '.join(parts)}: what a net scores on such images is partly memory; keep each "
         "picture once"
     )
 
 
 def digests(images: Pixels) -> npt.NDArray[np.bytes_]:
-    """A digest of each image's pixels, ``(N,)``, in hexadecimal."""
+    """The SHA-256 of each image's pixels, ``(N,)``, in hexadecimal."""
     return np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images], "S64")
 
 
 def hashes(images: Pixels) -> Hashes:
-    """Perceptual hashes ``(N,)``, uint64, of images ``(N, H, W, C)``."""
+    """The perceptual hashes ``(N,)``, uint64, of images ``(N, H, W, C)``, uint8."""
     count, height, width, channels = images.shape
     rows, columns = _cosines(height), _cosines(width)
     weights = np.asarray(LUMA if channels == 3 else [1.0], np.float32)
-    # Brightness and the cosines along a row in one product.
+    # One matrix product takes the brightness and the cosines along a row.
     across = (columns[:, :, np.newaxis] * weights).reshape(FREQUENCIES, -1).T
     down, right = np.mgrid[:FREQUENCIES, :FREQUENCIES]
-    lowest = np.lexsort((down.ravel(), (down + right).ravel()))[1 : BITS + 1]  # not the mean
+    lowest = np.lexsort((down.ravel(), (down + right).ravel()))[1 : BITS + 1]  # Without the mean.
     found = np.empty(count, np.uint64)
     step = max(1, BLOCK_BYTES // images[0].size)
     for start in range(0, count, step):
@@ -91,15 +116,18 @@ def hashes(images: Pixels) -> Hashes:
     return found
 
 
-def nearest(hashed: Hashes, among: Hashes, itself: bool = True) -> npt.NDArray[np.uint8]:
-    """How many bits each of ``hashed`` ``(M,)`` differs from the nearest of ``among`` ``(N,)``: ``(M,)``, uint8.
+def nearest_distances(hashed: Hashes, among: Hashes, itself: bool = True) -> npt.NDArray[np.uint8]:
+    """The number of bits in which each hash differs from the nearest of others.
 
     Args:
-        hashed: Whose neighbours are wanted.
-        among: Who they may be.
-        itself: False where both are the same array, in which none is its own neighbour.
+        hashed: The hashes, ``(M,)``.
+        among: The others, ``(N,)``.
+        itself: False if both are the same array, in which no hash counts as its own neighbour.
+
+    Returns:
+        The distances ``(M,)``, uint8.
     """
-    found = np.empty(len(hashed), np.uint8)
+    distances = np.empty(len(hashed), np.uint8)
     step = max(1, BLOCK_PAIRS // len(among))
     for start in range(0, len(hashed), step):
         block: npt.NDArray[Any] = hashed[start : start + step, np.newaxis]
@@ -107,11 +135,11 @@ def nearest(hashed: Hashes, among: Hashes, itself: bool = True) -> npt.NDArray[n
         if not itself:
             places = np.arange(len(block))
             bits[places, start + places] = BITS
-        found[start : start + step] = bits.min(axis=1)
-    return found
+        distances[start : start + step] = bits.min(axis=1)
+    return distances
 
 
 def _cosines(side: int) -> npt.NDArray[np.float32]:
-    """The lowest ``FREQUENCIES`` of the cosine transform of ``side`` values, ``(FREQUENCIES, side)``."""
+    """The matrix ``(FREQUENCIES, side)`` of a cosine transform of ``side`` values, for the lowest frequencies."""
     angles = np.pi * (np.arange(side) + 0.5) * np.arange(FREQUENCIES)[:, np.newaxis] / side
     return np.cos(angles).astype(np.float32)

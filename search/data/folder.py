@@ -1,4 +1,4 @@
-"""A folder of image files: ``train/<class>/`` and ``test/<class>/``, or just ``<class>/``."""
+"""A folder of image files: ``train/<class>/`` and ``test/<class>/``, or ``<class>/`` alone."""
 
 import os
 from collections import Counter
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from search.data.decode import Header, decode_all, for_each, read_header
-from search.data.sizing import Sizing
-from search.data.source import Loaded, Part, Say
+from search.data.base import Loaded, Part, Say
+from search.data.decode import Header, decode_all, map_in_threads, read_header
+from search.data.resizing import Sizing
 from search.data.splits import TEST, hold_out
 from search.errors import InputError
 
@@ -23,7 +23,7 @@ IMAGE_ENDINGS = JPEG + OTHER
 
 
 class File(NamedTuple):
-    """One file in a class folder: enough to notice that it changed."""
+    """One file in a class's folder, with its size and its time of change in nanoseconds."""
 
     path: str
     size: int
@@ -35,7 +35,7 @@ ClassFiles = dict[str, list[File]]
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Images as files, resized if ``sizing`` says so; without a ``test/`` folder a part is set aside."""
+    """A folder of images. If it has no ``test/``, a stratified part is set aside as test images."""
 
     path: Path
     sizing: Sizing
@@ -43,26 +43,25 @@ class FolderSource:
     seed: int
 
     @property
-    def said(self) -> str:
+    def name(self) -> str:
         """The absolute path."""
         return str(self.path)
 
     @cached_property
     def parts(self) -> dict[str, ClassFiles]:
-        """The files of each class: of ``train`` and ``test``, or all under one empty name."""
+        """The files of each class under ``train`` and ``test``, or all of them under an empty name."""
         inside = _folders(self.path)
         if "train" in inside and "test" in inside:
             return {part: _class_files(self.path / part) for part in ("train", "test")}
         if inside == ["train"]:
             raise InputError(
-                f"--data {self.path}: has train/ but no test/: expected both; to set a part of train/ aside "
-                f"as test "
+                f"--data {self.path}: has train/ but no test/: expected both; to set a part of train/ aside as test "
                 f"images, pass --data {self.path / 'train'}"
             )
         return {"": _class_files(self.path)}
 
     def request(self) -> dict[str, Any]:
-        """Path, size and time of every file; nothing is opened."""
+        """The path, size and time of every file; none is opened."""
         drawn = {"test": self.test, "seed": self.seed} if "" in self.parts else {}
         return {
             "kind": "folder",
@@ -73,7 +72,7 @@ class FolderSource:
         }
 
     def read(self, say: Say) -> Loaded:
-        """Sort the files into images and others, look at every image's header, and set test images aside."""
+        """Tell images from other files, read every image's header, and set test images aside."""
         images, skipped = _only_images(self.parts)
         classes = self._check_classes(images)
         train, train_labels = _flatten(images.get("train", images.get("", {})), classes)
@@ -92,7 +91,7 @@ class FolderSource:
             train, train_labels = [train[index] for index in rest], train_labels[rest]
         paths = train + test
         say(f"reading {len(paths):,} image files in {self.path}")
-        headers = for_each(lambda index: read_header(paths[index]), len(paths), "looked at", say)
+        headers = map_in_threads(lambda index: read_header(paths[index]), len(paths), "looked at", say)
         height, width = self._size(headers)
         return Loaded(
             classes=classes,
@@ -100,9 +99,9 @@ class FolderSource:
             width=width,
             channels=1 if all(header.grey for header in headers) else 3,
             flip=True,
-            train=Part(train_labels, partial(decode_all, train, self.sizing.way)),
-            test=Part(test_labels, partial(decode_all, test, self.sizing.way)),
-            way=self.sizing.way,
+            train=Part(train_labels, partial(decode_all, train, self.sizing.method)),
+            test=Part(test_labels, partial(decode_all, test, self.sizing.method)),
+            method=self.sizing.method,
             notes=tuple(self._notes(skipped, images)),
         )
 
@@ -125,8 +124,8 @@ class FolderSource:
             )
         if strange := [name for name in images.get("test", {}) if name not in classes]:
             raise InputError(
-                f"--data {self.path}: test/ has the class {strange[0]!r}, which train/ has not: expected the "
-                f"same classes"
+                f"--data {self.path}: test/ has the class {strange[0]!r}, which train/ has not: expected the same "
+                "classes"
             )
         return classes
 
@@ -137,20 +136,16 @@ class FolderSource:
         if self.sizing.side is None:
             low, high = min(min(size) for size in sizes), max(max(size) for size in sizes)
             raise InputError(
-                f"--data {self.path}: images of {len(sizes)} sizes (sides from {low} to {high} pixels): pass "
-                f"the one to "
-                "resize them all to, such as --image-size 64"
+                f"--data {self.path}: images of {len(sizes)} sizes (sides from {low} to {high} pixels): pass the one "
+                "to resize them all to, such as --image-size 64"
             )
         return self.sizing.side, self.sizing.side
 
     def _notes(self, skipped: Sequence[str], images: dict[str, ClassFiles]) -> list[str]:
         notes = []
         if skipped:
-            count = (
-                "1 file that is no image"
-                if len(skipped) == 1
-                else f"{len(skipped):,} files that are no images"
-            )
+            several = f"{len(skipped):,} files that are no images"
+            count = "1 file that is no image" if len(skipped) == 1 else several
             notes.append(f"warning: skipped {count} in {self.path} (the first is {skipped[0]})")
         if "test" in images:
             if missing := [name for name in images["train"] if name not in images["test"]]:
@@ -163,7 +158,7 @@ class FolderSource:
 
 
 def _folders(path: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; not hidden ones, nor what unpacking leaves (``__MACOSX``)."""
+    """The sorted names of the folders in a folder, without hidden ones and what unpacking leaves (``__MACOSX``)."""
     try:
         with os.scandir(path) as entries:
             return sorted(
@@ -180,8 +175,7 @@ def _class_files(path: Path) -> ClassFiles:
     if not names:
         what = "an empty folder" if not any(path.iterdir()) else "no folders in it"
         raise InputError(
-            f"--data {path}: {what}; expected train/<class>/ and test/<class>/, or <class>/, with images "
-            f"inside"
+            f"--data {path}: {what}; expected train/<class>/ and test/<class>/, or <class>/, with images inside"
         )
     return {name: _files(path / name) for name in names}
 
@@ -214,7 +208,7 @@ def _only_images(parts: dict[str, ClassFiles]) -> tuple[dict[str, ClassFiles], l
 
 
 def _is_image(path: str) -> bool:
-    """By its ending, or else by its first bytes: a damaged ``.jpg`` is an image, and will be named."""
+    """Whether a file is an image, by its ending or else its first bytes. A damaged ``.jpg`` is one, to be reported."""
     name = Path(path).name
     if name.startswith("."):
         return False
@@ -224,7 +218,7 @@ def _is_image(path: str) -> bool:
         with Image.open(path):
             return True
     except Image.DecompressionBombError:
-        return True  # and it will be named
+        return True  # It is reported when it is decoded.
     except Exception:
         return False
 

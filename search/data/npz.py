@@ -7,25 +7,27 @@ from typing import Any
 import numpy as np
 
 from search.data.arrays import Arrays, load_arrays
-from search.data.sizing import Sizing
-from search.data.source import Loaded, Say
+from search.data.base import Loaded, Say
+from search.data.resizing import Sizing
 from search.errors import InputError
+
+EXPECTED = "expected one saved with np.savez(file, x_train=..., y_train=..., x_test=..., y_test=...)"
 
 
 @dataclass(frozen=True)
 class NpzSource:
-    """Four arrays in one file; nothing pickled is ever loaded."""
+    """Four arrays in one file, from which nothing pickled is ever loaded."""
 
     path: Path
     sizing: Sizing
 
     @property
-    def said(self) -> str:
+    def name(self) -> str:
         """The absolute path."""
         return str(self.path)
 
     def request(self) -> dict[str, Any]:
-        """The file's path, size and time."""
+        """The file's path, size and time of change."""
         status = self.path.stat()
         return {
             "kind": "npz",
@@ -34,20 +36,18 @@ class NpzSource:
         }
 
     def read(self, say: Say) -> Loaded:
-        """Load and check the four arrays."""
+        """Load the four arrays and check them."""
         try:
             file = np.load(self.path, allow_pickle=False)
-        except Exception as error:  # zipfile, zlib and numpy each have their own
-            raise InputError(
-                f"--data {self.path}: not an .npz file that can be read; {_expected()}"
-            ) from error
+        except Exception as error:  # zipfile, zlib and numpy each have their own.
+            raise InputError(f"--data {self.path}: not an .npz file that can be read; {EXPECTED}") from error
         if not isinstance(file, np.lib.npyio.NpzFile):
-            raise InputError(f"--data {self.path}: holds one array, not an .npz archive; {_expected()}")
+            raise InputError(f"--data {self.path}: holds one array, not an .npz archive; {EXPECTED}")
         with file:
             if missing := [name for name in Arrays._fields if name not in file.files]:
+                there = ", ".join(file.files) or "nothing"
                 raise InputError(
-                    f"--data {self.path}: has no {', '.join(missing)} (only "
-                    f"{', '.join(file.files) or 'nothing'}); " + _expected()
+                    f"--data {self.path}: has no {', '.join(missing)} (only {there}); {EXPECTED}"
                 )
             arrays = Arrays(*(self._array(file, name) for name in Arrays._fields))
         return load_arrays(arrays, f"--data {self.path}", self.sizing)
@@ -59,13 +59,8 @@ class NpzSource:
             if "allow_pickle" not in str(error):
                 raise InputError(f"--data {self.path}: {name} is damaged ({error}); save it again") from error
             raise InputError(
-                f"--data {self.path}: {name} is pickled, which is not loaded as it could run code: expected "
-                f"plain arrays "
-                "(all images of one size, dtype uint8; labels as integers); save it again so"
+                f"--data {self.path}: {name} is pickled, which is not loaded as it could run code: expected plain "
+                "arrays (all images of one size, dtype uint8; labels as integers); save it again so"
             ) from error
         except Exception as error:
             raise InputError(f"--data {self.path}: {name} is damaged ({error}); save it again") from error
-
-
-def _expected() -> str:
-    return "expected one saved with np.savez(file, x_train=..., y_train=..., x_test=..., y_test=...)"

@@ -1,7 +1,24 @@
-"""Stratified, seeded splits by index.
+"""Stratified splits of the training images: every part has the classes in the proportions of the whole.
 
-Plain NumPy: every trial's child draws its split anew, and importing scikit-learn there would cost 0.7 s a
-trial.
+First each class gets a quota of the part, in whole images; then as many of its images are drawn at random. The quotas
+follow the method of largest remainders (A. Hamilton, 1792, for seats in a parliament): class c with n_c of n images
+gets the whole number below its exact share q_c = n_c * total / n, and the images that are left go one by one to the
+classes with the largest q_c - quota. In addition each class gets at least one image, and at most as many as it can
+spare.
+
+A validation part of 15 out of 100 images, 50 of class a, 33 of b and 17 of c, has the exact shares 7.5, 4.95 and 2.55.
+Their whole parts, 7, 4 and 2, make 13; the two images left go to b (remainder 0.95) and c (0.55):
+
+    >>> quotas(np.array([50, 33, 17]), 15, np.array([49, 32, 16])).tolist()
+    [7, 5, 3]
+
+Of 96, 3 and 1 images, 10 are 9.6, 0.3 and 0.1. One image for each class makes 11, and the class that has the least
+claim to its last image gives it back:
+
+    >>> quotas(np.array([96, 3, 1]), 10, np.array([95, 2, 1])).tolist()
+    [8, 1, 1]
+
+Every trial's child process draws its split again. This is plain NumPy, since scikit-learn takes 0.7 s to import there.
 """
 
 from collections.abc import Sequence
@@ -10,21 +27,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from search.config import check_number
-from search.data.source import Labels
+from search.config.option import check_number
+from search.data.base import Labels
 from search.errors import InputError
 
-# Each draw has random numbers of its own, so that none depends on whether another was made.
+# Each draw has its own sequence of random numbers, so that none depends on whether another was made.
 TEST, VALIDATION, TRAINING = range(3)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which of the training images do what: sorted, disjoint indices, int64.
+    """The training images in two disjoint parts, each as sorted indices ``(N,)``, int64.
 
     Attributes:
         train: The images that weights are fitted on.
-        validation: The images that choose, prune and rank.
+        validation: The images by which epochs are chosen and trials are pruned and ranked.
     """
 
     train: Labels
@@ -32,7 +49,7 @@ class Split:
 
     @property
     def all(self) -> Labels:
-        """The images of either part, sorted."""
+        """The images of both parts, sorted."""
         return np.union1d(self.train, self.validation)
 
 
@@ -43,19 +60,18 @@ def split(
     seed: int,
     classes: Sequence[str] = (),
 ) -> Split:
-    """Draw the validation images, then (unless all are wanted) the images to train on.
+    """Draw the validation images, and then the images to train on from the others.
 
     Args:
         labels: Class numbers of all training images ``(N,)``.
-        validation: Fraction to validate on, stratified, at least one of each class. Drawn first: it does not
-            depend on ``images``.
-        images: Train on a stratified so many of the rest, exactly; None takes all.
-        seed: Same seed, same split.
-        classes: Names for the messages.
+        validation: The fraction of the images to validate on, stratified. They are drawn first, and do not depend on
+            ``images``.
+        images: The number of images to train on, stratified; None trains on all that are left.
+        seed: The same seed gives the same split.
+        classes: The names of the classes, for the messages.
 
     Raises:
-        InputError: A class has too few images, or ``images`` is more than there are or too few for the
-            classes.
+        InputError: A class has too few images, or ``images`` are more than there are or fewer than the classes.
     """
     check_number("--validation", validation, 0.01, 0.5)
     labels = np.asarray(labels)
@@ -66,19 +82,29 @@ def split(
     kinds = len(np.unique(labels))
     if not kinds <= images <= len(rest):
         raise InputError(
-            f"--images {images}: expected a number from {kinds} (one a class) to {len(rest)} (all training "
-            f"images that "
+            f"--images {images}: expected a number from {kinds} (one a class) to {len(rest)} (all training images that "
             f"--validation {validation:g} leaves); leave it out to train on all"
         )
     _, counts = np.unique(labels[rest], return_counts=True)
-    chosen = _draw(labels[rest], _quotas(counts, images, counts), [seed, TRAINING])
+    chosen = _draw(labels[rest], quotas(counts, images, counts), [seed, TRAINING])
     return Split(rest[chosen], held)
 
 
 def hold_out(
     labels: Labels, fraction: float, seed: Sequence[int], flag: str, least: int, classes: Sequence[str] = ()
 ) -> Labels:
-    """Sorted indices of a stratified ``fraction``: at least one image of each class, never all of one.
+    """Draw a stratified part of the images: at least one of each class, but never all of one.
+
+    Args:
+        labels: Class numbers ``(N,)``.
+        fraction: The fraction of the images to draw.
+        seed: The seed of the draw.
+        flag: What the message says that too few images are for.
+        least: The fewest images that a class may have.
+        classes: The names of the classes, for the message.
+
+    Returns:
+        Sorted indices ``(M,)``, int64.
 
     Raises:
         InputError: A class has fewer than ``least`` images; the message names it.
@@ -88,31 +114,39 @@ def hold_out(
         number, count = int(numbers[counts.argmin()]), int(counts.min())
         name = classes[number] if classes else str(number)
         raise InputError(
-            f"class {name!r} has {count} image{'s' if count > 1 else ''}, too few for {flag}: expected at "
-            f"least {least} "
-            "of each class; add images of it, or remove the class"
+            f"class {name!r} has {count} image{'s' if count > 1 else ''}, too few for {flag}: expected at least "
+            f"{least} of each class; add images of it, or remove the class"
         )
-    return _draw(labels, _quotas(counts, round(fraction * len(labels)), counts - 1), seed)
+    return _draw(labels, quotas(counts, round(fraction * len(labels)), counts - 1), seed)
 
 
-def _quotas(counts: Labels, total: int, most: Labels) -> Labels:
-    """How many of each class make up ``total``: by largest remainder, from one to ``most`` of each."""
+def quotas(counts: Labels, total: int, most: Labels) -> Labels:
+    """How many images of each class make up a stratified part, by the method of largest remainders.
+
+    Args:
+        counts: The number of images of each class, ``(classes,)``.
+        total: The number of images of the part. It is raised to one a class, and lowered to the sum of ``most``.
+        most: The most images to take of each class, ``(classes,)``.
+
+    Returns:
+        The number of images to take of each class, ``(classes,)``, int64.
+    """
     total = min(max(total, len(counts)), int(most.sum()))
     exact = counts * (total / counts.sum())
-    quotas: Labels = np.clip(exact.astype(np.int64), 1, most)
-    while (missing := total - int(quotas.sum())) != 0:
-        owed = exact - quotas
+    taken: Labels = np.clip(exact.astype(np.int64), 1, most)
+    while (missing := total - int(taken.sum())) != 0:
+        remainders = exact - taken
         if missing > 0:
-            quotas[np.where(quotas < most, owed, -np.inf).argmax()] += 1
+            taken[np.where(taken < most, remainders, -np.inf).argmax()] += 1
         else:
-            quotas[np.where(quotas > 1, owed, np.inf).argmin()] -= 1
-    return quotas
+            taken[np.where(taken > 1, remainders, np.inf).argmin()] -= 1
+    return taken
 
 
-def _draw(labels: Labels, quotas: Labels, seed: Sequence[int]) -> Labels:
+def _draw(labels: Labels, of_each_class: Labels, seed: Sequence[int]) -> Labels:
     random = np.random.default_rng(list(seed))
     chosen = [
         random.permutation(np.flatnonzero(labels == number))[:quota]
-        for number, quota in zip(np.unique(labels), quotas, strict=True)
+        for number, quota in zip(np.unique(labels), of_each_class, strict=True)
     ]
     return np.sort(np.concatenate(chosen))

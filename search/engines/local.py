@@ -1,7 +1,7 @@
-"""Workers in processes of their own on this host, sharing one fork server; one that dies is started again.
+"""Workers in processes of their own on this host, which share one fork server; a worker that dies is started again.
 
-Each worker is ``python -m search.engines.local``, which reads what it is to do from its standard input: no password
-stands in a process list. It ends, giving its trial back, when its starter is gone.
+Each is ``python -m search.engines.local``, which reads its specification from standard input, so that no password
+stands in a list of processes. It ends, requeuing its trial, when the process that started it is gone.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from search.child import ForkServer
-from search.engines.seat import sit
-from search.engines.slots import Slot
+from search.engines.resources import ResourceSlot
+from search.engines.worker import run_worker
 from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
-from search.stopping import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
-from search.study import LoadedStudy, compute_spent, load_study
-from storage.times import Times
+from search.execution.stop_requests import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
+from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy, compute_spent, load_study
+from storage.timeouts import Timeouts
 
 # A worker that dies sooner than this after its start, so often in a row, will do so for ever.
 SOON_SECONDS = 10.0
@@ -38,9 +38,9 @@ ERROR = "error: "
 
 @dataclasses.dataclass
 class _Running:
-    """A slot and who sits there."""
+    """A worker process and the resources that it was given."""
 
-    slot: Slot
+    slot: ResourceSlot
     process: "subprocess.Popen[bytes]"
     log: Path
     began: float
@@ -49,24 +49,24 @@ class _Running:
 
 
 class LocalWorkers:
-    """N workers on this host, kept N until the study has its trials.
+    """N workers on this host, kept at N until the study has its trials.
 
     Args:
         study: The open study.
-        server: Shared by all of them; it outlives them.
-        slots: One a worker.
-        gpu_memory: Limit in GB a child.
-        checkpoint_seconds: See ``Worker``.
+        server: The fork server that all of them share; it outlives them.
+        slots: The resources of each worker.
+        gpu_memory: Most memory of a GPU that a child takes, GB.
+        checkpoint_seconds: The least time between two checkpoints of a trial.
 
     Attributes:
-        statuses: How each worker that has ended did, as ``subprocess`` gives it.
+        statuses: The exit status of each worker that has ended, as ``subprocess`` gives it.
     """
 
     def __init__(
         self,
         study: LoadedStudy,
         server: ForkServer,
-        slots: Sequence[Slot],
+        slots: Sequence[ResourceSlot],
         *,
         gpu_memory: float | None = None,
         checkpoint_seconds: float = 30.0,
@@ -76,10 +76,10 @@ class LocalWorkers:
         self._settings = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
 
     def run(self, stop: Stop) -> None:
-        """Start them and wait for them.
+        """Start the workers, and wait until all have ended.
 
         Raises:
-            StudyStopped: One of them says that the search cannot usefully go on, or cannot be kept alive.
+            StudyStopped: A worker says that the search cannot usefully go on, or cannot be kept alive.
         """
         running = [self._start(slot, stop) for slot in self._slots]
         asked = hurried = False
@@ -104,10 +104,10 @@ class LocalWorkers:
         finally:
             _end(running)
 
-    def _start(self, slot: Slot, stop: Stop, early_deaths: int = 0) -> _Running:
+    def _start(self, slot: ResourceSlot, stop: Stop, early_deaths: int = 0) -> _Running:
         study, config = self._study, self._study.config
         line = self._server.share()
-        order = {
+        spec = {
             "study": config.study,
             "storage": study.url,
             "root": str(study.paths.root),
@@ -115,7 +115,7 @@ class LocalWorkers:
             "backend": self._server.backend,
             "line": line.fileno(),
             "slot": dataclasses.asdict(slot),
-            "times": dataclasses.asdict(study.storage.times),
+            "times": dataclasses.asdict(study.storage.timeouts),
             "timeout": None if stop.deadline is None else max(0.0, stop.deadline - time.monotonic()),
             "budget": stop.budget,
             **self._settings,
@@ -135,12 +135,12 @@ class LocalWorkers:
             )
         with contextlib.suppress(BrokenPipeError):  # It has died already, as the next look at it will tell.
             if process.stdin is not None:  # Its end, which the worker hears, is this process's end.
-                process.stdin.write(json.dumps(order).encode() + b"\n")
+                process.stdin.write(json.dumps(spec).encode() + b"\n")
                 process.stdin.flush()
         return _Running(slot, process, log, time.monotonic(), early_deaths)
 
     def _after(self, one: _Running, stop: Stop) -> _Running:
-        """What becomes of a slot whose worker has ended."""
+        """Decide what becomes of the resources of a worker that has ended: another worker, or none."""
         status = one.process.returncode
         self.statuses.append(status)
         if one.process.stdin is not None:
@@ -165,7 +165,7 @@ class LocalWorkers:
 
 
 def _end(running: Sequence[_Running]) -> None:
-    """Leave nobody behind."""
+    """End all workers that still run."""
     _signal(running, signal.SIGTERM)
     over = time.monotonic() + EXIT_SECONDS
     for one in running:
@@ -195,14 +195,14 @@ def _listen_to_starter(stop: Stop) -> None:
 
 
 def main() -> int:
-    """A worker's body: its exit status."""
+    """Run one worker as specified on standard input, and return its exit status."""
     this_process_is_ours()
-    order: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    spec: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     stop = Stop()
     _listen_to_starter(stop)
     try:
         with ending_in_time(stop):
-            _obey(order, stop)
+            _work_as(spec, stop)
     except InputError as error:
         return _say(error, REFUSED)
     except StudyStopped as error:
@@ -215,7 +215,7 @@ def main() -> int:
 
 
 def _say(error: Exception, status: int) -> int:
-    """Leave the reason in the log, if there is room for it, and give the status to end with."""
+    """Leave the reason of the end in the log, if there is room for it, and return the exit status."""
     with contextlib.suppress(OSError):
         print(f"{ERROR}{error}", flush=True)
     # What could not be printed would be tried again at the exit, and the status be Python's own.
@@ -225,21 +225,21 @@ def _say(error: Exception, status: int) -> int:
     return status
 
 
-def _obey(order: dict[str, Any], stop: Stop) -> None:
-    times = Times(**order["times"])
-    found = load_study(order["study"], order["storage"], Path(order["root"]), times, patient=True)
-    study = dataclasses.replace(found, prepared=Path(order["prepared"]))
-    if order["timeout"] is not None:
-        stop.deadline = time.monotonic() + order["timeout"]
-    stop.budget, stop.spent = order["budget"], lambda: compute_spent(study)
-    with ForkServer(order["backend"], socket.socket(fileno=order["line"])) as server:
-        sit(
+def _work_as(spec: dict[str, Any], stop: Stop) -> None:
+    times = Timeouts(**spec["times"])
+    found = load_study(spec["study"], spec["storage"], Path(spec["root"]), times, patient=True)
+    study = dataclasses.replace(found, prepared=Path(spec["prepared"]))
+    if spec["timeout"] is not None:
+        stop.deadline = time.monotonic() + spec["timeout"]
+    stop.budget, stop.spent = spec["budget"], lambda: compute_spent(study)
+    with ForkServer(spec["backend"], socket.socket(fileno=spec["line"])) as server:
+        run_worker(
             study,
             server,
             stop,
-            Slot(**order["slot"]),
-            gpu_memory=order["gpu_memory"],
-            checkpoint_seconds=order["checkpoint_seconds"],
+            ResourceSlot(**spec["slot"]),
+            gpu_memory=spec["gpu_memory"],
+            checkpoint_seconds=spec["checkpoint_seconds"],
         )
 
 

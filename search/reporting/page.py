@@ -1,32 +1,32 @@
-"""The page itself: all sections, written by the template into one file that needs nothing else."""
+"""The page itself: all sections, put by the template into one file that needs nothing else."""
 
 from datetime import UTC, datetime
 from importlib import metadata
 
-from search.reporting.baselines import baseline_section
-from search.reporting.blocks import MARK, Section
-from search.reporting.classes import classes_section, matrix_section, mistakes_section
-from search.reporting.images import images_section
-from search.reporting.parameters import parameter_sections
-from search.reporting.raced import race_section
-from search.reporting.repeat import repeat_section
-from search.reporting.result import result_section
-from search.reporting.searched import search_section
-from search.reporting.study import Facts
-from search.reporting.swept import sweep_section
-from search.reporting.timing import time_section
-from search.reporting.trained import curves_section
-from search.templating import environment
+from search.reporting.elements import MARK, Section
+from search.reporting.facts import Facts
+from search.reporting.sections.baselines import baseline_section
+from search.reporting.sections.classes import classes_section, matrix_section, mistakes_section
+from search.reporting.sections.curves import curves_section
+from search.reporting.sections.images import images_section
+from search.reporting.sections.parameters import parameter_sections
+from search.reporting.sections.race import race_section
+from search.reporting.sections.repeat import repeat_section
+from search.reporting.sections.result import result_section
+from search.reporting.sections.sweep import sweep_section
+from search.reporting.sections.timing import time_section
+from search.reporting.sections.trials import search_section
+from search.templates.loader import environment
 
 
-def write_page(facts: Facts, why_none: str) -> str:
+def write_page(facts: Facts, why_no_export: str) -> str:
     """The report as HTML.
 
     Args:
-        facts: Of the study.
-        why_none: Why there is no export; empty where there is one.
+        facts: What the report knows of the study.
+        why_no_export: Why the study has no export; empty where it has one.
     """
-    made = datetime.fromtimestamp(facts.time, UTC)
+    made = datetime.fromtimestamp(facts.made_at, UTC)
     return (
         environment()
         .get_template("report.html")
@@ -35,21 +35,18 @@ def write_page(facts: Facts, why_none: str) -> str:
             study=facts.config.study,
             made=f"{made:%Y-%m-%d %H:%M} UTC",
             version=metadata.version("keras-image-search"),
-            sections=sections(facts, why_none),
+            sections=sections(facts, why_no_export),
         )
     )
 
 
-def sections(facts: Facts, why_none: str) -> list[Section]:
-    """All parts of the page, in the order of a reader's questions; see ``write_page``."""
+def sections(facts: Facts, why_no_export: str) -> list[Section]:
+    """All sections, in the order of a reader's questions; see ``write_page``."""
+    raced = facts.exported is not None and facts.exported.summary.get("confirm")
     return [
-        result_section(facts, why_none),
+        result_section(facts, why_no_export),
         *([sweep_section(facts)] if facts.sweep is not None else []),
-        *(
-            [race_section(facts.exported)]
-            if facts.exported is not None and facts.exported.summary.get("confirm")
-            else []
-        ),
+        *([race_section(facts.exported)] if facts.exported is not None and raced else []),
         matrix_section(facts),
         classes_section(facts),
         mistakes_section(facts),

@@ -1,1 +1,16 @@
-"""Fit, schedules, augmentation, checkpoints: plain Keras 3 on any backend; no Optuna."""
+"""One training, from plan to kept weights, in a process of its own.
+
+``job`` is its loop: epochs, early stopping, when a checkpoint is due; ``checkpointing`` says what is in one. Images
+are varied in ``augmentation``, on a GPU in ``device_data``; a backbone's features are computed once, in
+``feature_cache``. Nothing here knows of studies or databases.
+"""
+
+from typing import TYPE_CHECKING
+
+from search import lazily
+
+if TYPE_CHECKING:
+    from search.training.job import train as train
+    from search.training.plan import TrainingPlan as TrainingPlan
+
+__getattr__ = lazily(__name__, job="train", plan="TrainingPlan")

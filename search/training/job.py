@@ -1,7 +1,7 @@
-"""The child's job: one training from plan to kept weights, reporting every epoch and able to go on from any."""
+"""The child's job: one training from plan to kept weights, which reports every epoch and can go on from any."""
 
-import contextlib
 import importlib
+import logging
 import math
 import platform
 import time
@@ -12,18 +12,19 @@ import keras
 import numpy as np
 
 from search.data import open_dataset
-from search.server import Channel
-from search.training import backends
-from search.training.features import FeaturesAway
-from search.training.feed import TrainingFeed, balanced_weights
-from search.training.nets import net_of
-from search.training.on_device import fits_device, with_images
+from search.process import backends
+from search.process.channel import Channel
+from search.training.batches import TrainingFeed, balanced_weights
+from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
+from search.training.device_data import fits_device, with_images
+from search.training.feature_cache import FeaturesAway
+from search.training.models import net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
-from search.training.state import AveragedWeights, capture, restore
 from search.training.validation import validate
-from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
-from storage.replacing import replacing
+from storage.atomic import atomic_write
+
+logger = logging.getLogger(__name__)
 
 ADAPT_IMAGES = 2000
 # Of every figure that is reported, stored and shown: more of them are float32's own.
@@ -32,17 +33,17 @@ HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seco
 
 
 def train(payload: dict[str, Any], channel: Channel) -> None:
-    """Train as ``payload`` (a ``TrainingPlan``) says.
+    """Train as ``payload`` (a ``TrainingPlan``) has it.
 
-    Sends ``built``, then an ``epoch`` a time (the reply's ``go`` says whether to go on), then ``done``, whose
-    ``stopped`` tells that it was asked to stop and left a checkpoint; meanwhile ``batch`` as a sign of life, and
-    ``checkpoint`` when one has been written, or could not be.
+    Sends ``built``; then ``epoch`` after each epoch, to whose reply ``go`` says whether to go on; then ``done``, in
+    which ``stopped`` says whether it was asked to stop and left a checkpoint. Meanwhile it sends ``batch`` as a sign of
+    life, and ``checkpoint`` when one has been written or could not be.
     """
     plan = TrainingPlan.from_payload(payload)
     device = backends.current().use_device(plan.gpu_memory)
     _set_precision(device)
     if plan.folds:
-        print(f"fold {plan.fold + 1} of {plan.folds}", flush=True)
+        logger.info("fold %d of %d", plan.fold + 1, plan.folds)
     try:
         training = Training(plan, device, channel)
     except FeaturesAway:
@@ -52,15 +53,16 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     channel.send({"kind": "built", **training.facts()})
     while training.epoch < plan.epochs and not training.exhausted():
         if not training.run_epoch(channel):
-            training.save_checkpoint(channel, now=True)
+            training.checkpoints.write(channel)
             channel.send({"kind": "done", "stopped": True, "epochs": training.epoch})
             return
         reply = channel.ask({"kind": "epoch", "epoch": training.epoch, **training.latest()})
         if not reply["go"]:
             channel.send({"kind": "done", "stopped": False, **training.outcome()})
             return
-        if training.epoch < plan.epochs:
-            training.save_checkpoint(channel, now=False)
+        if training.epoch < plan.epochs and training.checkpoints.due:
+            training.hold_state()
+            training.checkpoints.write(channel)
     training.keep()
     channel.send({"kind": "done", "stopped": False, **training.outcome()})
 
@@ -69,9 +71,10 @@ class Training:
     """The state of one training between epochs.
 
     Attributes:
-        epoch: Epochs finished.
+        epoch: Number of finished epochs.
         history: One entry an epoch for each name of ``HISTORY``; the ``val_`` ones are empty in a refit.
-        matrix: The confusion matrix, on validation images, of the weights to keep; empty where there is none.
+        checkpoints: Writes its state, and finds what it goes on from.
+        matrix: Confusion matrix of the validation images by the weights to keep; empty where there is none.
     """
 
     def __init__(self, plan: TrainingPlan, device: str, channel: Channel) -> None:
@@ -91,14 +94,11 @@ class Training:
         self.epoch = 0
         self.matrix: list[list[int]] = []
         self._best: tuple[int, float, list[np.ndarray]] | None = None
-        # A checkpoint of another backend or version may have other variables in another order.
-        self._identity = f"{plan.identity} {keras.config.backend()} keras {keras.__version__}"
+        self.checkpoints = Checkpointer(plan)
         self._images_per_second = 0.0
-        self._saved_at = time.monotonic()
-        self._snapshot: tuple[list[np.ndarray], dict[str, Any]] | None = None
 
     def _build(self) -> tuple[keras.Model, keras.Model]:
-        """The net, and what is fitted: the net itself, or the net behind the images on the device."""
+        """Build the model, and what is fitted: the model itself, or the model behind the images on the device."""
         plan, recipe = self.plan, self.plan.recipe
         model = self.net.build()
         # Evenly over all (folders come sorted by class): enough for means, variances and patches.
@@ -120,7 +120,7 @@ class Training:
         return model, fitted
 
     def facts(self) -> dict[str, Any]:
-        """What the worker records of where and on what this trains."""
+        """What the worker records of the device and the images."""
         return {
             "device": self.device,
             "training_images": len(self.chosen),
@@ -131,17 +131,7 @@ class Training:
 
     def resume(self) -> None:
         """Go on from the furthest of the plan's checkpoints that is of this very training, if there is one."""
-        own = (self.plan.checkpoint,) if self.plan.checkpoint else ()
-        found = {path: read_facts(Path(path)) for path in (*self.plan.go_on_from, *own)}
-        ours = {
-            path: facts["epoch"]
-            for path, facts in found.items()
-            if facts and facts["identity"] == self._identity
-        }
-        stored = read_checkpoint(Path(max(ours, key=lambda path: ours[path]))) if ours else None
-        if stored is None:
-            if any(found.values()):
-                print("the checkpoint is of another training, or of another Keras: begun again", flush=True)
+        if (stored := self.checkpoints.furthest()) is None:
             return
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))
@@ -152,8 +142,8 @@ class Training:
             self._best = (*facts["best"], arrays[count:])
 
     def run_epoch(self, channel: Channel) -> bool:
-        """Train and validate one epoch; False where the worker asked to stop before its end."""
-        self._take_snapshot()
+        """Train and validate one epoch; return False if the worker asked to stop before its end."""
+        self.hold_state()
         plan, started = self.plan, time.monotonic()
         feed = TrainingFeed(
             self.images,
@@ -185,7 +175,7 @@ class Training:
             self.history[name].append(float(f"{value:.{DIGITS}g}"))
         self.epoch += 1
         newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
-        print(f"epoch {self.epoch}: {newest}", flush=True)
+        logger.info("epoch %d: %s", self.epoch, newest)
         return True
 
     def _class_weights(self) -> np.ndarray | None:
@@ -205,7 +195,7 @@ class Training:
         return found
 
     def latest(self) -> dict[str, float | None]:
-        """The newest epoch's entries, with the images trained a second."""
+        """The newest entries of the history, with the images trained a second."""
         newest = {name: values[-1] if values else None for name, values in self.history.items()}
         return {**newest, "images_per_second": self._images_per_second}
 
@@ -215,25 +205,25 @@ class Training:
         return bool(patience and self._best is not None and self.epoch - self._best[0] >= patience)
 
     def keep(self) -> None:
-        """Leave in the model, and in the plan's file, the weights that count."""
+        """Set the model to the weights to keep, and save it to the plan's file."""
         if self._best is not None:
             for weight, array in zip(self.model.weights, self._best[2], strict=True):
                 weight.assign(array)
         elif self.optimizer.use_ema:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.plan.model:
-            with replacing(Path(self.plan.model)) as aside:
+            with atomic_write(Path(self.plan.model)) as aside:
                 self._as_exported().save(aside)
 
     def _as_exported(self) -> keras.Model:
-        """The same net and weights, never compiled (our schedule is not in the file) and in plain float32."""
+        """The same model and weights, never compiled, for our schedule is not in the file, and in plain float32."""
         keras.mixed_precision.set_dtype_policy("float32")
         model = self.net.build()
         model.set_weights(self.model.get_weights())
         return model
 
     def outcome(self) -> dict[str, Any]:
-        """What the worker stores: history, and the epoch (counted from 1) whose weights are kept."""
+        """What the worker stores at the end: the history, and the epoch, counted from 1, whose weights are kept."""
         return {
             "epochs": self.epoch,
             "kept_epoch": self._best[0] if self._best is not None else self.epoch,
@@ -246,44 +236,20 @@ class Training:
             "versions": _versions(),
         }
 
-    def _take_snapshot(self) -> None:
-        if self.plan.checkpoint:
-            best = None if self._best is None else self._best[:2]
-            facts = {
-                # Through all folds: the furthest of a trial's checkpoints is of its newest fold.
-                "epoch": self.plan.epochs_before + self.epoch,
-                "history": {k: list(v) for k, v in self.history.items()},
-                "best": best,
-                "matrix": self.matrix,
-                "identity": self._identity,
-            }
-            self._snapshot = (
-                [*capture(self.model, self.optimizer), *(self._best[2] if self._best is not None else [])],
-                facts,
-            )
-
-    def save_checkpoint(self, channel: Channel, now: bool) -> None:
-        """Write the state at the last epoch's end, if it is due (or ``now``: what the running epoch began from).
-
-        A disk that is full costs the newer checkpoint, not the training: the older one is as it was.
-        """
+    def hold_state(self) -> None:
+        """Hold the state at the last epoch's end, in case it has to be written in the middle of the next."""
         if not self.plan.checkpoint:
             return
-        if not now:
-            if time.monotonic() - self._saved_at < self.plan.checkpoint_seconds:
-                return
-            self._take_snapshot()
-        if self._snapshot is None:
-            return
-        trouble = ""
-        try:
-            write_checkpoint(Path(self.plan.checkpoint), *self._snapshot)
-        except OSError as error:
-            trouble = f"no checkpoint after epoch {self.epoch}: {error}"
-            with contextlib.suppress(OSError):  # The log may lie on the same disk.
-                print(trouble, flush=True)
-        self._saved_at = time.monotonic()
-        channel.send({"kind": "checkpoint", "epoch": self._snapshot[1]["epoch"], "trouble": trouble})
+        best = None if self._best is None else self._best[:2]
+        facts = {
+            # Through all folds: the furthest of a trial's checkpoints is of its newest fold.
+            "epoch": self.plan.epochs_before + self.epoch,
+            "history": {k: list(v) for k, v in self.history.items()},
+            "best": best,
+            "matrix": self.matrix,
+        }
+        arrays = [*capture(self.model, self.optimizer), *(self._best[2] if self._best is not None else [])]
+        self.checkpoints.hold(arrays, facts)
 
 
 class _Watch(keras.callbacks.Callback):

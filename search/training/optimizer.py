@@ -11,13 +11,13 @@ START_FRACTION = 0.2
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Linearly up from a fifth of ``peak``, then linearly down to zero.
+    """A learning rate that rises linearly from a fifth of ``peak``, then falls linearly to zero.
 
     Smith and Topin, Super-Convergence, https://arxiv.org/abs/1708.07120, in airbench's triangular form.
 
     Args:
-        peak: Highest learning rate.
-        steps: Of the whole training.
+        peak: The highest learning rate.
+        steps: Optimizer updates of the whole training.
         warmup: Fraction of the steps on the way up.
     """
 
@@ -67,5 +67,5 @@ def _schedule(recipe: Recipe, steps: int) -> Any:
 
 
 def updates(images: int, batch_size: int, epochs: int) -> int:
-    """Optimizer updates in a training: incomplete batches are left out."""
+    """Number of optimizer updates in a training, which leaves incomplete batches out."""
     return epochs * math.floor(images / min(batch_size, images))

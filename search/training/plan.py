@@ -1,4 +1,4 @@
-"""What a trial's child is told: one frozen record of plain values, the same on both sides."""
+"""What a trial's child needs to know: one frozen record of plain values, the same on both sides."""
 
 import dataclasses
 import hashlib
@@ -7,43 +7,44 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from search.data import training_split
 from spaces.contract import Backbone, InputSpec
 from spaces.recipe import Recipe
 
 if TYPE_CHECKING:
     from search.data import Split
-    from search.data.source import Labels
+    from search.data.base import Labels
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """One training, whole.
+    """Everything that defines one training.
 
     Attributes:
         space: Name of the space.
-        params: What its ``build`` takes.
+        params: The configuration, as the space's ``build`` takes it.
         recipe: How to train.
-        input_spec: Of the images.
+        input_spec: Size, channels and classes of the images.
         dataset: Folder of the prepared images.
-        validation: Fraction drawn for validation.
-        images: Train on so many of the rest; None takes all.
-        split_seed: The study's seed.
-        seed: This trial's own, of weights, order, augmentation and dropout.
+        validation: Fraction of the training images held out for validation.
+        images: How many of the rest to train on; None takes all.
+        split_seed: The study's seed, which the split is drawn with.
+        seed: The trial's seed, of weights, order, augmentation and dropout.
         epochs: The full length, which the schedule is made for.
-        metric: See ``StudyConfig``.
-        early_stopping: See ``StudyConfig``.
-        class_weights: See ``StudyConfig``.
-        flip: See ``StudyConfig``.
+        metric: See ``StudySettings``.
+        early_stopping: See ``StudySettings``.
+        class_weights: See ``StudySettings``.
+        flip: See ``StudySettings``.
         checkpoint: File to go on from and to write; None for neither.
-        go_on_from: Further files to go on from, by earlier owners of the trial: the furthest is taken.
-        checkpoint_seconds: At most one checkpoint in so many seconds.
+        go_on_from: Further files to go on from, by earlier owners of the trial; the furthest is taken.
+        checkpoint_seconds: The least time between two checkpoints.
         model: File for the kept weights; None keeps none.
-        full: Train on all training images, validation included (a refit).
-        accumulate: Split each batch into so many, accumulating gradients: for when memory ran out.
-        gpu_memory: Limit in GB; None lets it grow.
-        tune: The file of a kept head: train it on with the last part of its backbone, as one net, on pixels.
-        folds: Of a trial in folds: how many; 0 validates on ``validation`` of the images.
-        fold: Which of them this is, from 0.
+        full: Whether to train on all training images, validation included (a refit).
+        accumulate: Into how many parts each batch is split, with gradients accumulated, after memory ran out.
+        gpu_memory: Most memory of a GPU to take, GB; None lets it grow.
+        tune: File of a kept head, to be trained on with the last part of its backbone, as one net, on pixels.
+        folds: Number of folds of a cross-validated trial; 0 holds ``validation`` of the images out.
+        fold: Which of the folds this training is, from 0.
     """
 
     space: str
@@ -73,12 +74,12 @@ class TrainingPlan:
 
     @property
     def value_name(self) -> str:
-        """The entry of the history that a trial scores."""
+        """The entry of the history that is the trial's value."""
         return "val_loss" if self.metric == "loss" else f"val_{self.metric}"
 
     @property
     def epochs_before(self) -> int:
-        """Epochs of the folds before this one: a trial's epochs are counted through all of its folds."""
+        """Epochs of the folds before this one; a trial's epochs are counted through all of its folds."""
         return self.fold * self.epochs
 
     @property
@@ -89,19 +90,19 @@ class TrainingPlan:
     @property
     def identity(self) -> str:
         """A digest of all that a checkpoint must agree with; another study's of the same number does not."""
-        said = dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
         for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory"):
-            del said[name]
-        said["tune"] = None if self.tune is None else _weights_digest(self.tune)
-        said["dataset"] = said["dataset"].rsplit("/", 1)[-1]  # Its content; the folder around it may move.
-        for backbone in said["input_spec"]["backbones"]:
+            del values[name]
+        values["tune"] = None if self.tune is None else _weights_digest(self.tune)
+        values["dataset"] = values["dataset"].rsplit("/", 1)[
+            -1
+        ]  # Its content; the folder around it may move.
+        for backbone in values["input_spec"]["backbones"]:
             del backbone["said"], backbone["file"]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
     def split(self, labels: "Labels") -> "Split":
-        """The images that are trained on and validated on, of all training images, whose classes ``labels`` are."""
-        from search.data import training_split
-
+        """Split the training images, whose classes are ``labels``, into those trained on and those validated on."""
         return training_split(
             labels,
             validation=self.validation,
@@ -112,16 +113,16 @@ class TrainingPlan:
         )
 
     def wanted(self, parts: "Split") -> "Labels | None":
-        """Indices of the images whose features it wants of a backbone; None for all."""
+        """Indices of the images whose features are needed of a backbone; None for all."""
         return None if self.images is None or self.full else parts.all
 
     def to_payload(self) -> dict[str, Any]:
-        """As a child's payload."""
+        """The plan as a child's payload, of plain values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> "TrainingPlan":
-        """In the child, from its payload."""
+        """The plan of a payload, in the child."""
         spec = payload["input_spec"]
         backbones = tuple(Backbone(**one) for one in spec["backbones"])
         nested = {
@@ -132,6 +133,6 @@ class TrainingPlan:
 
 
 def _weights_digest(file: str) -> str:
-    """Of the weights in a ``.keras`` file, not of the file: it also holds when it was saved."""
+    """A digest of the weights in a ``.keras`` file, not of the file, which also holds when it was saved."""
     with zipfile.ZipFile(file) as archive:
         return hashlib.sha256(archive.read("model.weights.h5")).hexdigest()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from search.evaluation.forward import logits
-from search.evaluation.scores import Scores
+from search.metrics.classification import Scores
+from search.metrics.inference import logits
 
 # With more classes a confusion matrix is no picture, and long to send.
 MOST_CLASSES = 50

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from three_layers import SIDES, Run, Task, train
 
-from search.child import ForkServer
-from search.data import Dataset, prepare
+from search.data import Dataset
+from search.data.preparation import prepare
+from search.process.fork_server import ForkServer
 
 # The space of one small net.
 sys.path.append(str(Path(__file__).parents[1] / "search" / "in_child"))

@@ -5,7 +5,7 @@ import database
 import optuna
 import pytest
 
-from storage.opening import open_storage
+from storage.connect import open_storage
 
 COUNT, WORKERS, SECONDS, SLEEP = 20, 2, 1.0, 0.02
 

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -6,12 +7,13 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="pip install '.[test]'")
 import large_study
 
-from search.child import ForkServer
-from search.engines.slots import Slot
-from search.life import search
-from search.opening import Request, open_study
-from search.stopping import Stop
-from search.study import LoadedStudy
+from search.config.settings import RunOptions
+from search.engines.resources import ResourceSlot
+from search.execution.stop_requests import Stop
+from search.process.fork_server import ForkServer
+from search.study.opening import open_study
+from search.study.study import LoadedStudy
+from search.workflows import search
 
 TRIALS = 7
 
@@ -20,12 +22,12 @@ TRIALS = 7
 def study(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> LoadedStudy:
     """One trial that was really trained, and six made up after it."""
     opened = open_study(
-        Request(
+        RunOptions.given(
             "large", data="digits", trials=1, epochs=2, images=100, pruner="none",
             root=tmp_path_factory.mktemp("large") / "studies",
         )
     )  # fmt: skip
-    search(opened, fork_server, [Slot(threads=1)], Stop())
+    search(opened, fork_server, [ResourceSlot(threads=1)], Stop())
     assert large_study.add_trials(opened, TRIALS - 1) == TRIALS
     return opened
 
@@ -43,7 +45,8 @@ def test_page_report_and_status_of_the_study_are_timed(study: LoadedStudy, tmp_p
         why = f"{large_study.CHROMIUM} is missing: apt-get install chromium"
         pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
     report = tmp_path / "report.html"
-    seconds = large_study.measure(study, TRIALS, 1, ["--out", str(report)])
+    with ThreadPoolExecutor(1) as thread:  # The tests' own browser keeps an event loop in this one.
+        seconds = thread.submit(large_study.measure, study, TRIALS, 1, ["--out", str(report)]).result()
     assert {name: len(took) for name, took in seconds.items()} == dict.fromkeys(
         ("script", "dashboard", "list", "report", "status"), 1
     )

@@ -8,8 +8,8 @@ import notebook_nets
 import pytest
 from PIL import Image, ImageColor
 
-from search.child import ForkServer
 from search.data import Dataset
+from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
 from spaces.notebook_nets import notebook_nets as nets
 

@@ -6,8 +6,8 @@ from typing import Any
 import overhead
 import pytest
 
-import search.trial
-from search.child import Child
+import search.execution.trial
+from search.process.child import Child
 
 TRIALS, EPOCHS = 2, 3
 
@@ -50,5 +50,5 @@ def test_summary_is_of_all_trials(found: dict[str, Any], rows: list[dict[str, fl
 
 
 def test_worker_is_as_it_was_afterwards(found: dict[str, Any]) -> None:
-    assert Child.receive.__module__ == "search.child"
-    assert search.trial.feed_trial.__module__ == "search.feeding.trial"
+    assert Child.receive.__module__ == "search.process.child"
+    assert search.execution.trial.feed_trial.__module__ == "search.web.trial_page"

@@ -6,8 +6,8 @@ import pytest
 import recipe
 
 import spaces
-from search.child import ForkServer
 from search.data import Dataset, split
+from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 

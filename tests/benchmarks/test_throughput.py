@@ -9,8 +9,8 @@ import throughput
 from record import peak_flops
 from three_layers import Run, Task
 
-from search.child import ForkServer
 from search.data import Dataset
+from search.process.fork_server import ForkServer
 
 MEMORY = {
     "plain": {"peak_pss_mib": 2000.0, "peak_rss_mib": 2400.0},

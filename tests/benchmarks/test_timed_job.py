@@ -3,8 +3,8 @@ from pathlib import Path
 
 import recipe
 
-from search.child import ForkServer
 from search.data import Dataset
+from search.process.fork_server import ForkServer
 
 
 def test_messages_carry_the_times_of_what_came_before_them(

@@ -9,10 +9,11 @@ import winner
 from scipy.stats import ttest_rel
 
 import spaces
+from search.config.settings import RunOptions
 from search.data import split
 from search.errors import InputError
-from search.opening import Request, open_study
-from search.study import LoadedStudy
+from search.study.opening import open_study
+from search.study.study import LoadedStudy
 
 EPOCHS, IMAGES = 3, 200
 WIDE = {"width": 32, "rate": 0.05, "dropout": 0.1}
@@ -34,7 +35,7 @@ def finish_next(study: LoadedStudy, value: float) -> None:
 def make_study(place: Path, default: float, wide: float) -> LoadedStudy:
     """Digits on 200 images: the default configuration and a wider one, with what they scored."""
     opened = open_study(
-        Request(
+        RunOptions.given(
             "s", data="digits", space="small_space", images=IMAGES, epochs=EPOCHS, sampler="random",
             pruner="none", root=place / "studies",
         )

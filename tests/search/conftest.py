@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.child import PRELOAD, ForkServer
-from search.command import main
-from search.config import StudyConfig
-from search.data import Dataset, prepare
-from search.evaluation.make import Wanted
-from search.evaluation.score import most_confident_errors
-from search.evaluation.scored import Mistakes, Scored
-from search.evaluation.scores import Scores
-from search.evaluation.summary import Training, summarise
-from search.evaluation.writers import write_files
+from search.cli.app import main
+from search.config.settings import RunOptions
+from search.config.study_config import StudyConfig
+from search.data import Dataset
+from search.data.preparation import prepare
 from search.errors import StudyStopped, TrialFailed
-from search.export import Export, export_study
-from search.loop import work
-from search.opening import Request, open_study
+from search.execution.stop_requests import Stop
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
+from search.exporting.child_training import TrainingResult
+from search.exporting.export import Export
+from search.exporting.request import ExportRequest
+from search.exporting.scoring_job import most_confident_errors
+from search.exporting.scoring_result import Mistakes, ScoringResult
+from search.exporting.summary import summarise
+from search.exporting.writers import write_files
+from search.metrics.classification import Scores
 from search.predict import app
-from search.stopping import Stop
-from search.study import LoadedStudy, create_study
-from search.trial import Worker
+from search.process.fork_server import PRELOAD, ForkServer
+from search.study.opening import open_study
+from search.study.study import LoadedStudy, create_study
+from search.workflows import export_study
 from storage.claims import Claims
-from storage.host import process_exists
-from storage.times import Times
+from storage.process_identity import process_exists
+from storage.timeouts import Timeouts
 
 TRIALS = 2
 # The jobs and the space that tests run in children; a fork server takes our path over when it starts.
@@ -42,7 +46,7 @@ IN_CHILD = Path(__file__).parent / "in_child"
 sys.path.append(str(IN_CHILD))
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
+SHORT = Timeouts(grace=3.0, outage=30.0, pause=0.5, poll=0.1)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +55,7 @@ def fast_server() -> Iterator[ForkServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEARCH_TEST_TRAINING", "numpy")
         # Folds are drawn with the last, which would cost each child a second.
-        patch.setattr("search.child.PRELOAD", (*PRELOAD, "sklearn.model_selection"))
+        patch.setattr("search.process.fork_server.PRELOAD", (*PRELOAD, "sklearn.model_selection"))
         server = ForkServer("tensorflow")
     with server:
         yield server
@@ -95,7 +99,7 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
         server: Any = fast_server,
         stop: Stop | None = None,
         storage: str | None = None,
-        times: Times | None = None,
+        times: Timeouts | None = None,
         epoch_seconds: float = 0.0,
         **settings: Any,
     ) -> Worker:
@@ -111,7 +115,7 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
         config = StudyConfig(study, **{**fixed, **seen, "epochs": 2, "images": 200, **settings})
         root = tmp_path / "studies"
         root.mkdir(exist_ok=True)
-        made = create_study(config, digits.folder, storage, root, times=times)
+        made = create_study(config, digits.folder, storage, root, timeouts=times)
         assert made is not None
         claims = Claims(made.storage, made.study_id, "worker-1")
         return Worker(
@@ -174,16 +178,16 @@ def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         scored = made_up_scores(len(config.classes))
         said = trial.user_attrs
         lengths = (said["epochs"], said["kept_epoch"], said["seconds"])
-        training = Training(more.pop("refit", False), 0, *lengths, said["history"], said)
+        training = TrainingResult(more.pop("refit", False), 0, *lengths, said["history"], said)
         summary = {**summarise(config, trial, training, scored, 1), **more}
-        wanted = Wanted(study, trial, training.refit, None, None, None, (), (), print)
-        write_files(folder, wanted, training, scored, summary)
+        request = ExportRequest(study, trial, training.refit, None, None, None, (), (), print)
+        write_files(folder, request, training, scored, summary)
         return folder
 
     return export
 
 
-def made_up_scores(classes: int) -> Scored:
+def made_up_scores(classes: int) -> ScoringResult:
     chance = np.random.default_rng(0)
     labels = np.arange(20 * classes, dtype=np.int64) % classes
     logits = chance.normal(size=(len(labels), classes)).astype(np.float32)
@@ -191,7 +195,7 @@ def made_up_scores(classes: int) -> Scored:
     scores = Scores(labels, logits)
     worst = most_confident_errors(scores, 6)
     pixels = chance.integers(0, 255, (len(worst), 8, 8, 1)).astype(np.uint8)
-    return Scored(scores, scores, 300, scores, scores, None, Mistakes(worst, pixels))
+    return ScoringResult(scores, scores, 300, scores, scores, None, Mistakes(worst, pixels))
 
 
 @pytest.fixture(scope="session")
@@ -205,24 +209,40 @@ def warm_checks(
     """
     log = tmp_path_factory.mktemp("checks") / "log.txt"
 
-    def run_warm(module: str, arguments: Sequence[str], backend: str, what: str) -> None:
-        payload = {"module": module, "arguments": list(arguments)}
+    def verify_warm(file_format: str, file: Path, stored: Path, backend: str, name: str) -> None:
+        payload = {
+            "module": "search.exporting.verification",
+            "arguments": [file_format, str(file), str(stored)],
+        }
         try:
             with fork_server.start("export_jobs:run_main", payload, log) as child:
                 status = child.result()["status"]
         except TrialFailed as error:
-            raise StudyStopped(f"{what} fails: {error}") from error
+            raise StudyStopped(f"{name}, loaded anew, fails: {error}") from error
         if status:
-            raise StudyStopped(f"{what} fails: {child.last_lines().splitlines()[-1]}")
+            raise StudyStopped(f"{name}, loaded anew, fails: {child.last_lines().splitlines()[-1]}")
 
     @contextmanager
     def warm() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("search.evaluation.reload.run_fresh", run_warm)
-            patch.setattr("search.evaluation.formats.run_fresh", run_warm)
+            patch.setattr("search.exporting.builder.verify_in_fresh_process", verify_warm)
+            patch.setattr("search.exporting.formats.verify_in_fresh_process", verify_warm)
             yield
 
     return warm
+
+
+@pytest.fixture(scope="session")
+def export(searched: LoadedStudy, fork_server: ForkServer, warm_checks: Any) -> Callable[..., Export]:
+    """Export the study ``tiny`` once more, its files checked as ``warm_checks`` does."""
+
+    def make(out: Path, **more: Any) -> Export:
+        with warm_checks():
+            return export_study(
+                "tiny", root=searched.paths.root, out=out, server=fork_server, say=lambda line: None, **more
+            )
+
+    return make
 
 
 @pytest.fixture
@@ -232,8 +252,8 @@ def open_digits(digits: Dataset, tmp_path: Path, url: str) -> Callable[..., Load
     def make(**more: Any) -> LoadedStudy:
         said = {"data": "digits", "space": "small_space", "sampler": "random", "pruner": "none"}
         places = {"root": tmp_path / "studies", "cache": digits.folder.parent, "storage": url}
-        opened = open_study(Request("s", **{**said, "epochs": 1, "images": 200, **places, **more}))
-        opened.storage.wait_for(SHORT)
+        opened = open_study(RunOptions.given("s", **{**said, "epochs": 1, "images": 200, **places, **more}))
+        opened.storage.use_timeouts(SHORT)
         return opened
 
     return make

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.postgres import PostgresServer
-from search.child import ForkServer
+from search.process.fork_server import ForkServer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import chaos

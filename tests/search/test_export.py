@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,22 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from search.child import ForkServer
+from search.config.settings import RunOptions
 from search.errors import InputError, StudyStopped
-from search.evaluation.folder import FILES
-from search.export import Export, export_study
-from search.loop import work
-from search.opening import Request, open_study
-from search.stopping import Stop
-from search.study import LoadedStudy
-from search.trial import Worker
+from search.execution.stop_requests import Stop
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
+from search.exporting.export import Export
+from search.exporting.folder import FILES
+from search.process.fork_server import ForkServer
+from search.study.opening import open_study
+from search.study.study import LoadedStudy
+from search.workflows import export_study
 from storage.claims import Claims
 from storage.ledger import times_scored
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def export(searched: LoadedStudy, fork_server: ForkServer, warm_checks) -> Callable[..., Export]:
-    """Export the study ``tiny`` once more."""
-
-    def make(out: Path, **more: Any) -> Export:
-        with warm_checks():
-            return export_study(
-                "tiny", root=searched.paths.root, out=out, server=fork_server, say=lambda line: None, **more
-            )
-
-    return make
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +226,7 @@ def test_failed_export_leaves_the_earlier_one(
 def test_study_without_a_finished_trial_is_refused(searched: LoadedStudy, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from search.study import create_study
+    from search.study.study import create_study
 
     (tmp_path / "studies").mkdir()
     create_study(
@@ -254,15 +242,15 @@ def test_study_without_a_finished_trial_is_refused(searched: LoadedStudy, tmp_pa
 EXPORT = """
 import socket, sys
 from pathlib import Path
-from search.child import ForkServer
-from search.evaluation import reload
-from search.export import export_study
+from search.process.fork_server import ForkServer
+from search.exporting import builder
+from search.workflows import export_study
 
 class Server(ForkServer):
     def start(self, *arguments):
         return super().start(*arguments, environment={"PATH": ""})
 
-reload.run_fresh = lambda *arguments: None
+builder.verify_in_fresh_process = lambda *arguments: None
 server = Server(line=socket.socket(fileno=int(sys.argv[1])))
 export_study("tiny", root=Path(sys.argv[2]), out=Path("made"), server=server)
 print("HEAVY", *sorted({"tensorflow", "keras"} & set(sys.modules)))
@@ -298,7 +286,9 @@ def in_folds(fork_server: ForkServer, warm_checks, tmp_path_factory: pytest.Temp
     pixels = (images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
     data = (pixels[:200], labels[:200], pixels[200:260], labels[200:260])
     said: dict[str, Any] = {"space": "small_space", "flip": False, "root": place / "studies"}
-    study = open_study(Request("folded", data, folds=2, trials=1, epochs=2, cache=place / "cache", **said))
+    study = open_study(
+        RunOptions.given("folded", data=data, folds=2, trials=1, epochs=2, cache=place / "cache", **said)
+    )
     work(Worker(study, fork_server, Claims(study.storage, study.study_id, "w"), Stop(), threads=1), lambda: 1)
     with warm_checks():
         return export_study(

@@ -1,61 +1,47 @@
 """What is asked of an export: other formats, baselines, and what is refused."""
 
-from collections.abc import Callable
+import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.svm import SVC
 
-from search.child import ForkServer
-from search.command import main
+from search.cli.app import main
 from search.data import split
 from search.errors import InputError, StudyStopped
-from search.evaluation.preflight import check_confirm
-from search.export import Export, app, export_study
-from search.study import LoadedStudy
+from search.export import app
+from search.exporting.export import Export
+from search.study.request import check_confirm
+from search.study.study import LoadedStudy
 from storage.ledger import times_scored
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def export(searched: LoadedStudy, fork_server: ForkServer, warm_checks) -> Callable[..., Export]:
-    """Export the study ``tiny`` once more."""
-
-    def make(out: Path, **more: Any) -> Export:
-        with warm_checks():
-            return export_study(
-                "tiny", root=searched.paths.root, out=out, server=fork_server, say=lambda line: None, **more
-            )
-
-    return make
 
 
 class Replaced(NamedTuple):
     """An export that took the place of another.
 
     Attributes:
-        earlier: The names of the files of the other.
         scored_before: How often the test images had been scored before it.
         made: It.
     """
 
-    earlier: set[str]
     scored_before: int
     made: Export
 
 
 @pytest.fixture(scope="module")
-def replaced(export, searched: LoadedStudy, tmp_path_factory: pytest.TempPathFactory) -> Replaced:
-    """An export with ONNX, replaced by one with baselines and no other format."""
-    out = tmp_path_factory.mktemp("replaced") / "out"
-    export(out, formats=["onnx"])
-    earlier = {path.name for path in out.iterdir()}
+def replaced(
+    export, made: Export, searched: LoadedStudy, tmp_path_factory: pytest.TempPathFactory
+) -> Replaced:
+    """An export with ONNX and baselines in the place of one with LiteRT."""
+    out = shutil.copytree(made.folder, tmp_path_factory.mktemp("replaced") / "out")
+    (out / "model.tflite").write_bytes(b"TFL3")
     before = times_scored(searched.optuna)
-    return Replaced(earlier, before, export(out, baselines=["svm", "logistic"]))
+    return Replaced(before, export(out, formats=["onnx"], baselines=["svm", "logistic"]))
 
 
 def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
@@ -64,7 +50,7 @@ def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
     def differ(*_: object) -> None:
         raise StudyStopped("--format litert: model.tflite, loaded in a fresh process, fails")
 
-    monkeypatch.setattr("search.evaluation.make.write_formats", differ)
+    monkeypatch.setattr("search.exporting.builder.write_formats", differ)
     before = times_scored(searched.optuna)
     with pytest.raises(StudyStopped, match=r"model\.tflite"):
         export(tmp_path / "out", formats=["litert"])
@@ -73,10 +59,11 @@ def test_format_that_fails_exports_nothing_and_looks_at_no_test_image(
     assert times_scored(searched.optuna) == before
 
 
-def test_format_is_written_beside_the_model_and_replaced_by_the_next_export(replaced: Replaced) -> None:
-    assert {"model.keras", "model.onnx"} <= replaced.earlier
-    assert (replaced.made.folder / "model.keras").is_file()
-    assert not (replaced.made.folder / "model.onnx").exists()
+def test_formats_are_written_beside_the_model_and_those_of_an_earlier_export_go(replaced: Replaced) -> None:
+    names = {path.name for path in replaced.made.folder.iterdir()}
+
+    assert {"model.keras", "model.onnx"} <= names
+    assert "model.tflite" not in names
 
 
 def test_baselines_are_scored_in_the_same_look_at_the_test_images(replaced: Replaced) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from search.child import ForkServer
-from search.data import Dataset, prepare
-from search.export import export_study
-from search.study import load_study
-from search.trial import Worker, plan_training, recipe_of
+from search.data import Dataset
+from search.data.preparation import prepare
+from search.execution.trial import Worker, plan_training, recipe_of
+from search.process.fork_server import ForkServer
+from search.study.study import load_study
+from search.workflows import export_study
 from spaces import load
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from search.errors import InputError
-from search.evaluation.inference import read_temperature
-from search.export import Export
-from search.predict import find_images, predict_images
-from search.study import LoadedStudy
+from search.exporting.export import Export
+from search.prediction.loader import read_temperature
+from search.prediction.predict import find_images, predict_images
+from search.study.study import LoadedStudy
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -205,7 +205,7 @@ def test_export_that_says_nothing_of_a_temperature_is_taken_as_it_is(model: Path
 
 def test_predict_needs_no_database(model: Path, photos: Path, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom search.command import main\nfrom search.predict import app\n"
+        "import sys\nfrom search.cli.app import main\nfrom search.predict import app\n"
         "try:\n    main(app)\nfinally:\n"
         "    print('DATABASE', *sorted({'optuna', 'sqlalchemy'} & set(sys.modules)))"
     )

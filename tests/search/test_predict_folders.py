@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.export import Export
-from search.study import LoadedStudy
+from search.exporting.export import Export
+from search.study.study import LoadedStudy
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from search.command import main
+from search.cli.app import main
+from search.config.settings import RunOptions
 from search.data import Dataset
-from search.opening import Request, open_study
-from search.report import app, report_study
-from search.study import LoadedStudy
+from search.report import app
+from search.reporting.report import report_study
+from search.study.opening import open_study
+from search.study.study import LoadedStudy
 
 Report = Callable[..., tuple[int, str, str]]
 
@@ -21,7 +23,9 @@ Report = Callable[..., tuple[int, str, str]]
 def study(digits: Dataset, tmp_path: Path) -> LoadedStudy:
     """A study of digits, named ``small``, in which nothing has been tried."""
     return open_study(
-        Request("small", data="digits", space="cnn", root=tmp_path / "studies", cache=digits.folder.parent)
+        RunOptions.given(
+            "small", data="digits", space="cnn", root=tmp_path / "studies", cache=digits.folder.parent
+        )
     )
 
 
@@ -128,7 +132,7 @@ def test_database_that_is_away_is_told_in_one_line(report: Report) -> None:
 
 def test_report_loads_no_framework(study: LoadedStudy, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom search.report import report_study\n"
+        "import sys\nfrom pathlib import Path\nfrom search.reporting.report import report_study\n"
         f"report_study('small', root=Path({str(study.paths.root)!r}), out=Path('report.html'))\n"
         "print(*sorted({'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)))"
     )

@@ -10,8 +10,8 @@ import optuna
 import pytest
 from PIL import Image
 
-from search.command import main
-from search.config import StudyConfig
+from search.cli.app import main
+from search.config.study_config import StudyConfig
 from search.run import app
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ def test_run_refuses_a_flag_before_anything_heavy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Whatever reaches the search itself fails here: refusals come first.
-    monkeypatch.setitem(sys.modules, "search.life", None)
+    monkeypatch.setitem(sys.modules, "search.workflows", None)
     assert named in refusal(["--study", "s", "--data", "digits", *argv], capsys, place)
 
 
@@ -223,7 +223,7 @@ def test_run_refuses_folds_beside_what_they_replace(
 
 
 def test_run_refuses_other_folds_than_the_study_has(capsys: pytest.CaptureFixture[str], place: Path) -> None:
-    from search.study import create_study
+    from search.study.study import create_study
 
     config = StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1, folds=3)
     create_study(config, place, None, Path("studies"))
@@ -269,7 +269,7 @@ def test_run_refuses_a_configuration_to_try(
 
 
 def test_run_refuses_a_study_made_for_other_data(capsys: pytest.CaptureFixture[str], place: Path) -> None:
-    from search.study import create_study
+    from search.study.study import create_study
 
     config = StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1)
     create_study(config, place, None, Path("studies"))
@@ -285,7 +285,7 @@ def test_export_refuses_a_study_with_no_finished_trial(
     capsys: pytest.CaptureFixture[str], place: Path
 ) -> None:
     from search import export
-    from search.study import create_study
+    from search.study.study import create_study
 
     create_study(StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1), place, None, Path("studies"))
     with pytest.raises(SystemExit) as end:

@@ -13,12 +13,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.command import main
-from search.engines.seat import worker_name
-from search.snapshot import look
-from search.status import app, study_status
-from search.study import LoadedStudy
-from storage.claims import INTERRUPTIONS, LIFE, Claim, Claims
+from search.cli.app import main
+from search.engines.worker import worker_name
+from search.status import app
+from search.study.snapshot import take_snapshot
+from search.study.status import study_status
+from search.study.study import LoadedStudy
+from storage.claims import INTERRUPTIONS, Claim, Claims
+from storage.liveness import HEARTBEAT
 
 ROOT = Path(__file__).parents[2]
 Status = Callable[..., tuple[int, str, str]]
@@ -53,8 +55,8 @@ def claim_for(study: LoadedStudy, worker: str) -> Claim:
 
 def rewrite(study: LoadedStudy, claim: Claim, **facts: object) -> None:
     """Make a sign of life another's."""
-    life = study.storage.get_trial(claim.trial_id).system_attrs[LIFE]
-    study.storage.set_trial_system_attr(claim.trial_id, LIFE, {**life, **facts})
+    life = study.storage.get_trial(claim.trial_id).system_attrs[HEARTBEAT]
+    study.storage.set_trial_system_attr(claim.trial_id, HEARTBEAT, {**life, **facts})
 
 
 def dead_process() -> int:
@@ -65,10 +67,10 @@ def dead_process() -> int:
 
 def test_table_shows_each_worker_with_its_device_trial_and_epoch(open_digits, status: Status) -> None:
     study = open_digits(trials=5, epochs=12)
-    claim_for(study, worker_name()).beat(
+    claim_for(study, worker_name()).heartbeat(
         epoch=3, epochs=12, device="GPU:0", value=0.625, images_per_second=1234.0
     )
-    claim_for(study, "elsewhere-77").beat(epoch=1, epochs=12, device="CPU")
+    claim_for(study, "elsewhere-77").heartbeat(epoch=1, epochs=12, device="CPU")
     code, printed, _ = status(*where(study))
     rows = [line.split() for line in printed.splitlines()]
     assert code == 0
@@ -120,7 +122,7 @@ def test_function_gives_what_the_command_shows(open_digits) -> None:
 def test_look_sees_a_larger_number_of_trials(open_digits) -> None:
     study = open_digits(trials=5)
     study.want(9)
-    assert look(study).wanted == 9
+    assert take_snapshot(study).wanted == 9
 
 
 def test_unknown_study_is_refused_in_one_line(open_digits, status: Status) -> None:
@@ -168,7 +170,7 @@ def finish(study: LoadedStudy, *values: float, **more: object) -> None:
 
 def test_json_is_one_object_with_all_that_the_screen_shows(open_digits, status: Status) -> None:
     study = open_digits(trials=5, epochs=12)
-    claim_for(study, worker_name()).beat(epoch=3, epochs=12, device="GPU:0", value=0.625)
+    claim_for(study, worker_name()).heartbeat(epoch=3, epochs=12, device="GPU:0", value=0.625)
     finish(study, 0.5, 0.75)
     code, printed, error = status(*where(study), "--json")
     said = json.loads(printed)
@@ -199,12 +201,12 @@ def test_json_that_is_watched_is_refused_in_one_line(status: Status) -> None:
 
 def test_one_look_sees_what_one_who_watches_sees(open_digits) -> None:
     study = open_digits(trials=5)
-    claim_for(study, worker_name()).beat(epoch=1, epochs=2, value=0.5)
+    claim_for(study, worker_name()).heartbeat(epoch=1, epochs=2, value=0.5)
     finish(study, 0.5, 0.75, reason="none", params={"wide": True})
     pruned = optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.5, 2: float("inf")})
     study.optuna.add_trial(pruned)
     once = study_status("s", storage=study.url, root=study.paths.root)
-    seen = look(study)
+    seen = take_snapshot(study)
     assert (list(once.ended), once.best, once.waiting) == (list(seen.ended), seen.best, seen.waiting)
     assert [(one.number, one.epoch, one.value) for one in once.running] == [(0, 1, 0.5)]
 

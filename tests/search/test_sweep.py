@@ -13,12 +13,14 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
 
-from search.cells import REPEAT, again
-from search.command import main
+from search.cli.app import main
+from search.config.settings import RunOptions
 from search.data import Dataset
 from search.errors import InputError
-from search.opening import Request, open_study
-from search.sweep import SweepResult, app, run_sweep
+from search.study.opening import open_study
+from search.study.sweep_cells import REPEAT, next_retry
+from search.sweep import app
+from search.workflows import SweepResult, run_sweep
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def places(digits: Dataset, tmp_path: Path) -> dict[str, Path]:
 @pytest.fixture
 def run(places, fast_server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepResult]:
     """Sweep digits and ``in_child/small_space.py`` in the study ``s``, an epoch a run."""
-    monkeypatch.setattr("search.child.ForkServer", lambda backend: contextlib.nullcontext(fast_server))
+    monkeypatch.setattr(
+        "search.process.fork_server.ForkServer", lambda backend: contextlib.nullcontext(fast_server)
+    )
 
     def sweep(vary: dict[str, Any] | None = None, study: str = "s", **more: Any) -> SweepResult:
         said = {"data": "digits", "space": "small_space", "epochs": 1, "images": 200}
@@ -113,9 +117,9 @@ def mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], None]:
 def test_failed_cells_are_tried_again_after_all_others(run, mend, monkeypatch: pytest.MonkeyPatch) -> None:
     def mended_again(trials: list[FrozenTrial]) -> dict[str, Any] | None:
         mend()
-        return again(trials)
+        return next_retry(trials)
 
-    monkeypatch.setattr("search.cells.again", mended_again)
+    monkeypatch.setattr("search.study.sweep_cells.next_retry", mended_again)
     result = run({"width": (4, 8)})
     assert cells(result, TrialState.FAIL) == Counter([(4, 0), (8, 0)])
     assert cells(result, TrialState.COMPLETE) == Counter([(4, 0), (8, 0)])
@@ -150,11 +154,11 @@ def test_sweep_whose_every_cell_is_too_large_is_refused(run, places) -> None:
 
 def test_search_and_sweep_do_not_go_on_with_each_other(run, places) -> None:
     request = {"root": places["root"], "cache": places["cache"]}
-    open_study(Request("s", data="digits", space="small_space", **request))
+    open_study(RunOptions.given("s", data="digits", space="small_space", **request))
     with pytest.raises(InputError, match=r"--study s: is a search; go on with python -m search\.run"):
         run({"width": (4,)})
     with pytest.raises(InputError, match=r"cifar_dense: a sweep, not a search; run python -m search\.sweep"):
-        Request("cifar_dense")
+        open_study(RunOptions.given("cifar_dense", **request))
     with pytest.raises(SystemExit):  # So says its command, too, with nothing made.
         main(app, ["--study", "s", "--studies", str(places["root"])])
 
@@ -167,7 +171,7 @@ def test_search_and_sweep_do_not_go_on_with_each_other(run, places) -> None:
         (["--vary", "width=a"], "width = 'a' is no number"),
         (["--vary", "width="], "expected NAME=VALUES"),
         (["--vary", "width"], "expected NAME=VALUES"),
-        ([], "--vary: nothing said; expected such as --vary filters=16,32,64"),
+        ([], "--vary: nothing is varied; expected such as --vary filters=16,32,64"),
         (["--vary", "width=4", "--repeat", "0"], "--repeat 0: expected a number from 1 to 1000"),
         (["--vary", "width=4", "--base", "bears"], "--base bears is of space cnn_wide"),
         (["--vary", "width=4", "--base", "panda"], "--base 'panda': expected a net of the notebooks"),

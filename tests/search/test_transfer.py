@@ -18,25 +18,27 @@ import pytest
 from keras import layers
 from sklearn.linear_model import LogisticRegression
 
-from search.child import ForkServer
-from search.data import prepare, split
+from search.config.settings import RunOptions, SweepOptions
+from search.data import split
 from search.data.backbones import backbone_file, find_backbones
+from search.data.preparation import prepare
 from search.errors import InputError
-from search.evaluation.backbone import chosen
-from search.evaluation.cached_path import cached_path, differs
-from search.evaluation.forward import logits
-from search.evaluation.plans import plan_of
-from search.evaluation.summary import Training
-from search.evaluation.tuning import Tuned, gained, sentence
-from search.export import Export, export_study
-from search.loop import work
-from search.opening import Request, open_study
-from search.stopping import Stop
-from search.study import LoadedStudy
-from search.study_backbones import bring_backbones, with_backbones
-from search.training.features import features_file, features_folder
-from search.trial import Worker
-from search.vary import backbones_of
+from search.execution.stop_requests import Stop
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
+from search.exporting.backbone import backbone_of
+from search.exporting.child_training import TrainingResult
+from search.exporting.export import Export
+from search.exporting.fine_tuning import FineTuned, fine_tuning_sentence, improved
+from search.exporting.scoring_job import compare_with_cached
+from search.metrics.inference import logits
+from search.process.fork_server import ForkServer
+from search.study.backbones import bring_backbones, with_backbones
+from search.study.opening import open_study
+from search.study.study import LoadedStudy
+from search.study.sweep_request import ask_for_sweep
+from search.training.feature_cache import features_file, features_folder
+from search.workflows import export_study
 from storage.claims import Claims
 
 pytestmark = [
@@ -124,7 +126,7 @@ def search(fork_server: ForkServer) -> Callable[..., LoadedStudy]:
     """Open a study and run so many trials."""
 
     def run(name: str, trials: int, **settings: Any) -> LoadedStudy:
-        study = open_study(Request(name, **settings))
+        study = open_study(RunOptions.given(name, **settings))
         claims = Claims(study.storage, study.study_id, "worker-1")
         work(Worker(study, fork_server, claims, Stop(), threads=2), lambda: trials)
         return study
@@ -185,7 +187,7 @@ def tuned(some: LoadedStudy, of_some: Export, export, warm_checks) -> tuple[Expo
 
 def features_of(study: LoadedStudy) -> tuple[Path, Any]:
     config, trial = study.config, study.ranked()[0]
-    return features_folder(study.dataset(), chosen(study, trial), config.input_spec), config
+    return features_folder(study.dataset(), backbone_of(study, trial), config.input_spec), config
 
 
 def test_first_trials_are_logistic_regression_and_one_wide_layer(insects: LoadedStudy) -> None:
@@ -275,10 +277,10 @@ def weights_of(net: keras.Model) -> dict[str, np.ndarray]:
 def test_fine_tuned_net_is_taken_if_it_is_better_by_validation(
     direction: str, after: float | None, better: bool
 ) -> None:
-    training = Training(False, 10, 2, 1, 1.0, {}, {})
-    tuned = Tuned(training, training, 0.8, after)
-    assert gained(tuned, direction) is better
-    said = sentence(tuned, "accuracy", better)
+    training = TrainingResult(False, 10, 2, 1, 1.0, {}, {})
+    tuned = FineTuned(training, training, 0.8, after)
+    assert improved(tuned, direction) is better
+    said = fine_tuning_sentence(tuned, "accuracy", better)
     assert ("nothing gained, so the frozen net is exported" in said) is not better
 
 
@@ -286,14 +288,14 @@ def test_study_goes_on_without_saying_its_backbone_again(
     insects: LoadedStudy, settings: dict[str, Any]
 ) -> None:
     left_out = {name: value for name, value in settings.items() if name != "backbones"}
-    assert open_study(Request("insects", **left_out)).config == insects.config
+    assert open_study(RunOptions.given("insects", **left_out)).config == insects.config
 
 
 def test_another_backbone_is_refused(
     insects: LoadedStudy, settings: dict[str, Any], small_backbone: str
 ) -> None:
     with pytest.raises(InputError, match="was made with efficientnet_lite0_imagenet"):
-        open_study(Request("insects", **{**settings, "backbones": (small_backbone,)}))
+        open_study(RunOptions.given("insects", **{**settings, "backbones": (small_backbone,)}))
 
 
 def test_host_without_the_file_gets_it_from_the_artifacts(insects: LoadedStudy, tmp_path: Path) -> None:
@@ -317,7 +319,9 @@ def test_host_that_finds_no_file_says_how_to_bring_it(insects: LoadedStudy, tmp_
 
 
 def test_features_of_a_study_are_found_by_an_export(insects: LoadedStudy) -> None:
-    found = features_file(insects.dataset(), chosen(insects, insects.ranked()[0]), insects.config.input_spec)
+    found = features_file(
+        insects.dataset(), backbone_of(insects, insects.ranked()[0]), insects.config.input_spec
+    )
     assert found is not None
     assert found.name == "plain.npy"
 
@@ -325,7 +329,7 @@ def test_features_of_a_study_are_found_by_an_export(insects: LoadedStudy) -> Non
 def test_study_of_some_images_computes_their_features_alone(some: LoadedStudy) -> None:
     _, labels = some.dataset().train()
     used = split(labels, 0.2, 20, 0).all
-    file = features_file(some.dataset(), chosen(some, some.ranked()[0]), some.config.input_spec, used)
+    file = features_file(some.dataset(), backbone_of(some, some.ranked()[0]), some.config.input_spec, used)
     assert file is not None
     there = np.load(file, mmap_mode="r").any(axis=1)
     assert np.flatnonzero(there).tolist() == used.tolist()
@@ -340,7 +344,9 @@ def test_export_of_some_images_has_a_baseline_on_their_features(of_some: Export)
 def test_backbone_of_a_space_that_has_none_is_refused(backbone: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="space cnn has no backbone; pass --space transfer"):
         open_study(
-            Request("s", data="digits", backbones=(backbone,), root=tmp_path / "studies", cache=tmp_path)
+            RunOptions.given(
+                "s", data="digits", backbones=(backbone,), root=tmp_path / "studies", cache=tmp_path
+            )
         )
 
 
@@ -363,7 +369,9 @@ def test_artifact_that_is_half_written_is_not_taken(insects: LoadedStudy, tmp_pa
 
 
 def test_fine_tuning_of_another_head_is_another_training(insects: LoadedStudy, tmp_path: Path) -> None:
-    plan, identities = plan_of(insects, insects.ranked()[0]), set()
+    from search.exporting.training_plans import trial_plan
+
+    plan, identities = trial_plan(insects, insects.ranked()[0]), set()
     for content in (b"one head", b"another"):
         with zipfile.ZipFile(tmp_path / "head.keras", "w") as file:
             file.writestr("model.weights.h5", content)
@@ -373,20 +381,24 @@ def test_fine_tuning_of_another_head_is_another_training(insects: LoadedStudy, t
 
 def test_image_that_a_backbone_leaves_nothing_of_is_refused(insects: LoadedStudy, monkeypatch: Any) -> None:
     strict = dataclasses.replace(insects.config.backbones[0], least=75)
-    monkeypatch.setattr("search.study_backbones.find_backbones", lambda said, cache: (strict,))
+    monkeypatch.setattr("search.study.backbones.find_backbones", lambda said, cache: (strict,))
     with pytest.raises(InputError, match=r"--image-size 64: .* pass 75 or more"):
         with_backbones(insects.config, (), insects.dataset(), 64)
 
 
 def test_sweep_around_a_study_has_its_backbones(insects: LoadedStudy, backbone: str) -> None:
-    found = backbones_of("insects", None, insects.paths.root, None)
-    assert found == {"backbones": (backbone,), "image_size": SIDE}
+    around = SweepOptions.given(
+        "around", base="study:insects", vary={"dropout": (0.1, 0.2)}, root=insects.paths.root
+    )
+    _, asked = ask_for_sweep(around)
+    assert (asked.backbones, asked.image_size) == ((backbone,), SIDE)
 
 
 def test_export_that_differs_from_the_search_is_named() -> None:
     seen = np.array([[0.0, 1.0], [2.0, 0.0]], np.float32)
-    assert differs(cached_path(seen, seen)) == ""
-    assert "differ from the search's" in differs(cached_path(seen, seen[:, ::-1]))
+    assert compare_with_cached(seen, seen)["same_class"] == 1
+    with pytest.raises(ValueError, match="differ from the search's"):
+        compare_with_cached(seen, seen[:, ::-1])
 
 
 def test_config_is_stored_with_its_backbones(insects: LoadedStudy) -> None:

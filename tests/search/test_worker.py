@@ -13,22 +13,23 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.child import ForkServer
-from search.command import main
+from search.cli.app import main
 from search.data import Dataset
 from search.errors import InputError
-from search.joining import BACKEND, SPACE
-from search.study import LoadedStudy
-from search.worker import app, join_study
+from search.process.fork_server import ForkServer
+from search.study.compatibility import BACKEND, SPACE
+from search.study.study import LoadedStudy
+from search.worker import app
+from search.workflows import join_study
 from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS
-from storage.host import hostname
-from storage.times import Times
+from storage.process_identity import hostname
+from storage.timeouts import Timeouts
 
 ON_SQLITE = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 ON_POSTGRES = pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
 ENDLESS = 10_000
-SHORT = Times(grace=3.0, outage=30.0, pause=0.5, look=0.1)
+SHORT = Timeouts(grace=3.0, outage=30.0, pause=0.5, poll=0.1)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def join(
         return contextlib.nullcontext(fast_server)
 
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    monkeypatch.setattr("search.child.ForkServer", lend)
+    monkeypatch.setattr("search.workflows.ForkServer", lend)
 
     def run(**more: Any) -> str:
         places = {"storage": url, "root": tmp_path / "studies", "cache": digits.folder.parent}

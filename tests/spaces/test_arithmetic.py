@@ -1,11 +1,11 @@
 import pytest
 
-from spaces.arithmetic import Tally
+from spaces.arithmetic import CostCounter
 
 
-def test_tally_of_notebook_three_layers_is_its_parameters_and_megaflops():
+def test_cost_counter_of_notebook_three_layers_is_its_parameters_and_megaflops():
     tally = (
-        Tally(32, 32, 3)
+        CostCounter(32, 32, 3)
         .conv(32, 3)
         .pool()
         .conv(64, 3)
@@ -20,8 +20,8 @@ def test_tally_of_notebook_three_layers_is_its_parameters_and_megaflops():
     assert flops == pytest.approx(21.2e6, rel=0.01)
 
 
-def test_tally_of_notebook_recipe_is_its_parameters_and_megaflops():
-    tally = Tally(32, 32, 3).conv(24, 2, padding="valid")
+def test_cost_counter_of_notebook_recipe_is_its_parameters_and_megaflops():
+    tally = CostCounter(32, 32, 3).conv(24, 2, padding="valid")
     for filters in (32, 96, 128):
         tally.conv(filters, 3, bias=False).pool().batch_norm().conv(filters, 3, bias=False).batch_norm()
     parameters, flops = tally.global_pool().dense(10).cost()
@@ -30,19 +30,19 @@ def test_tally_of_notebook_recipe_is_its_parameters_and_megaflops():
     assert flops == pytest.approx(51e6, rel=0.03)
 
 
-def test_tally_flatten_multiplies_positions_and_channels():
-    tally = Tally(9, 7, 1).pool().conv(4, 3, padding="valid").flatten()
+def test_cost_counter_flatten_multiplies_positions_and_channels():
+    tally = CostCounter(9, 7, 1).pool().conv(4, 3, padding="valid").flatten()
     assert (tally.height, tally.width, tally.channels) == (1, 1, 2 * 1 * 4)
 
 
-def test_tally_batch_norm_counts_only_what_is_trained():
-    assert Tally(4, 4, 8).batch_norm().parameters == 16
-    assert Tally(4, 4, 8).batch_norm(scale=False).parameters == 8
+def test_cost_counter_batch_norm_counts_only_what_is_trained():
+    assert CostCounter(4, 4, 8).batch_norm().parameters == 16
+    assert CostCounter(4, 4, 8).batch_norm(scale=False).parameters == 8
 
 
 @pytest.mark.parametrize(
     "step", [lambda tally: tally.conv(4, 3, padding="valid"), lambda tally: tally.pool(4)]
 )
-def test_tally_refuses_where_nothing_is_left(step):
+def test_cost_counter_refuses_where_nothing_is_left(step):
     with pytest.raises(ValueError, match="nothing is left of 2x5 pixels"):
-        step(Tally(2, 5, 1))
+        step(CostCounter(2, 5, 1))

@@ -2,7 +2,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.config import StudyConfig, default_max_flops
+from search.config.study_config import StudyConfig, default_max_cost
 from spaces import InputSpec, cnn_wide
 from spaces.notebook_nets import BEARS, notebook_nets
 
@@ -47,14 +47,14 @@ def test_tiny_images_have_a_net(side):
 
 def test_bounds_are_a_study_s_defaults():
     assert StudyConfig.max_parameters == cnn_wide.MOST_PARAMETERS
-    assert round(cnn_wide.MOST_FLOPS_A_PIXEL * 64 * 48) == pytest.approx(default_max_flops(64, 48), abs=1)
+    assert round(cnn_wide.MOST_FLOPS_A_PIXEL * 64 * 48) == pytest.approx(default_max_cost(64, 48), abs=1)
 
 
 def test_filters_go_as_far_as_the_bounds_allow():
     input_spec = InputSpec(32, 32, 3, 10)
     values = first(filters=16)
     widest = cnn_wide.widest(values, input_spec)
-    bound = default_max_flops(32, 32)
+    bound = default_max_cost(32, 32)
     assert cnn_wide.cost(values | {"filters": widest}, input_spec).flops <= bound
     assert cnn_wide.cost(values | {"filters": widest + 1}, input_spec).flops > bound
 

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 import spaces
-from search.config import StudyConfig, default_max_flops
+from search.config.study_config import StudyConfig, default_max_cost
 from spaces import InputSpec, Recipe
 
 # Keras 3.15's own, once a weight that it saves.
@@ -176,7 +176,7 @@ def chosen(name):
 
 
 def fits(cost, input_spec):
-    bound = default_max_flops(input_spec.height, input_spec.width)
+    bound = default_max_cost(input_spec.height, input_spec.width)
     return cost.flops <= bound and cost.parameters <= StudyConfig.max_parameters
 
 

@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def refusal(name):
-    with pytest.raises(ValueError, match=r"^--space") as refused:
+    with pytest.raises(ValueError, match=r"^space") as refused:
         spaces.load(name)
     message = str(refused.value)
     assert "\n" not in message

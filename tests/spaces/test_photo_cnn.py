@@ -4,7 +4,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.config import StudyConfig, default_max_flops
+from search.config.study_config import StudyConfig, default_max_cost
 from spaces import InputSpec, photo_cnn
 from spaces.notebook_nets import BEARS, notebook_nets
 
@@ -38,7 +38,7 @@ def test_no_sample_of_photographs_is_too_large(side):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(100):
         cost = photo_cnn.cost(photo_cnn.sample(study.ask(), input_spec), input_spec)
-        assert cost.flops <= default_max_flops(side, side)
+        assert cost.flops <= default_max_cost(side, side)
         assert cost.parameters <= StudyConfig.max_parameters
 
 

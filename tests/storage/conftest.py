@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from benchmarks.postgres import PostgresServer
+from storage.connect import open_storage
 from storage.database import Database
-from storage.opening import open_storage
-from storage.times import Times
+from storage.timeouts import Timeouts
 
 BUSY_SECONDS = 0.05
 PASSWORD = "geheim"
@@ -115,7 +115,7 @@ class Outage:
     def open(self, **times: float) -> Database:
         """Open it, with a password in the URL where that has room for one."""
         url = self.url.replace("postgres@/", f"postgres:{PASSWORD}@/")
-        self._opened.append(open_storage(url, Times(**{"pause": 0.2, **times})))
+        self._opened.append(open_storage(url, Timeouts(**{"pause": 0.2, **times})))
         return self._opened[-1]
 
     def begin(self) -> None:
@@ -157,7 +157,7 @@ def outage(
     if request.param == "postgres":
         made = Outage(request.getfixturevalue("frail_url"), request.getfixturevalue("frail"))
     else:
-        monkeypatch.setattr("storage.opening.BUSY_SECONDS", BUSY_SECONDS)
+        monkeypatch.setattr("storage.connect.BUSY_SECONDS", BUSY_SECONDS)
         file: Path = request.getfixturevalue("sqlite_schema")
         made = Outage(f"sqlite:///{shutil.copy(file, tmp_path / 'search.db')}", None)
     yield made

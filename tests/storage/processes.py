@@ -8,8 +8,8 @@ import optuna
 from optuna.trial import TrialState
 
 from storage.claims import INTERRUPTIONS, Claims
-from storage.opening import open_storage
-from storage.times import Times
+from storage.connect import open_storage
+from storage.timeouts import Timeouts
 
 
 def make_study(said: Connection, url: str, name: str, begin: float) -> None:
@@ -29,10 +29,10 @@ def claim_until_none_is_owed(
     sleep_until(begin)
     while (claim := claims.claim(wanted)) is not None:
         if claim.number % 5 == 0 and INTERRUPTIONS not in database.get_trial(claim.trial_id).system_attrs:
-            claim.give_back()
+            claim.requeue()
             continue
         time.sleep(0.005)
-        claim.tell(TrialState.COMPLETE, 0.5)
+        claim.finish(TrialState.COMPLETE, 0.5)
         finished.append(claim.number)
     said.send(finished)
 
@@ -44,18 +44,18 @@ def live_in_time_zone(said: Connection, url: str, study_id: int, wanted: int, zo
     database = open_storage(url)
     claim = Claims(database, study_id, zone).claim(wanted)
     assert claim is not None
-    claim.beat()
+    claim.heartbeat()
     said.send(database.now() - time.time())
     time.sleep(60)
 
 
 def hold_lock(said: Connection, url: str, trial_id: int, grace: float, least_hold: float) -> None:
     """Take the lock ``x``, read a trial's ``names``, and, once told, write them with one more."""
+    import storage.connect
     import storage.database
-    import storage.opening
 
-    storage.database.LEAST_HOLD_SECONDS = storage.opening.LEAST_HOLD_SECONDS = least_hold
-    database = open_storage(url, Times(grace=grace, outage=60, pause=0.2))
+    storage.database.LEAST_HOLD_SECONDS = storage.connect.LEAST_HOLD_SECONDS = least_hold
+    database = open_storage(url, Timeouts(grace=grace, outage=60, pause=0.2))
 
     def add() -> None:
         names = database.get_trial(trial_id).user_attrs.get("names", [])

@@ -12,11 +12,20 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import TrialState
 
-from storage.artifacts import CHECKPOINT, Uploads, check_artifacts, discard, fetch, open_artifacts, upload
-from storage.claims import LIFE, Claim, Claims
+from storage.artifacts import (
+    CHECKPOINT,
+    CheckpointUploader,
+    check_artifacts,
+    discard,
+    fetch,
+    open_artifacts,
+    upload,
+)
+from storage.claims import Claim, Claims
+from storage.connect import open_storage
 from storage.database import Database
-from storage.opening import open_storage
-from storage.times import Times
+from storage.liveness import HEARTBEAT
+from storage.timeouts import Timeouts
 
 
 @pytest.fixture
@@ -41,7 +50,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def database(shared_url: str) -> Database:
-    return open_storage(shared_url, Times(grace=30))
+    return open_storage(shared_url, Timeouts(grace=30))
 
 
 @pytest.fixture
@@ -85,8 +94,8 @@ def recorded(claim: Claim) -> dict[str, Any] | None:
 
 def give_away(claim: Claim) -> None:
     database = claim.claims.database
-    life = database.get_trial(claim.trial_id).system_attrs[LIFE]
-    database.set_trial_system_attr(claim.trial_id, LIFE, {**life, "token": "another"})
+    life = database.get_trial(claim.trial_id).system_attrs[HEARTBEAT]
+    database.set_trial_system_attr(claim.trial_id, HEARTBEAT, {**life, "token": "another"})
 
 
 def names(folder: Path) -> list[str]:
@@ -94,7 +103,7 @@ def names(folder: Path) -> list[str]:
 
 
 def refusal(where: str) -> str:
-    with pytest.raises(ValueError, match=r"^--artifacts ") as refused:
+    with pytest.raises(ValueError, match=r"^artifacts ") as refused:
         check_artifacts(where)
     line = str(refused.value)
     assert "\n" not in line
@@ -215,8 +224,8 @@ def test_artifact_in_a_bucket_is_removed_once(monkeypatch: pytest.MonkeyPatch) -
 def test_checkpoint_is_uploaded_under_its_claims_token_and_recorded(
     claim: Claim, store: FileSystemArtifactStore, file: Path, folder: Path
 ) -> None:
-    with Uploads(store, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(store, claim, "s", file) as uploads:
+        uploads.submit(1)
         uploads.finish(20)
     name = f"s-00000-{claim.token}-1.npz"
     assert names(folder) == [name]
@@ -227,10 +236,10 @@ def test_checkpoint_is_uploaded_under_its_claims_token_and_recorded(
 def test_newer_checkpoint_takes_the_place_of_the_one_before(
     claim: Claim, store: FileSystemArtifactStore, file: Path, folder: Path
 ) -> None:
-    with Uploads(store, claim, "s", file) as uploads:
+    with CheckpointUploader(store, claim, "s", file) as uploads:
         for epoch in (1, 2, 3):
             file.write_bytes(f"epoch {epoch}".encode())
-            uploads.offer(epoch)
+            uploads.submit(epoch)
             uploads.finish(20)
     (name,) = names(folder)
     assert (folder / name).read_bytes() == b"epoch 3"
@@ -244,19 +253,19 @@ def test_checkpoint_of_an_earlier_owner_is_removed_once_there_is_a_newer(
     claim.claims.database.set_trial_system_attr(
         claim.trial_id, CHECKPOINT, {"artifact": "earlier", "epoch": 1}
     )
-    with Uploads(store, claim, "s", file) as uploads:
-        uploads.offer(2)
+    with CheckpointUploader(store, claim, "s", file) as uploads:
+        uploads.submit(2)
         uploads.finish(20)
     assert names(folder) == [f"s-00000-{claim.token}-2.npz"]
 
 
 def test_only_the_newest_of_those_that_waited_is_uploaded(claim: Claim, file: Path, folder: Path) -> None:
     slow = Slow(folder)
-    with Uploads(slow, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
+        uploads.submit(1)
         assert slow.begun.acquire(timeout=20)
         for epoch in (2, 3, 4):
-            uploads.offer(epoch)
+            uploads.submit(epoch)
         slow.go.release(2)
         uploads.finish(20)
     assert [name.rpartition("-")[2] for name in slow.names] == ["1.npz", "4.npz"]
@@ -265,11 +274,11 @@ def test_only_the_newest_of_those_that_waited_is_uploaded(claim: Claim, file: Pa
 
 def test_offering_does_not_wait_for_the_store(claim: Claim, file: Path, folder: Path) -> None:
     slow = Slow(folder)
-    with Uploads(slow, claim, "s", file) as uploads:
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
         started = time.monotonic()
-        uploads.offer(1)
+        uploads.submit(1)
         assert slow.begun.acquire(timeout=20)
-        uploads.offer(2)
+        uploads.submit(2)
         assert time.monotonic() - started < 5
         assert recorded(claim) is None
         slow.go.release(2)
@@ -284,8 +293,8 @@ def test_checkpoint_is_recorded_only_once_it_is_whole(claim: Claim, file: Path, 
             super().write(artifact_id, content_body)
             seen.append(recorded(claim))
 
-    with Uploads(Watched(folder), claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(Watched(folder), claim, "s", file) as uploads:
+        uploads.submit(1)
         uploads.finish(20)
     assert seen == [None]
     assert recorded(claim) is not None
@@ -295,8 +304,8 @@ def test_file_offered_but_not_there_is_passed_over(
     claim: Claim, store: FileSystemArtifactStore, file: Path, folder: Path
 ) -> None:
     file.unlink()
-    with Uploads(store, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(store, claim, "s", file) as uploads:
+        uploads.submit(1)
         uploads.finish(20)
     assert names(folder) == []
     assert recorded(claim) is None
@@ -304,8 +313,8 @@ def test_file_offered_but_not_there_is_passed_over(
 
 def test_finish_waits_until_the_newest_is_there(claim: Claim, file: Path, folder: Path) -> None:
     slow = Slow(folder)
-    with Uploads(slow, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
+        uploads.submit(1)
         assert slow.begun.acquire(timeout=20)
         threading.Timer(0.3, slow.go.release).start()
         uploads.finish(20)
@@ -315,8 +324,8 @@ def test_finish_waits_until_the_newest_is_there(claim: Claim, file: Path, folder
 
 def test_finish_waits_no_longer_than_it_is_told(claim: Claim, file: Path, folder: Path) -> None:
     slow = Slow(folder)
-    with Uploads(slow, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
+        uploads.submit(1)
         started = time.monotonic()
         uploads.finish(0.2)
         assert 0.2 <= time.monotonic() - started < 5
@@ -326,7 +335,7 @@ def test_finish_waits_no_longer_than_it_is_told(claim: Claim, file: Path, folder
 def test_finish_with_nothing_offered_returns_at_once(
     claim: Claim, store: FileSystemArtifactStore, file: Path
 ) -> None:
-    with Uploads(store, claim, "s", file) as uploads:
+    with CheckpointUploader(store, claim, "s", file) as uploads:
         started = time.monotonic()
         uploads.finish(20)
         assert time.monotonic() - started < 5
@@ -336,8 +345,8 @@ def test_claim_lost_during_an_upload_leaves_nothing_behind_and_nothing_recorded(
     claim: Claim, file: Path, folder: Path, ended: Callable[[str], None]
 ) -> None:
     slow = Slow(folder)
-    with Uploads(slow, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
+        uploads.submit(1)
         assert slow.begun.acquire(timeout=20)
         give_away(claim)
         slow.go.release()
@@ -352,8 +361,8 @@ def test_claim_lost_during_an_upload_leaves_the_new_owners_checkpoint(
 ) -> None:
     slow = Slow(folder)
     theirs = {"artifact": "theirs", "epoch": 2}
-    with Uploads(slow, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
+        uploads.submit(1)
         assert slow.begun.acquire(timeout=20)
         give_away(claim)
         (folder / "theirs").write_bytes(b"epoch 2")
@@ -368,10 +377,10 @@ def test_trial_ended_during_an_upload_leaves_nothing_behind(
     claim: Claim, file: Path, folder: Path, ended: Callable[[str], None]
 ) -> None:
     slow = Slow(folder)
-    with Uploads(slow, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(slow, claim, "s", file) as uploads:
+        uploads.submit(1)
         assert slow.begun.acquire(timeout=20)
-        claim.tell(TrialState.COMPLETE, 0.5)
+        claim.finish(TrialState.COMPLETE, 0.5)
         slow.go.release()
         ended("uploads")
     assert names(folder) == []
@@ -382,8 +391,8 @@ def test_finish_does_not_wait_for_a_claim_that_is_lost(
     claim: Claim, store: FileSystemArtifactStore, file: Path, ended: Callable[[str], None]
 ) -> None:
     give_away(claim)
-    with Uploads(store, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(store, claim, "s", file) as uploads:
+        uploads.submit(1)
         ended("uploads")
         started = time.monotonic()
         uploads.finish(1)
@@ -391,29 +400,29 @@ def test_finish_does_not_wait_for_a_claim_that_is_lost(
 
 
 def test_store_that_fails_costs_nothing_but_the_copy(
-    claim: Claim, file: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    claim: Claim, file: Path, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Uploads(Broken(folder), claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(Broken(folder), claim, "s", file) as uploads:
+        uploads.submit(1)
         uploads.finish(20)
         assert recorded(claim) is None
-        uploads.offer(2)
+        uploads.submit(2)
         uploads.finish(20)
     assert recorded(claim) == {"artifact": f"s-00000-{claim.token}-2.npz", "epoch": 2}
     assert names(folder) == [f"s-00000-{claim.token}-2.npz"]
-    said = capsys.readouterr().out
-    assert "checkpoint of trial 0 not uploaded" in said
-    assert "No space left" in said
+    (message,) = caplog.messages
+    assert "checkpoint of trial 0 not uploaded" in message
+    assert "No space left" in message
 
 
 def test_copy_before_stays_where_the_newer_failed(claim: Claim, file: Path, folder: Path) -> None:
     broken = Broken(folder)
     broken.failures = 0
-    with Uploads(broken, claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(broken, claim, "s", file) as uploads:
+        uploads.submit(1)
         uploads.finish(20)
         broken.failures = 1
-        uploads.offer(2)
+        uploads.submit(2)
         uploads.finish(20)
     assert recorded(claim) == {"artifact": f"s-00000-{claim.token}-1.npz", "epoch": 1}
     assert names(folder) == [f"s-00000-{claim.token}-1.npz"]
@@ -425,8 +434,8 @@ def test_upload_that_breaks_off_leaves_no_half_of_a_file(claim: Claim, file: Pat
             (folder / artifact_id).write_bytes(b"epo")
             raise OSError(28, "No space left on device")
 
-    with Uploads(Full(folder), claim, "s", file) as uploads:
-        uploads.offer(1)
+    with CheckpointUploader(Full(folder), claim, "s", file) as uploads:
+        uploads.submit(1)
         uploads.finish(20)
     assert names(folder) == []
 
@@ -434,6 +443,6 @@ def test_upload_that_breaks_off_leaves_no_half_of_a_file(claim: Claim, file: Pat
 def test_thread_ends_with_the_block(
     claim: Claim, store: FileSystemArtifactStore, file: Path, ended: Callable[[str], None]
 ) -> None:
-    with Uploads(store, claim, "s", file):
+    with CheckpointUploader(store, claim, "s", file):
         assert "uploads" in [thread.name for thread in threading.enumerate()]
     ended("uploads")

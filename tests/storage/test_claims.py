@@ -11,11 +11,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from storage import host
-from storage.claims import INTERRUPTIONS, LIFE, MOST_INTERRUPTIONS, Claim, ClaimLost, Claims, SecondHost
+from storage import process_identity
+from storage.claims import INTERRUPTIONS, MOST_INTERRUPTIONS, Claim, ClaimLost, Claims, SecondHost
+from storage.connect import open_storage
 from storage.database import Database
-from storage.opening import open_storage
-from storage.times import Times
+from storage.liveness import HEARTBEAT
+from storage.timeouts import Timeouts
 from tests.storage.processes import claim_until_none_is_owed, live_in_time_zone
 
 GRACE = 75.0
@@ -35,7 +36,7 @@ class Clock:
 @pytest.fixture(scope="module")
 def connect(shared_url: str) -> Callable[[str], Database]:
     """The database as the worker of a name has it: a connection of its own, for all tests of the module."""
-    return functools.cache(lambda name: open_storage(shared_url, Times(grace=GRACE)))
+    return functools.cache(lambda name: open_storage(shared_url, Timeouts(grace=GRACE)))
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def states(study: optuna.Study) -> list[str]:
 def live_as(claim: Claim, **facts: object) -> None:
     """Write a sign of life with other facts than this process's own."""
     database = claim.claims.database
-    life = database.get_trial(claim.trial_id).system_attrs[LIFE]
-    database.set_trial_system_attr(claim.trial_id, LIFE, {**life, **facts})
+    life = database.get_trial(claim.trial_id).system_attrs[HEARTBEAT]
+    database.set_trial_system_attr(claim.trial_id, HEARTBEAT, {**life, **facts})
 
 
 def dead_pid() -> int:
@@ -99,19 +100,19 @@ def watch(claims: Claims, clock: Clock, seconds: float, beating: list[Claim]) ->
     for _ in range(int(seconds / 15)):
         clock.seconds += 15
         for claim in beating:
-            claim.beat()
-        claims.owed(0)
+            claim.heartbeat()
+        claims.has_work(0)
 
 
 def test_claimed_trial_runs_and_has_a_sign_of_life(study: optuna.Study, claims: Claims, clock: Clock) -> None:
     claim = claimed(claims)
     (trial,) = study.trials
     assert (trial._trial_id, trial.number, trial.state) == (claim.trial_id, claim.number, TrialState.RUNNING)
-    assert trial.system_attrs[LIFE] == {
+    assert trial.system_attrs[HEARTBEAT] == {
         "token": claim.token,
         "worker": "one",
         "host": socket.gethostname(),
-        "place": host.place(),
+        "place": process_identity.pid_namespace(),
         "pid": os.getpid(),
         "time": clock.seconds,
     }
@@ -120,17 +121,17 @@ def test_claimed_trial_runs_and_has_a_sign_of_life(study: optuna.Study, claims: 
 def test_sign_of_life_shows_what_it_is_given(study: optuna.Study, claims: Claims, clock: Clock) -> None:
     claim = claimed(claims)
     clock.seconds += 15
-    claim.beat(epoch=3, value=0.5)
-    life = study.trials[0].system_attrs[LIFE]
+    claim.heartbeat(epoch=3, value=0.5)
+    life = study.trials[0].system_attrs[HEARTBEAT]
     assert (life["epoch"], life["value"], life["time"]) == (3, 0.5, clock.seconds)
 
 
 def test_nothing_is_given_out_where_finished_and_running_make_n(claims: Claims, other: Claims) -> None:
-    claimed(claims).tell(TrialState.COMPLETE, 0.5)
+    claimed(claims).finish(TrialState.COMPLETE, 0.5)
     claimed(claims, 2)
     assert other.claim(2) is None
-    assert not other.owed(2)
-    assert other.owed(3)
+    assert not other.has_work(2)
+    assert other.has_work(3)
     assert other.claim(3) is not None
 
 
@@ -138,7 +139,7 @@ def test_nothing_is_given_out_where_finished_and_running_make_n(claims: Claims, 
 def test_complete_and_pruned_trials_count_and_failed_ones_do_not(
     claims: Claims, state: str, counts: bool
 ) -> None:
-    claimed(claims).tell(TrialState[state], 0.5 if state == "COMPLETE" else None)
+    claimed(claims).finish(TrialState[state], 0.5 if state == "COMPLETE" else None)
     assert claims.finished() == counts
     assert (claims.claim(1) is None) is counts
 
@@ -154,7 +155,7 @@ def test_trial_begun_is_given_out_before_those_never_begun(study: optuna.Study, 
     for width in (3, 4):
         study.enqueue_trial({"width": width})
     begun = study.trials[1]._trial_id
-    study._storage.set_trial_system_attr(begun, LIFE, claims.life("earlier"))
+    study._storage.set_trial_system_attr(begun, HEARTBEAT, claims.sign_of_life("earlier"))
     assert claimed(claims, 5).trial_id == begun
 
 
@@ -164,7 +165,7 @@ def test_trial_given_back_waits_under_its_number_with_what_it_has(
     claim = claimed(claims)
     study._storage.set_trial_user_attr(claim.trial_id, "epochs", 4)
     study._storage.set_trial_intermediate_value(claim.trial_id, 4, 0.7)
-    claim.give_back()
+    claim.requeue()
     assert states(study) == ["WAITING"]
     assert claimed(other).trial_id == claim.trial_id
     (trial,) = study.trials
@@ -173,9 +174,9 @@ def test_trial_given_back_waits_under_its_number_with_what_it_has(
 
 def test_twenty_first_interruption_fails_the_trial(study: optuna.Study, claims: Claims) -> None:
     for _ in range(MOST_INTERRUPTIONS):
-        claimed(claims).give_back()
+        claimed(claims).requeue()
         assert states(study) == ["WAITING"]
-    claimed(claims).give_back()
+    claimed(claims).requeue()
     (trial,) = study.trials
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["reason"] == "interrupted 21 times"
@@ -198,7 +199,7 @@ def test_stale_trial_of_another_host_is_given_back_once_it_was_watched_for_a_gra
     assert claimed(other).trial_id == claim.trial_id
     (trial,) = study.trials
     assert trial.system_attrs[INTERRUPTIONS] == 1
-    assert trial.system_attrs[LIFE]["worker"] == "two"
+    assert trial.system_attrs[HEARTBEAT]["worker"] == "two"
 
 
 def test_stale_trial_is_not_judged_by_one_who_has_just_come(
@@ -215,7 +216,7 @@ def test_trial_silent_for_longer_than_any_outage_is_given_back_at_first_sight(
     claims: Claims, other: Claims, clock: Clock
 ) -> None:
     live_as(claimed(claims), host="elsewhere", place="elsewhere", pid=1)
-    clock.seconds += GRACE + Times().outage + 1
+    clock.seconds += GRACE + Timeouts().outage + 1
     assert other.sweep() == [0]
 
 
@@ -232,7 +233,7 @@ def test_live_trials_survive_an_outage_longer_than_the_grace(
     watch(other, clock, 30, [claim])
     clock.seconds += 4 * GRACE  # Nobody reached the database.
     assert other.sweep() == []
-    claim.beat()
+    claim.heartbeat()
     watch(other, clock, 2 * GRACE, [claim])
     assert other.sweep() == []
     assert states(study) == ["RUNNING"]
@@ -267,12 +268,12 @@ def test_sign_of_life_keeps_a_trial(study: optuna.Study, claims: Claims, other: 
 def test_dead_process_of_this_host_is_swept_at_once(claims: Claims, other: Claims) -> None:
     claim = claimed(claims)
     live_as(claim, pid=dead_pid())
-    assert other.owed(1)
+    assert other.has_work(1)
     assert claimed(other).trial_id == claim.trial_id
 
 
 def test_dead_pid_in_another_container_of_this_host_says_nothing(claims: Claims, other: Claims) -> None:
-    live_as(claimed(claims), place=f"{host.machine()} pid:[1]", pid=dead_pid())
+    live_as(claimed(claims), place=f"{process_identity.machine()} pid:[1]", pid=dead_pid())
     assert other.sweep() == []
 
 
@@ -332,7 +333,7 @@ def test_value_that_is_no_number_does_not_spoil_the_study(
     study: optuna.Study, claims: Claims, other: Claims, state: TrialState
 ) -> None:
     """A NaN among the values made a study unreadable on SQLite, for every worker (Optuna 5.0)."""
-    claimed(claims).tell(state, float("nan"))
+    claimed(claims).finish(state, float("nan"))
     assert study.trials[0].state == state
     assert other.claim(5) is not None
 
@@ -358,13 +359,13 @@ def test_worker_whose_trial_was_given_away_can_write_nothing_to_it(
     before = study.trials[0]
     storage = claims.database
     for write in (
-        lambda: claim.beat(epoch=9),
-        lambda: claim.tell(TrialState.COMPLETE, 0.9),
+        lambda: claim.heartbeat(epoch=9),
+        lambda: claim.finish(TrialState.COMPLETE, 0.9),
         lambda: storage.set_trial_user_attr(claim.trial_id, "history", {}),
         lambda: storage.set_trial_intermediate_value(claim.trial_id, 9, 0.9),
         lambda: storage.set_trial_state_values(claim.trial_id, TrialState.FAIL),
     ):
-        with pytest.raises(ClaimLost), claim.owned():
+        with pytest.raises(ClaimLost), claim.fenced():
             write()
     (after,) = study.trials
     assert after == before
@@ -378,7 +379,7 @@ def test_giving_back_what_waits_already_is_no_error(
     live_as(claim, pid=dead_pid())
     assert other.sweep() == [0]
     before = study.trials[0]
-    claim.give_back()
+    claim.requeue()
     assert study.trials[0] == before
 
 
@@ -386,16 +387,16 @@ def test_giving_back_what_another_runs_is_refused(claims: Claims, other: Claims)
     claim = claimed(claims)
     give_away(claim, other)
     with pytest.raises(ClaimLost):
-        claim.give_back()
+        claim.requeue()
 
 
 def test_worker_whose_trial_was_ended_by_another_can_write_nothing_to_it(
     study: optuna.Study, claims: Claims, other: Claims
 ) -> None:
     claim = claimed(claims)
-    give_away(claim, other).tell(TrialState.COMPLETE, 0.7)
+    give_away(claim, other).finish(TrialState.COMPLETE, 0.7)
     with pytest.raises(ClaimLost):
-        claim.tell(TrialState.COMPLETE, 0.1)
+        claim.finish(TrialState.COMPLETE, 0.1)
     assert study.trials[0].value == 0.7
 
 
@@ -403,10 +404,10 @@ def test_new_owner_writes_as_if_there_had_been_no_other(
     study: optuna.Study, claims: Claims, other: Claims
 ) -> None:
     taken = give_away(claimed(claims), other)
-    with taken.owned():
+    with taken.fenced():
         other.database.set_trial_user_attr(taken.trial_id, "epochs", 2)
-    taken.beat(epoch=2)
-    taken.tell(TrialState.COMPLETE, 0.5)
+    taken.heartbeat(epoch=2)
+    taken.finish(TrialState.COMPLETE, 0.5)
     assert (study.trials[0].user_attrs["epochs"], study.trials[0].value) == (2, 0.5)
 
 
@@ -415,14 +416,14 @@ def test_sweep_leaves_a_trial_that_beats_while_it_is_judged(
 ) -> None:
     claim = claimed(claims)
     watch(other, clock, GRACE + 30, [])
-    judge = Claims.dead
+    judge = Claims.is_owner_dead
 
     def dead_until_it_beats(self: Claims, trial: optuna.trial.FrozenTrial, now: float) -> bool:
         found = judge(self, trial, now)
-        claim.beat()
+        claim.heartbeat()
         return found
 
-    monkeypatch.setattr(Claims, "dead", dead_until_it_beats)
+    monkeypatch.setattr(Claims, "is_owner_dead", dead_until_it_beats)
     assert other.sweep() == []
     assert states(study) == ["RUNNING"]
 
@@ -447,7 +448,7 @@ def test_hosts_in_different_time_zones_agree_on_who_lives(
     for _, told in far:
         assert abs(told.recv()) < 5
     here = Claims(study._storage, study._study_id, "near", monotonic=lambda: time.monotonic() * 1000)
-    here.owed(0)
+    here.has_work(0)
     time.sleep(0.2)  # More than a grace, by the clock that it watches by.
     assert here.sweep() == []
     for process, _ in far:
@@ -456,7 +457,8 @@ def test_hosts_in_different_time_zones_agree_on_who_lives(
     assert sorted(here.sweep()) == [0, 1]
 
 
-@pytest.mark.parametrize("workers", [4, pytest.param(16, marks=pytest.mark.soak)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [4, pytest.param(8, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("queued", [0, WANTED])
 def test_processes_finish_exactly_n_trials_each_once(
     study: optuna.Study, shared_url: str, start: Callable[..., Any], workers: int, queued: int
@@ -477,7 +479,7 @@ def test_processes_finish_exactly_n_trials_each_once(
 def test_study_that_makes_no_trials_of_its_own_gives_out_those_that_wait_alone(
     study: optuna.Study, make_claims: Callable[..., Claims]
 ) -> None:
-    one, two = (make_claims(name, new=lambda trials: None) for name in ("one", "two"))
+    one, two = (make_claims(name, new_trial=lambda trials: None) for name in ("one", "two"))
     study.enqueue_trial({"x": 1})
     assert one.claim(5) is not None
     assert two.claim(5) is None
@@ -488,7 +490,7 @@ def test_new_trial_is_made_with_the_attributes_that_it_shall_have(
     study: optuna.Study, make_claims: Callable[..., Claims]
 ) -> None:
     attributes = {"system_attrs": {"fixed_params": {"x": 1}}, "user_attrs": {"repeat": 2}}
-    claimed = make_claims("one", new=lambda trials: attributes).claim(1)
+    claimed = make_claims("one", new_trial=lambda trials: attributes).claim(1)
     assert claimed is not None
     (trial,) = study.trials
     assert trial.system_attrs["fixed_params"] == {"x": 1}

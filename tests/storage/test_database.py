@@ -26,15 +26,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.postgres import PostgresServer
-from storage.claims import LIFE, Claims
+from storage.claims import Claims
+from storage.connect import open_storage
 from storage.database import Database, advisory_lock, file_lock
 from storage.errors import DatabaseGone, LockLost
-from storage.opening import open_storage
-from storage.times import Times
+from storage.liveness import HEARTBEAT
+from storage.timeouts import Timeouts
 from tests.storage.processes import hold_lock
 
 PASSWORD = "geheim"
-SHORT = Times(grace=5, outage=30, pause=0.2)
+SHORT = Timeouts(grace=5, outage=30, pause=0.2)
 NAMES = [name for name in vars(BaseStorage) if name[0] != "_" and name != "check_trial_is_updatable"]
 WIDTH = FloatDistribution(0, 1)
 NO_TRIAL = 999_999_999
@@ -269,7 +270,7 @@ def test_every_call_waits_for_the_end_of_an_outage(outage: Any, wait_until: Call
         database = outage.open(outage=60)  # Which does not yet remember what it is asked for.
         for name in NAMES[start : start + 5]:
             databases[name] = database
-            setattr(database.once, name, counted(name, getattr(database.once, name)))
+            setattr(database.unretried, name, counted(name, getattr(database.unretried, name)))
     outage.begin()
     calls = {name: run(lambda name=name: call(databases[name], name)) for name in NAMES}
     wait_until(lambda: failed >= set(REACHING) - {"set_trial_param"})
@@ -354,7 +355,7 @@ def test_hurried_call_gives_up_soon_in_an_outage(outage: Any, wait_until: Callab
     known = prepare(database, "s")
     outage.begin()
     thread, outcome = run(lambda: database.set_trial_user_attr(known.running, "new", 1))
-    database.retrying.hurry(0.3)
+    database.retrying.set_deadline(0.3)
     thread.join(timeout=10)
     assert isinstance(outcome[0], DatabaseGone)
 
@@ -364,8 +365,8 @@ def test_relaxed_call_waits_again_for_the_end_of_an_outage(
 ) -> None:
     database = outage.open(outage=600)
     known = prepare(database, "s")
-    database.retrying.hurry(0)
-    database.retrying.relax()
+    database.retrying.set_deadline(0)
+    database.retrying.clear_deadline()
     outage.begin()
     thread, outcome = run(lambda: database.set_trial_user_attr(known.running, "new", 1))
     thread.join(timeout=1)
@@ -378,20 +379,20 @@ def test_relaxed_call_waits_again_for_the_end_of_an_outage(
 
 def test_waiting_times_of_a_study_count_once_it_is_read(outage: Any) -> None:
     database = outage.open(outage=600)
-    database.wait_for(Times(grace=9, outage=0.3, pause=0.1))
+    database.use_timeouts(Timeouts(grace=9, outage=0.3, pause=0.1))
     outage.begin()
     with pytest.raises(DatabaseGone):
         database.get_all_studies()
-    assert database.times.grace == 9
+    assert database.timeouts.grace == 9
 
 
 def test_looking_once_fails_at_once_in_an_outage(outage: Any) -> None:
     database = outage.open(outage=600)
     outage.begin()
     with pytest.raises(optuna.exceptions.StorageInternalError):
-        database.once.create_new_study([StudyDirection.MAXIMIZE], "s")
+        database.unretried.create_new_study([StudyDirection.MAXIMIZE], "s")
     with pytest.raises(OperationalError):
-        (database.touch if database.is_sqlite else database.now)()
+        (database.check_writable if database.is_sqlite else database.now)()
 
 
 @pytest.mark.parametrize(
@@ -414,7 +415,7 @@ def test_error_that_is_no_outage_is_raised_at_once(
     call: Callable[..., Any],
     expected: type[Exception],
 ) -> None:
-    monkeypatch.setattr("storage.retrying.time.sleep", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr("storage.retry.time.sleep", lambda seconds: pytest.fail("waited"))
     with pytest.raises(expected):
         call(database, known)
 
@@ -425,7 +426,7 @@ def test_missing_table_is_an_error_at_once(url: str, monkeypatch: pytest.MonkeyP
     with database.connect() as connection:
         connection.execute(text("DROP TABLE trial_user_attributes"))
         connection.commit()
-    monkeypatch.setattr("storage.retrying.time.sleep", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr("storage.retry.time.sleep", lambda seconds: pytest.fail("waited"))
     with pytest.raises(optuna.exceptions.StorageInternalError) as raised:
         database.set_trial_user_attr(known.running, "a", 1)
     assert "trial_user_attributes" in str(raised.value.__cause__)
@@ -437,7 +438,7 @@ def test_missing_table_is_an_error_at_once(url: str, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def lose_answer(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make the first call of set_trial_state_values do what is given, and fail all the same."""
-    inner, calls = database.once.set_trial_state_values, []
+    inner, calls = database.unretried.set_trial_state_values, []
 
     def lose(told: Callable[..., Any]) -> None:
         def lossy(*arguments: Any, **named: Any) -> Any:
@@ -447,7 +448,7 @@ def lose_answer(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable
             told(inner, *arguments, **named)
             raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
 
-        monkeypatch.setattr(database.once, "set_trial_state_values", lossy)
+        monkeypatch.setattr(database.unretried, "set_trial_state_values", lossy)
 
     return lose
 
@@ -475,7 +476,7 @@ def test_end_of_an_owned_trial_whose_answer_was_lost_is_a_success(
     claim = Claims(database, study._study_id, "one").claim(1)
     assert claim is not None
     lose_answer(lambda inner, *arguments: inner(*arguments))
-    claim.tell(TrialState.COMPLETE, 0.9)
+    claim.finish(TrialState.COMPLETE, 0.9)
     assert study.trials[0].value == 0.9
 
 
@@ -574,7 +575,7 @@ def test_row_that_a_guard_locked_stays_as_it_was_until_the_write(
     database: Database, known: Known, other: Database
 ) -> None:
     """Another's sign of life comes after what was written, not between the look and the write."""
-    database.set_trial_system_attr(known.running, LIFE, {"token": "mine"})
+    database.set_trial_system_attr(known.running, HEARTBEAT, {"token": "mine"})
     theirs: list[Any] = []
 
     def guard(connection: sqlalchemy.Connection) -> None:
@@ -589,7 +590,7 @@ def test_row_that_a_guard_locked_stays_as_it_was_until_the_write(
 
     def take() -> None:
         with other.guarded(lock):
-            other.set_trial_system_attr(known.running, LIFE, {"token": "theirs"})
+            other.set_trial_system_attr(known.running, HEARTBEAT, {"token": "theirs"})
 
     seen: list[tuple[str, str]] = []
     with database.guarded(guard):
@@ -597,13 +598,13 @@ def test_row_that_a_guard_locked_stays_as_it_was_until_the_write(
     theirs[0][0].join(timeout=20)
     assert [(state, json.loads(life)) for state, life in seen] == [("RUNNING", {"token": "mine"})] * 2
     assert theirs[0][1] == [None]
-    assert database.get_trial(known.running).system_attrs[LIFE] == {"token": "theirs"}
+    assert database.get_trial(known.running).system_attrs[HEARTBEAT] == {"token": "theirs"}
 
 
 def test_locked_row_shows_what_was_committed_while_it_was_waited_for(
     database: Database, known: Known, other: Database, wait_until: Callable[..., None]
 ) -> None:
-    database.set_trial_system_attr(known.running, LIFE, {"token": "old"})
+    database.set_trial_system_attr(known.running, HEARTBEAT, {"token": "old"})
     late: list[Any] = []
     seen: list[str] = []
 
@@ -620,7 +621,7 @@ def test_locked_row_shows_what_was_committed_while_it_was_waited_for(
         late[0][0].join(timeout=0.3)
 
     with database.guarded(guard):
-        database.set_trial_system_attr(known.running, LIFE, {"token": "new"})
+        database.set_trial_system_attr(known.running, HEARTBEAT, {"token": "new"})
     late[0][0].join(timeout=20)
     assert [json.loads(life) for life in seen] == [{"token": "new"}]
 
@@ -781,7 +782,7 @@ def test_what_is_done_under_the_lock_is_done_again_as_a_whole(
 ) -> None:
     """A single call that is tried again could outlive the lock."""
     begun: list[int] = []
-    inner, failures = database.once.set_trial_user_attr, [1, 1]
+    inner, failures = database.unretried.set_trial_user_attr, [1, 1]
 
     def failing(*arguments: Any) -> None:
         if failures:
@@ -789,7 +790,7 @@ def test_what_is_done_under_the_lock_is_done_again_as_a_whole(
             raise OperationalError("UPDATE", {}, Exception("the connection was lost"))
         inner(*arguments)
 
-    monkeypatch.setattr(database.once, "set_trial_user_attr", failing)
+    monkeypatch.setattr(database.unretried, "set_trial_user_attr", failing)
 
     def work() -> None:
         begun.append(1)
@@ -806,7 +807,7 @@ def test_calls_after_the_lock_are_tried_again_one_by_one(
     with pytest.raises(KeyError):
         database.exclusively("x", lambda: database.get_trial(NO_TRIAL))
     calls: list[int] = []
-    inner = database.once.get_n_trials
+    inner = database.unretried.get_n_trials
 
     def failing(*arguments: Any) -> int:
         calls.append(1)
@@ -814,7 +815,7 @@ def test_calls_after_the_lock_are_tried_again_one_by_one(
             raise OperationalError("SELECT", {}, Exception("the connection was lost"))
         return inner(*arguments)
 
-    monkeypatch.setattr(database.once, "get_n_trials", failing)
+    monkeypatch.setattr(database.unretried, "get_n_trials", failing)
     assert database.get_n_trials(known.study) == 3
     assert len(calls) == 3
 
@@ -852,7 +853,7 @@ def test_write_under_a_lock_lost_in_a_restart_is_refused(frail: PostgresServer, 
 def test_restart_while_a_trial_is_claimed_gives_out_one_trial(frail: PostgresServer, frail_url: str) -> None:
     database = open_storage(frail_url, SHORT)
     study = optuna.create_study(study_name="s", storage=database)
-    inner, restarted = database.once.create_new_trial, []
+    inner, restarted = database.unretried.create_new_trial, []
 
     def restarting(*arguments: Any) -> int:
         if not restarted:
@@ -860,18 +861,18 @@ def test_restart_while_a_trial_is_claimed_gives_out_one_trial(frail: PostgresSer
             frail.restart()
         return inner(*arguments)
 
-    database.once.create_new_trial = restarting  # type: ignore[method-assign]
+    database.unretried.create_new_trial = restarting  # type: ignore[method-assign]
     claim = Claims(database, study._study_id, "one").claim(1)
     assert claim is not None
     assert [(trial._trial_id, trial.state.name) for trial in study.trials] == [(claim.trial_id, "RUNNING")]
-    claim.tell(TrialState.COMPLETE, 0.5)
+    claim.finish(TrialState.COMPLETE, 0.5)
 
 
 def test_claimed_trial_whose_answer_was_lost_is_not_made_twice(
     database: Database, study_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = optuna.create_study(study_name=study_name, storage=database)
-    inner, lost = database.once.create_new_trial, []
+    inner, lost = database.unretried.create_new_trial, []
 
     def lossy(*arguments: Any) -> int:
         found = inner(*arguments)
@@ -880,12 +881,13 @@ def test_claimed_trial_whose_answer_was_lost_is_not_made_twice(
             raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
         return found
 
-    monkeypatch.setattr(database.once, "create_new_trial", lossy)
+    monkeypatch.setattr(database.unretried, "create_new_trial", lossy)
     claim = Claims(database, study._study_id, "one").claim(3)
     assert claim is not None
     assert [trial._trial_id for trial in study.trials] == lost == [claim.trial_id]
 
 
+@pytest.mark.slow
 def test_stopped_holder_loses_the_lock_in_postgres_and_writes_nothing(
     kind: str, database: Database, known: Known, hold: Hold
 ) -> None:
@@ -910,6 +912,7 @@ def test_stopped_holder_loses_the_lock_in_postgres_and_writes_nothing(
 # Busy files.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 def test_foreign_lock_on_a_file_is_waited_for(url: str, seconds: float) -> None:
@@ -922,7 +925,7 @@ def test_foreign_lock_on_a_file_is_waited_for(url: str, seconds: float) -> None:
     works = [
         run(lambda: database.set_trial_user_attr(known.running, "new", 1)),
         run(lambda: claims.claim(1)),
-        run(lambda: claims.owed(1)),
+        run(lambda: claims.has_work(1)),
     ]
     threading.Timer(seconds, foreign.rollback).start()
     started = time.monotonic()
@@ -951,9 +954,9 @@ def test_touching_writes_nothing_and_leaves_no_lock(
     database: Database, known: Known, other: Database
 ) -> None:
     before = database.get_all_trials(known.study)
-    database.touch()
+    database.check_writable()
     other.set_trial_user_attr(known.running, "new", 1)
-    database.touch()
+    database.check_writable()
     assert len(database.get_all_trials(known.study)) == len(before)
     assert attrs(other, known)["new"] == 1
 
@@ -966,9 +969,9 @@ def test_touching_a_file_that_cannot_be_written_to_fails(url: str) -> None:
         connection.exec_driver_sql("PRAGMA busy_timeout=100")
     foreign.execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="database is locked"):
-        database.touch()
+        database.check_writable()
     foreign.rollback()
-    database.touch()
+    database.check_writable()
 
 
 def test_closed_database_opens_again_at_the_next_call(database: Database, known: Known) -> None:

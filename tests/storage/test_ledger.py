@@ -3,8 +3,8 @@
 import optuna
 import pytest
 
+from storage.connect import open_storage
 from storage.ledger import KEY, record_scoring, times_scored
-from storage.opening import open_storage
 
 
 @pytest.fixture

@@ -54,33 +54,33 @@ def test_checkpoint_half_written_is_not_found_to_go_on_from(paths: StudyPaths) -
 
 
 def test_study_without_files_has_none(paths: StudyPaths) -> None:
-    assert (paths.checkpoints(0), paths.models(0), paths.of_trials()) == ([], [], [])
+    assert (paths.checkpoints(0), paths.models(0), paths.trial_files()) == ([], [], [])
 
 
 def test_every_file_of_a_trial_is_known_with_its_number_and_token(paths: StudyPaths) -> None:
     checkpoint, model = make(paths.checkpoint(123_456, OLD)), make(paths.model(2, NEW))
-    assert paths.of_trials() == [(checkpoint, 123_456, OLD), (model, 2, NEW)]
+    assert paths.trial_files() == [(checkpoint, 123_456, OLD), (model, 2, NEW)]
 
 
 def test_what_a_killed_writer_left_is_known_too(paths: StudyPaths) -> None:
     whole = paths.checkpoint(3, OLD)
     left = make(whole.with_name(f".{whole.name}.77"))
-    assert paths.of_trials() == [(left, 3, OLD)]
+    assert paths.trial_files() == [(left, 3, OLD)]
 
 
 def test_files_that_are_none_of_ours_are_left_out(paths: StudyPaths) -> None:
     make(paths.folder / "models" / "notes.txt")
     make(paths.folder / "checkpoints" / "best.npz")
-    assert paths.of_trials() == []
+    assert paths.trial_files() == []
 
 
 def test_trainings_of_a_race_are_found_by_their_study_alone(tmp_path: Path) -> None:
     ours, theirs = StudyPaths(tmp_path, "s", "aaaa0000"), StudyPaths(tmp_path, "s", "bbbb0000")
-    mine, other = ours.anew(12, 345, "json"), theirs.anew(12, 345, "json")
+    mine, other = ours.race_file(12, 345, "json"), theirs.race_file(12, 345, "json")
     left = mine.with_name(f".777.{mine.name}")  # by a writer that was killed
     mine.parent.mkdir(parents=True)
     for path in (mine, other, left):
         path.touch()
 
     assert mine != other
-    assert sorted(ours.all_anew()) == sorted([(left, 12), (mine, 12)])
+    assert sorted(ours.race_files()) == sorted([(left, 12), (mine, 12)])

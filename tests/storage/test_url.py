@@ -13,7 +13,7 @@ from storage.url import (
     network_file_system,
     parse,
     passwords_of,
-    shown,
+    redacted,
     sqlite_file,
     storage_url,
     without_password,
@@ -30,7 +30,7 @@ WITH_PASSWORD = [
 
 
 def refusal(url: str) -> str:
-    with pytest.raises(ValueError, match=r"^--storage") as refused:
+    with pytest.raises(ValueError, match=r"^storage") as refused:
         check_url(url)
     line = str(refused.value)
     assert "\n" not in line
@@ -118,7 +118,7 @@ def test_folder_that_does_not_exist_is_refused_and_not_made(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("url", WITH_PASSWORD)
 def test_password_is_shown_as_stars(url: str) -> None:
-    line = shown(parse(url))
+    line = redacted(parse(url))
     assert "secret" not in line
     assert "sec%72et" not in line
     assert "***" in line or "%2A%2A%2A" in line

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.data import prepare
+from search.data.preparation import prepare
 from search.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 6, 5, 3), dtype=np.uint8)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.command import main
+from search.cli.app import main
 from search.data import backbones
+from search.data.backbone_script import preprocess
 from search.data.backbones import APPLICATIONS, backbone_file, check_backbone, find_backbones
-from search.data.keras_backbone import preprocess
 from search.errors import InputError
 from search.prefetch import app
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.data import open_dataset, prepare
+from search.data import open_dataset
+from search.data.preparation import prepare
 from search.errors import InputError
 
 Make = Callable[..., Path]
@@ -19,7 +20,7 @@ Make = Callable[..., Path]
 HALF_WRITER = """
 import sys, time
 import search.data.folder as folder
-from search.data import prepare
+from search.data.preparation import prepare
 def half(paths, way, out, say):
     out[: len(out) // 2] = 255
     out.flush()
@@ -138,7 +139,7 @@ def test_cache_that_another_process_writes_is_left_alone(make_folder: Make, cach
 def test_two_processes_prepare_the_same_once(make_folder: Make, cache: Path) -> None:
     folder = make_folder({"a": 30, "b": 30})
     code = (
-        "import sys; from pathlib import Path; from search.data import prepare\n"
+        "import sys; from pathlib import Path; from search.data.preparation import prepare\n"
         "print(prepare(sys.argv[1], cache=Path(sys.argv[2])).fingerprint)"
     )
     command = [sys.executable, "-c", code, str(folder), str(cache)]

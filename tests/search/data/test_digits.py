@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from search.data import prepare
+from search.data.preparation import prepare
 
 
 def test_digits_are_all_there_in_8_bits(cache: Path) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from search.data import open_dataset, prepare
-from search.data.duplicates import NEAREST, count_duplicates, duplicates_note, hashes, nearest
+from search.data import open_dataset
+from search.data.duplicates import NEAREST, count_duplicates, duplicates_note, hashes, nearest_distances
+from search.data.preparation import prepare
 
 NONE = {"exact": 0, "near": 0, "within": 0}
 
@@ -80,9 +81,9 @@ def test_nearest_is_the_smallest_distance_of_all_pairs() -> None:
     random = np.random.default_rng(0)
     some, others = (random.integers(0, 2**64, count, dtype=np.uint64) for count in (300, 5000))
     expected = [min((int(one) ^ int(other)).bit_count() for other in others[:500]) for one in some[:20]]
-    assert nearest(some[:20], others[:500]).tolist() == expected
-    assert not nearest(some, some).any()
-    assert nearest(some, some, itself=False).min() > NEAREST
+    assert nearest_distances(some[:20], others[:500]).tolist() == expected
+    assert not nearest_distances(some, some).any()
+    assert nearest_distances(some, some, itself=False).min() > NEAREST
 
 
 def test_note_says_how_many_of_how_many() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data import decode, prepare
+from search.data.decode import decode
+from search.data.preparation import prepare
 from search.errors import InputError
 
 Make = Callable[..., Path]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.data import fold, split, training_split
-from search.data.folds import check_folds, check_said
+from search.data.folds import check_fold_options, check_folds
 from search.errors import InputError
 
 LABELS = np.repeat(np.arange(3), [50, 31, 20])
@@ -70,10 +70,10 @@ def test_class_with_one_image_allows_no_folds() -> None:
 )
 def test_what_contradicts_folds_is_refused(validation: float | None, images: int | None, said: str) -> None:
     with pytest.raises(InputError, match=f"^{said}: says nothing beside --folds 5"):
-        check_said(5, validation, images)
+        check_fold_options(5, validation, images)
 
 
 @pytest.mark.parametrize("folds", [-1, 0, 1, 21])
 def test_number_of_folds_out_of_range_is_refused(folds: int) -> None:
     with pytest.raises(InputError, match=f"^--folds {folds}: expected a number from 2 to 20"):
-        check_said(folds, None, None)
+        check_fold_options(folds, None, None)

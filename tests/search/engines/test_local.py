@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from search.child import ForkServer
 from search.engines.local import MOST_EARLY_DEATHS, NO_ROOM, LocalWorkers
-from search.engines.slots import VISIBLE, Slot, make_slots
+from search.engines.resources import VISIBLE, ResourceSlot, make_slots
 from search.errors import DiskFull, InputError, StudyStopped
-from search.stopping import Stop
-from search.study import LoadedStudy, load_study
+from search.execution.stop_requests import Stop
+from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy, load_study
 from storage.checkpoints import read_checkpoint
-from storage.claims import INTERRUPTIONS, LIFE
-from storage.host import process_exists
+from storage.claims import INTERRUPTIONS
+from storage.liveness import HEARTBEAT
+from storage.process_identity import process_exists
 
 ON_SQLITE = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 ON_POSTGRES = pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
@@ -57,7 +58,7 @@ def run(fast_server: ForkServer) -> Iterator[Callable[..., Running]]:
     """Start local workers on a study; what still runs at the end is stopped."""
     started: list[Running] = []
 
-    def start(study: LoadedStudy, slots: int | Sequence[Slot] = 1) -> Running:
+    def start(study: LoadedStudy, slots: int | Sequence[ResourceSlot] = 1) -> Running:
         places = make_slots(slots, None, None, slots) if isinstance(slots, int) else slots
         workers = LocalWorkers(study, fast_server, places, checkpoint_seconds=0.0)
         started.append(Running(workers, Stop()))
@@ -117,7 +118,7 @@ def test_each_worker_gives_its_children_the_gpu_and_the_threads_of_its_slot(
 ) -> None:
     monkeypatch.setenv("SMALL_SPACE_FAULT", "gpu")
     study = open_digits(trials=4)
-    run(study, [Slot(1, {VISIBLE: "7"}), Slot(2, {VISIBLE: "9"})]).end()
+    run(study, [ResourceSlot(1, {VISIBLE: "7"}), ResourceSlot(2, {VISIBLE: "9"})]).end()
     seen: dict[str, set[tuple[str, int]]] = {}
     for trial in trials_of(study):
         lines = study.paths.log(trial.number).read_text().splitlines()
@@ -135,7 +136,7 @@ def test_killed_worker_is_started_again_and_its_trial_goes_on_under_its_number(
     study = open_digits(trials=1, epochs=60)
     running = run(study)
     (trial,) = until(lambda: far(study))
-    killed = trial.system_attrs[LIFE]
+    killed = trial.system_attrs[HEARTBEAT]
     os.kill(killed["pid"], signal.SIGKILL)
     running.end()
     (trial,) = trials_of(study)
@@ -170,8 +171,8 @@ def test_worker_that_dies_while_the_database_is_away_is_started_again(
 def test_child_of_a_killed_worker_ends_with_it(open_digits, run, until) -> None:
     study = open_digits(trials=1, epochs=ENDLESS)
     run(study)
-    (trial,) = until(lambda: [trial for trial in far(study) if "child" in trial.system_attrs[LIFE]])
-    life = trial.system_attrs[LIFE]
+    (trial,) = until(lambda: [trial for trial in far(study) if "child" in trial.system_attrs[HEARTBEAT]])
+    life = trial.system_attrs[HEARTBEAT]
     os.kill(life["pid"], signal.SIGKILL)
     assert until(lambda: not process_exists(life["child"]), 5)
 
@@ -249,7 +250,7 @@ def obey(order, stop):
         pass
     raise DiskFull("no space")
 
-local._obey = obey
+local._work_as = obey
 sys.exit(local.main())
 """
 
@@ -290,7 +291,7 @@ def test_password_stands_in_no_command_line_and_no_file(
     assert "sesame" in study.url
     running = run(study)
     (trial,) = until(lambda: far(study))
-    os.kill(trial.system_attrs[LIFE]["pid"], signal.SIGKILL)
+    os.kill(trial.system_attrs[HEARTBEAT]["pid"], signal.SIGKILL)
     until(lambda: far(study) and trials_of(study)[0].system_attrs.get(INTERRUPTIONS))
     lines = children_of(os.getpid())
     running.stop.on_signal(signal.SIGTERM)

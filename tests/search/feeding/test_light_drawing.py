@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from search.data import Dataset
-from search.feeding import drawing
+from search.web import drawing
 
 sys.path.append(str(Path(__file__).parents[1] / "in_child"))
 import light_drawing

@@ -1,13 +1,13 @@
 """The drawing job without matplotlib: files of the same names, each a picture of one grey pixel.
 
-Tests of trials run it in the place of ``search.feeding.drawing``, which takes most of a second a trial.
+Tests of trials run it in the place of ``search.web.drawing``, which takes most of a second a trial.
 """
 
 from pathlib import Path
 
 from PIL import Image
 
-from search.feeding.names import CURVES, MATRIX, SAMPLES
+from search.web.picture_names import CURVES, MATRIX, SAMPLES
 
 
 def draw(payload, channel):

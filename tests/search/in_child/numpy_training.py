@@ -18,11 +18,11 @@ import numpy as np
 
 import spaces
 from search.data import open_dataset
-from search.evaluation.scores import Scores
-from search.training import backends
+from search.metrics.classification import Scores
+from search.process import backends
 from search.training.plan import TrainingPlan
+from storage.atomic import atomic_write
 from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
-from storage.replacing import replacing
 
 HIDDEN = 32
 DIGITS = 6
@@ -235,7 +235,7 @@ class Training:
         if self._best is not None:
             self.net.weights = self._best[2]
         if self.plan.model:
-            with replacing(Path(self.plan.model)) as aside, aside.open("wb") as file:
+            with atomic_write(Path(self.plan.model)) as aside, aside.open("wb") as file:
                 np.savez(file, *self.net.weights)
 
     def outcome(self):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 REPLACED = {
     "search.training.job": "numpy_training.py",
-    "search.feeding.drawing": "light_drawing.py",
+    "search.web.drawing": "light_drawing.py",
 }
 
 

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from spaces.arithmetic import Tally
+from spaces.arithmetic import CostCounter
 from spaces.contract import Cost
 from spaces.recipe import Recipe
 
@@ -31,7 +31,7 @@ def first(input_spec):
 def cost(params, input_spec):
     if params["fault"] == "large":
         return Cost(10**12, 10**15)
-    tally = Tally.of(input_spec).flatten().dense(params["width"], bias=False).batch_norm()
+    tally = CostCounter.of(input_spec).flatten().dense(params["width"], bias=False).batch_norm()
     return tally.dense(input_spec.classes).cost()
 
 

@@ -10,10 +10,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.config import StudyConfig
+from search.config.study_config import StudyConfig
 from search.data import Dataset
-from search.report import report_study
-from search.study import LoadedStudy, create_study
+from search.reporting.report import report_study
+from search.study.study import LoadedStudy, create_study
 from storage.ledger import record_scoring
 
 ODD = "<script>alert(1)</script> & \"quoted\" 'names' </style> $x_1$ | ünï"

@@ -14,9 +14,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.cells import FIXED, REPEAT, SWEEP
-from search.data import prepare
+from search.data.preparation import prepare
 from search.errors import InputError
+from search.study.sweep_cells import FIXED, REPEAT, SWEEP
 from storage.ledger import record_scoring
 
 SECTIONS = [
@@ -211,7 +211,7 @@ def test_refit_says_whose_validation_figures_these_are(new_study, exported, repo
     text = report(new_study(["finished"]), export=export)
     check(text)
     assert "Validation figures are the search trial's" in words(text)
-    assert "trained anew on all training images" in words(text)
+    assert "retrained on all training images" in words(text)
 
 
 def test_export_that_lacks_its_newer_files_gives_what_there_is(new_study, exported, report, tmp_path) -> None:

@@ -3,18 +3,18 @@
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.folds import FOLDS
-from search.reporting.blocks import Bar, Section, Table
-from search.reporting.exported import Exported
-from search.reporting.figures import NONE
-from search.reporting.images import images_section
-from search.reporting.parameters import parameter_sections
-from search.reporting.raced import race_section
-from search.reporting.result import result_section
-from search.reporting.searched import search_section
-from search.reporting.study import Facts, read_facts
-from search.reporting.timing import time_section
-from search.study import LoadedStudy
+from search.reporting.elements import Bar, Section, Table
+from search.reporting.export_reader import ExportReader
+from search.reporting.facts import Facts, read_facts
+from search.reporting.formatting import DASH
+from search.reporting.sections.images import images_section
+from search.reporting.sections.parameters import parameter_sections
+from search.reporting.sections.race import race_section
+from search.reporting.sections.result import result_section
+from search.reporting.sections.timing import time_section
+from search.reporting.sections.trials import search_section
+from search.study.fold_results import FOLDS
+from search.study.study import LoadedStudy
 
 
 def facts_of(study: LoadedStudy) -> Facts:
@@ -63,7 +63,7 @@ def test_order_of_few_trials_is_called_a_hint(new_study) -> None:
 
 
 def test_more_trials_than_a_table_should_have_leave_out_the_others(new_study, monkeypatch) -> None:
-    monkeypatch.setattr("search.reporting.searched.MOST_ROWS", 3)
+    monkeypatch.setattr("search.reporting.sections.trials.MOST_ROWS", 3)
     table = tables(search_section(facts_of(new_study(["pruned"] * 4 + ["finished"] * 2))))[-1]
     assert table.caption == "3 of 6 trials, the best finished ones before others"
     assert [(row[0], row[1]) for row in table.rows] == [(0, "pruned"), (4, "finished"), (5, "finished")]
@@ -91,7 +91,7 @@ def test_time_is_summed_over_trials_by_what_it_went_to(new_study) -> None:
 
 def test_time_of_older_trials_is_told_as_far_as_it_was_noted(new_study) -> None:
     older = create_trial(value=0.5, user_attrs={"seconds": 0.0})
-    assert "Where the time of the trials went was not noted." in said(
+    assert "Where the time of the trials went was not recorded." in said(
         time_section(facts_of(new_study(trials=[older])))
     )
 
@@ -126,11 +126,11 @@ def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
         "metric": "accuracy",
         "configurations": [racer, other],
     }
-    section = race_section(Exported(tmp_path, {"confirm": race}))
+    section = race_section(ExportReader(tmp_path, {"confirm": race}))
     assert "2 rounds, 20.0 % of the search's compute; decided." in said(section)
     assert tables(section)[0].rows == [
         ["trial 3 (exported)", "0.7500", "0.0700", "0.7000, 0.8000", "0.9000", "raced to the end"],
-        ["trial 5", NONE, "0.0700", NONE, "0.9000", "it diverged"],
+        ["trial 5", DASH, "0.0700", DASH, "0.9000", "it diverged"],
     ]
 
 
@@ -151,7 +151,7 @@ def test_validation_figures_of_folds_are_their_means(new_study) -> None:
     trial = create_trial(value=0.7, user_attrs={FOLDS: runs}, intermediate_values={1: 0.6, 2: 0.7})
     table = tables(result_section(facts_of(new_study(trials=[trial], folds=2)), "none"))[0]
     assert table.head[1] == "validation (100 images)"
-    assert [row[1] for row in table.rows] == ["70.0 %", "60.4 to 78.1 %", "0.7000", NONE, "0.3000"]
+    assert [row[1] for row in table.rows] == ["70.0 %", "60.4 to 78.1 %", "0.7000", DASH, "0.3000"]
 
 
 def test_validation_figures_after_a_race_are_those_of_the_exported_weights(new_study, tmp_path) -> None:
@@ -168,8 +168,8 @@ def test_validation_figures_after_a_race_are_those_of_the_exported_weights(new_s
         "validation_loss": 0.99,
         "confirm": race,
     }
-    section = result_section(read_facts(study, Exported(tmp_path, summary)), "")
-    assert [row[1] for row in tables(section)[0].rows] == ["62.0 %", "48.2 to 74.1 %", NONE, NONE, "0.9900"]
+    section = result_section(read_facts(study, ExportReader(tmp_path, summary)), "")
+    assert [row[1] for row in tables(section)[0].rows] == ["62.0 %", "48.2 to 74.1 %", DASH, DASH, "0.9900"]
     assert section.blocks[0].tiles[1] == (  # type: ignore[union-attr]
         "Validation accuracy",
         "61.0 %",

@@ -15,11 +15,12 @@ import keras
 import numpy as np
 import pytest
 
-from search.child import Child, ForkServer
 from search.data import Dataset, fold, split
+from search.process.child import Child
+from search.process.fork_server import ForkServer
+from search.training.checkpointing import capture
 from search.training.job import HISTORY, Training
 from search.training.plan import TrainingPlan
-from search.training.state import capture
 from search.training.validation import validate
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from search.child import ForkServer
 from search.data import Dataset
+from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe

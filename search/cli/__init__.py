@@ -1,0 +1,14 @@
+"""What all commands have in common: flags, one-line errors, human values, exit codes.
+
+The options themselves are defined in ``search.config.settings``; the commands lie at the root of ``search``.
+"""
+
+from typing import TYPE_CHECKING
+
+from search import lazily
+
+if TYPE_CHECKING:
+    from search.cli.app import main as main
+    from search.cli.app import make_app as make_app
+
+__getattr__ = lazily(__name__, app="main make_app")

@@ -1,0 +1,123 @@
+"""What every command has in common: plain help with an example, one-line errors, human values, exit codes.
+
+A command module is a function first; around it stands ``app = make_app(function, example=...)`` and, at the
+end, ``main(app)``. Exit codes: 0 done, 1 the search stopped by itself or the program has a fault, 2 wrong input, 130
+interrupted.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import typer
+
+from search.cli.verbosity import VERBOSE, with_verbosity
+from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
+from search.execution.stop_requests import this_process_is_ours
+from storage.errors import DatabaseGone
+
+# BadParameter -> UsageError -> this one: the base of all that typer says about a wrong command line. Reached
+# through a public name because some releases of typer carry their own click and others use the installed one.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+
+NO_TEMPORARY = "No usable temporary directory"  # tempfile.
+
+
+def make_app(function: Callable[..., None], *, example: str, chatty: bool = False) -> typer.Typer:
+    """A typer app of the one command ``function``, with ``--quiet`` and ``--verbose``.
+
+    Args:
+        function: Its docstring is the help.
+        example: The last lines of the help.
+        chatty: Whether it prints more than its result, which it then prints by ``search.cli.verbosity.print_result``.
+    """
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    # "\b" keeps click from re-flowing the example's lines into one paragraph.
+    app.command(epilog=f"\b\nExample:\n{_indented(example)}")(with_verbosity(function, chatty))
+    return app
+
+
+def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run ``app`` on ``argv`` (default: the process's own) and exit; no traceback for a user's mistake.
+
+    Raises:
+        SystemExit: Always: 0, 1 after ``StudyStopped`` or a fault, 2 for wrong input, 130 when interrupted.
+    """
+    this_process_is_ours()
+    if os.environ.get("NO_COLOR"):
+        os.environ["TERM"] = (
+            "dumb"  # Else rich drops the colours alone, and still prints bold and moves the cursor.
+        )
+    code = _run(app, argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough (| head); Python would complain when it flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
+    try:
+        code = app(args=None if argv is None else list(argv), standalone_mode=False)
+    except (InputError, _CommandLineError) as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        _say_error(message)
+        return 2
+    except StudyStopped as stopped:
+        _say_error(str(stopped))
+        return 1
+    except DatabaseGone as gone:
+        _say_error(f"--storage: {gone}; nothing that was finished is lost: run the same command again")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except typer.Abort as abort:
+        # typer turns Ctrl-C into Abort, and an EOFError from anywhere too, which would hide a real fault.
+        if not isinstance(abort.__cause__, EOFError):
+            return 130
+        _say_fault(abort.__cause__)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except Exception as fault:
+        if is_disk_full(fault):
+            _say_error(str(DiskFull(fault)))
+        elif isinstance(fault, FileNotFoundError) and NO_TEMPORARY in str(fault):
+            _say_error(
+                f"{fault.strerror}: they are full or cannot be written; free some, or set TMPDIR to another"
+            )
+        else:
+            _say_fault(fault)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _indented(example: str) -> str:
+    return "\n".join(f"  {line}" for line in example.strip().splitlines())
+
+
+def _say_fault(fault: BaseException) -> None:
+    """A fault of the program in one line; its traceback is kept for whoever is to mend it."""
+    text = "".join(traceback.format_exception(fault))
+    if VERBOSE.is_set():
+        print(text, end="", file=sys.stderr)
+        return
+    kept = ""
+    with contextlib.suppress(OSError):
+        with tempfile.NamedTemporaryFile("w", prefix="search-", suffix=".txt", delete=False) as file:
+            file.write(text)
+        kept = f"its traceback is in {file.name}, and "
+    _say_error(
+        f"{type(fault).__name__}: {fault}: a fault of this program, not of yours; {kept}--verbose shows it"
+    )
+
+
+def _say_error(message: str) -> None:
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    print(f"error: {line}", file=sys.stderr)

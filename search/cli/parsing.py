@@ -1,0 +1,113 @@
+"""Numbers, durations, amounts of compute and lists as people type them."""
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from search.errors import InputError
+
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PREFIX = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+_NUMBER = r"(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
+
+
+def parse_vary(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Values of each parameter, of ``filters=16,32`` and the like; numbers, true and false, or words.
+
+    Raises:
+        InputError: Not NAME=VALUES, no value, or something said twice.
+    """
+    vary: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, equals, listed = (part.strip() for part in text.partition("="))
+        words = [word.strip() for word in listed.split(",")]
+        if not equals or not name or "" in words:
+            raise InputError(f"--vary {text!r}: expected NAME=VALUES, such as filters=16,32,64")
+        values = tuple(map(_value, words))
+        if len(set(values)) != len(values) or name in vary:
+            raise InputError(
+                f"--vary {text!r}: a value or a name is said twice; each cell is run once, or --repeat times"
+            )
+        vary[name] = values
+    return vary
+
+
+def _value(word: str) -> Any:
+    try:
+        value = ast.literal_eval(word.capitalize() if word.lower() in ("true", "false") else word)
+    except (ValueError, SyntaxError):
+        return word
+    return value if isinstance(value, int | float | str) else word
+
+
+def split_list(text: str) -> list[str]:
+    """The names of a list with commas."""
+    return [name.strip() for name in text.split(",")] if text else []
+
+
+def whole_number(text: str) -> int:
+    """``parser=`` of a flag that takes a whole number; unlike typer's own it says what was given."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no whole number, such as 20") from None
+
+
+def number(text: str) -> float:
+    """``parser=`` of a flag that takes a number; unlike typer's own it says what was given."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number, such as 0.2") from None
+
+
+def parse_duration(flag: str, text: str, high: float = 365 * 86400.0) -> float:
+    """Seconds of ``90``, ``90s``, ``30m``, ``2h`` or ``1d``.
+
+    Raises:
+        InputError: Not such a value, zero, negative, or more than ``high`` seconds.
+    """
+    match = re.fullmatch(rf"{_NUMBER}\s*(?P<unit>[smhd]?)", text.strip(), re.IGNORECASE)
+    seconds = float(match["number"]) * _SECONDS[match["unit"].lower()] if match else 0.0
+    if not 0 < seconds <= high:
+        raise InputError(
+            f"{flag} {text!r}: expected a time above zero and up to {high / 86400:g} days, "
+            "such as 90 (seconds), 30m or 2h"
+        )
+    return seconds
+
+
+def parse_flops(flag: str, text: str, low: float, high: float, example: str) -> float:
+    """Operations of ``1PFLOP``, ``200 TFLOP``, ``0.2GFLOPs`` or a plain number.
+
+    Raises:
+        InputError: Not such a value, or outside ``low`` to ``high``; the message shows ``example``.
+    """
+    match = re.fullmatch(rf"{_NUMBER}\s*(?:(?P<prefix>[KMGTPE]?)FLOPs?)?", text.strip(), re.IGNORECASE)
+    flops = float(match["number"]) * _PREFIX[(match["prefix"] or "").upper()] if match else 0.0
+    if not low <= flops <= high:
+        raise InputError(
+            f"{flag} {text!r}: expected floating-point operations from {low:g} to {high:g}, such as {example}"
+        )
+    return flops
+
+
+def parse_compute(flag: str, text: str) -> float:
+    """Operations of a compute budget: ``1PFLOP``, ``200TFLOP``.
+
+    Raises:
+        InputError: Not such a value, or one under a megaflop or over 10^27.
+    """
+    return parse_flops(flag, text, 1e6, 1e27, "1PFLOP or 200TFLOP")
+
+
+def parse_cost(flag: str, text: str) -> int:
+    """Operations one image may cost: ``170MFLOP``, ``0.2GFLOP``, ``170000000``.
+
+    Raises:
+        InputError: Not such a value, or one under a kiloflop or over 10^15.
+    """
+    return int(parse_flops(flag, text, 1e3, 1e15, "170MFLOP, 0.2GFLOP or 170000000"))

@@ -1,0 +1,183 @@
+"""What an option is: one field of a settings record, from which all else that concerns it follows.
+
+A record is a frozen dataclass; a field made by ``option`` holds type, default, range or choices, unit and help of one
+option. From it come the flag of a command and its help (``search.cli.options``), the argument of a function
+(``arguments_of``), the check of its value, what is stored on a study, and the command that repeats it:
+
+    @dataclass(frozen=True, kw_only=True)
+    class Length(Options):
+        epochs: int = option(12, "Full length of a trial.", low=1, high=10_000)
+
+    train = arguments_of("train", Length, train_as)  # train(epochs=3), where train_as takes a Length
+"""
+
+import dataclasses
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+from search.errors import InputError
+
+# Units that a value of text is parsed by: a duration, an amount of compute, a cost of one image.
+SECONDS, FLOPS, FLOPS_AN_IMAGE = "seconds", "FLOPs", "FLOPs an image"
+OPTION = "option"
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of one option beside its name, type and default.
+
+    Attributes:
+        help: One line: what it is, what it does, when it differs.
+        flag: Of the command line; by default ``--`` and the name. ``--flip/--no-flip`` for both answers.
+        metavar: What stands for the value in a command's help.
+        low: The smallest value that makes sense; None where there is no bound.
+        high: The largest value that makes sense.
+        choices: The words it may be; empty for any.
+        unit: Of the value; ``SECONDS``, ``FLOPS`` and ``FLOPS_AN_IMAGE`` may be typed as 2h, 1PFLOP and 170MFLOP.
+        repeatable: Whether the flag may be given several times.
+        in_python_alone: Whether it is an argument of a function and no flag: what it takes cannot be typed.
+    """
+
+    help: str
+    flag: str = ""
+    metavar: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    repeatable: bool = False
+    in_python_alone: bool = False
+
+
+def option(default: Any, help: str, **about: Any) -> Any:
+    """A field of a settings record; ``about`` is further facts, see ``Option``."""
+    return dataclasses.field(default=default, metadata=facts(help, **about))
+
+
+def facts(help: str, **about: Any) -> dict[str, Option]:
+    """The metadata of a field that is an option, for one that has no default."""
+    return {OPTION: Option(help, **about)}
+
+
+def options_of(record: "type[Options] | Options") -> Iterator[tuple[dataclasses.Field[Any], Option]]:
+    """Each option of a record, in order, with its field."""
+    for field in dataclasses.fields(record):
+        if OPTION in field.metadata:
+            yield field, field.metadata[OPTION]
+
+
+def flag_of(record: "type[Options] | Options", name: str) -> str:
+    """The flag of an option as messages name it: ``--image-size``, ``--flip``."""
+    for field, about in options_of(record):
+        if field.name == name:
+            return about.flag.split("/")[0] or f"--{name.replace('_', '-')}"
+    raise KeyError(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """A settings record.
+
+    Attributes:
+        requested: The options that somebody gave a value for, see ``given``; all others have their default.
+    """
+
+    requested: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def given(cls, *args: Any, **values: Any) -> Any:
+        """A record of these values, where None stands for an option that is left out.
+
+        Raises:
+            InputError: A value is out of its range.
+        """
+        requested = {name: value for name, value in values.items() if value is not None}
+        made = cls(*args, **requested)
+        positional = [field.name for field in dataclasses.fields(cls) if not field.kw_only][: len(args)]
+        object.__setattr__(made, "requested", frozenset([*positional, *requested]))
+        return made
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: A value is out of its range; the message names it, what was expected and how to mend it.
+        """
+        for field, about in options_of(self):
+            value = getattr(self, field.name)
+            if value == field.default or (about.low is None and not about.choices):
+                continue
+            flag = flag_of(self, field.name)
+            if about.choices:
+                check_choice(flag, value, about.choices)
+            else:
+                check_number(flag, value, about.low or 0, about.high or float("inf"))
+
+
+def check_number(flag: str, value: float, low: float, high: float) -> None:
+    """Refuse a number outside ``low`` to ``high``, or one that is no number.
+
+    Raises:
+        InputError: It is.
+    """
+    if not low <= value <= high:
+        raise InputError(f"{flag} {value}: expected a number from {low} to {high}")
+
+
+def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of ``choices``.
+
+    Raises:
+        InputError: It is none.
+    """
+    if value not in choices:
+        raise InputError(f"{flag} {value!r}: expected one of {', '.join(choices)}")
+
+
+Arguments = ParamSpec("Arguments")
+Record = TypeVar("Record", bound=Options)
+Result = TypeVar("Result")
+
+
+def arguments_of(
+    name: str, record: Callable[Arguments, Record], function: Callable[[Record], Result]
+) -> Callable[Arguments, Result]:
+    """The function of this name that takes the fields of a record as its own arguments.
+
+    Its signature, for ``help()``, completion and mypy, is the record's; its docstring gains a line for each field.
+    None stands for an argument that is left out.
+
+    Args:
+        name: Of the function that is made.
+        record: The class of the record.
+        function: Called with the record.
+    """
+
+    @functools.wraps(function)
+    def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return function(record.given(*args, **kwargs))  # type: ignore[attr-defined]
+
+    called.__name__ = called.__qualname__ = name
+    returned = inspect.signature(function).return_annotation
+    called.__signature__ = inspect.signature(record).replace(return_annotation=returned)  # type: ignore[attr-defined]
+    called.__doc__ = _with_arguments(inspect.getdoc(function) or "", record)  # type: ignore[arg-type]
+    return called
+
+
+def _with_arguments(text: str, record: type[Options]) -> str:
+    """A docstring whose arguments are a record's fields, in place of the ``Args`` that it has."""
+    lines = []
+    for field, about in options_of(record):
+        words = f"{field.name}: {about.help}" + (f" In {about.unit}." if about.unit else "")
+        if about.choices:
+            words += f" One of {', '.join(about.choices)}."
+        lines += textwrap.wrap(words, 112, initial_indent="    ", subsequent_indent="        ")
+    sections = text.split("\n\n")
+    kept = [section for section in sections if not section.startswith("Args:")]
+    heads = [place for place, section in enumerate(kept) if section.startswith(("Returns:", "Raises:"))]
+    kept.insert(heads[0] if heads else len(kept), "Args:\n" + "\n".join(lines))
+    return "\n\n".join(kept)

@@ -1,0 +1,404 @@
+"""The settings of studies, searches, workers and exports: every option of these, once.
+
+Each group is a record; the records of the commands (``RunOptions``, ``WorkerOptions``, ``ExportOptions``,
+``SweepOptions``) are made of groups. To add an option, add a field to its group.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, option
+from search.errors import InputError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+CLASS_WEIGHTS = ("none", "balanced")
+METRICS = ("accuracy", "macro_f1", "loss")
+SAMPLERS = ("tpe", "random")
+PRUNERS = ("halving", "hyperband", "median", "none")
+RESIZES = ("stretch", "fit", "crop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSettings(Options):
+    """What defines the trials of a study, be it a search or a sweep; stored with it."""
+
+    space: str = option(
+        "cnn",
+        "Search space, which says what is searched: cnn, cnn_wide, photo_cnn, transfer, or a module such as "
+        "my_package.my_space.",
+        metavar="SPACE",
+    )
+    epochs: int = option(12, "Full length of a trial, in epochs.", low=1, high=10_000)
+    images: int | None = option(
+        None,
+        "Train on a stratified subset of N images, the same for every trial (default: all).",
+        low=2,
+        high=10**9,
+    )
+    validation: float = option(
+        0.1, "Fraction of the training images that is held out for validation.", low=0.01, high=0.5
+    )
+    image_size: int | None = option(
+        None,
+        "Height and width that images are resized to (default: their own size).",
+        low=4,
+        high=2048,
+        unit="pixels",
+        metavar="PIXELS",
+    )
+    seed: int = option(0, "Seed of the splits, the sampler and every trial.", low=0, high=2**31 - 1)
+    flip: bool = option(
+        True,
+        "Whether a mirrored image still shows its class, so that augmentation may mirror (default: no for digits and "
+        "the like, yes for photographs).",
+        flag="--flip/--no-flip",
+    )
+    max_cost: int = option(
+        0,
+        "Largest cost of a net, such as 170MFLOP (default: eight times the notebooks' three-layer net at this size).",
+        unit=FLOPS_AN_IMAGE,
+        metavar="FLOPS",
+    )
+    max_parameters: int = option(
+        30_000_000, "Largest number of trainable parameters of a net.", low=1, high=10**12
+    )
+    artifacts: str | None = option(
+        None,
+        "Where hosts that share no disk leave checkpoints and weights for each other: a folder, s3://BUCKET or "
+        "gs://BUCKET.",
+        metavar="WHERE",
+    )
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: A value is out of its range.
+        """
+        super().__post_init__()
+        object.__setattr__(self, "max_cost", int(self.max_cost))  # 170e6 is a number of operations, too.
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings(TrialSettings):
+    """What defines a study beside its images: stored with it, and the same for everybody who works on it."""
+
+    folds: int = option(
+        0,
+        "Cross-validate each trial in N folds instead of holding a part out; its value is their mean. For data sets of "
+        "under 1,000 training images.",
+        low=2,
+        high=20,
+    )
+    test: float = option(
+        0.2,
+        "Fraction of the images that is sealed as the test set, where a folder has no test/ of its own.",
+        low=0.01,
+        high=0.9,
+    )
+    resize: str = option(
+        "stretch",
+        "How images of other proportions are resized: stretched, fitted with black bars, or cropped to the middle.",
+        choices=RESIZES,
+    )
+    metric: str = option("accuracy", "Validation metric that ranks the trials.", choices=METRICS)
+    class_weights: str = option(
+        "none", "Whether images of rare classes weigh more in the loss.", choices=CLASS_WEIGHTS
+    )
+    early_stopping: int = option(
+        0,
+        "End a trial after N epochs without a better validation loss; 0 trains its full length.",
+        low=0,
+        high=10_000,
+        metavar="EPOCHS",
+    )
+    sampler: str = option("tpe", "How the next configuration is chosen.", choices=SAMPLERS)
+    pruner: str = option("halving", "Which trials are ended early.", choices=PRUNERS)
+    grace: float = option(
+        75.0,
+        "Silence after which a worker is taken for dead (default: 75s).",
+        low=1,
+        high=86_400,
+        unit=SECONDS,
+        metavar="TIME",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceSettings(Options):
+    """Where studies lie."""
+
+    storage: str | None = option(
+        None,
+        "Database: postgresql://user@host/name or sqlite:///FILE (default: $SEARCH_STORAGE, or SQLite in the studies "
+        "folder). Passwords belong into PGPASSFILE.",
+        metavar="URL",
+    )
+    root: Path = option(
+        Path("studies"),
+        "Folder of databases, checkpoints and logs.",
+        flag="--studies",
+        metavar="FOLDER",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSettings(Options):
+    """Where decoded images lie."""
+
+    cache: Path | None = option(
+        None, "Folder of decoded images (default: in the user's cache).", metavar="FOLDER"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings(Options):
+    """What a training may take of its device."""
+
+    gpu_memory: float | None = option(
+        None,
+        "Most memory of a GPU that a training takes (default: it grows as needed).",
+        low=0.1,
+        high=10_000,
+        unit="GB",
+        metavar="GB",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSettings(DeviceSettings):
+    """What one host gives to the workers that it runs."""
+
+    backend: str | None = option(
+        None,
+        "What Keras computes with (default: $KERAS_BACKEND, or tensorflow).",
+        choices=BACKENDS,
+    )
+    workers: int | None = option(
+        None, "Workers on this host (default: 1, or one for each place on a GPU).", low=1, high=1000
+    )
+    gpus: str | None = option(
+        None, "Give each worker a GPU of its own: all, or numbers such as 0,1.", metavar="GPUS"
+    )
+    per_gpu: int | None = option(None, "Let K workers share a GPU.", low=1, high=100, metavar="K")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(Options):
+    """How a trial is exported."""
+
+    out: Path | None = option(None, "Folder of the export (default: exports/STUDY).", metavar="FOLDER")
+    confirm: bool = option(
+        False,
+        "Race the best few configurations over several seeds before the export, for up to a quarter of the search's "
+        "compute, and export the winner.",
+    )
+    refit: bool = option(
+        False, "Export the configuration trained anew on all training images, validation included."
+    )
+    refit_epochs: int | None = option(
+        None, "Length of that training, in epochs (default: a trial's).", low=1, high=10_000
+    )
+    fine_tune: int | None = option(
+        None,
+        "For nets over a backbone: then train the backbone's last part as well, at a lower rate, for N epochs.",
+        low=1,
+        high=1000,
+        metavar="EPOCHS",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameSettings(Options):
+    """Which study is meant."""
+
+    study: str = field(
+        kw_only=False, metadata=facts("Name of the study; the same name goes on with it.", metavar="NAME")
+    )
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: The name is a path or would not do as a folder's name, or a value is out of its range.
+        """
+        check_study_name(self.study)
+        super().__post_init__()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings(Options):
+    """Which images are meant."""
+
+    data: "str | Path | Sequence[Any] | None" = option(
+        None,
+        "Images: cifar10, cifar100, mnist, fashion_mnist, digits, a folder of class folders, or an .npz file.",
+        metavar="DATA",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestSettings(ImageSettings, NameSettings):
+    """What is asked of a study, be it a search or a sweep."""
+
+    preset: str | None = option(
+        None, "Named settings (default: those of the study's name, if there are any).", metavar="NAME"
+    )
+    timeout: float | None = option(
+        None,
+        "Stop after this time and give the running trial back.",
+        low=0,
+        high=365 * 86_400.0,
+        unit=SECONDS,
+        metavar="TIME",
+    )
+    backbones: Sequence[str] = option(
+        (),
+        "Backbone for --space transfer: a keras.applications name or a .keras file (default: MobileNetV2).",
+        flag="--backbone",
+        metavar="NAME|FILE",
+        repeatable=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(Options):
+    """How a search begins and how long it goes on."""
+
+    trials: int | None = option(
+        None,
+        "Finished trials, complete or pruned, that the study shall have in all (default: the preset's, or 50).",
+        low=1,
+        high=1_000_000,
+    )
+    budget: float | None = option(
+        None,
+        "Stop when all trials together have trained for this much compute, such as 1PFLOP.",
+        unit=FLOPS,
+        metavar="FLOPS",
+    )
+    try_first: "Sequence[Path | Mapping[str, Any]]" = option(
+        (),
+        "Configuration to try before any is sampled: a TOML file with a value for each parameter.",
+        flag="--try",
+        metavar="FILE.toml",
+        repeatable=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(
+    HostSettings,
+    ExportSettings,
+    CacheSettings,
+    PlaceSettings,
+    StudySettings,
+    SearchSettings,
+    RequestSettings,
+):
+    """All options of a search: ``search.run``, and ``run_study``."""
+
+    export: bool = option(True, "Whether the best trial is exported at the end.", flag="--export/--no-export")
+
+    def __post_init__(self) -> None:
+        """Check every option, and which of them contradict each other.
+
+        Raises:
+            InputError: One value is wrong, or two contradict each other.
+        """
+        super().__post_init__()
+        if self.refit_epochs is not None and not (self.refit or self.folds):
+            raise InputError(
+                f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
+            )
+        for name in ("refit", "confirm", "fine_tune"):
+            if getattr(self, name) and not self.export:
+                flag = flag_of(self, name)
+                raise InputError(
+                    f"{flag} makes an export and --no-export forbids it: leave one of the two out"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions(HostSettings, CacheSettings, PlaceSettings, ImageSettings, NameSettings):
+    """All options of a worker that joins a study: ``search.worker``, and ``join_study``."""
+
+    times: Any = option(
+        None, "How long to wait for what (default: as the study was made with).", in_python_alone=True
+    )
+    checkpoint_seconds: float = option(
+        30.0, "Least time between two checkpoints of a trial.", unit=SECONDS, in_python_alone=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(DeviceSettings, ExportSettings, PlaceSettings, NameSettings):
+    """All options of an export: ``search.export``, and ``export_study``."""
+
+    trial: int | None = option(
+        None, "Number of the trial (default: the best by validation).", metavar="NUMBER"
+    )
+    formats: Sequence[str] = option(
+        (),
+        "Further formats, written beside model.keras and compared with it: onnx, saved_model, litert.",
+        flag="--format",
+        metavar="LIST",
+    )
+    baselines: Sequence[str] = option(
+        (),
+        "Linear models of scikit-learn scored beside the net: svm, logistic.",
+        flag="--baseline",
+        metavar="LIST",
+    )
+    server: Any = option(
+        None, "Fork server that starts child processes (default: one of its own).", in_python_alone=True
+    )
+    prepared: Path | None = option(
+        None, "Folder of the prepared images (default: they are looked for).", in_python_alone=True
+    )
+    say: "Callable[[str], None] | None" = option(
+        None, "Gets lines for a person (default: the logger).", in_python_alone=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings(Options):
+    """What a sweep varies, and around what."""
+
+    vary: "Mapping[str, Sequence[Any]] | None" = option(
+        None,
+        "Values of a parameter, separated by commas (default: the preset's, or the study's own).",
+        metavar="NAME=VALUES",
+        repeatable=True,
+    )
+    repeat: int | None = option(
+        None, "Runs of each combination, each with a seed of its own (default: 1).", low=1, high=1000
+    )
+    base: str | None = option(
+        None,
+        "Where all other values come from: one-layer, three-layers, bears, a preset (its space's default), or "
+        "study:NAME (its best trial).",
+        metavar="BASE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(HostSettings, CacheSettings, PlaceSettings, TrialSettings, SweepSettings, RequestSettings):
+    """All options of a sweep: ``search.sweep``, and ``run_sweep``."""
+
+    out: Path | None = option(None, "Folder of the report (default: exports/STUDY).", metavar="FOLDER")
+
+
+def check_study_name(name: str) -> None:
+    """Refuse a study name that is a path or would not do as a folder's name.
+
+    Raises:
+        InputError: It is.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise InputError(
+            f"--study {name!r}: expected a name of letters, digits, '.', '_' or '-' (not a path), such as cifar_cnn"
+        )

@@ -1,0 +1,106 @@
+"""What defines a study: frozen, checked once, stored on the study as JSON, enough to rebuild any of its trials."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from search.config.option import check_number, flag_of
+from search.config.settings import StudySettings, check_study_name
+from spaces.contract import Backbone, InputSpec
+
+# The keys of a stored config that are not named as their option is.
+STORED = {"max_cost": "max_flops"}
+
+
+@dataclass(frozen=True)
+class StudyConfig(StudySettings):
+    """All that a worker must know of a study.
+
+    Attributes:
+        study: The study's name; also the name of its folder.
+        data: Where the images came from, in the user's words (a name or an absolute path; ``arrays`` from a notebook).
+        fingerprint: Content hash of the prepared images: what the study is bound to, wherever they lie.
+        classes: Class names, in label order.
+        height: Of the prepared images, pixels.
+        width: Of the prepared images, pixels.
+        channels: 1 or 3.
+        backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
+        unknown: What a newer version has stored beside these and this one does not know; kept.
+    """
+
+    study: str
+    data: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    backbones: tuple[Backbone, ...] = ()
+    unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Check every value that came from outside.
+
+        Raises:
+            InputError: One value is wrong; the message names it, what was expected and how to mend it.
+        """
+        check_study_name(self.study)
+        super().__post_init__()
+        if self.images is not None:
+            check_number(flag_of(self, "images"), self.images, len(self.classes), 10**9)
+        if self.max_cost == 0:
+            object.__setattr__(self, "max_cost", default_max_cost(self.height, self.width))
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """What goes into every net of this study."""
+        size = self.image_size or 0
+        enlarged = bool(self.backbones) and (self.height, self.width) != (size, size)
+        return InputSpec(
+            self.height,
+            self.width,
+            self.channels,
+            len(self.classes),
+            size if enlarged else 0,
+            self.backbones,
+        )
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Optuna's word for which way is better."""
+        return "minimize" if self.metric == "loss" else "maximize"
+
+    def to_json(self) -> str:
+        """The config as stored on the study."""
+        values = dataclasses.asdict(self)
+        unknown = values.pop("unknown")
+        return json.dumps(
+            {**unknown, **{STORED.get(name, name): value for name, value in values.items()}}, sort_keys=True
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "StudyConfig":
+        """The config of a stored study, of whichever version of this program.
+
+        What an older version has not stored takes its default; what a newer one has stored beside is kept.
+        """
+        names = {STORED.get(one.name, one.name): one.name for one in dataclasses.fields(cls)}
+        stored: dict[str, Any] = json.loads(text)
+        values = {names[key]: value for key, value in stored.items() if key in names}
+        values["unknown"] = {key: value for key, value in stored.items() if key not in names}
+        values["classes"] = tuple(values["classes"])
+        values["backbones"] = tuple(_known(Backbone, one) for one in values.get("backbones", ()))
+        return cls(**values)
+
+
+def _known(record: Any, values: Mapping[str, Any]) -> Any:
+    """A record of the values that this version knows."""
+    names = {one.name for one in dataclasses.fields(record)}
+    return record(**{name: value for name, value in values.items() if name in names})
+
+
+def default_max_cost(height: int, width: int) -> int:
+    """Eight times the notebook's three-layer net (21.2 MFLOP at 32x32), scaled with the image's area."""
+    return int(8 * 21.2e6 * (height * width) / (32 * 32))

@@ -1,0 +1,113 @@
+"""A script that makes a backbone's file; ``search.data.backbones`` runs it in a process of its own.
+
+It imports nothing of this package, so that it runs wherever the package lies. The last line of its output has facts
+about the backbone, as JSON; the last line of its errors says what is wrong.
+"""
+
+import hashlib
+import json
+import socket
+import sys
+from typing import Any
+
+# How the families of keras.applications preprocess pixels, in layers that any Keras can load.
+CAFFE_MEANS = (103.939, 116.779, 123.68)  # Of blue, green and red.
+TORCH_MEANS, TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+# The sizes of image of which the smallest that a net takes is looked for.
+SIZES = (8, 16, 24, 32, 48, 64, 72, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+
+
+def main(source: str, mode: str, out: str) -> None:
+    """Write a net from raw pixels to pooled features to the file ``out``.
+
+    Args:
+        source: A name of ``keras.applications``, whose weights are downloaded unless Keras has them in its cache; or
+            the path of a ``.keras`` file.
+        mode: How its pixels are to be preprocessed; see ``preprocess``.
+        out: The ``.keras`` file to write.
+
+    Raises:
+        ValueError: The net is no backbone for RGB images.
+    """
+    import keras
+
+    keras.config.set_image_data_format("channels_last")
+    application = getattr(keras.applications, source, None)
+    if application is not None:
+        net = application(include_top=False, weights="imagenet", input_shape=(None, None, 3))
+    else:
+        net = keras.models.load_model(source, compile=False)
+    side = _side(net)
+    inputs = keras.Input((side or None, side or None, 3))
+    x = net(preprocess(inputs, mode))
+    if len(x.shape) == 4:
+        x = keras.layers.GlobalAveragePooling2D()(x)
+    if len(x.shape) != 2 or x.shape[1] is None:
+        raise ValueError(
+            f"its output has shape {tuple(x.shape)}: expected feature maps (N, h, w, F) or features (N, F)"
+        )
+    model = keras.Model(inputs, x, name="backbone")
+    model.trainable = False
+    model.save(out)
+    facts: dict[str, Any] = {"features": int(x.shape[1]), "parameters": int(net.count_params()), "side": side}
+    facts["least"] = side or _least(model)
+    if application is not None:
+        facts["digest"] = _digest(source, net)
+    print(json.dumps(facts))
+
+
+def preprocess(x: Any, mode: str) -> Any:
+    """Apply, as layers, what a family's ``preprocess_input`` does to RGB pixels from 0 to 255.
+
+    Args:
+        x: A Keras tensor ``(N, H, W, 3)``.
+        mode: Keras's name for the preprocessing, ``tf``, ``torch`` or ``caffe``; or ``raw`` if the net does its own.
+    """
+    from keras import layers, ops
+
+    if mode == "tf":
+        return layers.Rescaling(1 / 127.5, -1.0)(x)
+    if mode == "torch":
+        scale = [1 / (255 * deviation) for deviation in TORCH_DEVIATIONS]
+        offset = [-mean / deviation for mean, deviation in zip(TORCH_MEANS, TORCH_DEVIATIONS, strict=True)]
+        return layers.Rescaling(scale, offset)(x)
+    if mode == "caffe":
+        return layers.Rescaling(1.0, [-mean for mean in CAFFE_MEANS])(ops.flip(x, axis=-1))
+    return x
+
+
+def _side(net: Any) -> int:
+    """The only size of image that the net takes, in pixels a side; 0 for any."""
+    if len(net.inputs) != 1 or len(net.outputs) != 1:
+        raise ValueError(f"{len(net.inputs)} inputs and {len(net.outputs)} outputs: expected one of each")
+    shape = tuple(net.inputs[0].shape)
+    if len(shape) != 4 or shape[3] != 3:
+        raise ValueError(f"its input has shape {shape}: expected RGB images (N, H, W, 3)")
+    if shape[1] != shape[2]:
+        raise ValueError(f"its input has shape {shape}: expected squares, or any size")
+    return int(shape[1] or 0)
+
+
+def _least(model: Any) -> int:
+    """The smallest of ``SIZES`` that the layers do not shrink to nothing."""
+    for size in SIZES:
+        try:
+            model.compute_output_shape((1, size, size, 3))
+        except ValueError:
+            continue
+        return size
+    return SIZES[-1]
+
+
+def _digest(name: str, net: Any) -> str:
+    """A hash of name and weights, since what Keras publishes under a name may change."""
+    digest = hashlib.sha256(name.encode())
+    for weight in net.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()[:32]
+
+
+if __name__ == "__main__":
+    socket.setdefaulttimeout(30)  # Without it, a network that never answers would be waited for.
+    main(*sys.argv[1:])

@@ -1,0 +1,66 @@
+"""The contract of a source of images: it can be described cheaply, and is read only if no cache holds its images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the test images of a source, not decoded yet.
+
+    Attributes:
+        labels: Class numbers ``(N,)``, int64.
+        fill: Writes the pixels into a given array ``(N, H, W, C)``, uint8; it may report its progress.
+    """
+
+    labels: Labels
+    fill: Callable[[Pixels, Say], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the cache needs to know of a source's images.
+
+    Attributes:
+        classes: The names of the classes, in label order.
+        height: The height that all images get, in pixels.
+        width: The width that all images get, in pixels.
+        channels: 1 or 3.
+        flip: Whether mirrored images still belong to their class, as far as the source tells.
+        train: The training images, among them those that are later drawn for validation.
+        test: The test images.
+        method: How they are brought to their size; see ``search.data.resizing.resize``.
+        notes: Lines for people, such as the number of skipped files, shown again whenever the cache is used.
+    """
+
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    flip: bool
+    train: Part
+    test: Part
+    method: str = "stretch"
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """One source of images. Both methods raise ``InputError`` for whatever the user can correct."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls the source: a data set's name, an absolute path, or ``arrays``."""
+
+    def request(self) -> dict[str, Any]:
+        """Plain values that change whenever the images may have changed, found without decoding anything."""
+
+    def read(self, say: Say) -> Loaded:
+        """Check all images as far as that needs no decoding, which ``Part.fill`` does later."""

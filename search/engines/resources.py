@@ -1,0 +1,86 @@
+"""How many workers a host takes, and what each of them gets: a GPU of its own, or its share of the cores."""
+
+import itertools
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from search.errors import InputError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+UUIDS = ("GPU-", "MIG-")
+
+
+@dataclass(frozen=True)
+class ResourceSlot:
+    """The resources of one worker.
+
+    Attributes:
+        threads: CPU threads of a child; 0 leaves the choice to the backend.
+        environment: Environment variables of a child.
+    """
+
+    threads: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores: int) -> list[ResourceSlot]:
+    """Divide this host among its workers.
+
+    Args:
+        workers: How many; by default one, or one for each place on a GPU.
+        gpus: ``all``, or numbers or UUIDs separated by commas; None leaves every GPU to every worker.
+        per_gpu: How many workers share one GPU; 1 by default.
+        cores: CPU cores for all of them together.
+
+    Returns:
+        The resources of each worker.
+
+    Raises:
+        InputError: There are no such GPUs, or more workers than places on them.
+    """
+    if gpus is None:
+        if per_gpu is not None:
+            raise InputError(
+                f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all, or such as 0,1"
+            )
+        count = workers or 1
+        return [ResourceSlot(max(1, cores // count))] * count
+    visible = visible_gpus()
+    found = visible if gpus == "all" else [name.strip() for name in gpus.split(",")]
+    if "" in found or len(set(found)) != len(found):
+        raise InputError(
+            f"--gpus {gpus}: expected all, or numbers with commas between, each once, such as 0,1"
+        )
+    if not visible:
+        raise InputError(
+            f"--gpus {gpus}: no GPU found here (nvidia-smi -L lists none); leave the flag out for CPUs"
+        )
+    if absent := [name for name in found if name not in visible and not name.startswith(UUIDS)]:
+        raise InputError(
+            f"--gpus {gpus}: {', '.join(absent)} is not among those that this process may use: {', '.join(visible)}"
+        )
+    places = found * (per_gpu or 1)
+    count = workers or len(places)
+    if count > len(places):
+        raise InputError(
+            f"--workers {count}: {len(found)} GPU{'s' if len(found) > 1 else ''} with {per_gpu or 1} each make "
+            f"{len(places)} places; raise --per-gpu, or ask for fewer workers"
+        )
+    return [ResourceSlot(max(1, cores // count), {VISIBLE: places[number]}) for number in range(count)]
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use: those that the environment names, or all that the driver lists."""
+    visible = os.environ.get(VISIBLE)
+    if visible is not None:
+        names = [name.strip() for name in visible.split(",")]
+        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # As CUDA reads it.
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(number) for number, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]

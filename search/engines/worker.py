@@ -1,0 +1,86 @@
+"""One worker: everything from an open study to the end of its loop, the same for every engine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+
+from search.engines.resources import ResourceSlot
+from search.execution.stop_requests import Stop, catching_signals
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
+from search.process.fork_server import ForkServer
+from search.study import sweep_cells
+from search.study.study import LoadedStudy
+from storage import process_identity
+from storage.claims import Claims, sampled_trial
+
+# Of the twenty seconds that a stop may take, what the database may have: after the child's ten.
+HURRY_SECONDS = 14.0
+
+
+def run_worker(
+    study: LoadedStudy,
+    server: ForkServer,
+    stop: Stop,
+    slot: ResourceSlot,
+    *,
+    gpu_memory: float | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Work on ``study`` until it has all its trials, or ``stop`` asks to end.
+
+    Raises:
+        StudyStopped: The search cannot usefully go on.
+        InputError: This host may not work on it.
+    """
+    name = worker_name()
+    sweep = sweep_cells.SWEEP in study.optuna.user_attrs
+    worker = Worker(
+        study,
+        server,
+        Claims(
+            study.storage, study.study_id, name, new_trial=sweep_cells.next_retry if sweep else sampled_trial
+        ),
+        stop,
+        gpu_memory=gpu_memory,
+        threads=slot.threads,
+        environment=slot.environment,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    retrying = study.storage.retrying
+    stop.on_hurry = lambda: retrying.set_deadline(HURRY_SECONDS)
+
+    def wanted() -> int:
+        return sweep_cells.cells_wanted(study.optuna.get_trials(deepcopy=False)) if sweep else study.wanted
+
+    with logging_to(study.paths.worker_log(name)), catching_signals(stop):
+        work(worker, wanted)
+
+
+def worker_name() -> str:
+    """The name of this process among the workers of a study."""
+    return f"{process_identity.hostname()}-{os.getpid()}"
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send what Optuna logs to a file within the block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("optuna")
+    logger.addHandler(handler)
+    optuna.logging.disable_default_handler()
+    if logging.getLogger().isEnabledFor(logging.INFO):  # As --verbose asks.
+        optuna.logging.enable_propagation()
+    try:
+        yield
+    finally:
+        optuna.logging.disable_propagation()
+        optuna.logging.enable_default_handler()
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,1 +1,0 @@
-"""What an export holds: predictions once, then matrix, report, curves and summary, each from these."""

@@ -1,0 +1,27 @@
+"""A worker's loop, and a trial's life from claim to end.
+
+Which configuration comes next is decided in ``samplers``, which trial ends early in ``pruning``, when a worker stops
+in ``stop_requests``. Which trial a worker runs next is decided in ``storage.claims``; early stopping, by the
+validation loss, in ``search.training.job``.
+"""
+
+from typing import TYPE_CHECKING
+
+from search import lazily
+
+if TYPE_CHECKING:
+    from search.execution.pruning import make_pruner as make_pruner
+    from search.execution.samplers import make_sampler as make_sampler
+    from search.execution.stop_requests import Stop as Stop
+    from search.execution.trial import Worker as Worker
+    from search.execution.trial import run_trial as run_trial
+    from search.execution.worker_loop import work as work
+
+__getattr__ = lazily(
+    __name__,
+    pruning="make_pruner",
+    samplers="make_sampler",
+    stop_requests="Stop",
+    trial="Worker run_trial",
+    worker_loop="work",
+)

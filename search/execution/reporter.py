@@ -1,0 +1,172 @@
+"""A thread stores what a child reports, so that a database that is away pauses the reports and not the training."""
+
+import logging
+import math
+import queue
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import optuna
+
+from search.execution.pruning import diverged, pruned_after_epoch
+from search.execution.stop_requests import Stop
+from search.study.fold_results import FOLDS, images_seen
+from search.training.plan import TrainingPlan
+from storage.claims import Claim
+from storage.heartbeat import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+# An answer comes in milliseconds; a database that takes longer than this is busy or away.
+VERDICT_SECONDS = 2.0
+_warned: set[str] = set()
+
+
+class Reporter:
+    """Stores the epochs of one training and asks the pruner, in order, while the ``with`` block runs.
+
+    In a cross-validated trial it stores compute and signs of life alone, for folds are reported and judged as wholes
+    (``search.execution.cross_validation``).
+
+    Attributes:
+        verdict: Why the trial is pruned; empty as long as it goes on.
+    """
+
+    def __init__(
+        self, claim: Claim, heartbeat: Heartbeat, stop: Stop, trial: optuna.Trial, plan: TrainingPlan
+    ) -> None:
+        self.verdict = ""
+        self._claim, self._heartbeat, self._stop, self._trial, self._plan = (
+            claim,
+            heartbeat,
+            stop,
+            trial,
+            plan,
+        )
+        # Epochs done again after an interruption are stored already.
+        self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
+        self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._failure: BaseException | None = None
+        self._shown = False
+        self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+        self._seen = images_seen(trial.user_attrs.get(FOLDS, ()))
+        self._training_images = 0
+        heartbeat.facts.update(epoch=plan.epochs_before, epochs=plan.epochs_in_all)
+        if plan.folds:
+            heartbeat.facts["fold"] = plan.fold + 1
+
+    def put(self, message: Mapping[str, Any]) -> None:
+        """Queue a message to be stored."""
+        self._idle.clear()
+        self._queue.put(message)
+
+    def show_features(self, share: float) -> None:
+        """Show in the signs of life which share of the backbone's features has been computed."""
+        self._heartbeat.facts["features"] = share
+
+    def judge(self, message: Mapping[str, Any]) -> bool:
+        """Queue an epoch to be stored, and say whether the child shall go on, as far as that is known within seconds.
+
+        Raises:
+            ClaimLost, DatabaseGone: As ``done``.
+        """
+        behind = not self._idle.is_set()
+        self.put(message)
+        if not behind:
+            self._idle.wait(VERDICT_SECONDS)
+        self.check()  # Where the trial is lost the child must not train on.
+        return not self.verdict
+
+    def done(self, seconds: float) -> bool:
+        """Wait for at most so many seconds, and say whether everything has been stored.
+
+        Raises:
+            ClaimLost: The trial is another worker's now.
+            DatabaseGone: The database was away for too long.
+        """
+        stored = self._idle.wait(seconds)
+        self.check()
+        return stored
+
+    def check(self) -> None:
+        """Raise whatever went wrong in the storing thread, as ``done`` does."""
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> "Reporter":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._queue.put(None)
+        self._thread.join(timeout=1.0)
+
+    def _work(self) -> None:
+        while (message := self._queue.get()) is not None:
+            try:
+                with self._claim.fenced():
+                    self._store(message)
+            except BaseException as error:  # Whatever it is: the worker's thread must hear of it.
+                self._failure = error
+                self._idle.set()
+                return
+            if self._queue.empty():
+                self._idle.set()
+
+    def _store(self, message: Mapping[str, Any]) -> None:
+        if message["kind"] == "built":
+            self._trial.set_user_attr("device", message["device"])
+            self._trial.set_user_attr("training_images", message["training_images"])
+            self._training_images = message["training_images"]
+            so_far = self._plan.epochs_before + message["epoch"]
+            self._heartbeat.facts.update(epoch=so_far, device=message["device"], features=None)
+            self._warn_of_device(message["device"])
+            # What a worker did not live to report is in the checkpoint that it left.
+            for epoch, value in enumerate(message["values"], start=1):
+                self._report(epoch, value)
+            self._claim.heartbeat(**self._heartbeat.facts)
+        elif message["kind"] == "epoch":
+            self._epoch(message)
+        else:
+            self._trial.set_user_attr("checkpoint_trouble", message["trouble"])
+
+    def _warn_of_device(self, device: str) -> None:
+        """Warn, once a process, that results on this device may differ in their last digits from other devices'."""
+        if device in _warned:
+            return
+        _warned.add(device)
+        trials = self._trial.study.get_trials(deepcopy=False)
+        others = sorted({trial.user_attrs.get("device", device) for trial in trials} - {device})
+        if others:
+            logger.warning("this worker trains on %s, others on %s", device, ", ".join(others))
+
+    def _epoch(self, message: Mapping[str, Any]) -> None:
+        """Store an epoch and decide whether the child shall go on."""
+        plan, epoch = self._plan, message["epoch"]
+        value, rate = message[plan.value_name], message["images_per_second"]
+        self._heartbeat.facts.update(epoch=plan.epochs_before + epoch, value=value, images_per_second=rate)
+        if why := diverged(message, plan):
+            self.verdict = why
+            return
+        self._report(epoch, value)
+        if plan.folds:
+            seen = self._seen + self._training_images * epoch
+            self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
+        if not self._shown:  # Its speed is known now; from here on the heartbeat's own beats will do.
+            self._shown = True
+            self._claim.heartbeat(**self._heartbeat.facts)
+        self.verdict = self.verdict or pruned_after_epoch(self._trial, epoch, plan)
+        self._stop.check_budget()
+
+    def _report(self, epoch: int, value: float) -> None:
+        if self._plan.folds:
+            return
+        if epoch not in self._reported and math.isfinite(value):
+            self._trial.report(value, epoch)
+            self._reported.add(epoch)

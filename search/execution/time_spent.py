@@ -1,0 +1,61 @@
+"""Where a worker's time goes: recorded on each trial, for the report."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import optuna
+
+from storage.claims import ClaimLost
+from storage.errors import DatabaseGone
+
+SPENT = "spent"
+# In the order in which a trial meets them: for a trial to claim; drawing its configuration; from there to the child's
+# first word (process, data, net); epochs with validation and checkpoints; what the training waited for the database.
+PARTS = ("waiting", "sampling", "starting", "training", "storing")
+
+
+class Clock:
+    """Divides all of one worker's time among ``PARTS``; for that worker's own thread alone.
+
+    Args:
+        now: Returns the time in seconds; tests set it.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._part, self._since = PARTS[0], now()
+        self._seconds: dict[str, float] = {}
+
+    def switch(self, part: str) -> None:
+        """Count the time from now on towards ``part``."""
+        now = self._now()
+        self._seconds[self._part] = self._seconds.get(self._part, 0.0) + now - self._since
+        self._part, self._since = part, now
+
+    def take(self) -> dict[str, float]:
+        """Return the seconds of each part since the last call, and start again from zero."""
+        self.switch(self._part)
+        taken, self._seconds = self._seconds, {}
+        return taken
+
+
+@contextmanager
+def recording_time(trial: optuna.Trial, clock: Clock) -> Iterator[None]:
+    """Add this worker's time to what earlier owners recorded on the trial, when the block ends, however it ends."""
+    try:
+        yield
+    except (ClaimLost, DatabaseGone):  # Nothing can be written now.
+        clock.take()
+        raise
+    except BaseException:
+        _add(trial, clock)
+        raise
+    _add(trial, clock)
+
+
+def _add(trial: optuna.Trial, clock: Clock) -> None:
+    together = dict(trial.user_attrs.get(SPENT, {}))
+    for part, seconds in clock.take().items():
+        together[part] = round(together.get(part, 0.0) + seconds, 3)
+    trial.set_user_attr(SPENT, together)

@@ -1,0 +1,341 @@
+"""One trial's whole life, top to bottom, as its worker sees it."""
+
+import dataclasses
+import json
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+import spaces
+from search.config.study_config import StudyConfig
+from search.errors import (
+    DiskFull,
+    TrialCrashed,
+    TrialFailed,
+    TrialInterrupted,
+    TrialOutOfMemory,
+    TrialPruned,
+    is_disk_full,
+)
+from search.execution.cross_validation import train_folds
+from search.execution.monitor import ChildMonitor
+from search.execution.pruning import make_pruner
+from search.execution.reporter import Reporter
+from search.execution.samplers import make_sampler
+from search.execution.stop_requests import Stop
+from search.execution.time_spent import Clock, recording_time
+from search.execution.trial_files import TrialFiles, delete_leftovers
+from search.process.fork_server import ForkServer
+from search.study.fold_results import (
+    TrainingOutcome,
+    images_seen,
+    matrix_of,
+    mean_history,
+    mean_value,
+    value_of,
+)
+from search.study.seeds import seed_number, trial_seed
+from search.study.study import MODEL, LoadedStudy
+from search.training.plan import TrainingPlan
+from search.web.study_page import feed_best
+from search.web.trial_page import feed_trial, why_finished
+from spaces.contract import Params, Space
+from spaces.recipe import Recipe
+from storage.claims import Claim, ClaimLost, Claims
+from storage.errors import DatabaseGone
+from storage.heartbeat import Heartbeat
+
+CRASHES, ACCUMULATE = "crashes", "accumulate"
+
+
+@dataclass
+class Worker:
+    """What a worker has at hand for its trials.
+
+    Attributes:
+        study: The open study.
+        server: Starts the child processes.
+        claims: Claims trials of the study for this worker.
+        stop: Whether, and how urgently, to stop.
+        gpu_memory: Most memory of a GPU that a child takes, GB; None lets it grow.
+        threads: CPU threads of a child; 0 leaves the choice to the backend.
+        environment: Environment variables of a child, such as which GPU is this worker's.
+        checkpoint_seconds: The least time between two checkpoints.
+        hang_seconds: The least silence for which a child is taken for hung.
+        stop_seconds: How long a child that is asked to stop has to reach its next batch.
+        clock: Where the worker's time goes.
+    """
+
+    study: LoadedStudy
+    server: ForkServer
+    claims: Claims
+    stop: Stop
+    gpu_memory: float | None = None
+    threads: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    checkpoint_seconds: float = 30.0
+    hang_seconds: float = 60.0
+    stop_seconds: float = 10.0
+    clock: Clock = field(default_factory=Clock)
+
+
+def run_trial(worker: Worker, claim: Claim) -> None:
+    """Run the claimed trial to its end, and record how it ended.
+
+    Every way to end is one ``except``: the class of the exception decides (see ``search.errors``).
+
+    Raises:
+        DiskFull: Something could not be written; the trial has been requeued.
+    """
+    worker.clock.switch("sampling")
+    files = TrialFiles(worker.study, claim)
+    try:
+        with Heartbeat(claim) as heartbeat, claim.fenced():
+            _live(worker, claim, files, heartbeat)
+    except ClaimLost:
+        # It went to another worker while this one was paused or cut off: what was done here is dropped.
+        files.drop()
+
+
+def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat) -> None:
+    config = worker.study.config
+    # Opened anew: a study object keeps the list of trials of its first sampling, and TPE would never see enough.
+    study = optuna.load_study(
+        study_name=config.study,
+        storage=worker.study.storage,
+        sampler=make_sampler(config, claim.number),
+        pruner=make_pruner(config),
+    )
+    trial = optuna.trial.Trial(study, claim.trial_id)
+    uploaded = None
+    try:
+        plan = _sample(worker, trial, files)
+        value, matrix = _train(worker, claim, trial, plan, files, heartbeat)
+        uploaded = _keep(trial, claim, files)
+        why = why_finished(trial.user_attrs, config.epochs)
+        feed_trial(worker.study, worker.server, trial, "finished", why, value, matrix)
+    except TrialPruned as pruned:
+        trial.set_user_attr("reason", str(pruned))
+        reports = trial.storage.get_trial(claim.trial_id).intermediate_values
+        last = reports[max(reports)] if reports else None
+        feed_trial(worker.study, worker.server, trial, "pruned", _sentence(pruned), last)
+        claim.finish(TrialState.PRUNED, last)
+    except TrialInterrupted:
+        claim.requeue()
+        return
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        claim.requeue()
+        raise DiskFull(error) from None
+    except DiskFull:
+        claim.requeue()
+        raise
+    except TrialOutOfMemory as failure:
+        trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
+        # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
+        # not with folds that are finished.
+        files.delete_checkpoints()
+        if _once_more(worker, trial, claim, ACCUMULATE, failure):
+            return
+    except TrialCrashed as failure:
+        if _once_more(worker, trial, claim, CRASHES, failure):
+            return
+    except TrialFailed as failure:
+        _fail(worker, trial, claim, failure)
+    else:
+        claim.finish(TrialState.COMPLETE, value)
+        feed_best(worker.study, claim.number)
+    files.delete_checkpoints()
+    delete_leftovers(worker.study, uploaded)
+
+
+def plan_training(study: LoadedStudy, number: int, params: Params, recipe: Recipe) -> TrainingPlan:
+    """The training of trial ``number`` as its study defines it, without a checkpoint and without a file to keep."""
+    config = study.config
+    return TrainingPlan(
+        space=config.space,
+        params=dict(params),
+        recipe=recipe,
+        input_spec=config.input_spec,
+        dataset=str(study.dataset().folder),
+        validation=config.validation,
+        images=config.images,
+        split_seed=config.seed,
+        seed=trial_seed(config, number),
+        epochs=config.epochs,
+        metric=config.metric,
+        early_stopping=config.early_stopping,
+        class_weights=config.class_weights,
+        flip=config.flip,
+    )
+
+
+def recipe_of(space: Space, params: Params, config: StudyConfig) -> Recipe:
+    """The recipe of a configuration: the space's own where it has one, else the default."""
+    if hasattr(space, "recipe"):
+        return space.recipe(params, config.input_spec)
+    return Recipe()
+
+
+def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingPlan:
+    config = worker.study.config
+    space = spaces.load(config.space)
+    try:
+        params = space.sample(trial, config.input_spec)
+        parameters, flops = map(int, space.cost(params, config.input_spec))
+        recipe = recipe_of(space, params, config)
+        plan = plan_training(worker.study, seed_number(trial), params, recipe)
+        json.dumps(plan.to_payload())
+    except (ClaimLost, DatabaseGone):
+        raise
+    except Exception as error:  # Of a user's own space anything may come; it ends this trial, not the worker.
+        raise TrialFailed(f"the space failed: {error!r}", traceback.format_exc()) from error
+    attributes = trial.user_attrs
+    for name, value in {
+        "params": dict(params),
+        "parameters": parameters,
+        "flops": flops,
+        "seed": plan.seed,
+        "worker": worker.claims.worker,
+        # A trial that goes on keeps the count it began with: with another its curve would be another.
+        "threads": attributes.get("threads", worker.threads),
+    }.items():
+        if attributes.get(name) != value:
+            trial.set_user_attr(name, value)
+    if flops > config.max_cost or parameters > config.max_parameters:
+        raise TrialFailed("too large: over --max-cost or --max-parameters")
+    return dataclasses.replace(
+        plan,
+        checkpoint=str(files.checkpoint),
+        go_on_from=files.go_on_from(),
+        checkpoint_seconds=worker.checkpoint_seconds,
+        model=str(files.model),
+        accumulate=2 if attributes.get(ACCUMULATE) else 1,
+        gpu_memory=worker.gpu_memory,
+    )
+
+
+def _train(
+    worker: Worker,
+    claim: Claim,
+    trial: optuna.Trial,
+    plan: TrainingPlan,
+    files: TrialFiles,
+    heartbeat: Heartbeat,
+) -> tuple[float, Sequence[Sequence[int]]]:
+    """Train once, or once a fold.
+
+    Returns:
+        What the kept weights score, or the mean over the folds; and the confusion matrix of all validation images.
+    """
+
+    def train(plan: TrainingPlan, before: Sequence[TrainingOutcome] = ()) -> TrainingOutcome:
+        done, verdict = _train_in_child(worker, claim, trial, plan, files, heartbeat)
+        _record(trial, done, plan, [*before, done])
+        if verdict:
+            raise TrialPruned(verdict)
+        return done
+
+    with files.uploading():
+        if not worker.study.config.folds:
+            done = train(plan)
+            return value_of(done, plan.value_name), matrix_of([done])
+        in_folds = dataclasses.replace(plan, folds=worker.study.config.folds)
+        finished = train_folds(trial, in_folds, worker.stop, train, files.delete_checkpoints)
+        return mean_value(finished), matrix_of(finished)
+
+
+def _train_in_child(
+    worker: Worker,
+    claim: Claim,
+    trial: optuna.Trial,
+    plan: TrainingPlan,
+    files: TrialFiles,
+    heartbeat: Heartbeat,
+) -> tuple[dict[str, Any], str]:
+    """Train in a child process.
+
+    Returns:
+        The child's last message, and why the trial is pruned, if it is.
+    """
+    log = worker.study.paths.log(claim.number)
+    threads = int(trial.user_attrs["threads"])
+    job = "search.training.job:train"
+    worker.clock.switch("starting")
+    with (
+        recording_time(trial, worker.clock),
+        Reporter(claim, heartbeat, worker.stop, trial, plan) as reporter,
+        worker.server.start(job, plan.to_payload(), log, threads, worker.environment) as child,
+    ):
+        heartbeat.facts["child"] = child.pid
+        follower = ChildMonitor(
+            reporter,
+            worker.stop,
+            heartbeat.check,
+            worker.clock,
+            hang_seconds=worker.hang_seconds,
+            stop_seconds=worker.stop_seconds,
+            on_checkpoint=files.written,
+        )
+        done = follower.follow(child)
+        if done["stopped"]:
+            raise TrialInterrupted("stopped")
+    return done, reporter.verdict
+
+
+def _record(
+    trial: optuna.Trial, done: dict[str, Any], plan: TrainingPlan, runs: Sequence[TrainingOutcome]
+) -> None:
+    """Record on the trial what its trainings so far came to, of which ``done`` is the last."""
+    seconds, seen = sum(sum(run["history"]["seconds"]) for run in runs), images_seen(runs)
+    for name, value in {
+        "history": mean_history(runs),
+        "epochs": sum(run["epochs"] for run in runs),
+        "kept_epoch": round(fmean(run["kept_epoch"] for run in runs)),
+        "compute": 3.0 * trial.user_attrs["flops"] * seen,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(seen / max(seconds, 1e-9), 1),
+        "backend": done["backend"],
+        "versions": done["versions"],
+        "batch_size": done["batch_size"],
+        "batch_that_fitted": max(1, done["batch_size"] // plan.accumulate),
+    }.items():
+        trial.set_user_attr(name, value)
+
+
+def _keep(trial: optuna.Trial, claim: Claim, files: TrialFiles) -> str | None:
+    """Record where the kept weights are, before the trial counts; return the name of their artifact, if any."""
+    trial.set_user_attr("token", claim.token)
+    name = files.keep_model()
+    if name is not None:
+        trial.set_user_attr(MODEL, name)
+    return name
+
+
+def _once_more(worker: Worker, trial: optuna.Trial, claim: Claim, kind: str, failure: TrialFailed) -> bool:
+    """Requeue the trial after its first failure of a kind; fail it after the second."""
+    if trial.user_attrs.get(kind):
+        _fail(worker, trial, claim, failure)
+        return False
+    trial.set_user_attr(kind, 1)
+    trial.set_user_attr("first_failure", failure.reason)
+    claim.requeue()
+    return True
+
+
+def _fail(worker: Worker, trial: optuna.Trial, claim: Claim, failure: TrialFailed) -> None:
+    trial.set_user_attr("reason", failure.reason)
+    trial.set_user_attr("last_lines", failure.last_lines)
+    feed_trial(worker.study, worker.server, trial, "failed", _sentence(failure))
+    claim.finish(TrialState.FAIL)
+
+
+def _sentence(words: object) -> str:
+    text = str(words)
+    return f"{text[:1].upper()}{text[1:]}."

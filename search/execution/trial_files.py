@@ -1,0 +1,148 @@
+"""The files of a trial between claim and end: its checkpoints, its kept weights, and what is cleared away."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from search.errors import TrialInterrupted
+from search.study.study import KEPT, KEPT_MODELS, MODEL, LoadedStudy
+from storage.artifacts import CHECKPOINT, CheckpointUploader, Store, discard, fetch, upload
+from storage.checkpoints import read_facts
+from storage.claims import Claim
+
+logger = logging.getLogger(__name__)
+
+LAST_UPLOAD_SECONDS = 5.0
+
+
+class TrialFiles:
+    """The files of one claimed trial.
+
+    Attributes:
+        checkpoint: Where this claim's child writes its checkpoint.
+        model: Where it writes the weights to keep.
+    """
+
+    def __init__(self, study: LoadedStudy, claim: Claim) -> None:
+        self.checkpoint = study.paths.checkpoint(claim.number, claim.token)
+        self.model = study.paths.model(claim.number, claim.token)
+        self._study, self._claim = study, claim
+        self._store: Store | None = study.artifacts
+        self._uploads: CheckpointUploader | None = None
+        self._kept: str | None = None
+        # What there is now. A later owner's is not among it: should this claim be lost, nothing of that may go.
+        self._earlier = study.paths.checkpoints(claim.number)
+        self._recorded = self._look_up()
+        for path in (self.checkpoint, self.model, study.paths.log(claim.number)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+    def go_on_from(self) -> tuple[str, ...]:
+        """The checkpoints of earlier owners; an uploaded one that is further than these is fetched first."""
+        here = list(self._earlier)
+        if self._recorded is not None and self._store is not None:
+            furthest = max(((read_facts(path) or {"epoch": 0})["epoch"] for path in here), default=0)
+            if self._recorded["epoch"] > furthest and self._fetch(self._recorded["artifact"]):
+                here.append(self.checkpoint)
+        return tuple(map(str, here))
+
+    def _fetch(self, name: str) -> bool:
+        try:
+            return fetch(self._store, name, self.checkpoint)
+        except Exception as error:  # Of a store anything may come: the trial goes on from what is here.
+            logger.warning(f"checkpoint {name} not fetched: {error!r}"[:300])
+            return False
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Upload checkpoints within the block, where hosts share no disk; the last one before the trial is requeued."""
+        if self._store is None:
+            yield
+            return
+        with CheckpointUploader(
+            self._store, self._claim, self._study.config.study, self.checkpoint
+        ) as self._uploads:
+            try:
+                yield
+            except TrialInterrupted:
+                self._uploads.finish(LAST_UPLOAD_SECONDS)
+                raise
+
+    def written(self, epoch: int) -> None:
+        """Note that this claim's own checkpoint has been written, and delete those of earlier owners."""
+        for path in self._earlier:
+            path.unlink(missing_ok=True)
+        if self._uploads is not None:
+            self._uploads.submit(epoch)
+
+    def keep_model(self) -> str | None:
+        """Upload the kept weights, where hosts share no disk, and return the artifact's name."""
+        if self._store is None or not self.model.exists():
+            return None
+        name = f"{self._study.config.study}-{self.model.name}"
+        try:
+            upload(self._store, name, self.model)
+        except Exception as error:  # The weights are here; a store that fails must not cost a trained trial.
+            logger.warning(f"weights {name} not uploaded: {error!r}"[:300])
+            return None
+        self._kept = name
+        return name
+
+    def delete_checkpoints(self) -> None:
+        """Delete this claim's checkpoints and those it went on from, for the trial has ended or must begin again."""
+        for path in (*self._earlier, self.checkpoint):
+            path.unlink(missing_ok=True)
+        if self._store is None:
+            return
+        recorded = self._look_up()
+        for found in (self._recorded, recorded):
+            if found is not None and (found == self._recorded or self._claim.token in found["artifact"]):
+                discard(self._store, found["artifact"])
+
+    def drop(self) -> None:
+        """Leave the files of a trial that is another worker's now.
+
+        A checkpoint of a running trial stays, for whoever goes on with the trial may need it, and will delete it. Of a
+        trial that has ended, nobody needs anything.
+        """
+        ended = self._study.storage.get_trial(self._claim.trial_id).state.is_finished()
+        for path, _, token in self._study.paths.trial_files():
+            if token == self._claim.token and (ended or path != self.checkpoint):
+                path.unlink(missing_ok=True)
+        if self._kept is not None and self._store is not None:
+            discard(self._store, self._kept)
+
+    def _look_up(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._study.storage.get_trial(self._claim.trial_id).system_attrs.get(
+            CHECKPOINT
+        )
+        return found
+
+
+def delete_leftovers(study: LoadedStudy, uploaded: str | None = None) -> None:
+    """Delete what ended trials have left, but for the weights of the best, so that disk use does not grow.
+
+    Args:
+        study: The open study.
+        uploaded: The artifact with the weights that were uploaded just now, if any.
+    """
+    files = study.paths.trial_files()  # Before the trials: a file's trial is then among them.
+    trials = study.optuna.get_trials(deepcopy=False)
+    best = study.ranked()[:KEPT_MODELS]
+    kept = {study.paths.model(trial.number, str(trial.user_attrs.get("token"))) for trial in best}
+    for path, number, _ in files:
+        ended = number >= len(trials) or trials[number].state.is_finished()
+        if ended and path not in kept:
+            path.unlink(missing_ok=True)
+    store = study.artifacts
+    if store is not None and uploaded is not None:
+        study.storage.exclusively(f"models {study.study_id}", lambda: _keep_artifacts(study, store, uploaded))
+
+
+def _keep_artifacts(study: LoadedStudy, store: Store, uploaded: str) -> None:
+    best = study.ranked()[:KEPT_MODELS]  # Under the lock: another may have become the best meanwhile.
+    wanted = [str(trial.user_attrs[MODEL]) for trial in best if MODEL in trial.user_attrs]
+    before = set(study.optuna.user_attrs.get(KEPT, []))
+    study.optuna.set_user_attr(KEPT, wanted)
+    for name in (before | {uploaded}) - set(wanted):
+        discard(store, name)

@@ -1,0 +1,73 @@
+"""``model_summary.txt`` and ``architecture.png``: the layers of the exported net, as Keras shows them."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.process.channel import Channel
+    from search.process.fork_server import ForkServer
+
+
+SUMMARY, PICTURE = "model_summary.txt", "architecture.png"
+# Of the table, in columns.
+WIDTH = 110
+DPI = 96
+
+
+def describe(payload: dict[str, Any], channel: "Channel") -> None:
+    """Write both files: the job of a child.
+
+    Args:
+        payload: ``model`` (its file) and ``folder`` (for both files).
+        channel: Gets ``done`` with ``note``: why there is no picture, empty where there is one.
+    """
+    import keras
+
+    model = keras.models.load_model(payload["model"])
+    folder = Path(payload["folder"])
+    lines: list[str] = []
+    # Keras prints through rich, which cuts the table at the terminal's width, and takes 80 where there is none.
+    os.environ["COLUMNS"] = str(WIDTH)
+    model.summary(line_length=WIDTH, print_fn=lines.append, show_trainable=not _all_trained(model))
+    (folder / SUMMARY).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    channel.send({"kind": "done", "note": plot(model, folder / PICTURE)})
+
+
+def _all_trained(model: Any) -> bool:
+    return all(layer.trainable for layer in model.layers)
+
+
+def plot(model: Any, path: Path) -> str:
+    """Draw the model.
+
+    Returns:
+        What is missing for that, and how to install it; empty where it was drawn.
+    """
+    import keras
+
+    if find_spec("pydot") is None:
+        return "pydot: pip install pydot"
+    try:
+        keras.utils.plot_model(
+            model, str(path), show_shapes=True, show_layer_names=True, show_layer_activations=True, dpi=DPI
+        )
+    except ImportError:  # Keras's way to say that dot does not run
+        return "graphviz's dot: apt install graphviz, or brew install graphviz"
+    return ""
+
+
+def describe_in_child(server: "ForkServer", model: Path, folder: Path, log: Path) -> str:
+    """Run ``describe`` in a child.
+
+    Returns:
+        A line for a person where there is no picture, empty where there is one.
+
+    Raises:
+        TrialFailed: The child crashed, or memory ran out.
+    """
+    payload = {"model": str(model), "folder": str(folder)}
+    with server.start("search.exporting.architecture:describe", payload, log, 1) as child:
+        note = str(child.result()["note"])
+    return f"no {PICTURE}: it needs {note}" if note else ""

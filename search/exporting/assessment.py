@@ -1,0 +1,86 @@
+"""What the scores say of the exported net: whether it over- or underfits, and how far to trust its confidences."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search.formatting import percent
+from search.metrics.calibration import BINS, calibration_error
+from search.metrics.generalization import Fit
+from search.study.fold_results import FOLDS, at_kept_epoch
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.exporting.scoring_result import ScoringResult
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperature of an export and what it does.
+
+    Attributes:
+        temperature: What ``search.predict`` divides the model's outputs by; 1 where none was fitted.
+        why_none: Why none was fitted; empty otherwise.
+        images: Number of validation images that it was fitted on; 0 where it was not.
+        before: Expected calibration error on the test images without it, 0 to 1.
+        after: The same error with it.
+    """
+
+    temperature: float
+    why_none: str
+    images: int
+    before: float
+    after: float
+
+    def figures(self) -> dict[str, Any]:
+        """The entry ``calibration`` of ``summary.json``, whose ``temperature`` ``search.predict`` reads."""
+        return {
+            "temperature": self.temperature,
+            "fitted_on_validation_images": self.images,
+            "test_ece_before": self.before,
+            "test_ece_after": self.after,
+            "ece_bins": BINS,
+            **({"why_no_temperature": self.why_none} if self.why_none else {}),
+        }
+
+    @property
+    def sentence(self) -> str:
+        """How far confidences can be taken for probabilities."""
+        off = f"Calibration: confidences on the test images are off by {percent(self.before)} (ECE, {BINS} bins)"
+        if self.why_none:
+            return f"{off}; no temperature was fitted: {self.why_none}."
+        return (
+            f"{off}, and by {percent(self.after)} at the temperature {self.temperature:.3f}, fitted on {self.images:,} "
+            "validation images; search.predict applies it, the outputs of model.keras are without it."
+        )
+
+
+def assess_calibration(scored: "ScoringResult") -> Calibration:
+    """The temperature that the scoring job fitted, measured on the test images."""
+    before, after = calibration_error(scored.test), calibration_error(scored.calibrated)
+    if scored.temperature is not None and scored.unseen is not None:
+        return Calibration(scored.temperature, "", len(scored.unseen.labels), before, after)
+    why = f"{len(scored.validation.labels):,} validation images show no need of one beyond chance"
+    if scored.unseen is None:
+        why = "it was trained on the validation images, and no weights of its kind that were not are kept"
+    return Calibration(1.0, why, 0, before, after)
+
+
+def assess_fit(trial: "FrozenTrial", scored: "ScoringResult") -> Fit:
+    """Training against validation accuracy, of weights that have not seen the validation images.
+
+    After a refit these are the search trial's weights. Where they are not kept, the trial's curves have to do.
+    """
+    disturbed = at_kept_epoch(trial, "accuracy")
+    validation_images = validated_images(trial) or len(scored.validation.labels)
+    if scored.seen is None or scored.unseen is None:
+        validation = at_kept_epoch(trial, "val_accuracy")
+        return Fit(disturbed, scored.train_images, validation, validation_images, disturbed, plain=False)
+    return Fit(
+        scored.seen.accuracy, len(scored.seen.labels), scored.unseen.accuracy, validation_images, disturbed
+    )
+
+
+def validated_images(trial: "FrozenTrial") -> int:
+    """Number of images that the finished folds were validated on, each once; 0 for a trial without folds."""
+    return sum(run["validation_images"] for run in trial.user_attrs.get(FOLDS, ()))

@@ -1,0 +1,92 @@
+"""The whole net of a head on a frozen backbone, as it is exported: raw pixels in, the backbone inside."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import spaces
+from search.exporting.training_plans import trial_plan
+from search.training.feature_cache import features_file
+from spaces.contract import Backbone
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.exporting.fine_tuning import FineTuned
+    from search.process.fork_server import ForkServer
+    from search.study.study import LoadedStudy
+
+
+def write_whole_net(
+    server: "ForkServer", loaded: "LoadedStudy", trial: "FrozenTrial", head: Path, model: Path
+) -> None:
+    """Write the kept head with its backbone below it to ``model``, in a child.
+
+    Raises:
+        TrialFailed: The child crashed, or memory ran out.
+    """
+    payload = {"plan": trial_plan(loaded, trial).to_payload(), "head": str(head), "model": str(model)}
+    log = loaded.paths.worker_log("export")
+    with server.start("search.training.models:join_job", payload, log) as child:
+        child.result()
+
+
+def cached_features(loaded: "LoadedStudy", trial: "FrozenTrial", refit: bool) -> str | None:
+    """The file of the cached features that the head was trained on; None where this host does not have them whole.
+
+    Args:
+        loaded: The open study.
+        trial: The trial.
+        refit: Whether the head was trained on all training images.
+    """
+    config = loaded.config
+    if not config.backbones:
+        return None
+    dataset, plan = loaded.dataset(), dataclasses.replace(trial_plan(loaded, trial), full=refit)
+    chosen = plan.wanted(plan.split(dataset.train()[1]))
+    file = features_file(dataset, backbone_of(loaded, trial), config.input_spec, chosen)
+    return str(file) if file else None
+
+
+def backbone_of(loaded: "LoadedStudy", trial: "FrozenTrial") -> Backbone:
+    """The trial's backbone."""
+    space = spaces.load(loaded.config.space)
+    return space.backbone(trial.user_attrs["params"], loaded.config.input_spec)
+
+
+def backbone_facts(
+    loaded: "LoadedStudy", trial: "FrozenTrial", tuned: "FineTuned | None"
+) -> dict[str, Any] | None:
+    """The backbone for ``summary.json``, with what a second phase did to it; None of a net without one."""
+    if not loaded.config.backbones:
+        return None
+    backbone = backbone_of(loaded, trial)
+    facts = {key: getattr(backbone, key) for key in ("name", "digest", "features", "parameters")}
+    facts |= {"size": loaded.config.image_size, "fine_tuned": None}
+    if tuned is not None:
+        facts["fine_tuned"] = {
+            "epochs": tuned.training.epochs,
+            "validation_before": tuned.value_before,
+            "validation_after": tuned.value_after,
+            "seconds": round(tuned.training.seconds, 1),
+            "head_epochs": tuned.head_training.epochs,
+            "head_seconds": round(tuned.head_training.seconds, 1),
+        }
+    return facts
+
+
+def backbone_sentence(facts: Mapping[str, Any], parameters: int) -> str:
+    """The net in words.
+
+    Args:
+        facts: Of its backbone, see ``backbone_facts``.
+        parameters: Of its head.
+    """
+    state, rest = "frozen", ", the only ones that were trained"
+    if tuned := facts["fine_tuned"]:
+        state, rest = f"its last part fine-tuned in {tuned['epochs']} epochs", ""
+    return (
+        f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, at {facts['size']}x{facts['size']} "
+        f"pixels) with a head of {parameters:,} parameters{rest}."
+    )

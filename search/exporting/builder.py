@@ -1,0 +1,128 @@
+"""The making of one export, from the weights to the last check, in the order that keeps a failure cheap.
+
+Whatever can fail comes before the test images are opened: training, further formats. The folder takes its place only
+when all its files are there and the model, loaded in a fresh process, answers as it did when it was scored.
+"""
+
+import tempfile
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from search.errors import StudyStopped, TrialFailed, TrialInterrupted
+from search.exporting.architecture import describe_in_child
+from search.exporting.backbone import backbone_facts, cached_features
+from search.exporting.confirm import confirm_best
+from search.exporting.export import Export
+from search.exporting.folder import atomic_folder
+from search.exporting.formats import FORMATS, IMAGES, write_formats
+from search.exporting.model import ModelFiles, make_model
+from search.exporting.request import ExportRequest
+from search.exporting.scoring_result import score_in_child
+from search.exporting.summary import check_recorded_value, summarise
+from search.exporting.verification import verify_in_fresh_process
+from search.exporting.writers import write_files
+from search.process.fork_server import ForkServer
+from storage.ledger import record_scoring
+
+
+def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, confirm: bool) -> Export:
+    """Make an export, whole or not at all, in the place of an earlier one.
+
+    Args:
+        target: Its folder; see ``search.exporting.folder.check_target``.
+        request: What to export.
+        server: Starts the children.
+        confirm: Whether to find the trial by a race first.
+
+    Raises:
+        StudyStopped: A training, the scoring or the check of the model failed.
+    """
+    loaded = request.loaded
+    try:
+        if confirm and (race := confirm_best(loaded, server, request.say, request.gpu_memory)):
+            request = replace(request, trial=race.exported_trial, race=race)
+        with atomic_folder(target) as folder:
+            export = fill_folder(folder, request, server)
+    except (TrialFailed, TrialInterrupted) as error:
+        log = loaded.paths.worker_log("export")
+        raise StudyStopped(
+            f"export of trial {request.trial.number}: {error}; nothing exported, its log is {log}"
+        ) from error
+    # Only now: a scoring that fails must not cost the training.
+    number = request.trial.number
+    if request.refit:
+        epochs = request.refit_epochs or loaded.config.epochs
+        loaded.paths.refit_checkpoint(number, epochs).unlink(missing_ok=True)
+    if request.fine_tune:
+        loaded.paths.tuning_checkpoint(number, request.fine_tune, request.refit).unlink(missing_ok=True)
+    return replace(export, folder=target)
+
+
+def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> Export:
+    """Make every file of an export in the empty ``folder``, and check the model by loading it in a fresh process."""
+    loaded, trial, say = request.loaded, request.trial, request.say
+    config, log = loaded.config, loaded.paths.worker_log("export")
+    model = folder / "model.keras"
+    with tempfile.TemporaryDirectory() as scratch:
+        training, files, tuned = make_model(request, model, Path(scratch), server)
+        write_other_formats(request, model, Path(scratch), server)
+        if note := describe_in_child(server, model, folder, log):
+            say(note)
+        stored = Path(scratch) / "scores.npz"
+        payload = scoring_payload(request, files, stored)
+        # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
+        # Under a lock: two exports at once must not lose a count.
+        why = "refit" if request.refit else "confirm" if request.race else "export"
+        times = loaded.storage.exclusively("ledger", lambda: record_scoring(loaded.optuna, trial.number, why))
+        scored = score_in_child(server, payload, log, int(trial.user_attrs.get("threads") or 0))
+        if not request.refit:
+            value = trial.value if tuned is None else tuned.value_after
+            device = str(training.facts.get("device", "cpu"))
+            check_recorded_value(config, value, scored.validation, device)
+        backbone = backbone_facts(loaded, trial, tuned)
+        summary = summarise(config, trial, training, scored, times, request.race, backbone)
+        report = write_files(folder, request, training, scored, summary)
+        verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
+    for sentence in summary["words"]:
+        say(sentence)
+    say(f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images")
+    return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
+
+
+def write_other_formats(request: ExportRequest, model: Path, scratch: Path, server: "ForkServer") -> None:
+    """Write the requested formats beside ``model``, and say that they have been verified."""
+    if not request.formats:
+        return
+
+    # Keras converts with TensorFlow; the file is the same for every backend.
+    tensorflow = nullcontext(server) if server.backend == "tensorflow" else ForkServer("tensorflow")
+    log = request.loaded.paths.worker_log("export")
+    with tensorflow as running:
+        write_formats(running, request.formats, model, request.loaded.dataset().folder, scratch, log)
+    request.say(
+        f"written and compared with Keras on {IMAGES} images: "
+        + ", ".join(FORMATS[name].file for name in request.formats)
+    )
+
+
+def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> dict[str, Any]:
+    """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``."""
+    config = request.loaded.config
+    return {
+        "model": str(files.model),
+        "dataset": str(request.loaded.dataset().folder),
+        "validation": config.validation,
+        "images": config.images,
+        "split_seed": config.seed,
+        "folds": config.folds,
+        "out": str(stored),
+        "gpu_memory": request.gpu_memory,
+        "unseen": str(files.unseen) if files.unseen else None,
+        "head": str(files.head) if files.head else None,
+        # A fine-tuned net has other features than the cached ones.
+        "features": cached_features(request.loaded, request.trial, request.refit) if files.head else None,
+        "baselines": list(request.baselines),
+        "refit": request.refit,
+    }

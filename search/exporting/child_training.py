@@ -1,0 +1,171 @@
+"""A training of an export, run in a child to its end: the refit, the fine-tuning, and each one of a race."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.errors import StudyStopped, TrialOutOfMemory
+from search.plotting.curves import History
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.process.child import Child
+    from search.process.fork_server import ForkServer
+    from search.study.study import LoadedStudy
+    from search.training.plan import TrainingPlan
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The training whose weights are exported: the search trial's own, one of the race, a refit or a fine-tuning.
+
+    Attributes:
+        refit: Whether it was on all training images.
+        images: Number of images trained on; 0 stands for those of the search's split.
+        epochs: Number of epochs run.
+        kept_epoch: The epoch, from 1, whose weights are exported.
+        seconds: Time it took.
+        history: Its curves, one entry an epoch.
+        facts: ``flops``, ``parameters``, ``seed``, ``batch_size``, ``versions``, ``backend``, ``device``, ``threads``.
+    """
+
+    refit: bool
+    images: int
+    epochs: int
+    kept_epoch: int
+    seconds: float
+    history: History
+    facts: Mapping[str, Any]
+
+
+def run_training(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    plan: "TrainingPlan",
+    name: str,
+    server: "ForkServer",
+    say: Callable[[str], None],
+) -> TrainingResult:
+    """Run a training to its end, with a line an epoch. One that was interrupted goes on from its last checkpoint.
+
+    Args:
+        loaded: The open study.
+        trial: The trial whose configuration is trained.
+        plan: The training; it has a checkpoint.
+        name: What the training is called in lines and messages: ``refit`` or ``fine-tune``, as its flag.
+        server: Starts the child.
+        say: Gets lines for a person.
+
+    Raises:
+        TrialFailed: The training crashed, or memory ran out twice.
+        StudyStopped: Its loss became NaN or infinite.
+    """
+    checkpoint = Path(str(plan.checkpoint))
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    if checkpoint.exists():
+        say(f"{name}: going on from {checkpoint}")
+    threads = int(trial.user_attrs.get("threads") or 0)
+    done = train_with_retry(
+        plan,
+        server,
+        loaded.paths.worker_log("export"),
+        threads,
+        lambda child: follow_epochs(child, plan.epochs, name, say),
+        lambda line: say(f"{name}: {line}"),
+    )
+    facts = {**trial.user_attrs, **{key: done[key] for key in ("versions", "backend", "device")}}
+    return TrainingResult(
+        refit=plan.full,
+        images=done["training_images"],
+        epochs=done["epochs"],
+        kept_epoch=done["kept_epoch"],
+        seconds=float(sum(done["history"]["seconds"])),
+        history=done["history"],
+        facts={**facts, "seed": plan.seed},
+    )
+
+
+def train_with_retry(
+    plan: "TrainingPlan",
+    server: "ForkServer",
+    log: Path,
+    threads: int,
+    follow: Callable[["Child"], dict[str, Any]],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train in a child. Where memory runs out, train once more with gradients accumulated over half batches.
+
+    Args:
+        plan: The training; it has a checkpoint.
+        server: Starts the child.
+        log: Gets what the child prints.
+        threads: CPU threads; 0 for as many as there are cores.
+        follow: Follows the child to the end of its training, and returns the message that ends it.
+        say: Gets lines for a person.
+
+    Returns:
+        What ``follow`` returned.
+
+    Raises:
+        TrialFailed: The training crashed, or memory ran out twice.
+    """
+    job, payload = "search.training.job:train", plan.to_payload()
+    try:
+        with server.start(job, payload, log, threads) as child:
+            return follow(child)
+    except TrialOutOfMemory:
+        if plan.accumulate == 2:
+            raise
+    Path(str(plan.checkpoint)).unlink(missing_ok=True)  # It is of a training whose batches were another size.
+    say("out of memory, once more with half the batch at a time")
+    with server.start(job, {**payload, "accumulate": 2}, log, threads) as child:
+        return follow(child)
+
+
+def follow_epochs(child: "Child", epochs: int, name: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Follow a training to its end, with a line an epoch; stop it where it diverges. See ``run_training``."""
+
+    def go_on(message: Mapping[str, Any]) -> bool:
+        if not math.isfinite(message["loss"]):
+            raise StudyStopped(
+                f"the {name} diverged in epoch {message['epoch']} (its loss is no number); nothing exported: "
+                f"export without --{name}, or another --trial"
+            )
+        say(f"{name}: epoch {message['epoch']} of {epochs}, {epoch_line(message)}")
+        return True
+
+    return wait_until_done(child, go_on)
+
+
+def wait_until_done(child: "Child", go_on: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+    """Follow a training to its end.
+
+    Args:
+        child: The child that trains.
+        go_on: Asked after every epoch, with the child's message, whether the training shall go on.
+
+    Returns:
+        The message that ends the training, with the ``device`` added.
+    """
+    device = ""
+    while True:
+        message = child.result()
+        if message["kind"] == "done":
+            return {**message, "device": device}
+        if message["kind"] == "built":
+            device = message["device"]
+        elif message["kind"] == "epoch":
+            child.send({"go": go_on(message)})
+
+
+def epoch_line(message: Mapping[str, Any]) -> str:
+    """One epoch in words."""
+    accuracy = message["val_accuracy"]
+    validated = "" if accuracy is None else f"validation accuracy {accuracy:.4f}, "
+    return (
+        f"loss {message['loss']:.4f}, accuracy {message['accuracy']:.4f}, {validated}"
+        f"{message['images_per_second']:.0f} images/s"
+    )

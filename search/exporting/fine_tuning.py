@@ -1,0 +1,88 @@
+"""``--fine-tune``: a second phase, in which the last part of the backbone is trained with the head, on pixels."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from search.exporting.child_training import TrainingResult, run_training
+from search.exporting.training_plans import fine_tuning_plan
+from search.formatting import count, percent
+
+if TYPE_CHECKING:
+    from search.exporting.request import ExportRequest
+    from search.process.fork_server import ForkServer
+
+
+class FineTuned(NamedTuple):
+    """What a second phase came to.
+
+    Attributes:
+        training: The second phase.
+        head_training: The training of the head before it.
+        value_before: The search trial's value.
+        value_after: The value of the weights that the second phase kept; None after a refit, which has no validation
+            images.
+    """
+
+    training: TrainingResult
+    head_training: TrainingResult
+    value_before: float
+    value_after: float | None
+
+
+def fine_tune(
+    request: "ExportRequest",
+    epochs: int,
+    head_training: TrainingResult,
+    head: Path,
+    model: Path,
+    server: "ForkServer",
+) -> FineTuned:
+    """Train on from a kept head, and keep the epoch with the lowest validation loss; after a refit the last epoch.
+
+    Args:
+        request: What to export.
+        epochs: Number of epochs.
+        head_training: The training of the head.
+        head: The file of the head.
+        model: File for the weights of the whole net.
+        server: Starts the child.
+
+    Raises:
+        TrialFailed: The training crashed, or memory ran out twice.
+        StudyStopped: Its loss became NaN or infinite.
+    """
+    loaded, trial, refit = request.loaded, request.trial, request.refit
+    plan = fine_tuning_plan(loaded, trial, epochs, head, model, refit, request.gpu_memory)
+    training = run_training(loaded, trial, plan, "fine-tune", server, request.say)
+    after = None if refit else float(training.history[plan.value_name][training.kept_epoch - 1])
+    return FineTuned(training, head_training, float(trial.value or 0.0), after)
+
+
+def improved(tuned: FineTuned, direction: str) -> bool:
+    """Whether the tuned net is better by its validation value; after a refit nobody can tell, and it is taken."""
+    if tuned.value_after is None:
+        return True
+    if direction == "minimize":
+        return tuned.value_after < tuned.value_before
+    return tuned.value_after > tuned.value_before
+
+
+def fine_tuning_sentence(tuned: FineTuned, metric: str, taken: bool) -> str:
+    """The second phase in words.
+
+    Args:
+        tuned: The second phase.
+        metric: The study's metric.
+        taken: Whether the tuned net is exported.
+    """
+    text = (
+        f"Fine-tuned for {count(tuned.training.epochs, 'epoch')}, the last part of the backbone with the head"
+    )
+    before, after = tuned.value_before, tuned.value_after
+    if after is None:
+        return f"{text}, on all training images."
+    if metric == "loss":
+        change = f"validation loss {before:.4f} before and {after:.4f} after"
+    else:
+        change = f"validation {metric} {percent(before)} before and {percent(after)} after"
+    return f"{text}: {change}" + ("." if taken else "; nothing gained, so the frozen net is exported.")

@@ -1,0 +1,97 @@
+"""An export's folder: filled beside its place, then put there in one step, so that it is whole or absent."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from search.errors import InputError
+from search.exporting.formats import FORMATS
+
+# What lies in the folder of every export.
+FILES = (
+    "model.keras",
+    "summary.json",
+    "confusion_matrix.csv",
+    "confusion_matrix.png",
+    "classification_report.txt",
+    "classification_report.json",
+    "curves.png",
+    "labels.json",
+    "predictions.csv",
+    "preprocessing.json",
+    "samples.png",
+    "mistakes.png",
+    "model_summary.txt",
+    "model_card.md",
+)
+# What lies there only where graphviz is installed, or on request.
+OPTIONAL_FILES = ("architecture.png", "confirm.png", *(form.file for form in FORMATS.values()))
+# What lies in the folder of a sweep's report.
+SWEEP_FILES = ("sweep.csv", "sweep.json", "sweep.png", "sweep_curves.png")
+
+
+def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) -> Path:
+    """Check that an export may be put at ``out``; nothing is written yet.
+
+    Args:
+        out: A folder, new or of an earlier export.
+        files: The names of the files that an earlier export may have there.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        InputError: It is a file, a folder with anything else in it, or a place that cannot be written to.
+    """
+    target = out.expanduser().absolute().resolve()
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
+    foreign = (
+        sorted(
+            entry.name
+            for entry in target.iterdir()
+            if entry.name not in files and not entry.name.startswith(".")
+        )
+        if target.exists()
+        else []
+    )
+    if foreign:
+        raise InputError(f"--out {out}: {_loss(target, foreign, files)}")
+    above = next(folder for folder in (target, *target.parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: {above} is not a folder that can be written to; name another folder")
+    return target
+
+
+def _loss(target: Path, foreign: Sequence[str], files: Sequence[str]) -> str:
+    """What would be lost in a folder, and what to do instead."""
+    # By default a sweep's report and an export of the same study go to the same place.
+    for kind, its_files, ending in (
+        ("a sweep's report", SWEEP_FILES, "model"),
+        ("an export", (*FILES, *OPTIONAL_FILES), "sweep"),
+    ):
+        if files != its_files and set(foreign) <= set(its_files):
+            return (
+                f"holds {kind} ({foreign[0]}), which would be lost; name another folder, such as "
+                f"--out {target.with_name(f'{target.name}_{ending}')}"
+            )
+    return f"holds {foreign[0]!r}, which no export wrote and which would be lost; name another folder"
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Within, fill the empty folder given: once whole it takes the place of ``target``; what fails leaves nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        new = aside / "new"
+        new.mkdir()  # with the user's own umask, which mkdtemp does not heed
+        yield new
+        if target.exists():
+            target.rename(aside / "old")
+        new.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

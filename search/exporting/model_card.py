@@ -1,0 +1,86 @@
+"""``model_card.md``: what a stranger must know of the exported model, under the headings of Hugging Face's cards."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.data.duplicates import duplicates_note
+from search.execution.trial import recipe_of
+from search.exporting.summary import how_trained
+from search.formatting import duration
+from search.metrics.classification import Scores, confusions
+from search.study.class_balance import split_counts
+from search.study.request import load_space
+from search.study.study import compute_of
+from search.templates.loader import environment
+
+if TYPE_CHECKING:
+    from search.config.study_config import StudyConfig
+    from search.study.study import LoadedStudy
+
+
+# Shown: the classes with the lowest F1, and the pairs of classes that are confused most often.
+WEAKEST, CONFUSED = 3, 3
+# With more classes they are not listed.
+MOST_CLASSES = 100
+
+
+def write_card(path: Path, loaded: "LoadedStudy", summary: Mapping[str, Any], test: Scores) -> None:
+    """Write the card. What is not known is called unknown, and no licence is made up.
+
+    Args:
+        path: The card's file.
+        loaded: The open study.
+        summary: What ``summary.json`` holds.
+        test: Scores of the exported weights on the test images.
+    """
+    config, dataset = loaded.config, loaded.dataset()
+    trials = loaded.optuna.get_trials(deepcopy=False)
+    counts = split_counts(config, dataset)
+    if summary["refit"]:
+        counts = {"training": list(dataset.train_counts), "test": counts["test"]}
+    sizes = (sum(dataset.train_counts), sum(dataset.test_counts))
+    text = (
+        environment()
+        .get_template("model_card.md")
+        .render(
+            config=config,
+            summary=summary,
+            # A path would tell of the machine; its last name says as much of the data.
+            data=Path(config.data).name,
+            how_trained=how_trained(summary),
+            preprocessing=dataset.preprocessing,
+            counts=counts,
+            classes=config.classes if len(config.classes) <= MOST_CLASSES else (),
+            recipe=_recipe(config, summary["params"]),
+            weakest=_weakest(test, config.classes),
+            confused=[
+                (config.classes[true], config.classes[predicted], times)
+                for true, predicted, times in confusions(test.confusion_matrix)[:CONFUSED]
+            ],
+            duplicates=duplicates_note(dataset.duplicates, *sizes).removeprefix("warning: ")
+            if dataset.duplicates
+            else "",
+            finished=sum(trial.state.name == "COMPLETE" for trial in trials),
+            pruned=sum(trial.state.name == "PRUNED" for trial in trials),
+            search_flops=compute_of(trials),
+            search_seconds=duration(sum(float(trial.user_attrs.get("seconds", 0.0)) for trial in trials)),
+            seconds=duration(float(summary["seconds"])),
+        )
+    )
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _recipe(config: "StudyConfig", params: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe; empty where a user's own space cannot be loaded here, which must not cost the scoring."""
+    try:
+        return dataclasses.asdict(recipe_of(load_space(config.space), params, config))
+    except Exception:  # A user's own space may raise anything.
+        return {}
+
+
+def _weakest(test: Scores, classes: tuple[str, ...]) -> list[tuple[str, float]]:
+    return [(classes[index], float(test.f1[index])) for index in np.argsort(test.f1, kind="stable")[:WEAKEST]]

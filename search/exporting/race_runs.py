@@ -1,0 +1,156 @@
+"""One training of the race of ``--confirm``: run in a child, or read where an earlier call has run it."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.config.study_config import StudyConfig
+from search.errors import StudyStopped, TrialFailed, TrialInterrupted
+from search.exporting.child_training import train_with_retry, wait_until_done
+from search.exporting.training_plans import race_plan
+from search.study.seeds import trial_seed
+from storage.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.process.fork_server import ForkServer
+    from search.study.study import LoadedStudy
+    from search.training.plan import TrainingPlan
+
+
+# Seeds of a race are those of trials that no study reaches: no configuration was selected for being good with them.
+FIRST_SEED = 1_000_000
+# What is kept of the message that ends a training.
+OUTCOME = ("history", "epochs", "kept_epoch", "versions", "backend", "device")
+
+
+@dataclass(frozen=True)
+class RaceRun:
+    """One training of one configuration with one seed.
+
+    Attributes:
+        seed: Of weights, order, augmentation and dropout.
+        outcome: What the training came to: the entries ``OUTCOME``.
+        value: Of the kept weights, on the study's validation images; None where a loss became NaN or infinite.
+        compute: FLOPs, as the search counts them.
+        weights: File of the kept weights; None where they were not to be kept.
+    """
+
+    seed: int
+    outcome: Mapping[str, Any]
+    value: float | None
+    compute: float
+    weights: Path | None
+
+
+def race_seed(config: StudyConfig, round_: int) -> int:
+    """The seed of a round, counted from 0; it is the same for every configuration."""
+    return trial_seed(config, FIRST_SEED + round_)
+
+
+def epoch_cost(trial: "FrozenTrial") -> float:
+    """FLOPs of one epoch of the trial's configuration, as the search counted them."""
+    return float(trial.user_attrs["compute"]) / int(trial.user_attrs["epochs"])
+
+
+def run_once(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    seed: int,
+    server: "ForkServer",
+    say: Callable[[str], None],
+    *,
+    keep: bool,
+    gpu_memory: float | None = None,
+) -> RaceRun:
+    """Train a trial's configuration exactly as the search did, but with another seed.
+
+    A training that an earlier call has finished is read from its record. One that was interrupted goes on from its last
+    epoch.
+
+    Args:
+        loaded: The open study.
+        trial: The trial whose configuration is trained.
+        seed: Takes the place of the trial's own.
+        server: Starts the child.
+        say: Gets lines for a person.
+        keep: Whether to keep the weights.
+        gpu_memory: GB to take of a GPU at most.
+
+    Raises:
+        StudyStopped: The training failed.
+    """
+    number, paths = trial.number, loaded.paths
+    record, weights, checkpoint = (paths.race_file(number, seed, kind) for kind in ("json", "keras", "npz"))
+    plan = race_plan(loaded, trial, seed, checkpoint, weights if keep else None, gpu_memory)
+    identity = f"{plan.identity} {server.backend}"
+    outcome = read_record(record, identity)
+    if outcome is None or (keep and not weights.is_file() and not diverged(outcome["history"])):
+        record.parent.mkdir(parents=True, exist_ok=True)
+        if checkpoint.exists():
+            say(f"confirm: trial {number} with seed {seed} goes on from {checkpoint}")
+        outcome = {**_train(loaded, trial, plan, server, say), "identity": identity}
+        with atomic_write(record) as aside:
+            aside.write_text(json.dumps(outcome), encoding="utf-8")
+        checkpoint.unlink(missing_ok=True)
+    lost = diverged(outcome["history"])
+    return RaceRun(
+        seed,
+        outcome,
+        None if lost else float(outcome["history"][plan.value_name][outcome["kept_epoch"] - 1]),
+        epoch_cost(trial) * outcome["epochs"],
+        weights if keep and not lost else None,
+    )
+
+
+def _train(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    plan: "TrainingPlan",
+    server: "ForkServer",
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    log = loaded.paths.worker_log("export")
+    threads = int(trial.user_attrs.get("threads") or 0)
+
+    def is_finite(message: Mapping[str, Any]) -> bool:
+        return math.isfinite(message["loss"]) and math.isfinite(message["val_loss"])
+
+    try:
+        done = train_with_retry(
+            plan,
+            server,
+            log,
+            threads,
+            lambda child: wait_until_done(child, is_finite),
+            lambda line: say(f"confirm: {line}"),
+        )
+    except (TrialFailed, TrialInterrupted) as error:
+        raise StudyStopped(
+            f"--confirm: training trial {trial.number} again with seed {plan.seed}: {error}; nothing exported, what "
+            f"was trained before is kept for the next call, its log is {log}"
+        ) from error
+    return {name: done[name] for name in OUTCOME}
+
+
+def diverged(history: Mapping[str, Any]) -> bool:
+    """Whether a loss became NaN or infinite."""
+    return not all(map(math.isfinite, [*history["loss"], *history["val_loss"]]))
+
+
+def read_record(path: Path, identity: str) -> dict[str, Any] | None:
+    """What a finished training came to; None where there is no record, or one of another training.
+
+    Args:
+        path: The record's file.
+        identity: Digest of the training, which changes with the images, the space or any setting.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if record.get("identity") == identity else None

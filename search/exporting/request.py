@@ -1,0 +1,99 @@
+"""What an export is asked for, with the checks that come before anything slow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.config.option import check_number
+from search.config.settings import check_study_name
+from search.errors import InputError
+from search.exporting.folder import check_target
+from search.exporting.race import Race
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.study.study import LoadedStudy
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """One export to make.
+
+    Attributes:
+        loaded: The open study.
+        trial: The trial to export; after a race its winner, as if it had been trained with the race's first seed.
+        refit: Whether to train its configuration on all training images.
+        refit_epochs: Number of epochs of that; None for the study's own.
+        fine_tune: Number of epochs in which the last part of the backbone is trained too; None for none.
+        gpu_memory: GB to take of a GPU at most; None for no limit.
+        formats: Further formats of the model.
+        baselines: Models to compare it with.
+        say: Gets lines for a person.
+        race: The race that found the trial, if there was one.
+    """
+
+    loaded: "LoadedStudy"
+    trial: "FrozenTrial"
+    refit: bool
+    refit_epochs: int | None
+    fine_tune: int | None
+    gpu_memory: float | None
+    formats: tuple[str, ...]
+    baselines: tuple[str, ...]
+    say: Callable[[str], None]
+    race: Race | None = None
+
+
+def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | None) -> Path:
+    """Check what can be checked before there is a trial.
+
+    Args:
+        study: The study's name.
+        refit: Whether to train on all training images.
+        refit_epochs: Number of epochs of that; None for the study's own.
+        out: Folder of the export; None for ``exports/<study>``.
+
+    Returns:
+        The absolute path of the folder.
+
+    Raises:
+        InputError: A value is wrong, or the folder holds what no export wrote.
+    """
+    check_study_name(study)
+    if refit_epochs is not None:
+        check_number("--refit-epochs", refit_epochs, 1, 10_000)
+        if not refit:
+            raise InputError(
+                f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
+            )
+    return check_target(out or Path("exports") / study)
+
+
+def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":
+    """The trial to export: the one of this number, or for None the best of the finished ones.
+
+    Raises:
+        InputError: There is no such trial, it has not finished, or none has.
+    """
+    study = loaded.config.study
+    if number is None:
+        ranked = loaded.ranked()
+        if not ranked:
+            raise InputError(
+                f"study {study}: no trial has finished yet, so there is nothing to export; run "
+                f"python -m search.run --study {study} first"
+            )
+        return ranked[0]
+    trials = loaded.optuna.get_trials(deepcopy=False)
+    if not 0 <= number < len(trials):
+        last = f"0 to {len(trials) - 1}" if trials else "none yet"
+        raise InputError(f"--trial {number}: study {study} has no such trial; its trials: {last}")
+    trial = trials[number]
+    if trial.state.name not in ("COMPLETE", "PRUNED"):
+        state = {"RUNNING": "is still running", "WAITING": "has not run yet", "FAIL": "failed"}[
+            trial.state.name
+        ]
+        raise InputError(f"--trial {number}: it {state}; only a trial that has finished can be exported")
+    return trial

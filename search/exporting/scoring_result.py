@@ -1,0 +1,120 @@
+"""What the one pass over the test images gave, as the exporting process reads it from the scoring job."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from search.errors import StudyStopped
+from search.metrics.baselines import baseline_figures, scores_of_classes
+from search.metrics.classification import Integers, Scores
+
+if TYPE_CHECKING:
+    from search.process.fork_server import ForkServer
+
+
+class Mistakes(NamedTuple):
+    """The test images that were misclassified with the highest confidence, highest first.
+
+    Attributes:
+        indices: Their numbers among the test images, ``(M,)``, int64.
+        images: Their pixels, ``(M, H, W, C)``, uint8.
+    """
+
+    indices: Integers
+    images: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ScoringResult:
+    """What the scoring job found.
+
+    Attributes:
+        test: Scores of the exported weights on the test images.
+        validation: Their scores on the validation images; after a refit they were trained on these.
+        train_images: Number of training images in the search's split.
+        seen: Scores on some training images, undisturbed by augmentation, of the weights that ``unseen`` is of.
+        unseen: Scores on the validation images of weights that were not trained on them; None where none are kept.
+        temperature: Fitted on ``unseen``; None where that is not possible.
+        mistakes: For a picture.
+        baselines: Figures of each baseline, see ``search.metrics.baselines.figures``.
+        cached_path: Of a net over a frozen backbone, see ``search.exporting.scoring_job.compare_with_cached``.
+    """
+
+    test: Scores
+    validation: Scores
+    train_images: int
+    seen: Scores | None
+    unseen: Scores | None
+    temperature: float | None
+    mistakes: Mistakes
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cached_path: dict[str, Any] | None = None
+
+    @property
+    def calibrated(self) -> Scores:
+        """``test`` at the temperature, if there is one: the same classes with other confidences."""
+        return replace(self.test, temperature=self.temperature or 1.0)
+
+
+def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, threads: int) -> ScoringResult:
+    """Run ``search.exporting.scoring_job`` in a child.
+
+    Args:
+        server: Starts the child.
+        payload: See ``search.exporting.scoring_job.score``.
+        log: Gets what the child prints.
+        threads: CPU threads; 0 for as many as there are cores.
+
+    Raises:
+        TrialFailed: The child crashed, or memory ran out.
+        StudyStopped: The outputs are not finite, or the figures made from them contradict each other.
+    """
+    with server.start("search.exporting.scoring_job:score", payload, log, threads) as child:
+        message = child.result()
+    with np.load(payload["out"]) as stored:
+        arrays = {name: stored[name] for name in stored.files if not name.startswith("reload")}
+    try:
+        return read_result(message, arrays, has_unseen=bool(payload["unseen"]))
+    except ValueError as error:
+        raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error
+
+
+def read_result(
+    message: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], *, has_unseen: bool
+) -> ScoringResult:
+    """Check what the job sent and stored, and put it together.
+
+    Args:
+        message: The message of its end.
+        arrays: What it stored.
+        has_unseen: Whether it had weights that were not trained on the validation images.
+
+    Raises:
+        ValueError: The outputs are not finite, or the figures made from them contradict each other.
+    """
+
+    def scores(name: str) -> Scores:
+        return Scores(arrays[f"{name}_labels"], arrays[f"{name}_logits"])
+
+    test = scores("test")
+    classes = test.logits.shape[1]
+    _ = test.confusion_matrix  # checks itself against the accuracy
+    return ScoringResult(
+        test,
+        scores("validation"),
+        message["train_images"],
+        scores("seen") if has_unseen else None,
+        scores("unseen") if has_unseen else None,
+        message["temperature"],
+        Mistakes(arrays["mistakes"], arrays["mistaken_images"]),
+        {
+            key: baseline_figures(
+                **fitted, scores=scores_of_classes(test.labels, arrays[f"baseline_{key}"], classes)
+            )
+            for key, fitted in message["baselines"].items()
+        },
+        message["cached_path"],
+    )

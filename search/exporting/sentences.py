@@ -1,0 +1,152 @@
+"""What an export came to in sentences: for ``summary.json``, the screen, the model card and the report."""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+from search.exporting.assessment import Calibration
+from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
+from search.formatting import accuracy_words, count, often, percent
+from search.metrics.classification import Scores
+from search.metrics.generalization import Fit
+from search.study.fold_results import FOLDS
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+# Why a race that was not decided ended.
+ENDS = {
+    "rounds": f"a race has at most {MOST_ROUNDS}",
+    "compute": f"another would take more than {percent(COMPUTE_SHARE)} of the search's compute",
+}
+
+
+def result_sentences(
+    classes: Sequence[str],
+    test: Scores,
+    fit: Fit,
+    calibration: Calibration,
+    refit_of: int | None,
+    where: str = "search",
+    folds: int = 0,
+) -> list[str]:
+    """Test accuracy, over- or underfitting, and calibration.
+
+    Args:
+        classes: Names.
+        test: Scores of the exported weights.
+        fit: Of weights that have not seen the validation images.
+        calibration: Of the exported weights.
+        refit_of: Number of the trial that ``fit`` is of, where a refit is exported, else None.
+        where: Where that trial was trained: in the ``search`` or in the ``race``.
+        folds: Number of folds of that trial; 0 for none.
+    """
+    weakest = int(test.f1.argmin())
+    tested = (
+        f"Test: {accuracy_words(test.accuracy, test.accuracy_interval, len(test.labels))}; macro F1 "
+        f"{test.macro_f1:.4f}, lowest for {classes[weakest]}, {test.f1[weakest]:.4f}."
+    )
+    if refit_of is None:
+        return [tested, fit.sentence, calibration.sentence]
+    return [
+        tested,
+        f"In the {where}, trial {refit_of}{', mean over its folds' if folds else ''}: {fit.sentence}",
+        f"{calibration.sentence}"
+        + (f" Fitted on the outputs of trial {refit_of}." if not calibration.why_none else ""),
+    ]
+
+
+def ledger_sentence(scorings: int) -> str:
+    """How often the test images have been looked at: the more often, the less they are test images."""
+    return f"The test images of this study have been scored {often(scorings)} (this one included)."
+
+
+def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
+    """The values of a trial's folds, for the refit that is exported of it."""
+    values = fold_values(trial)
+    if not values:
+        return f"Folds: trial {trial.number} finished none of its {folds}."
+    spread = f"; standard deviation {stdev(values):.4f}" if len(values) > 1 else ""
+    each = ", ".join(f"{value:.4f}" for value in values)
+    return (
+        f"Folds: trial {trial.number} has a validation {metric.replace('_', ' ')} of {fmean(values):.4f}, the mean of "
+        f"{finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these images, so "
+        "that it has no such value of its own."
+    )
+
+
+def fold_values(trial: "FrozenTrial") -> list[float]:
+    """The value of each finished fold."""
+    return [float(run["value"]) for run in trial.user_attrs.get(FOLDS, ())]
+
+
+def finished_folds(trial: "FrozenTrial", folds: int) -> str:
+    """``3 folds``, or ``1 of 3 folds`` of a trial that was pruned."""
+    finished = len(fold_values(trial))
+    return f"{folds} folds" if finished == folds else f"{finished} of {folds} folds"
+
+
+def race_sentences(race: Race, refit: bool) -> list[str]:
+    """Who won the race, whether others may be as good, what the search had promised, and what the race took.
+
+    Args:
+        race: The race.
+        refit: Whether its winner was then trained on all training images.
+    """
+    return [_winner(race), _decision(race), _promise(race), _expense(race, refit)]
+
+
+def _winner(race: Race) -> str:
+    winner, best = race.winner, race.racers[0]
+    spread = "" if winner.deviation is None else f" (standard deviation {winner.deviation:.4f})"
+    text = (
+        f"Race: of the search's best {len(race.racers)} configurations, trained again with the same seeds in "
+        f"{_rounds(race)}, trial {winner.trial.number} has the best mean validation {race.config.metric}, "
+        f"{winner.mean:.4f}{spread}"
+    )
+    if best is winner:
+        return f"{text}; it was the search's best, too."
+    before = "whose training diverged" if best.mean is None else f"which has {best.mean:.4f}"
+    return f"{text}; the search's best was trial {best.trial.number}, {before}."
+
+
+def _decision(race: Race) -> str:
+    others = [racer for racer in race.racing if racer is not race.winner]
+    if not others:
+        return f"The race is decided after {_rounds(race)}: all others have dropped out."
+    *most, last = (f"trial {racer.trial.number} ({racer.mean:.4f})" for racer in others)
+    named = f"{', '.join(most)} and {last}" if most else last
+    return (
+        f"The race is not decided: {named} may be as good; it ended after {_rounds(race)} because "
+        f"{ENDS[race.ended_because]}."
+    )
+
+
+def _promise(race: Race) -> str:
+    winner = race.winner
+    more = shrinkage(race, winner) or 0.0
+    better = "better" if more >= 0 else "worse"
+    return (
+        f"In the search trial {winner.trial.number} had scored {winner.trial.value:.4f}, {abs(more):.4f} {better} than "
+        "this mean; the search's values were selected for being good and do not count."
+    )
+
+
+def _expense(race: Race, refit: bool) -> str:
+    what = f"Exported are the weights of its first seed, {race.seeds[0]}, as fixed before the race"
+    if refit:
+        what = "Exported is its configuration, trained once more on all training images"
+    return f"{what}; the race took {percent(race.compute / race.search_compute)} of the search's compute."
+
+
+def _rounds(race: Race) -> str:
+    return "one round" if len(race.seeds) == 1 else count(len(race.seeds), "round")
+
+
+def shrinkage(race: Race, racer: Racer) -> float | None:
+    """How much better its value in the search was than the mean of its fresh trainings; negative where it was worse."""
+    if racer.mean is None or racer.trial.value is None:
+        return None
+    more = racer.trial.value - racer.mean
+    return -more if race.config.metric == "loss" else more

@@ -1,0 +1,234 @@
+"""``summary.json``: the flat facts of an export, with no path or host name of the machine it was made on."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from search.config.study_config import StudyConfig
+from search.errors import StudyStopped
+from search.exporting.assessment import assess_calibration, assess_fit, validated_images
+from search.exporting.backbone import backbone_sentence
+from search.exporting.child_training import TrainingResult
+from search.exporting.race import Race, Racer
+from search.exporting.scoring_result import ScoringResult
+from search.exporting.sentences import (
+    finished_folds,
+    fold_sentence,
+    fold_values,
+    ledger_sentence,
+    race_sentences,
+    result_sentences,
+    shrinkage,
+)
+from search.metrics.baselines import baseline_sentence
+from search.metrics.classification import Scores
+from search.study.fold_results import at_kept_epoch
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+# The exported file's validation figure may differ by so much from the trial's: other batches round otherwise, and on a
+# GPU the search computes in bfloat16 where the file is in float32.
+SAME_VALUE, SAME_VALUE_GPU = 2e-3, 2e-2
+
+
+def check_recorded_value(config: StudyConfig, value: float | None, validation: Scores, device: str) -> None:
+    """Check that the exported file scores what the search recorded for the trial.
+
+    Args:
+        config: The study's settings.
+        value: The recorded value.
+        validation: Scores of the exported file.
+        device: Where the recorded value was computed.
+
+    Raises:
+        StudyStopped: It does not, so that the file is not that of the weights that scored.
+    """
+    figures = {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1, "loss": validation.loss}
+    scored = figures[config.metric]
+    allowed = max(SAME_VALUE if device == "cpu" else SAME_VALUE_GPU, 2 / len(validation.labels)) * max(
+        1.0, abs(value or 0.0)
+    )
+    if value is not None and not abs(scored - value) <= allowed:
+        raise StudyStopped(
+            f"the kept weights score a validation {config.metric} of {scored:.4f} where the trial recorded "
+            f"{value:.4f}; nothing exported: pass --refit to train its configuration again"
+        )
+
+
+def summarise(
+    config: StudyConfig,
+    trial: "FrozenTrial",
+    training: TrainingResult,
+    scored: ScoringResult,
+    times_test_scored: int,
+    race: Race | None = None,
+    backbone: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All facts of one export.
+
+    Args:
+        config: The study's settings.
+        trial: The search's trial; after a race as if it had been trained with the race's first seed.
+        training: The training whose weights are exported.
+        scored: The scores of these weights.
+        times_test_scored: How often the test images have been scored, this time included.
+        race: The race that found the trial (``--confirm``), if there was one.
+        backbone: Of a net over a frozen backbone, see ``search.exporting.backbone.backbone_facts``.
+    """
+    images = training.images or scored.train_images
+    fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
+    where = "race" if race else "search"
+    refit_of = trial.number if training.refit else None
+    return {
+        "study": config.study,
+        "trial": trial.number,
+        "params": trial.user_attrs["params"],
+        "metric": config.metric,
+        "value": trial.value,
+        **({"validation_note": _validation_note(scored, images, where)} if training.refit else {}),
+        "words": [
+            *result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds),
+            *_further_sentences(config, trial, training, scored, backbone),
+            ledger_sentence(times_test_scored),
+            *(race_sentences(race, training.refit) if race else ()),
+        ],
+        **_scores(trial, training, scored),
+        "fit": fit.figures(),
+        "calibration": calibration.figures(),
+        **({"baselines": scored.baselines} if scored.baselines else {}),
+        **({"backbone": backbone, "cached_path": scored.cached_path} if backbone else {}),
+        "refit": training.refit,
+        "times_test_scored": times_test_scored,
+        "train_images": images,
+        "validation_images": len(scored.validation.labels),
+        "test_images": len(scored.test.labels),
+        "classes": len(config.classes),
+        **_training_facts(config, training, _training_flops(training, images, backbone)),
+        **(fold_figures(trial, config.folds) if config.folds else {}),
+        **({"confirm": race_figures(race)} if race else {}),
+    }
+
+
+def how_trained(summary: Mapping[str, Any]) -> str:
+    """How the exported weights were trained other than in the search; empty where they are the search's own."""
+    if summary.get("refit"):
+        return "retrained on all training images"
+    if summary.get("confirm"):
+        return "retrained with another seed"
+    return "fine-tuned" if (summary.get("backbone") or {}).get("fine_tuned") else ""
+
+
+def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
+    """Validation accuracy and loss of a trial at the epoch whose weights it kept; of a trial in folds, their means."""
+    return at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
+
+
+def fold_figures(trial: "FrozenTrial", folds: int) -> dict[str, Any]:
+    """The values of a trial's finished folds, their mean and (sample) standard deviation."""
+    values = fold_values(trial)
+    return {
+        "folds": folds,
+        "fold_values": values,
+        "fold_mean": fmean(values) if values else None,
+        "fold_standard_deviation": stdev(values) if len(values) > 1 else None,
+        "validation_images": validated_images(trial),
+        "validation_note": (
+            f"validation figures are means over {finished_folds(trial, folds)} of the search trial, each by a net that "
+            "was trained without it; the exported weights were retrained on all training images, so that none is left "
+            "to validate or calibrate them on"
+        ),
+    }
+
+
+def race_figures(race: Race) -> dict[str, Any]:
+    """The entry ``confirm``: the race and each of its configurations."""
+    winner = race.winner
+    return {
+        "winner": winner.trial.number,
+        "decided": race.ended_because == "decided",
+        "ended_because": race.ended_because,
+        "metric": race.config.metric,
+        "mean": winner.mean,
+        "standard_deviation": winner.deviation,
+        "rounds": len(race.seeds),
+        "seeds": list(race.seeds),
+        "seed_of_the_weights": race.seeds[0],
+        "compute": race.compute,
+        "search_compute": race.search_compute,
+        "share_of_search_compute": race.compute / race.search_compute,
+        "configurations": [_racer_figures(race, racer) for racer in race.racers],
+    }
+
+
+def _racer_figures(race: Race, racer: Racer) -> dict[str, Any]:
+    return {
+        "trial": racer.trial.number,
+        "values": [run.value for run in racer.runs],
+        "mean": racer.mean,
+        "standard_deviation": racer.deviation,
+        "search_value": racer.trial.value,
+        "shrinkage": shrinkage(race, racer),
+        "dropped_after_round": len(racer.runs) if racer.eliminated else None,
+        "why_dropped": racer.eliminated or None,
+        "params": racer.trial.user_attrs["params"],
+    }
+
+
+def _further_sentences(
+    config: StudyConfig,
+    trial: "FrozenTrial",
+    training: TrainingResult,
+    scored: ScoringResult,
+    backbone: Mapping[str, Any] | None,
+) -> Sequence[str]:
+    """The sentences that only some exports have: on folds, on the backbone, on baselines."""
+    sentences = [fold_sentence(trial, config.folds, config.metric)] if config.folds else []
+    if backbone:
+        sentences.append(backbone_sentence(backbone, int(training.facts["parameters"])))
+    return sentences + [baseline_sentence(found, scored.test.accuracy) for found in scored.baselines.values()]
+
+
+def _validation_note(scored: ScoringResult, images: int, where: str) -> str:
+    whose = "those of the race's first seed" if where == "race" else "the search trial's"
+    return (
+        f"validation figures are {whose} ({scored.train_images} training images); the exported weights "
+        f"were retrained on all {images}, these {len(scored.validation.labels)} included"
+    )
+
+
+def _scores(trial: "FrozenTrial", training: TrainingResult, scored: ScoringResult) -> dict[str, Any]:
+    """What the weights score; after a refit the validation figures are those of the search."""
+    validation, test = scored.validation, scored.test
+    accuracy, loss = validation_figures(trial) if training.refit else (validation.accuracy, validation.loss)
+    return {
+        "validation_accuracy": accuracy,
+        "validation_loss": loss,
+        "test_accuracy": test.accuracy,
+        "test_loss": test.loss,
+        "test_accuracy_interval": list(test.accuracy_interval),
+        "macro_f1": test.macro_f1,
+    }
+
+
+def _training_flops(training: TrainingResult, images: int, backbone: Mapping[str, Any] | None) -> int | None:
+    """FLOPs of the training; what a second phase took, through the backbone, is not known."""
+    if backbone and backbone["fine_tuned"]:
+        return None
+    return 3 * int(training.facts["flops"]) * images * training.epochs
+
+
+def _training_facts(config: StudyConfig, training: TrainingResult, flops: int | None) -> dict[str, Any]:
+    """How and on what the weights were trained."""
+    facts = training.facts
+    return {
+        "epochs": training.epochs,
+        "kept_epoch": training.kept_epoch,
+        "seconds": round(training.seconds, 1),
+        "training_flops": flops,
+        **{name: facts.get(name) for name in ("flops", "parameters", "seed", "batch_size")},
+        "data_fingerprint": config.fingerprint,
+        "space": config.space,
+        **{name: facts.get(name) for name in ("versions", "backend", "device", "threads")},
+    }

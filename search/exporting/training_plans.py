@@ -1,0 +1,88 @@
+"""The plans of an export's trainings: each is the search trial's own plan, with what its docstring says changed."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.execution.trial import ACCUMULATE, plan_training, recipe_of
+from search.study.request import load_space
+from search.study.seeds import seed_number
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.study.study import LoadedStudy
+    from search.training.plan import TrainingPlan
+
+
+# A third of the rate that heads are usually trained with: what the backbone has learnt is to be adapted, not replaced.
+FINE_TUNING_RATE = 3e-4
+
+
+def trial_plan(
+    loaded: "LoadedStudy", trial: "FrozenTrial", gpu_memory: float | None = None
+) -> "TrainingPlan":
+    """The trial's own training, in batches of the size that fitted; it writes neither checkpoint nor weights."""
+    params = trial.user_attrs["params"]
+    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config)
+    return dataclasses.replace(
+        plan_training(loaded, seed_number(trial), params, recipe),
+        accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
+        gpu_memory=gpu_memory,
+    )
+
+
+def refit_plan(
+    loaded: "LoadedStudy", trial: "FrozenTrial", epochs: int, model: Path, gpu_memory: float | None
+) -> "TrainingPlan":
+    """The trial's training on all training images, which runs all its epochs."""
+    return dataclasses.replace(
+        trial_plan(loaded, trial, gpu_memory),
+        epochs=epochs,
+        early_stopping=0,
+        checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
+        model=str(model),
+        full=True,
+    )
+
+
+def race_plan(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    seed: int,
+    checkpoint: Path,
+    weights: Path | None,
+    gpu_memory: float | None,
+) -> "TrainingPlan":
+    """The trial's training with another seed."""
+    return dataclasses.replace(
+        trial_plan(loaded, trial, gpu_memory),
+        seed=seed,
+        checkpoint=str(checkpoint),
+        checkpoint_seconds=0.0,  # Every epoch: there is nobody but the next export to go on with it.
+        model=str(weights) if weights else None,
+    )
+
+
+def fine_tuning_plan(
+    loaded: "LoadedStudy",
+    trial: "FrozenTrial",
+    epochs: int,
+    head: Path,
+    model: Path,
+    refit: bool,
+    gpu_memory: float | None,
+) -> "TrainingPlan":
+    """The trial's training gone on with from its kept head: on pixels, and at a lower rate."""
+    plan = trial_plan(loaded, trial, gpu_memory)
+    return dataclasses.replace(
+        plan,
+        recipe=dataclasses.replace(plan.recipe, learning_rate=FINE_TUNING_RATE, most_steps=0, least_steps=0),
+        epochs=epochs,
+        early_stopping=0 if refit else epochs,
+        checkpoint=str(loaded.paths.tuning_checkpoint(trial.number, epochs, refit)),
+        model=str(model),
+        full=refit,
+        tune=str(head),
+        accumulate=1,  # The heads' batches are of another size.
+    )

@@ -1,0 +1,88 @@
+"""The weights that an export starts from: those that scored in the search, or a refit on all training images."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.errors import InputError
+from search.exporting.child_training import TrainingResult, run_training
+from search.exporting.training_plans import refit_plan
+from search.study.study import MODEL
+from storage.artifacts import fetch
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.exporting.request import ExportRequest
+    from search.process.fork_server import ForkServer
+    from search.study.study import LoadedStudy
+
+
+def find_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path | None:
+    """The file of the weights that scored in the search, or None where it is not kept.
+
+    One that lies in the study's artifact store is fetched.
+    """
+    kept = loaded.paths.model(trial.number, str(trial.user_attrs.get("token")))
+    if kept.is_file():
+        return kept
+    store, name = loaded.artifacts, trial.user_attrs.get(MODEL)
+    if store is None or name is None:
+        return None
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    return kept if fetch(store, name, kept) else None
+
+
+def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:
+    """The file of the weights that scored in the search.
+
+    Raises:
+        InputError: They are not kept any more.
+    """
+    kept = find_weights(loaded, trial)
+    if kept is None:
+        raise InputError(
+            f"trial {trial.number} of study {loaded.config.study}: its weights are not kept here (only the best few "
+            "trials' are, on the host that trained them unless the study has --artifacts); pass --refit to train its "
+            "configuration again on all training images"
+        )
+    return kept
+
+
+def copy_weights(kept: Path, trial: "FrozenTrial", model: Path) -> TrainingResult:
+    """Copy weights to ``model``.
+
+    Args:
+        kept: Their file.
+        trial: The trial that recorded their training.
+        model: The copy's file.
+    """
+    shutil.copyfile(kept, model)
+    history = trial.user_attrs["history"]
+    return TrainingResult(
+        refit=False,
+        images=0,  # the scoring job counts them
+        epochs=len(history["loss"]),
+        kept_epoch=int(trial.user_attrs["kept_epoch"]),
+        seconds=float(trial.user_attrs.get("seconds", 0.0)),
+        history=history,
+        facts=trial.user_attrs,
+    )
+
+
+def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> TrainingResult:
+    """Train the trial's configuration on all training images, to the end, and keep the last weights.
+
+    Args:
+        request: What to export.
+        model: File for the weights.
+        server: Starts the child.
+
+    Raises:
+        TrialFailed: The training crashed, or memory ran out twice.
+        StudyStopped: Its loss became NaN or infinite.
+    """
+    loaded, trial = request.loaded, request.trial
+    epochs = request.refit_epochs or loaded.config.epochs
+    plan = refit_plan(loaded, trial, epochs, model, request.gpu_memory)
+    return run_training(loaded, trial, plan, "refit", server, request.say)

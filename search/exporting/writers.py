@@ -1,0 +1,160 @@
+"""The files of an export beside its model, all made from the one pass of predictions.
+
+A new file of an export is one more function here, called by ``write_files``, and its name in ``folder``.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.data import split
+from search.exporting.child_training import TrainingResult
+from search.exporting.model_card import write_card
+from search.exporting.race import Race, Racer
+from search.exporting.scoring_result import ScoringResult
+from search.exporting.sentences import ledger_sentence
+from search.exporting.summary import how_trained
+from search.formatting import often
+from search.metrics.classification import Integers, Scores
+from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
+from search.plotting.curves import write_curves
+from search.plotting.image_grid import write_mistakes, write_samples
+from search.plotting.race import RacerLine, write_race
+
+if TYPE_CHECKING:
+    from search.config.study_config import StudyConfig
+    from search.data import Dataset
+    from search.exporting.request import ExportRequest
+
+
+def write_files(
+    folder: Path,
+    request: "ExportRequest",
+    training: TrainingResult,
+    scored: ScoringResult,
+    summary: dict[str, Any],
+) -> str:
+    """Write everything beside the model.
+
+    Args:
+        folder: The export's.
+        request: What is exported.
+        training: The training of the exported weights.
+        scored: Their scores.
+        summary: See ``search.exporting.summary.summarise``.
+
+    Returns:
+        The classification report, as a person reads it.
+    """
+    config, dataset, test = request.loaded.config, request.loaded.dataset(), scored.test
+    name = ", ".join(filter(None, (config.study, f"trial {request.trial.number}", how_trained(summary))))
+    scorings = summary["times_test_scored"]
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "labels.json", list(config.classes))
+    write_json(folder / "preprocessing.json", dataset.preprocessing)
+    write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
+    title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(scorings)})"
+    write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
+    write_curves(folder / "curves.png", training.history, training.kept_epoch, name)
+    write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
+    write_mistakes(folder / "mistakes.png", *scored.mistakes, scored.calibrated, config.classes, scorings)
+    if request.race:
+        draw_race(folder / "confirm.png", request.race, training.refit)
+    chosen = trained_on(dataset, config, training.refit)
+    write_samples(folder / "samples.png", dataset, chosen, config.classes)
+    write_card(folder / "model_card.md", request.loaded, summary, test)
+    return write_classification_report(folder, test, config.classes, scorings)
+
+
+def trained_on(dataset: "Dataset", config: "StudyConfig", refit: bool) -> Integers:
+    """Indices ``(N,)`` of the training images that the exported weights were fitted on."""
+    _, labels = dataset.train()
+    if refit:
+        return np.arange(len(labels))
+    return split(labels, config.validation, config.images, config.seed).train
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` for people and programs; letters outside ASCII stay as they are."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_predictions(path: Path, scores: Scores, classes: Sequence[str]) -> None:
+    """Write ``predictions.csv``: one line a test image, in the order of the prepared test images.
+
+    A line has the image's number, its true class, the predicted class, and the probability of the predicted class.
+    """
+    rows = zip(scores.labels.tolist(), scores.predicted.tolist(), scores.confidence.tolist(), strict=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "true", "predicted", "confidence"])
+        for index, (label, predicted, confidence) in enumerate(rows):
+            writer.writerow([index, classes[label], classes[predicted], f"{confidence:.6f}"])
+
+
+def write_classification_report(
+    folder: Path, scores: Scores, classes: Sequence[str], times_test_scored: int
+) -> str:
+    """Write ``classification_report.txt`` and ``.json``: precision, recall and F1 of each class, by scikit-learn.
+
+    Args:
+        folder: For both files.
+        scores: Of the test images.
+        classes: Names.
+        times_test_scored: How often the test images have been scored, this time included.
+
+    Returns:
+        The text, as a person reads it.
+    """
+    from sklearn.metrics import classification_report
+
+    # All classes are named: one without a test image, or never predicted, keeps its (zero) line.
+    settings = {"labels": list(range(len(classes))), "target_names": list(classes), "zero_division": 0}
+    text = str(classification_report(scores.labels, scores.predicted, digits=4, **settings))
+    text += f"\n{ledger_sentence(times_test_scored)}\n"
+    values = classification_report(scores.labels, scores.predicted, output_dict=True, **settings)
+    values["times_test_scored"] = times_test_scored
+    (folder / "classification_report.txt").write_text(text, encoding="utf-8")
+    (folder / "classification_report.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return text
+
+
+def draw_race(path: Path, race: Race, refit: bool) -> None:
+    """Draw ``confirm.png``: each configuration's values over the seeds, their mean, and its value in the search.
+
+    Args:
+        path: The picture's file.
+        race: The race.
+        refit: Whether the winner was trained once more for the export; if not, the exported weights are marked.
+    """
+    lines = [
+        RacerLine(
+            _label(race, racer, refit),
+            racer.trial.value,
+            [math.nan if run.value is None else run.value for run in racer.runs],
+            racer.mean,
+            racer.deviation,
+            bool(racer.eliminated),
+        )
+        for racer in race.racers
+    ]
+    title = f"{race.config.study}: the best configurations trained again, all with the same seeds"
+    ringed = None if refit else list(race.racers).index(race.winner)
+    write_race(path, lines, race.seeds, race.config.metric, title, ringed)
+
+
+def _label(race: Race, racer: Racer, refit: bool) -> str:
+    """A configuration's name and figures, for the legend."""
+    text = f"trial {racer.trial.number}"
+    if racer.mean is not None:
+        text += f": mean {racer.mean:.4f}"
+    if racer.deviation is not None:
+        text += f" ± {racer.deviation:.4f}"
+    if racer is race.winner:
+        return f"{text}, the winner" if refit else f"{text}, exported (ringed)"
+    return f"{text}, dropped out after round {len(racer.runs)}" if racer.eliminated else text

@@ -1,1 +1,0 @@
-"""What workers and exports leave for the dashboard: notes, pictures, rounded values."""

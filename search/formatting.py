@@ -1,0 +1,65 @@
+"""Durations, percentages, scores and counts in words: one way to write each, for every screen and page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 and seconds != whole else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def score(value: float | None) -> str:
+    """A metric's value, or a dash."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a person reads it, to a tenth; never 100.0 % for less than all."""
+    shown = f"{100 * fraction:.1f}"
+    return f"{'99.9' if shown == '100.0' and fraction < 1 else shown} %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """An interval of fractions, to a tenth of a percent: ``95.3 to 98.7``."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def accuracy_words(accuracy: float, interval: tuple[float, float], images: int) -> str:
+    """``97.5 % of 360 images are classified right (95 % interval 95.3 to 98.7, Wilson)``."""
+    return (
+        f"{percent(accuracy)} of {images:,} images are classified right (95 % interval {percent_range(*interval)}, "
+        "Wilson)"
+    )
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: ``1 trial``, ``12 trials``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def often(number: int) -> str:
+    """A number of times: ``once``, ``12 times``."""
+    return "once" if number == 1 else count(number, "time")
+
+
+def shorten(text: str, most: int) -> str:
+    """A text cut to at most so many letters, of which the last is then an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """Varied values in words: ``filters=16, dense_width=64``."""
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def rank(value: Any) -> tuple[int, float, str]:
+    """A key to sort varied values by: numbers by size, then words by letter."""
+    return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))

@@ -1,0 +1,143 @@
+"""The outputs of a model for labelled images, and the figures that follow from them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+def log_probabilities(logits: npt.ArrayLike, temperature: float = 1.0) -> Floats:
+    """The logarithm of the softmax of ``logits / temperature``, both ``(N, classes)``, in float64, without overflow."""
+    values = np.asarray(logits, dtype=np.float64) / temperature
+    shifted = values - values.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Labels and logits of the same images, in the same order. All figures of an export are computed from these.
+
+    Attributes:
+        labels: The true class of each image, ``(N,)``, int64.
+        logits: The model's outputs, ``(N, classes)``, float32.
+        temperature: What the logits are divided by before the softmax; it changes no predicted class.
+
+    Raises:
+        ValueError: The lengths differ, there is no image, a label is out of range, or an output is not finite.
+    """
+
+    labels: Integers
+    logits: npt.NDArray[np.float32]
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the labels and logits."""
+        if self.logits.ndim != 2 or len(self.labels) != len(self.logits) or len(self.labels) == 0:
+            raise ValueError(
+                f"{self.labels.shape} labels do not belong to logits of shape {self.logits.shape}"
+            )
+        if not np.isfinite(self.logits).all():
+            raise ValueError("the model's outputs are not all finite: these weights have diverged")
+        if self.labels.min() < 0 or self.labels.max() >= self.logits.shape[1]:
+            raise ValueError(f"labels lie outside 0 to {self.logits.shape[1] - 1}")
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """The softmax of the logits divided by the temperature, ``(N, classes)``."""
+        return np.asarray(np.exp(log_probabilities(self.logits, self.temperature)), dtype=np.float64)
+
+    @cached_property
+    def predicted(self) -> Integers:
+        """The most probable class of each image, ``(N,)``."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def confidence(self) -> Floats:
+        """The probability of each image's predicted class, ``(N,)``."""
+        return np.asarray(self.probabilities[np.arange(len(self.labels)), self.predicted], dtype=np.float64)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of the images that are classified right."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy; see ``wilson``."""
+        return wilson(int(np.sum(self.predicted == self.labels)), len(self.labels))
+
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy, in nats, without label smoothing."""
+        losses = -log_probabilities(self.logits, self.temperature)[np.arange(len(self.labels)), self.labels]
+        return float(losses.mean())
+
+    @cached_property
+    def confusion_matrix(self) -> Integers:
+        """The number of images of each true and predicted class, ``(true classes, predicted classes)``.
+
+        Raises:
+            ValueError: Its trace divided by its sum is not the accuracy.
+        """
+        classes = self.logits.shape[1]
+        flat = np.bincount(self.labels * classes + self.predicted, minlength=classes * classes)
+        matrix = flat.reshape(classes, classes).astype(np.int64)
+        if not np.isclose(matrix.trace() / matrix.sum(), self.accuracy, rtol=0, atol=1e-12):
+            raise ValueError(
+                f"the confusion matrix says {matrix.trace() / matrix.sum():.6f}, the predictions say "
+                f"an accuracy of {self.accuracy:.6f}"
+            )
+        return matrix
+
+    @cached_property
+    def f1(self) -> Floats:
+        """The F1 of each class, ``(classes,)``; 0 for a class neither present nor predicted, as in scikit-learn."""
+        matrix = self.confusion_matrix
+        both = matrix.sum(axis=0) + matrix.sum(axis=1)
+        return np.asarray(2 * np.diag(matrix) / np.maximum(both, 1), dtype=np.float64)
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean of the classes' F1."""
+        return float(np.mean(self.f1))
+
+
+def confusions(matrix: Integers) -> list[tuple[int, int, int]]:
+    """The pairs of classes that were confused, the most frequent first.
+
+    Args:
+        matrix: Counts, ``(true classes, predicted classes)``.
+
+    Returns:
+        Of each pair the true class, the predicted class, and the count, which is above 0.
+
+    Example:
+        >>> confusions(np.array([[5, 2, 0], [1, 4, 0], [0, 3, 6]]))
+        [(2, 1, 3), (0, 1, 2), (1, 0, 1)]
+    """
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    places = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
+    return [(*divmod(int(place), wrong.shape[1]), int(wrong.flat[place])) for place in places]
+
+
+def wilson(successes: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a fraction by Wilson's score, which is right near 0 and 1 and for small counts, too.
+
+    Source: E. B. Wilson, 1927, https://doi.org/10.1080/01621459.1927.10502953.
+
+    Args:
+        successes: How many of ``count`` succeeded.
+        count: How many there were.
+
+    Returns:
+        The lower and the upper bound, 0 to 1.
+    """
+    from scipy.stats import binomtest  # Here, since every trial's child process imports this module.
+
+    found = binomtest(successes, count).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)

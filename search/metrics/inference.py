@@ -1,0 +1,64 @@
+"""Images through a model, a batch at a time; scoring, verification and prediction all do it this way."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import keras
+
+
+# Pixels a batch, so that activations take about the same memory: 256 images of 32x32, 8 of 224x224.
+BATCH_PIXELS = 1 << 18
+
+
+def batch_size(height: int, width: int) -> int:
+    """The number of images in a batch for this image size, 8 to 256."""
+    return max(8, min(256, BATCH_PIXELS // (height * width)))
+
+
+def batch_size_of(model: "keras.Model", shape: tuple[int, ...]) -> int:
+    """The number of images in a batch for a model, by the largest size that it gives them.
+
+    Args:
+        model: The model, which may resize images.
+        shape: The shape of one input, an image ``(H, W, C)`` or features ``(F,)``.
+    """
+    if len(shape) == 1:
+        return batch_size(1, 1)
+    sizes = [(layer.height, layer.width) for layer in model.layers if type(layer).__name__ == "Resizing"]
+    return batch_size(*max([shape[:2], *sizes]))
+
+
+def logits(
+    model: "keras.Model",
+    images: npt.NDArray[Any],
+    chosen: npt.NDArray[np.int64] | None = None,
+    on_batch: Callable[[], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Compute a model's outputs.
+
+    Args:
+        model: The model, from raw pixels or from features to logits.
+        images: Images ``(N, H, W, C)``, uint8, 0 to 255, or features ``(N, F)``. They may be memory-mapped, since only
+            one batch is in memory at a time.
+        chosen: The indices of those to compute, ``(M,)``; by default all.
+        on_batch: Called after each batch.
+
+    Returns:
+        The outputs ``(M, classes)``, float32.
+    """
+    size = batch_size_of(model, images.shape[1:])
+    outputs = []
+    for start in range(0, len(images) if chosen is None else len(chosen), size):
+        place = slice(start, start + size)
+        batch = np.asarray(images[place] if chosen is None else images[chosen[place]])
+        # The last batch is filled up, so that a backend compiles for one shape only; what was added is dropped.
+        full = np.zeros((size, *images.shape[1:]), images.dtype)
+        full[: len(batch)] = batch
+        outputs.append(np.asarray(model.predict_on_batch(full), dtype=np.float32)[: len(batch)])
+        if on_batch is not None:
+            on_batch()
+    return np.concatenate(outputs)

@@ -1,0 +1,31 @@
+"""What several drawings do to their axes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def whole_numbers(axes: "Axes") -> None:
+    """Put ticks at whole numbers alone, as epochs and trials are counted."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+
+def ring(axes: "Axes", x: float, y: float, colour: Any, size: float = 8.0) -> None:
+    """Draw a circle around a point, to mark it among its like."""
+    axes.plot([x], [y], "o", color=colour, markersize=size, mfc="none", mew=1.8)
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Whether all values are numbers; yes and no are none."""
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def positions(values: Sequence[Any]) -> dict[str, float]:
+    """Where values stand along an axis, by their ``repr``: numbers at themselves, others side by side as they come."""
+    if are_numbers(values):
+        return {repr(value): float(value) for value in values}
+    return {key: float(place) for place, key in enumerate(dict.fromkeys(map(repr, values)))}

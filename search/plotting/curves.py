@@ -1,0 +1,88 @@
+"""Learning curves: loss and accuracy by epoch, on training and on validation images; the kept epoch is marked.
+
+``curves.png`` shows both side by side. The report draws each by itself, in the colours of its page.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.plotting.axes import ring, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+History = Mapping[str, Sequence[float]]
+COLOURS = {"training": "#1f77b4", "validation": "#d95f02", "ink": "#777777"}
+# Up to so many epochs each is a dot of its own.
+FEW_EPOCHS = 30
+
+
+def write_curves(path: Path, history: History, kept: int, title: str, dpi: int = 130) -> None:
+    """Write ``curves.png``; the validation lists may be empty, as they are after a refit.
+
+    Args:
+        path: The picture's file.
+        history: One entry an epoch under ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``.
+        kept: The epoch, from 1, whose weights are kept.
+        title: Above both panels.
+        dpi: Dots an inch; the picture is 11 inches wide.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.4), dpi=dpi, layout="constrained")
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        plot_history(axes, history, quantity, kept, COLOURS)
+        axes.set_title(describe_history(history, quantity, kept).replace("; ", "\n"), fontsize=9)
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8)
+    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure.savefig(path)
+
+
+def plot_history(
+    axes: "Axes", history: History, quantity: str, kept: int, colours: Mapping[str, str]
+) -> None:
+    """Plot one quantity by epoch.
+
+    Args:
+        axes: Where to.
+        history: See ``write_curves``; None stands for an epoch without a value.
+        quantity: ``loss`` or ``accuracy``.
+        kept: The epoch, from 1, whose weights are kept.
+        colours: Of ``training``, ``validation`` and ``ink``.
+    """
+    for name, values in _curves(history, quantity):
+        line, colour = "--" if name == "training" else "-", colours[name]
+        marker = "o" if len(values) <= FEW_EPOCHS else None
+        epochs = range(1, len(values) + 1)
+        axes.plot(
+            epochs, values, line, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=name
+        )
+        if kept <= len(values):
+            ring(axes, kept, values[kept - 1], colour)
+    axes.axvline(
+        kept, color=colours["ink"], linestyle=":", linewidth=1, zorder=0, label=f"kept: epoch {kept}"
+    )
+    axes.set_xlim(0.5, len(history["loss"]) + 0.5)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(quantity)
+    whole_numbers(axes)
+
+
+def describe_history(history: History, quantity: str, kept: int) -> str:
+    """The same in words: ``training 1.8012 in epoch 1, 0.3012 in epoch 9; validation ...``; empty without values."""
+    return "; ".join(
+        f"{name} {values[0]:.4f} in epoch 1, {values[kept - 1]:.4f} in epoch {kept}"
+        for name, values in _curves(history, quantity)
+        if kept <= len(values)
+    )
+
+
+def _curves(history: History, quantity: str) -> list[tuple[str, list[float]]]:
+    """The curves that there are, by name."""
+    named = (("training", quantity), ("validation", f"val_{quantity}"))
+    curves = ((name, [math.nan if v is None else v for v in history.get(key) or []]) for name, key in named)
+    return [(name, values) for name, values in curves if values]

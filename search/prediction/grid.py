@@ -1,0 +1,84 @@
+"""The grid of ``search.predict --grid``: pictures with predicted class and confidence."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from search.data.base import Pixels
+from search.data.decode import decode, read_header
+from search.errors import InputError
+from search.formatting import count, percent, shorten
+from search.plotting.image_grid import LETTERS, PLAIN, RIGHT, WRONG, Tile, write_grid
+from search.prediction.output import Prediction
+
+# More would be no picture to look at; so many are taken evenly from all.
+MOST_TILES = 100
+# The longer side, in pixels, to which photographs are reduced.
+LONGEST_SIDE = 200
+
+
+def check_png_path(flag: str, path: Path | None) -> None:
+    """Refuse a path that no picture can be written to, before any model is loaded.
+
+    Args:
+        flag: Named in messages.
+        path: The picture's file; None is no picture, and fine.
+
+    Raises:
+        InputError: It does not end in ``.png``, is a folder, or lies in no folder.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{flag} {path}: expected a file name that ends in .png, such as grid.png")
+    if path.is_dir():
+        raise InputError(f"{flag} {path}: is a folder; expected a file name that ends in .png")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{flag} {path}: there is no folder {path.parent}; make it, or name another place")
+
+
+def write_prediction_grid(path: Path, predictions: Sequence[Prediction]) -> str:
+    """Draw at most ``MOST_TILES`` of the files that could be read, green and red where their true class is known.
+
+    Returns:
+        A line for a person where not all are drawn, empty otherwise.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    readable = [prediction for prediction in predictions if prediction.label is not None]
+    shown = readable
+    if len(readable) > MOST_TILES:
+        places = np.linspace(0, len(readable) - 1, MOST_TILES).round().astype(int)
+        shown = [readable[index] for index in places]
+    if not shown:
+        return f"{path} was not drawn: no image could be read"
+    title = count(len(shown), "image")
+    if all(prediction.truth is not None for prediction in shown):
+        title += f", {sum(prediction.is_right for prediction in shown)} classified right"
+    try:
+        write_grid(path, [tile(prediction) for prediction in shown], title)
+    except OSError as error:
+        raise InputError(f"--grid {path}: cannot be written ({error.strerror}); name another place") from None
+    if len(shown) == len(readable):
+        return ""
+    return f"{path} shows {MOST_TILES} of {len(readable):,} images, evenly chosen"
+
+
+def tile(prediction: Prediction) -> Tile:
+    """One file's picture, upright, with its predicted class, its confidence, and its true class where that is known."""
+    confidence = percent(prediction.confidence or 0.0)
+    answer = f"{shorten(str(prediction.label), LETTERS - len(confidence) - 1)} {confidence}"
+    pixels = downscaled(Path(prediction.image))
+    if prediction.truth is None:
+        return Tile(pixels, (answer,), PLAIN)
+    return Tile(pixels, (answer, f"true: {prediction.truth}"), RIGHT if prediction.is_right else WRONG)
+
+
+def downscaled(path: Path) -> Pixels:
+    """The picture in its own proportions, ``(H, W, 3)``, uint8, at most ``LONGEST_SIDE`` pixels high and wide."""
+    header = read_header(path)
+    scale = min(1.0, LONGEST_SIDE / max(header.height, header.width))
+    height, width = (max(1, round(side * scale)) for side in (header.height, header.width))
+    return decode(path, height, width, 3)

@@ -1,0 +1,150 @@
+"""An export read from its folder, and image files classified by it a batch at a time."""
+
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from search.config.option import check_choice
+from search.config.settings import RESIZES
+from search.data.decode import decode
+from search.errors import InputError
+from search.metrics.classification import log_probabilities
+from search.metrics.inference import batch_size, logits
+from search.prediction.output import Prediction
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what is written to standard error, by native code too, unless the block fails.
+
+    TensorFlow writes of its processor and of drivers while it is imported, whatever its log level (2.21).
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+class InputShape(NamedTuple):
+    """The images that a net takes: the last arguments of ``search.data.decode.decode``.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        channels: 1 or 3.
+        resize: How a picture of another size becomes one of this, as ``--resize`` has it.
+    """
+
+    height: int
+    width: int
+    channels: int
+    resize: str
+
+
+def read_export(folder: Path) -> tuple[list[str], InputShape]:
+    """Read an export's class names, and what an image file must become for its net.
+
+    Raises:
+        InputError: There is no whole export in ``folder``.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"--model {folder}: no such folder; expected one that search.export made, exports/STUDY"
+        )
+    missing = [
+        name for name in ("model.keras", "labels.json", "preprocessing.json") if not (folder / name).is_file()
+    ]
+    if missing:
+        raise InputError(
+            f"--model {folder}: is no export, it has no {missing[0]}; make one with search.export"
+        )
+    try:
+        labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+        facts = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
+        resize = facts.get("resize", RESIZES[0])
+        check_choice("resize", resize, RESIZES)
+        height, width, channels = (int(facts[name]) for name in ("height", "width", "channels"))
+        return list(labels), InputShape(height, width, channels, resize)
+    except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+        raise InputError(
+            f"--model {folder}: its labels.json or preprocessing.json is spoilt ({error}); export again"
+        ) from None
+
+
+def read_temperature(folder: Path) -> float:
+    """Read what an export's outputs are divided by before they become confidences.
+
+    Returns:
+        The temperature; 1 where the export has none, as one of an older version.
+
+    Raises:
+        InputError: What its ``summary.json`` has is no temperature.
+    """
+    summary = folder / "summary.json"
+    if not summary.is_file():
+        return 1.0
+    try:
+        facts = json.loads(summary.read_text(encoding="utf-8"))
+        temperature = float(facts.get("calibration", {}).get("temperature", 1.0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"--model {folder}: its summary.json is spoilt ({error}); export again") from None
+    if not 0 < temperature < math.inf:
+        raise InputError(
+            f"--model {folder}: its summary.json has the temperature {temperature}, expected a number above 0; "
+            "export again"
+        )
+    return temperature
+
+
+def batches(images: Sequence[Path], shape: InputShape) -> Iterator[Sequence[Path]]:
+    """The files in groups of as many as the net takes in one batch."""
+    size = batch_size(shape.height, shape.width)
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def classify(
+    net: Any, files: Sequence[Path], labels: Sequence[str], shape: InputShape, temperature: float
+) -> list[Prediction]:
+    """Classify one batch of files; one that cannot be read gets its reason, and does not hold up the others.
+
+    Args:
+        net: The Keras model.
+        files: The image files.
+        labels: The net's classes.
+        shape: The images that it takes.
+        temperature: What its outputs are divided by.
+    """
+    predictions: dict[int, Prediction] = {}
+    pixels: dict[int, Any] = {}
+    for index, file in enumerate(files):
+        try:
+            pixels[index] = decode(file, *shape)
+        except InputError as error:
+            # Its advice after the semicolon is for preparing a data set; the file is named beside it anyway.
+            reason = str(error).removeprefix(f"{file}: ").partition("; ")[0]
+            predictions[index] = Prediction(str(file), error=reason)
+    if pixels:
+        outputs = logits(net, np.stack(list(pixels.values())))
+        probabilities = np.exp(log_probabilities(outputs, temperature))
+        for index, row in zip(pixels, probabilities, strict=True):
+            best = int(row.argmax())
+            predictions[index] = Prediction(str(files[index]), labels[best], float(row[best]))
+    return [predictions[index] for index in range(len(files))]

@@ -1,0 +1,57 @@
+"""Progress in Jupyter: one table under the cell, replaced in place; no widgets needed."""
+
+import sys
+from html import escape
+from pathlib import Path
+
+from search.study.snapshot import Snapshot, best_line, headline, running_cells, running_heads
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel (Jupyter, Colab, VS Code), without importing IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    # A terminal's IPython has a shell too, but no kernel.
+    return getattr(shell, "kernel", None) is not None
+
+
+class NotebookScreen:
+    """Shows snapshots through one IPython display handle.
+
+    Args:
+        log: The file that the libraries' chatter goes to, named under the table.
+    """
+
+    seconds = 1.0
+
+    def __init__(self, log: Path | None = None) -> None:
+        from IPython.display import HTML, display
+
+        self._log = log
+        self._html = HTML
+        self._handle = display(HTML("<p>the search starts</p>"), display_id=True)
+
+    def show(self, snapshot: Snapshot, trouble: str = "") -> None:
+        """Replace the table."""
+        self._handle.update(self._html(table_html(snapshot, self._log, trouble)))
+
+    def close(self) -> None:
+        """Nothing to undo: the last table stays under the cell."""
+
+
+def table_html(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> str:
+    """The snapshot as HTML: two lines, a row a worker, the log file's name."""
+    heads = running_heads(snapshot.metric)
+    rows = [running_cells(trial) for trial in snapshot.running]
+    lines = [f"<p><b>{escape(headline(snapshot))}</b><br>{escape(best_line(snapshot))}</p>"]
+    if rows:
+        head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows
+        )
+        lines.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+    if trouble:
+        lines.append(f"<p>{escape(trouble)}</p>")
+    if log is not None:
+        lines.append(f"<p>log: {escape(str(log))}</p>")
+    return "".join(lines)

@@ -1,0 +1,138 @@
+"""What the report knows of a study: its database, read once, and its images where they are on this host."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from search.errors import InputError
+from search.reporting.trial_facts import TrialFacts, trial_facts
+from search.study.class_balance import split_counts
+from search.study.compatibility import VERSIONS
+from search.study.study import WANTED
+from search.study.sweep_cells import SWEEP
+from storage.ledger import KEY as LEDGER
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+    from search.config.study_config import StudyConfig
+    from search.data import Dataset
+    from search.reporting.export_reader import ExportReader
+    from search.study.study import LoadedStudy
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a report is made of.
+
+    Attributes:
+        loaded: The open study.
+        trials: Its trials, in order of number.
+        frozen: The same trials as Optuna has them.
+        attributes: The study's own attributes.
+        requested_trials: How many finished trials were requested; None where that is not known.
+        exported: Its export; None where there is none.
+        made_at: When the database was read, in seconds since the epoch.
+    """
+
+    loaded: "LoadedStudy"
+    trials: Sequence[TrialFacts]
+    frozen: "Sequence[FrozenTrial]"
+    attributes: Mapping[str, Any]
+    requested_trials: int | None
+    exported: "ExportReader | None"
+    made_at: float
+
+    @property
+    def config(self) -> "StudyConfig":
+        """The study's settings."""
+        return self.loaded.config
+
+    @property
+    def sweep(self) -> Mapping[str, Any] | None:
+        """The description of its sweep; None for a search."""
+        sweep: Mapping[str, Any] | None = self.attributes.get(SWEEP)
+        return sweep
+
+    @property
+    def minimize(self) -> bool:
+        """Whether less is better."""
+        return self.config.direction == "minimize"
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of the libraries that the study was begun with."""
+        return dict(self.attributes.get(VERSIONS, {}))
+
+    @property
+    def scorings(self) -> Sequence[Mapping[str, Any]]:
+        """The ledger: every scoring of the test images."""
+        return list(self.attributes.get(LEDGER, []))
+
+    def in_state(self, *states: str) -> list[TrialFacts]:
+        """The trials in these states."""
+        return [trial for trial in self.trials if trial.state in states]
+
+    @cached_property
+    def ranked(self) -> list[TrialFacts]:
+        """The finished trials, best first."""
+        scored = [trial for trial in self.in_state("finished") if trial.value is not None]
+        sign = 1 if self.minimize else -1
+        return sorted(scored, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
+
+    @property
+    def subject(self) -> TrialFacts | None:
+        """The trial that the report is about: the exported one, else the best."""
+        if self.exported is not None:
+            number = self.exported.summary.get("trial")
+            for trial in self.trials:
+                if trial.number == number:
+                    return trial
+        return self.ranked[0] if self.ranked else None
+
+    @cached_property
+    def distributions(self) -> "Mapping[str, BaseDistribution]":
+        """What each sampled parameter was last drawn from, in the order of their first use."""
+        distributions: dict[str, BaseDistribution] = {}
+        for trial in self.frozen:
+            distributions.update(trial.distributions)
+        return distributions
+
+    @cached_property
+    def dataset(self) -> "Dataset | None":
+        """The prepared images, of which the training part may be opened; None where they are not on this host."""
+        try:
+            return self.loaded.dataset()
+        except InputError:
+            return None
+
+    @cached_property
+    def counts(self) -> Mapping[str, Sequence[int]]:
+        """Number of images of each class in every split; empty where the images are not on this host."""
+        try:
+            return split_counts(self.config, self.dataset) if self.dataset is not None else {}
+        except InputError:  # The images are half deleted.
+            return {}
+
+
+def read_facts(loaded: "LoadedStudy", exported: "ExportReader | None" = None) -> Facts:
+    """Read the database once; nothing is written.
+
+    Args:
+        loaded: The open study.
+        exported: Its export, where that is known already.
+    """
+    frozen = loaded.view.get_trials(deepcopy=False)
+    attributes = loaded.view.user_attrs
+    return Facts(
+        loaded,
+        [trial_facts(trial) for trial in frozen],
+        frozen,
+        attributes,
+        attributes.get(WANTED) or None,
+        exported,
+        time.time(),
+    )

@@ -1,0 +1,72 @@
+"""The section on baselines: the net beside simpler models that were given the same test images."""
+
+from collections.abc import Sequence
+
+from search.metrics.baselines import NAMES
+from search.reporting.elements import Block, Cell, Rows, Section, Table, Text
+from search.reporting.export_reader import ExportReader
+from search.reporting.facts import Facts
+from search.reporting.formatting import (
+    DASH,
+    accuracy_interval,
+    decimal_or_dash,
+    interval_of_test,
+    percent_interval,
+    percent_or_dash,
+)
+
+
+def baseline_section(facts: Facts) -> Section:
+    """The export's baselines, and the one that needs no training."""
+    blocks: list[Block] = [] if facts.exported is None else [_table(facts, facts.exported)]
+    if facts.exported is None or not facts.exported.summary.get("baselines"):
+        blocks.append(
+            Text(
+                "No linear model was trained beside the net. To have them: python -m search.export "
+                f"--study {facts.config.study} --baseline svm,logistic (which scores the test images once more).",
+                "note",
+            )
+        )
+    return Section("baselines", "Baselines", blocks)
+
+
+def _table(facts: Facts, exported: ExportReader) -> Table:
+    summary = exported.summary
+    models = {"the net": {**summary, "how": "", "test_accuracy_interval": interval_of_test(summary)}}
+    for key, figures in summary.get("baselines", {}).items():
+        on = ", on the backbone's features" if figures.get("on") == "features" else ""
+        models[f"{NAMES.get(figures.get('name', key), key)}{on}"] = figures
+    rows: Rows = [
+        [
+            name,
+            percent_or_dash(figures["test_accuracy"]),
+            percent_interval(*figures["test_accuracy_interval"]),
+            decimal_or_dash(figures["macro_f1"]),
+            f"{figures.get('train_images', 0):,}",
+            str(figures["how"]),
+        ]
+        for name, figures in models.items()
+    ]
+    matrix = exported.matrix()
+    if matrix:
+        rows.append(_largest_class(facts, matrix))
+    head = ["model", "test accuracy", "95 % interval", "macro F1", "training images", "how"]
+    return Table("The net beside baselines, on the same test images", head, rows, text_columns=(5,))
+
+
+def _largest_class(facts: Facts, matrix: Sequence[Sequence[int]]) -> list[Cell]:
+    """The baseline that always answers with the most frequent class."""
+    sizes = [sum(row) for row in matrix]
+    largest, images = max(sizes), sum(sizes)
+    name = facts.config.classes[sizes.index(largest)]
+    accuracy = largest / images
+    f1 = 2 * largest / (largest + images) / len(sizes)
+    how = f"always {name}, the most frequent" if largest > min(sizes) else "always one and the same, any"
+    return [
+        "one class",
+        percent_or_dash(accuracy),
+        accuracy_interval(accuracy, images),
+        decimal_or_dash(f1),
+        DASH,
+        how,
+    ]

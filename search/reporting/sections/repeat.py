@@ -1,0 +1,206 @@
+"""The section on how to repeat a study: its commands, its versions and seeds, every scoring of the test images."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import spaces
+from search.config.option import flag_of, options_of
+from search.config.settings import StudySettings, SweepOptions
+from search.config.study_config import StudyConfig
+from search.exporting.formats import FORMATS
+from search.formatting import often
+from search.metrics.baselines import NAMES
+from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section, Table, Text
+from search.reporting.export_reader import ExportReader
+from search.reporting.facts import Facts
+from search.reporting.formatting import DASH, plain_value
+from storage.paths import StudyPaths
+from storage.url import default_url
+
+# Settings that depend on the place where the study lies, and do not change its results.
+PLACE_SETTINGS = {"artifacts", "grace"}
+# Shown of the configurations that a user had tried first.
+MOST_TRIED = 5
+# Columns after which a command goes on in a new line.
+WIDTH = 60
+
+
+def repeat_section(facts: Facts) -> Section:
+    """Commands, versions, seeds, and every scoring of the test images."""
+    blocks: list[Block] = []
+    if facts.config.data == "arrays":
+        blocks.append(
+            Text(
+                "The images came as arrays from a notebook: pass the same to run_study; all else as in the command.",
+                "note",
+            )
+        )
+    if facts.loaded.url != default_url(facts.loaded.paths.root):
+        blocks.append(
+            Text("The study lies in a database of its own: name one by --storage or SEARCH_STORAGE.", "note")
+        )
+    blocks += [Code(label, text) for label, text in commands(facts).items()]
+    for number, values in enumerate(_tried(facts), start=1):
+        lines = "\n".join(f"{name} = {_toml(value)}" for name, value in values.items())
+        blocks.append(Code(f"try-{number}.toml, a configuration that was tried on request", lines))
+    blocks.append(
+        Text(
+            "On a CPU a trial has the same curve again, given the same versions and the same number of threads; the "
+            "order of trials, and so what is sampled, also depends on the number of workers.",
+            "note",
+        )
+    )
+    blocks += [_versions(facts), Heading("Scorings of the test images"), *_scorings(facts)]
+    return Section("repeat", "How to repeat it", blocks)
+
+
+def commands(facts: Facts) -> dict[str, str]:
+    """The command lines that make the study, its export, and this report, by what each does."""
+    config, place = facts.config, _place_flags(facts.loaded.paths)
+    words = {"The search" if facts.sweep is None else "The sweep": _search(facts)}
+    export: list[str] = []
+    if facts.exported is not None:
+        words["The export, which scores the test images"] = _export(facts.exported, config)
+        if facts.exported.folder != Path("exports") / config.study:
+            export = ["--export", str(facts.exported.folder)]
+    words["This report"] = ["report", "--study", config.study, *export]
+    return {label: _lines([*command, *place]) for label, command in words.items()}
+
+
+def _search(facts: Facts) -> list[str]:
+    config = facts.config
+    if facts.sweep is None:
+        tried = [part for number in range(len(_tried(facts))) for part in ("--try", f"try-{number + 1}.toml")]
+        trials = str(facts.requested_trials or max(1, len(facts.trials)))
+        settings = _settings(config, sweep=False)
+        return ["run", "--study", config.study, "--trials", trials, *settings, *tried, "--no-export"]
+    words, base = ["sweep", "--study", config.study], facts.sweep["base"]
+    words += ["--base", str(base)] if base else ["--space", config.space]
+    for name, values in facts.sweep["vary"].items():
+        words += ["--vary", f"{name}={','.join(map(str, values))}"]
+    return [*words, "--repeat", str(facts.sweep["repeat"]), *_settings(config, sweep=True)]
+
+
+def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
+    summary = exported.summary
+    words = ["export", "--study", config.study]
+    words += ["--confirm"] if summary.get("confirm") else ["--trial", str(summary["trial"])]
+    tuned = (summary.get("backbone") or {}).get("fine_tuned")
+    words += ["--fine-tune", str(tuned["epochs"])] if tuned else []
+    if summary.get("refit"):
+        words += ["--refit", "--refit-epochs", str(summary.get("epochs", config.epochs))]
+    formats = [name for name, form in FORMATS.items() if (exported.folder / form.file).exists()]
+    # Over a backbone one name gives two baselines, the second on its features.
+    baselines = [name for name in NAMES if name in summary.get("baselines", {})]
+    for flag, names in (("--format", formats), ("--baseline", baselines)):
+        words += [flag, ",".join(names)] if names else []
+    if exported.folder != Path("exports") / config.study:
+        words += ["--out", str(exported.folder)]
+    return words
+
+
+def _lines(words: list[str]) -> str:
+    """A command over several lines, with each flag on the line of its value."""
+    lines = [f"python -m search.{words[0]}"]
+    for word in words[1:]:
+        quoted = shlex.quote(word)
+        if word.startswith("--") and len(lines[-1]) > WIDTH:
+            lines.append(f"  {quoted}")
+        else:
+            lines[-1] += f" {quoted}"
+    return " \\\n".join(lines)
+
+
+def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
+    """The flags that make a study with these settings; a setting that is None is left out."""
+    words = [] if config.data == "arrays" else ["--data", config.data]  # Arrays have no name.
+    # The space of a sweep is its base's, and what only a search has is fixed.
+    taken = {field.name for field, _ in options_of(SweepOptions if sweep else StudySettings)} - PLACE_SETTINGS
+    left_out = ({"space"} if sweep else set()) | ({"validation"} if config.folds else {"folds"})
+    for field, about in options_of(StudySettings):
+        value = getattr(config, field.name)
+        if value is None or field.name not in taken - left_out:
+            continue
+        if "/" in about.flag:
+            words.append(about.flag.split("/")[0 if value else 1])
+        else:
+            words += [flag_of(StudySettings, field.name), str(value)]
+    for backbone in config.backbones:
+        words += ["--backbone", backbone.said]
+    return words
+
+
+def _place_flags(paths: StudyPaths) -> list[str]:
+    return [] if paths.root == Path("studies") else ["--studies", str(paths.root)]
+
+
+def _tried(facts: Facts) -> list[Mapping[str, Any]]:
+    """The configurations that a user had tried first; those that the space itself names are tried anyway."""
+    if facts.sweep is not None:
+        return []
+    try:
+        space = spaces.load(facts.config.space)
+        own = space.first(facts.config.input_spec) if hasattr(space, "first") else []
+    except Exception:  # A user's own space may not be here, and may raise anything.
+        own = []
+    tried = [trial.system_attrs.get("fixed_params") for trial in facts.frozen]
+    return [values for values in tried if values and values not in own][:MOST_TRIED]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _versions(facts: Facts) -> Table:
+    """Versions, device and seeds of the study when it was begun, of the trial, and of the export."""
+    trial = facts.subject
+    exported: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    recorded: Mapping[str, Any] = {} if trial is None else trial.recorded
+    begun, trained = facts.versions, recorded.get("versions") or {}
+    of_export = exported.get("versions") or {}
+
+    def row(what: str, of_study: Any, key: str) -> list[Cell]:
+        return [what, str(of_study), str(recorded.get(key, DASH)), str(exported.get(key, DASH))]
+
+    rows: Rows = [
+        *(
+            [name, begun.get(name, DASH), trained.get(name, DASH), of_export.get(name, DASH)]
+            for name in dict.fromkeys([*begun, *trained, *of_export])
+        ),
+        row("backend", facts.attributes.get("backend", DASH), "backend"),
+        row("device", DASH, "device"),
+        row("CPU threads", DASH, "threads"),
+        row("seed", facts.config.seed, "seed"),
+        ["digest of the space", str(facts.attributes.get("space_digest", DASH)), DASH, DASH],
+    ]
+    which = f"trial {trial.number}" if trial is not None else "best trial"
+    head = ["what", "study, when begun", which, "export"]
+    return Table("Versions and seeds", head, rows, text_columns=(1, 2, 3))
+
+
+def _scorings(facts: Facts) -> list[Block]:
+    if not facts.scorings:
+        return [Text("The test images have never been scored in this study.")]
+    rows: Rows = [
+        [
+            number,
+            plain_value(entry.get("trial", DASH)),
+            str(entry.get("why", DASH)),
+            f"{datetime.fromtimestamp(float(entry['time']), UTC):%Y-%m-%d %H:%M} UTC"
+            if "time" in entry
+            else DASH,
+        ]
+        for number, entry in enumerate(facts.scorings, start=1)
+    ]
+    text = f"The test images have been scored {often(len(rows))} in this study."
+    if len(rows) > 1:
+        text += " The more often somebody looks at them and chooses, the less their figures are worth."
+    head = ["scoring", "trial", "for", "when"]
+    return [Text(text), Table("Every scoring of the test images", head, rows, text_columns=(2, 3))]

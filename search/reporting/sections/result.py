@@ -1,0 +1,213 @@
+"""The first section: the best configuration, and its figures with intervals, validation beside test."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.exporting.assessment import validated_images
+from search.exporting.sentences import ledger_sentence
+from search.formatting import count
+from search.reporting.elements import Block, Section, Table, Text, Tiles
+from search.reporting.facts import Facts
+from search.reporting.formatting import (
+    DASH,
+    RESAMPLES,
+    accuracy_interval,
+    decimal_or_dash,
+    interval_of_test,
+    macro_f1_interval,
+    metric_value,
+    percent_interval,
+    percent_or_dash,
+    plain_value,
+    recorded_size,
+    si_units,
+)
+from search.reporting.trial_facts import TrialFacts
+from search.study.fold_results import at_kept_epoch
+
+OPTIMISTIC = (
+    "Validation images chose this trial among {trials}, so their figures are too good by as much as luck had a part in "
+    "that choice; the test images chose nothing."
+)
+RACED = (
+    "A race chose this configuration by fresh trainings, scored on the same validation images: luck had less of a part "
+    "in that than in the search; the test images chose nothing."
+)
+
+
+def result_section(facts: Facts, why_no_export: str) -> Section:
+    """What the search came to.
+
+    Args:
+        facts: What the report knows of the study.
+        why_no_export: Why the study has no export; empty where it has one.
+    """
+    trial, metric = facts.subject, facts.config.metric
+    blocks: list[Block] = [_tiles(facts)]
+    if trial is None:
+        blocks.append(Text("No trial has finished yet: there is no best configuration.", "note"))
+        return Section("result", "Best configuration", blocks)
+    if facts.exported is None:
+        study = facts.config.study
+        how = f"python -m search.export --study {study}"
+        if facts.sweep is not None:  # Its own report lies where an export would.
+            how += f" --out exports/{study}-best, then this report with --export exports/{study}-best"
+        blocks.append(
+            Text(f"No figure here is of test images: {why_no_export}. To have them scored: {how}", "warning")
+        )
+    else:
+        summary = facts.exported.summary
+        # It says how often they had been scored then; among the tiles is how often they have been scored until now.
+        outdated = ledger_sentence(int(summary.get("times_test_scored", 0)))
+        blocks += [Text(sentence) for sentence in summary.get("words", []) if sentence != outdated]
+        best = facts.ranked[0] if facts.ranked else None
+        if best is not None and best.number != trial.number and "confirm" not in summary:
+            blocks.append(
+                Text(
+                    f"The export is of trial {trial.number}; by validation {metric}, trial {best.number} "
+                    f"({metric_value(metric, best.value)}) is the best of the study now.",
+                    "note",
+                )
+            )
+    blocks += [_figures(facts, trial), *_notes(facts), _configuration(facts, trial)]
+    return Section("result", "Best configuration", blocks)
+
+
+def _tiles(facts: Facts) -> Tiles:
+    trial = facts.subject
+    tiles: list[tuple[str, str, str]] = []
+    if facts.exported is not None:
+        summary = facts.exported.summary
+        low_high = percent_interval(*interval_of_test(summary))
+        images = summary["test_images"]
+        tiles.append(
+            (
+                "Test accuracy",
+                percent_or_dash(summary["test_accuracy"]),
+                f"95 %: {low_high}, {images:,} images",
+            )
+        )
+    else:
+        tiles.append(("Test accuracy", DASH, "not exported"))
+    if trial is not None:
+        tiles.append(_validation_tile(facts, trial))
+    ended = {state: len(facts.in_state(state)) for state in ("finished", "pruned", "failed")}
+    requested = f" of {facts.requested_trials:,}" if facts.requested_trials else ""
+    tiles.append(
+        (
+            "Trials",
+            f"{ended['finished'] + ended['pruned']:,}{requested}",
+            f"{ended['finished']:,} finished, {ended['pruned']:,} pruned; {ended['failed']:,} failed",
+        )
+    )
+    if trial is not None and "parameters" in trial.recorded:
+        cost = f"{si_units(float(trial.recorded.get('flops', 0)), 'FLOP')} an image"
+        if facts.config.backbones:
+            cost = "of the head on a backbone"
+        tiles.append(("Parameters", recorded_size(trial.recorded, "parameters"), cost))
+    tiles.append(
+        ("Test images scored", count(len(facts.scorings), "time"), "in this study; each scoring is counted")
+    )
+    return Tiles(tiles)
+
+
+def _validation_tile(facts: Facts, trial: TrialFacts) -> tuple[str, str, str]:
+    value, origin = trial.value, f"trial {trial.number}, by which it was chosen"
+    race = None if facts.exported is None else facts.exported.summary.get("confirm")
+    if race:
+        value = race["mean"]
+        origin = f"trial {trial.number}, mean of {count(race['rounds'], 'fresh training')}"
+    return f"Validation {facts.config.metric}", metric_value(facts.config.metric, value), origin
+
+
+def _figures(facts: Facts, trial: TrialFacts) -> Table:
+    validation = _validation(facts, trial)
+    images = validated_images(facts.frozen[trial.number]) or sum(facts.counts.get("validation", ()))
+    test: Mapping[str, Any] = {}
+    if facts.exported is not None:
+        test, images = facts.exported.summary, facts.exported.summary["validation_images"]
+    accuracy = validation["accuracy"]
+    rows = [
+        ["accuracy", percent_or_dash(accuracy)],
+        ["accuracy, 95 % interval", accuracy_interval(accuracy, images)],
+        ["macro F1", decimal_or_dash(validation["macro_f1"])],
+        ["macro F1, 95 % interval", DASH],
+        ["cross-entropy", decimal_or_dash(validation["loss"])],
+    ]
+    head = ["figure", f"validation ({images:,} images)" if images else "validation"]
+    if test and facts.exported is not None:
+        matrix = facts.exported.matrix()
+        f1 = macro_f1_interval(matrix) if matrix else None
+        head.append(f"test ({test['test_images']:,} images)")
+        tested = [
+            percent_or_dash(test["test_accuracy"]),
+            percent_interval(*interval_of_test(test)),
+            decimal_or_dash(test["macro_f1"]),
+            f"{f1[0]:.4f} to {f1[1]:.4f}" if f1 else DASH,
+            decimal_or_dash(test["test_loss"]),
+        ]
+        rows = [[*row, figure] for row, figure in zip(rows, tested, strict=True)]
+    return Table("Figures on validation and test images", head, rows)
+
+
+def _notes(facts: Facts) -> list[Text]:
+    raced = facts.exported is not None and "confirm" in facts.exported.summary
+    chosen = RACED if raced else OPTIMISTIC.format(trials=count(len(facts.ranked), "finished one"))
+    intervals = (
+        f"Intervals of accuracies are Wilson's, that of macro F1 is a bootstrap over the test images ({RESAMPLES:,} "
+        "draws); they say what other images of the same kind would do, not what another training would."
+    )
+    notes = [Text(chosen, "note"), Text(intervals, "note")]
+    if facts.exported is not None and (note := facts.exported.summary.get("validation_note")):
+        notes.insert(0, Text(f"{note[0].upper()}{note[1:]}.", "note"))
+    return notes
+
+
+def _configuration(facts: Facts, trial: TrialFacts) -> Table:
+    of_export: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    known = {**trial.recorded, **{name: value for name, value in of_export.items() if value is not None}}
+    rows: list[list[str]] = [
+        [name, plain_value(value)] for name, value in (known.get("params") or trial.params).items()
+    ]
+    epochs = known.get("epochs")
+    if epochs is not None:
+        kept = known.get("kept_epoch")
+        rows.append(["epochs trained", f"{epochs} (weights kept: epoch {kept})" if kept else str(epochs)])
+    for name in ("batch_size", "seed", "threads", "device"):
+        if known.get(name) is not None:
+            rows.append([name.replace("_", " "), str(known[name])])
+    images = known.get("train_images", known.get("training_images"))
+    if images:
+        rows.append(["training images", f"{images:,}"])
+    if backbone := of_export.get("backbone"):
+        rows.append(["parameters of the backbone", f"{backbone['parameters']:,} ({backbone['name']})"])
+    what = f"trial {trial.number}"
+    if facts.exported is not None and (how := facts.exported.how_trained):
+        what += f", {how}"
+    return Table(f"Configuration: {what}", ["setting", "value"], rows, text_columns=(1,))
+
+
+def _validation(facts: Facts, trial: TrialFacts) -> Mapping[str, float | None]:
+    """Validation figures of the exported weights; of the search trial where those have seen these images.
+
+    A figure that was not recorded is None.
+    """
+    figures: dict[str, float | None] = {}
+    for name in ("accuracy", "macro_f1", "loss"):
+        try:
+            figures[name] = at_kept_epoch(facts.frozen[trial.number], f"val_{name}")
+        # Of an older study, or of one that another program has written.
+        except (KeyError, IndexError, TypeError):
+            figures[name] = None
+    if figures[facts.config.metric] is None:
+        figures[facts.config.metric] = trial.value
+    if facts.exported is not None:
+        summary = facts.exported.summary
+        if facts.exported.how_trained and not summary.get("refit"):
+            figures["macro_f1"] = None  # Of this training it is not recorded.
+        figures |= {
+            name: summary[f"validation_{name}"]
+            for name in ("accuracy", "loss")
+            if f"validation_{name}" in summary
+        }
+    return figures

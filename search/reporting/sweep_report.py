@@ -1,0 +1,74 @@
+"""The files of a sweep in one folder: a table, two pictures, and whether its cells differ."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.exporting.folder import atomic_folder
+from search.exporting.writers import write_json
+from search.metrics.significance import compare_cells
+from search.plotting.sweep import write_sweep_curves, write_sweep_values
+from search.reporting.sweep_runs import SweepRun, finished_cells, read_runs, write_runs
+from search.study.class_balance import split_counts
+from search.study.study import LoadedStudy
+from search.study.sweep_cells import SWEEP, cells_wanted
+
+
+def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
+    """Write the files of a sweep as far as it has run, in one step.
+
+    Args:
+        study: The open study of the sweep.
+        target: The folder; see ``search.exporting.folder.check_target``.
+
+    Returns:
+        What ``sweep.json`` holds.
+    """
+    sweep = study.optuna.user_attrs[SWEEP]
+    varied = list(sweep["vary"])
+    trials = study.optuna.get_trials(deepcopy=False)
+    runs = read_runs(trials, varied)
+    cells = finished_cells(runs)
+    images = sum(split_counts(study.config, study.dataset())["validation"])
+    verdict = compare_cells({name: [run.best for run in of_cell] for name, of_cell in cells.items()}, images)
+    summary = {
+        "study": study.config.study,
+        "sentence": verdict.sentence,
+        "differ": verdict.differ,
+        "p": verdict.p,
+        "validation_images": images,
+        "epochs": study.config.epochs,
+        "base": sweep["base"],
+        "fixed": {name: value for name, value in sweep["params"].items() if name not in varied},
+        "vary": sweep["vary"],
+        "runs_finished": sum(map(len, cells.values())),
+        "runs_owed": cells_wanted(trials),
+        "cells": [_cell(of_cell) for of_cell in cells.values()],
+        "not_finished": [
+            {"trial": run.trial, **run.values, "state": run.state, "reason": run.recorded.get("reason", "")}
+            for run in runs
+            if run.state != "finished"
+        ],
+        "left_out": sweep["left_out"],
+    }
+    with atomic_folder(target) as folder:
+        write_runs(folder / "sweep.csv", runs, varied)
+        if cells:
+            write_sweep_curves(folder / "sweep_curves.png", cells, study.config.study)
+            write_sweep_values(folder / "sweep.png", cells, varied, study.config.study)
+        write_json(folder / "sweep.json", summary)
+    return summary
+
+
+def _cell(runs: Sequence[SweepRun]) -> Mapping[str, Any]:
+    best = [run.best for run in runs]
+    return {
+        **runs[0].values,
+        "runs": len(runs),
+        "best_validation_accuracy": best,
+        "mean": sum(best) / len(best),
+        "best_epochs": [run.best_epoch for run in runs],
+        "seconds": [run.recorded["seconds"] for run in runs],
+        "parameters": runs[0].recorded["parameters"],
+        "flops": runs[0].recorded["flops"],
+    }

@@ -1,0 +1,102 @@
+"""The runs of a sweep as its study has them, and ``sweep.csv``."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.formatting import describe, rank
+from search.study.sweep_cells import FIXED, REPEAT
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+STATES = {"COMPLETE": "finished", "PRUNED": "diverged", "FAIL": "failed"}
+# Columns of ``sweep.csv`` that are what the trial recorded.
+RECORDED = ("seed", "epochs", "seconds", "parameters", "flops", "reason")
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One trial of a sweep that has ended.
+
+    Attributes:
+        trial: Its number.
+        state: ``finished``, ``diverged`` or ``failed``.
+        values: The varied parameters.
+        repeat: Which run of its cell it is, from 0.
+        history: If it has finished: ``accuracy``, ``val_accuracy`` and others, one entry an epoch.
+        recorded: All else that its worker recorded.
+    """
+
+    trial: int
+    state: str
+    values: Mapping[str, Any]
+    repeat: int
+    history: Mapping[str, Sequence[float]]
+    recorded: Mapping[str, Any]
+
+    @property
+    def best(self) -> float:
+        """The best validation accuracy of its epochs, 0 to 1."""
+        return max(self.history["val_accuracy"])
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch, from 1, with that accuracy."""
+        return list(self.history["val_accuracy"]).index(self.best) + 1
+
+    @property
+    def seconds(self) -> float:
+        """The time of its training."""
+        return float(self.recorded["seconds"])
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of its net."""
+        return int(self.recorded["parameters"])
+
+
+def read_runs(trials: "Sequence[FrozenTrial]", varied: Sequence[str]) -> list[SweepRun]:
+    """The ended trials of a sweep by cell and repeat, cells in the order of their values.
+
+    Args:
+        trials: The study's.
+        varied: The varied parameters.
+    """
+    runs = [
+        SweepRun(
+            trial.number,
+            STATES[trial.state.name],
+            {name: trial.system_attrs[FIXED][name] for name in varied},
+            trial.user_attrs[REPEAT],
+            trial.user_attrs.get("history", {}),
+            trial.user_attrs,
+        )
+        for trial in trials
+        if REPEAT in trial.user_attrs and trial.state.name in STATES
+    ]
+    return sorted(runs, key=lambda run: ([rank(value) for value in run.values.values()], run.repeat))
+
+
+def finished_cells(runs: Sequence[SweepRun]) -> dict[str, list[SweepRun]]:
+    """The finished runs of each cell, by the cell's values in words."""
+    cells: dict[str, list[SweepRun]] = {}
+    for run in runs:
+        if run.state == "finished":
+            cells.setdefault(describe(run.values), []).append(run)
+    return cells
+
+
+def write_runs(path: Path, runs: Sequence[SweepRun], varied: Sequence[str]) -> None:
+    """Write ``sweep.csv``: a row for each trial; what a failed one does not have is left empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        head = ("trial", "state", *varied, "repeat", "best_validation_accuracy", "best_epoch", *RECORDED)
+        writer.writerow(head)
+        for run in runs:
+            best = (run.best, run.best_epoch) if run.state == "finished" else ("", "")
+            recorded = (run.recorded.get(name, "") for name in RECORDED)
+            writer.writerow((run.trial, run.state, *run.values.values(), run.repeat, *best, *recorded))

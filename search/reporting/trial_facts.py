@@ -1,0 +1,59 @@
+"""A trial as the report draws and lists it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from search.formatting import WORDS
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+STATES = {**WORDS, "RUNNING": "running", "WAITING": "waiting"}
+
+
+@dataclass(frozen=True)
+class TrialFacts:
+    """A trial as the report draws and lists it.
+
+    Attributes:
+        number: Its number.
+        state: ``finished``, ``pruned``, ``failed``, ``running`` or ``waiting``.
+        value: What it scored, or, if it was pruned or is running, what it reported last; None where nothing is known.
+        params: Its sampled parameters.
+        reports: The metric on validation images by epoch.
+        recorded: All else that its worker recorded.
+        seconds: From the last time that it was begun to its end; None where that is not known.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: Mapping[str, Any]
+    reports: Mapping[int, float]
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that it has run."""
+        return int(self.recorded.get("epochs", max(self.reports, default=0)))
+
+
+def trial_facts(trial: "FrozenTrial") -> TrialFacts:
+    """A trial of Optuna in the words of the report."""
+    state = STATES[trial.state.name]
+    reports = {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)}
+    value = trial.value if state == "finished" else (reports[max(reports)] if reports else None)
+    begun, ended = trial.datetime_start, trial.datetime_complete
+    return TrialFacts(
+        trial.number,
+        state,
+        value if value is not None and math.isfinite(value) else None,
+        trial.params or trial.user_attrs.get("params", {}),
+        reports,
+        trial.user_attrs,
+        (ended - begun).total_seconds() if begun and ended else None,
+    )

@@ -1,0 +1,19 @@
+"""A study as it lies in the database.
+
+``study`` stores and reads it with its config; ``request``, ``creation`` and ``opening`` make it or find it again,
+``compatibility`` says who may join. ``sweep_cells`` has the cells of a sweep, ``seeds`` the seed of a trial,
+``snapshot`` how a study stands and how long it may still take; ``listing`` and ``deletion`` serve the commands of
+that kind.
+"""
+
+from typing import TYPE_CHECKING
+
+from search import lazily
+
+if TYPE_CHECKING:
+    from search.study.opening import open_study as open_study
+    from search.study.snapshot import read_snapshot as read_snapshot
+    from search.study.study import LoadedStudy as LoadedStudy
+    from search.study.study import load_study as load_study
+
+__getattr__ = lazily(__name__, opening="open_study", snapshot="read_snapshot", study="LoadedStudy load_study")

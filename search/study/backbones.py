@@ -1,0 +1,137 @@
+"""The backbones of a study, chosen when it is made and found by their content on every host that joins."""
+
+import dataclasses
+import logging
+import zipfile
+from collections.abc import Sequence
+
+from filelock import FileLock
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from search.config.study_config import StudyConfig
+from search.data import Dataset
+from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_backbones
+from search.data.base import Say
+from search.errors import InputError
+from search.study.study import LoadedStudy
+from spaces.contract import Backbone
+from storage.artifacts import Store, fetch, open_artifacts, upload
+
+logger = logging.getLogger(__name__)
+
+
+def with_backbones(
+    config: StudyConfig, requested: Sequence[str], dataset: Dataset, image_size: int | None
+) -> StudyConfig:
+    """The config of a new study with its backbones, which are made ready in the cache beside its images.
+
+    Raises:
+        InputError: A backbone cannot be used, or takes images of another size.
+    """
+    backbones = find_backbones(requested or (DEFAULT,), dataset.folder.parent)
+    for backbone in backbones:
+        if backbone.side not in (0, image_size):
+            raise InputError(
+                f"--image-size {image_size}: backbone {backbone.name} takes images of {backbone.side}x{backbone.side} "
+                f"pixels alone; pass --image-size {backbone.side}"
+            )
+        if image_size is not None and image_size < backbone.least:
+            raise InputError(
+                f"--image-size {image_size}: backbone {backbone.name} leaves nothing of so small an image; pass "
+                f"{backbone.least} or more"
+            )
+    return dataclasses.replace(config, image_size=image_size, backbones=backbones)
+
+
+def check_backbones(found: LoadedStudy, requested: Sequence[str]) -> None:
+    """Check that backbones that are asked for again are the study's, by their content.
+
+    Raises:
+        InputError: They are not.
+    """
+    known = {one.said for one in found.config.backbones}
+    if not requested or (set(requested) == known and known <= APPLICATIONS.keys()):
+        return  # The weights under a name are compared by content when they are brought here.
+    here = find_backbones(requested, found.dataset().folder.parent)
+    if {one.digest for one in here} != {one.digest for one in found.config.backbones}:
+        names = ", ".join(one.name for one in found.config.backbones) or "none"
+        raise InputError(
+            f"--backbone {', '.join(requested)}: study {found.config.study} was made with {names} (their content "
+            "decides, not their place); leave the flag out, or choose another --study name"
+        )
+
+
+def share_backbones(config: StudyConfig, dataset: Dataset) -> None:
+    """Upload the backbones of a study to where hosts that share no disk find them."""
+    if config.artifacts is None:
+        return
+    try:
+        store = open_artifacts(config.artifacts)
+        for backbone in config.backbones:
+            if not _has(store, _artifact(backbone)):  # Another study may have left it, and be read just now.
+                upload(store, _artifact(backbone), backbone_file(dataset.folder.parent, backbone.digest))
+    except Exception as error:  # Of a store's library anything may come.
+        raise InputError(
+            f"--artifacts {config.artifacts}: cannot be written ({type(error).__name__}: {str(error)[:200]}); make it "
+            "writable from here, or leave the flag out"
+        ) from error
+
+
+def bring_backbones(study: LoadedStudy, say: Say = logger.info) -> None:
+    """Make sure that the study's backbones are in this host's cache.
+
+    They are there already, or are fetched from its artifacts, or are made again from where the study had them.
+
+    Raises:
+        InputError: A backbone is nowhere to be found.
+    """
+    cache = study.dataset().folder.parent
+    for backbone in study.config.backbones:
+        here = backbone_file(cache, backbone.digest)
+        here.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(here.with_suffix(".lock")):  # Several workers of a host begin at once.
+            there = here.is_file() or _fetched(study, backbone)
+        if not there:
+            _make(study, backbone, say)
+
+
+def _fetched(study: LoadedStudy, backbone: Backbone) -> bool:
+    here = backbone_file(study.dataset().folder.parent, backbone.digest)
+    try:
+        if study.artifacts is None or not fetch(study.artifacts, _artifact(backbone), here):
+            return False
+        if zipfile.is_zipfile(here):
+            return True
+        here.unlink()  # Half of it.
+        return False
+    except Exception as error:  # Of a store anything may come; there are other ways to get it.
+        logger.warning(f"backbone {backbone.name} not fetched: {error!r}"[:300])
+        return False
+
+
+def _make(study: LoadedStudy, backbone: Backbone, say: Say) -> None:
+    cache = study.dataset().folder.parent
+    try:
+        made = find_backbones([backbone.said], cache, say)[0]
+    except InputError as error:
+        raise InputError(
+            f"backbone {backbone.name} of study {study.config.study} is not on this host; run python -m "
+            f"search.prefetch --backbone {backbone.said} here (with the place of its file on this host) ({error})"
+        ) from None
+    if made.digest != backbone.digest:
+        raise InputError(
+            f"backbone {backbone.name}: {backbone.said} is another one here than study {study.config.study} was made "
+            "with; bring the same file, and run python -m search.prefetch --backbone FILE"
+        )
+
+
+def _has(store: Store, name: str) -> bool:
+    try:
+        store.open_reader(name).close()
+    except (ArtifactNotFound, FileNotFoundError):
+        return False
+    return True
+
+
+def _artifact(backbone: Backbone) -> str:
+    return f"backbone-{backbone.digest}.keras"

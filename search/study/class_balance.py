@@ -1,0 +1,82 @@
+"""How many images of each class every split has, and what to say where the classes differ much."""
+
+import logging
+import math
+
+import numpy as np
+
+from search.config.study_config import StudyConfig
+from search.data import Dataset, split
+from search.data.folds import TOO_MANY_IMAGES
+
+logger = logging.getLogger(__name__)
+
+IMBALANCE = 2.0
+FOLDS, FEW_PHOTOGRAPHS, PHOTOGRAPH = 5, 5_000, 64
+
+
+def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
+    """Count the images of each class in ``training``, ``validation`` and ``test``; in folds exact to one image a class.
+
+    Raises:
+        InputError: A class has too few images to be split.
+    """
+    test = list(dataset.test_counts)
+    if folds := config.folds:  # Not dealt, which would load scikit-learn into every worker.
+        held = [count // folds for count in dataset.train_counts]
+        training = [count - part for count, part in zip(dataset.train_counts, held, strict=True)]
+        return {"training": training, "validation": held, "test": test}
+    _, labels = dataset.train()
+    parts = split(labels, config.validation, config.images, config.seed, config.classes)
+    count = len(config.classes)
+    return {
+        "training": np.bincount(labels[parts.train], minlength=count).tolist(),
+        "validation": np.bincount(labels[parts.validation], minlength=count).tolist(),
+        "test": test,
+    }
+
+
+def print_balance(config: StudyConfig, dataset: Dataset) -> None:
+    """Show how many images of each class every split has, and warn where the classes differ much."""
+    shown = split_counts(config, dataset)
+    training = shown["training"]
+    if config.folds:
+        shown = {f"in {config.folds} folds": list(dataset.train_counts), "test": shown["test"]}
+    count = len(config.classes)
+    for name, counts in shown.items():
+        balance = (
+            f"{counts[0]:,} of each of {count} classes"
+            if len(set(counts)) == 1
+            else ", ".join(f"{label} {n:,}" for label, n in zip(config.classes, counts, strict=True))
+        )
+        logger.info("%10s: %s images: %s", name, f"{sum(counts):,}", balance)
+    if max(training) > IMBALANCE * max(1, min(training)) and config.class_weights == "none":
+        logger.warning(
+            f"the largest class has {max(training) / max(1, min(training)):.1f} times the images of the "
+            "smallest; --class-weights balanced counts each class alike, --metric macro_f1 ranks by all alike"
+        )
+
+
+def print_hints(config: StudyConfig, dataset: Dataset, over_backbone: bool) -> None:
+    """Hint, for a new study, at what would serve its few images better.
+
+    Args:
+        config: Its settings.
+        dataset: Its images.
+        over_backbone: Whether its nets stand on a pretrained backbone.
+    """
+    total = sum(dataset.train_counts)
+    could_fold = config.images is None and total < TOO_MANY_IMAGES and min(dataset.train_counts) >= FOLDS
+    if could_fold and not config.folds:
+        held = sum(split_counts(config, dataset)["validation"])
+        off = 100 * 1.96 * math.sqrt(0.25 / held)  # At an accuracy of a half, where it is widest.
+        logger.info(
+            f"hint: a score on {held} validation images may be {off:.0f} points off; --folds {FOLDS} (and another "
+            f"--study) scores on all {total}, at {FOLDS} times the training"
+        )
+    photographs = dataset.channels == 3 and min(dataset.height, dataset.width) >= PHOTOGRAPH
+    if photographs and not over_backbone and total < FEW_PHOTOGRAPHS:
+        logger.info(
+            f"hint: on {total:,} photographs a pretrained backbone goes further than a net that begins from nothing: "
+            "--preset folder_transfer (and another --study)"
+        )

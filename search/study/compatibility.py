@@ -1,0 +1,179 @@
+"""What must be the same for everybody who works on a study, and what is only warned of."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.config.option import flag_of, options_of
+from search.config.settings import RunOptions, StudySettings
+from search.config.study_config import StudyConfig
+from search.data import Dataset, cache_root, open_dataset
+from search.data.base import Say
+from search.data.preparation import prepare
+from search.errors import InputError
+from search.study.request import check_beside_folds
+from search.study.study import LoadedStudy, quiet
+from search.study.sweep_cells import SWEEP, Sweep
+from spaces.contract import Space
+
+logger = logging.getLogger(__name__)
+
+SPACE, BACKEND, VERSIONS = "space_digest", "backend", "versions"
+PROBES = 3
+# The distribution that this program is installed as.
+PROGRAM = "keras-image-search"
+
+
+def space_digest(space: Space, config: StudyConfig) -> str:
+    """A digest of what a space does with a few seeded samples: ranges, costs and recipes.
+
+    Two hosts may have two versions of a space under one name, and mixing their trials would spoil the study.
+    """
+    seen = []
+    aside = optuna.storages.InMemoryStorage()
+    for seed in range(PROBES):
+        with quiet():
+            aside.create_new_study([optuna.study.StudyDirection.MAXIMIZE], f"probe {seed}")
+        trial = optuna.load_study(
+            study_name=f"probe {seed}", storage=aside, sampler=optuna.samplers.RandomSampler(seed=seed)
+        ).ask()
+        try:
+            params = space.sample(trial, config.input_spec)
+            recipe = space.recipe(params, config.input_spec) if hasattr(space, "recipe") else None
+            seen.append([params, list(space.cost(params, config.input_spec)), repr(recipe), _ranges(trial)])
+        except (
+            Exception
+        ) as error:  # Of a user's own space anything may come; it will end the trials that meet it.
+            seen.append([type(error).__name__])
+    text = json.dumps(_rounded(seen), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def surroundings(backend: str) -> dict[str, Any]:
+    """The backend and the versions of the libraries here that matter to a result; none of them is loaded."""
+    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in (PROGRAM, "keras", "numpy", "optuna", backend):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # TensorFlow comes under several names.
+            continue
+    return {BACKEND: backend, VERSIONS: versions}
+
+
+def check_joining(found: LoadedStudy, space: Space, backend: str, say: Say = logger.info) -> None:
+    """Refuse to join a study with another version of its space, and warn of other libraries.
+
+    Raises:
+        InputError: The space of this name does something else here.
+    """
+    attributes, config = found.optuna.user_attrs, found.config
+    if attributes.get(SPACE) not in (None, space_digest(space, config)):
+        raise InputError(
+            f"space {config.space}: study {config.study} was made with another version of it (its ranges, costs or "
+            "recipe differ); bring the same files here, or choose another --study name"
+        )
+    if config.unknown:
+        say(
+            f"warning: study {config.study} was made by another version of this program; what it stored beside what is "
+            f"known here is kept and not used: {', '.join(sorted(config.unknown))}"
+        )
+    here = surroundings(backend)
+    if attributes.get(BACKEND) not in (None, backend):
+        say(f"warning: study {config.study} was begun on {attributes[BACKEND]}, this worker runs {backend}")
+    theirs = attributes.get(VERSIONS, {})
+    other = [
+        f"{name} {version} (there {theirs[name]})"
+        for name, version in here[VERSIONS].items()
+        if theirs.get(name, version) != version
+    ]
+    if other:
+        say(f"warning: other versions than the study was begun with: {', '.join(other)}")
+
+
+def check_settings(config: StudyConfig, options: RunOptions) -> None:
+    """Check that everything that is asked for again is as it was.
+
+    Raises:
+        InputError: Something is not.
+    """
+    if config.folds:
+        check_beside_folds(options, config.folds)
+    for field, _ in options_of(StudySettings):
+        value, made_with = getattr(options, field.name), getattr(config, field.name)
+        if field.name in options.requested and value != made_with:
+            raise InputError(
+                f"{flag_of(options, field.name)} {value}: study {config.study} was made with {made_with}; "
+                "leave the flag out, or choose another --study name"
+            )
+
+
+def check_kind(found: LoadedStudy, sweep: Sweep | None) -> None:
+    """Check that a sweep is asked for where the study is one, and a search where it is not.
+
+    Raises:
+        InputError: One is asked for and the study is the other.
+    """
+    study, is_sweep = found.config.study, SWEEP in found.optuna.user_attrs
+    if is_sweep != (sweep is not None):
+        kind, command = ("sweep", "sweep") if is_sweep else ("search", "run")
+        raise InputError(
+            f"--study {study}: is a {kind}; go on with python -m search.{command} --study {study}, "
+            "or choose another name"
+        )
+
+
+def find_images(
+    found: LoadedStudy, data: str | Path | Sequence[Any] | None, cache: Path | None, say: Say = logger.info
+) -> Dataset:
+    """Find the study's images on this host: in its cache, or prepared from ``data``, or from where the study had them.
+
+    Args:
+        found: The study.
+        data: Where they lie here, as ``prepare`` takes it; None if the study knows.
+        cache: Folder of prepared images.
+        say: Gets lines for a person.
+
+    Raises:
+        InputError: They are other images, or nowhere.
+    """
+    config = found.config
+    settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
+    settings |= {"seed": config.seed, "cache": cache, "say": say, "enlarge": not config.backbones}
+    if data is None:
+        for place in ([cache / config.fingerprint] if cache else []) + [cache_root() / config.fingerprint]:
+            with contextlib.suppress(InputError):  # It is not there, or damaged.
+                return open_dataset(place)
+        try:
+            return found.dataset()
+        except InputError:
+            if config.data == "arrays":
+                raise
+            data = config.data
+    dataset = prepare(data, **settings)
+    if dataset.fingerprint != config.fingerprint:
+        raise InputError(
+            f"--data {dataset.source}: study {config.study} was made for other images ({config.data}); "
+            "expected those (their content decides, not their place), or another --study name"
+        )
+    return dataset
+
+
+def _ranges(trial: optuna.Trial) -> list[str]:
+    return sorted(f"{name} {distribution}" for name, distribution in trial.distributions.items())
+
+
+def _rounded(value: Any) -> Any:
+    """Round floats to six digits, for the last digits of a logarithm differ between platforms."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,97 @@
+"""The images and the config of a new study, made of what is asked for and of its preset."""
+
+from typing import Any
+
+from search.config.option import options_of
+from search.config.settings import RunOptions, StudySettings
+from search.config.study_config import StudyConfig
+from search.data import Dataset
+from search.data.backbones import IMAGE_SIZE
+from search.data.folds import check_folds
+from search.data.preparation import prepare
+from search.errors import InputError
+from search.presets import PRESETS
+from search.study.request import preset_of
+from spaces import has_backbone
+from spaces.contract import Space
+
+
+def space_name(options: RunOptions) -> str:
+    """The space to search: the one asked for, the preset's, or the default."""
+    preset = preset_of(options)
+    return options.space if preset is None or "space" in options.requested else preset.space
+
+
+def image_size(options: RunOptions, space: Space) -> int | None:
+    """The side in pixels that images are resized to; None keeps theirs.
+
+    Raises:
+        InputError: A backbone is asked for, and the space takes none.
+    """
+    preset = preset_of(options)
+    size = options.image_size or (preset.image_size if preset else None)
+    if has_backbone(space):
+        return size or IMAGE_SIZE
+    if options.backbones:
+        raise InputError(
+            f"--backbone {options.backbones[0]}: space {space_name(options)} has no backbone; "
+            "pass --space transfer, or leave --backbone out"
+        )
+    return size
+
+
+def prepare_new(options: RunOptions, size: int | None, over_backbone: bool) -> Dataset:
+    """The images of a new study, decoded into the cache unless they are there.
+
+    Raises:
+        InputError: Nobody says which, or they cannot be used.
+    """
+    preset = preset_of(options)
+    data = options.data if options.data is not None else (preset.data if preset else None)
+    if data is None:
+        raise InputError(
+            f"--study {options.study}: no such study yet, and no preset of this name that brings data; "
+            f"pass --data (a folder, an .npz, cifar10, ...) or a study of {', '.join(sorted(PRESETS))}"
+        )
+    chosen = (
+        preset.resize if preset and preset.resize and "resize" not in options.requested else options.resize
+    )
+    return prepare(
+        data,
+        image_size=size,
+        resize=chosen,
+        test=options.test,
+        seed=options.seed,
+        cache=options.cache,
+        enlarge=not over_backbone,  # It enlarges small images by itself, a batch at a time.
+    )
+
+
+def new_config(options: RunOptions, dataset: Dataset) -> StudyConfig:
+    """What defines a new study: what is asked for, else the preset's value, else the default.
+
+    Raises:
+        InputError: It cannot be made of these images.
+    """
+    if options.folds:
+        check_folds(options.folds, dataset.train_counts, dataset.classes)
+    settings: dict[str, Any] = {"flip": dataset.flip}
+    names = {field.name for field, _ in options_of(StudySettings)}
+    if preset := preset_of(options):
+        settings |= {
+            name: value for name, value in vars(preset).items() if name in names and value is not None
+        }
+        _, labels = dataset.train()
+        if preset.images is not None and preset.images >= (1 - options.validation) * len(labels):
+            del settings["images"]
+    settings |= {name: getattr(options, name) for name in names & options.requested}
+    return StudyConfig(
+        study=options.study,
+        data=dataset.source,
+        fingerprint=dataset.fingerprint,
+        classes=dataset.classes,
+        height=dataset.height,
+        width=dataset.width,
+        channels=dataset.channels,
+        **settings,
+    )

@@ -1,0 +1,104 @@
+"""The configurations that a study tries before it samples: the space's own, and the user's."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+
+from search.config.study_config import StudyConfig
+from search.errors import InputError
+from spaces.contract import InputSpec, Space
+
+
+def first_trials(
+    space: Space, config: StudyConfig, try_first: Sequence[Path | Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The configurations to try first, each checked: the space's own, then those that the user asks for.
+
+    Raises:
+        InputError: A configuration cannot be tried in this space.
+    """
+    spec = config.input_spec
+    own = space.first(spec) if hasattr(space, "first") else []
+    checked = [check_trial(space, values, spec, f"space {config.space}") for values in own]
+    for item in try_first:
+        checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))
+    return checked
+
+
+def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read a configuration to try from a TOML file, or take it as it is.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if isinstance(item, Mapping):
+        return item
+    try:
+        return tomllib.loads(Path(item).read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"
+        ) from None
+
+
+def check_trial(
+    space: Space, values: Mapping[str, Any], input_spec: InputSpec, source: str
+) -> dict[str, Any]:
+    """Check a configuration that somebody wants tried.
+
+    Args:
+        space: Where it is to be tried.
+        values: One for every parameter that the space samples.
+        input_spec: Of the study.
+        source: Where it came from, for the message.
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: A parameter is missing, unknown, or out of its range.
+    """
+    trial = _Tried(dict(values))
+    try:
+        space.cost(space.sample(trial, input_spec), input_spec)
+    except Exception as error:  # Of a user's own space anything may come.
+        raise InputError(f"{source}: {error}") from None
+    unknown = sorted(set(values) - set(trial.distributions))
+    if unknown:
+        known = ", ".join(sorted(trial.distributions))
+        raise InputError(f"{source}: {', '.join(unknown)} is not sampled by this space; expected {known}")
+    return dict(values)
+
+
+class _Tried(optuna.trial.FixedTrial):
+    """A trial that suggests given values, each of which must be there and inside the range of its parameter."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._given = values
+
+    def _suggest(self, name: str, distribution: optuna.distributions.BaseDistribution) -> Any:
+        if name not in self._given:
+            raise ValueError(f"{name} is missing; expected a value of {distribution}")
+        value = self._given[name]
+        if not isinstance(distribution, CategoricalDistribution) and (
+            isinstance(value, bool) or not isinstance(value, int | float)
+        ):
+            raise ValueError(f"{name} = {value!r} is no number; expected a value of {distribution}")
+        try:
+            inside = distribution._contains(distribution.to_internal_repr(value))
+        except (ValueError, TypeError):
+            inside = False
+        if not inside:
+            raise ValueError(f"{name} = {value!r} is outside what this space samples, {distribution}")
+        return super()._suggest(name, distribution)
+
+
+def enqueue(study: optuna.Study, configurations: Sequence[Mapping[str, Any]]) -> None:
+    """Queue configurations ahead of any sampling; one that the study has already is not queued again."""
+    for values in configurations:
+        study.enqueue_trial(dict(values), skip_if_exists=True)

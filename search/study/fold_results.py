@@ -1,0 +1,60 @@
+"""What the trainings of a trial came to, be it one training or one a fold."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+FOLDS = "folds"
+
+
+# What a child reported at the end of its training, see ``search.training.job.Training.outcome``.
+TrainingOutcome = Mapping[str, Any]
+
+
+def value_of(run: TrainingOutcome, name: str) -> float:
+    """The figure ``name`` of a training, at the epoch whose weights were kept."""
+    return float(run["history"][name][run["kept_epoch"] - 1])
+
+
+def runs_of(trial: "FrozenTrial") -> Sequence[TrainingOutcome]:
+    """The trainings that a trial's figures come from: its finished folds, or its only training."""
+    return trial.user_attrs.get(FOLDS) or [trial.user_attrs]
+
+
+def at_kept_epoch(trial: "FrozenTrial", name: str) -> float:
+    """The figure ``name`` of a trial, at the epoch whose weights were kept; the mean over its folds if it has any."""
+    return fmean(value_of(run, name) for run in runs_of(trial))
+
+
+def mean_value(finished: Sequence[TrainingOutcome]) -> float:
+    """The mean of the values of finished folds, rounded to six places."""
+    return round(fmean(run["value"] for run in finished), 6)
+
+
+def images_seen(runs: Sequence[TrainingOutcome]) -> int:
+    """How many images were trained on in all epochs of all trainings together."""
+    return sum(run["training_images"] * run["epochs"] for run in runs)
+
+
+def mean_history(runs: Sequence[TrainingOutcome]) -> dict[str, list[float]]:
+    """The mean learning curve of each figure; where trainings ended early, the mean over those that ran on."""
+    return {
+        name: [
+            fmean(value for value in epoch if value is not None)
+            for epoch in zip_longest(*(run["history"][name] for run in runs))
+        ]
+        for name in runs[0]["history"]
+    }
+
+
+def matrix_of(runs: Sequence[TrainingOutcome]) -> list[list[int]]:
+    """The confusion matrix of the validation images of all trainings together; empty where one of them has none."""
+    matrices = [run.get("matrix") for run in runs]
+    if not all(matrices):
+        return []
+    return [[sum(cell) for cell in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]

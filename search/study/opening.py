@@ -1,0 +1,137 @@
+"""Open a study for a search: find it again, or check, prepare and create it."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.config.settings import RunOptions
+from search.config.study_config import StudyConfig
+from search.study.backbones import bring_backbones, check_backbones, share_backbones, with_backbones
+from search.study.class_balance import print_balance, print_hints
+from search.study.compatibility import (
+    SPACE,
+    check_joining,
+    check_kind,
+    check_settings,
+    find_images,
+    space_digest,
+    surroundings,
+)
+from search.study.creation import image_size, new_config, prepare_new, space_name
+from search.study.first_trials import enqueue, first_trials
+from search.study.request import check_confirm, check_fine_tune, check_request, load_space, preset_of
+from search.study.study import (
+    DATASET,
+    LoadedStudy,
+    create_study,
+    find_study,
+    load_study,
+    quiet,
+    warn_of_password,
+)
+from search.study.sweep_cells import SWEEP, Sweep
+from spaces import has_backbone
+from spaces.contract import Space
+from storage.claims import lock_name
+
+logger = logging.getLogger(__name__)
+
+# Finished trials of a study of which nobody says how many.
+DEFAULT_TRIALS = 50
+
+
+def open_study(options: RunOptions, backend: str = "tensorflow", sweep: Sweep | None = None) -> LoadedStudy:
+    """Open the study that is asked for, with its first trials queued and the number of trials it shall have stored.
+
+    Args:
+        options: What is asked of it.
+        backend: Keras's backend on this host.
+        sweep: What a sweep varies; None for a search.
+
+    Raises:
+        InputError: Something asked for is wrong; nothing but the cache of images has been written.
+    """
+    check_request(options, sweep)
+    if warning := warn_of_password(options.storage):
+        logger.warning(warning)
+    found = find_study(options.study, options.storage, options.root)
+    if found is None:
+        created = _create(options, backend, sweep)
+        if created is not None:
+            return created
+        found = load_study(options.study, options.storage, options.root)
+    return _rejoin(found, options, backend, sweep)
+
+
+def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStudy | None:
+    name = space_name(options)
+    space = load_space(name)
+    check_fine_tune(options.study, name, options.fine_tune)
+    check_confirm(options.study, options.folds, options.confirm)
+    size = image_size(options, space)
+    dataset = prepare_new(options, size, has_backbone(space))
+    config = new_config(options, dataset)
+    if has_backbone(space):
+        config = with_backbones(config, options.backbones, dataset, size)
+        share_backbones(config, dataset)  # Before the study is there for others to join.
+    begin = _beginning(space, config, options, sweep)
+    print_balance(config, dataset)
+    if sweep is None:
+        print_hints(config, dataset, has_backbone(space))
+    created = create_study(
+        config,
+        dataset.folder,
+        options.storage,
+        options.root,
+        trials=options.trials or _trials_of_preset(options),
+        about={SPACE: space_digest(space, config), **surroundings(backend)},
+        begin=begin,
+    )
+    return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
+
+
+def _trials_of_preset(options: RunOptions) -> int:
+    preset = preset_of(options)
+    return preset.trials if preset else DEFAULT_TRIALS
+
+
+def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStudy:
+    config = found.config
+    check_kind(found, sweep)
+    check_settings(config, options)
+    check_fine_tune(config.study, config.space, options.fine_tune)
+    check_confirm(config.study, config.folds, options.confirm)
+    space = load_space(config.space)
+    check_joining(found, space, backend)
+    joined = dataclasses.replace(found, prepared=find_images(found, options.data, options.cache).folder)
+    bring_backbones(joined)
+    check_backbones(joined, options.backbones)
+    if options.data is not None and not Path(found.optuna.user_attrs.get(DATASET, "")).is_dir():
+        found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
+    begin = _beginning(space, config, options, sweep, found.optuna.user_attrs.get(SWEEP))
+    print_balance(config, joined.dataset())
+    # A sweep's cells are counted by those who claim them, and so queued under their lock.
+    lock = "studies" if sweep is None else lock_name(found.study_id)
+    with quiet():
+        found.storage.exclusively(lock, lambda: begin(found.optuna))
+    if options.trials is not None or not found.wanted:
+        found.want(options.trials or _trials_of_preset(options))
+    return joined
+
+
+def _beginning(
+    space: Space,
+    config: StudyConfig,
+    options: RunOptions,
+    sweep: Sweep | None,
+    stored: Mapping[str, Any] | None = None,
+) -> Callable[[optuna.Study], None]:
+    """What queues the study's first trials, or a sweep's cells, once these have been checked."""
+    if sweep is not None:
+        return sweep.queueing(space, config, stored)
+    first = first_trials(space, config, options.try_first)
+    return lambda study: enqueue(study, first)

@@ -1,0 +1,100 @@
+"""What is asked of a study, checked before anything slow."""
+
+import spaces
+from search.config.option import check_choice, flag_of
+from search.config.settings import RunOptions
+from search.data.backbones import check_backbone
+from search.data.folds import check_fold_options
+from search.errors import InputError, flag_error
+from search.presets import PRESETS, Preset
+from search.study.first_trials import read_trial
+from search.study.sweep_cells import Sweep
+from spaces.contract import Space
+from storage.artifacts import check_artifacts
+
+
+def preset_of(options: RunOptions) -> Preset | None:
+    """The preset asked for, or the one that is named as the study."""
+    return PRESETS.get(options.preset or options.study)
+
+
+def check_request(options: RunOptions, sweep: Sweep | None = None) -> None:
+    """Check what is asked of a study, as far as that needs no images.
+
+    Args:
+        options: What is asked.
+        sweep: What a sweep varies; None for a search.
+
+    Raises:
+        InputError: A name is unknown, or two options contradict each other.
+    """
+    if options.preset is not None:
+        check_choice(flag_of(options, "preset"), options.preset, tuple(sorted(PRESETS)))
+    preset = preset_of(options)
+    if sweep is None and preset is not None and preset.vary:
+        raise InputError(
+            f"--study {options.study}: a sweep, not a search; run python -m search.sweep --study {options.study}"
+        )
+    if "space" in options.requested:
+        load_space(options.space)
+    for backbone in options.backbones:
+        check_backbone(backbone)
+    if options.folds:
+        check_beside_folds(options, options.folds)
+    if options.artifacts is not None:
+        try:
+            check_artifacts(options.artifacts)
+        except ValueError as error:
+            raise flag_error(error) from None
+    for item in options.try_first:
+        read_trial(item)
+
+
+def check_beside_folds(options: RunOptions, folds: int) -> None:
+    """Refuse options in whose place folds stand.
+
+    Raises:
+        InputError: One of these is asked for.
+    """
+    asked = {
+        name: getattr(options, name) if name in options.requested else None
+        for name in ("validation", "images")
+    }
+    check_fold_options(folds, asked["validation"], asked["images"])
+
+
+def load_space(name: str) -> Space:
+    """The space of this name.
+
+    Raises:
+        InputError: There is none, or it is not fit to be one.
+    """
+    try:
+        return spaces.load(name)
+    except ValueError as error:
+        raise flag_error(error) from None
+
+
+def check_confirm(study: str, folds: int, confirm: bool) -> None:
+    """Refuse a race in a cross-validated study, whose values are means of several trainings already.
+
+    Raises:
+        InputError: One is asked for, and the study is searched in folds.
+    """
+    if confirm and folds:
+        raise InputError(
+            f"--confirm: study {study} is searched in {folds} folds, so each value is a mean of as many trainings "
+            "already; leave the flag out"
+        )
+
+
+def check_fine_tune(study: str, space: str, epochs: int | None) -> None:
+    """Refuse to fine-tune where there is no backbone.
+
+    Raises:
+        InputError: It is asked for, and the space has none.
+    """
+    if epochs is not None and not hasattr(spaces.load(space), "tune"):
+        raise InputError(
+            f"--fine-tune {epochs}: space {space} of study {study} has no backbone; leave the flag out"
+        )

@@ -1,0 +1,246 @@
+"""How a study stands at one moment, read from its database, and the words that every screen has for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from search.formatting import WORDS, duration, score
+from search.study.fold_results import FOLDS
+from search.study.study import WANTED
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from search.study.study import LoadedStudy
+
+
+# The attributes of a trial that a snapshot reads.
+ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial in training, as its worker last reported it; None stands for what has not been reported yet.
+
+    Epochs are counted through all folds, if there are any. ``features`` is the share of the backbone's features that
+    has been computed; None once the training has begun.
+    """
+
+    number: int
+    worker: str
+    epoch: int = 0
+    epochs: int | None = None
+    value: float | None = None
+    images_per_second: float | None = None
+    seconds_left: float | None = None
+    host: str = ""
+    device: str = ""
+    silent: float | None = None
+    features: float | None = None
+    fold: int | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that has ended.
+
+    ``state`` is finished, pruned or failed, ``value`` the last value reported, ``folds`` the number of finished folds;
+    ``epochs`` counts through all of them.
+    """
+
+    number: int
+    state: str
+    value: float | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    folds: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study at one moment.
+
+    Attributes:
+        study: Its name.
+        metric: What ranks its trials.
+        wanted: How many finished or pruned trials it shall have; None where only time or compute bounds it.
+        ended: Its ended trials, by number.
+        running: Its trials in training, by number.
+        best: The best finished trial; None before there is one.
+        seconds_left: An estimate from the trials so far; None while there is nothing to estimate from.
+        waiting: Number of trials that are queued or requeued, which are claimed before new ones are made.
+    """
+
+    study: str
+    metric: str = "accuracy"
+    wanted: int | None = None
+    ended: Sequence[Ended] = ()
+    running: Sequence[Running] = ()
+    best: Ended | None = None
+    seconds_left: float | None = None
+    waiting: int = 0
+
+    def count(self, state: str) -> int:
+        """How many trials ended as ``state``."""
+        return sum(trial.state == state for trial in self.ended)
+
+
+def read_snapshot(
+    study: "optuna.Study",
+    *,
+    metric: str,
+    wanted: int | None = None,
+    training_images: int | None = None,
+    now: float | None = None,
+    trials: "Sequence[FrozenTrial] | None" = None,
+) -> Snapshot:
+    """Read how a study stands.
+
+    Args:
+        study: The study, opened by the process that shows it.
+        metric: What ranks its trials.
+        wanted: Number of finished trials that end the search.
+        training_images: Images an epoch, from which the time left of a running trial is estimated.
+        now: The time, by the clock of the signs of life.
+        trials: The study's trials, with ``ATTRIBUTES``, if they have been read already.
+    """
+    trials = study.get_trials(deepcopy=False) if trials is None else trials
+    ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
+    running = [_running(trial, training_images, now) for trial in trials if trial.state.name == "RUNNING"]
+    scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
+    sign = 1 if study.direction.name == "MINIMIZE" else -1
+    best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
+    left = _seconds_left(ended, running, wanted)
+    waiting = sum(trial.state.name == "WAITING" for trial in trials)
+    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting)
+
+
+def take_snapshot(
+    study: "LoadedStudy",
+    training_images: int | None = None,
+    trials: "Sequence[FrozenTrial] | None" = None,
+) -> Snapshot:
+    """Read how an open study stands, for a screen; where the database is away, this fails at once.
+
+    Args:
+        study: The open study.
+        training_images: See ``read_snapshot``.
+        trials: See ``read_snapshot``.
+    """
+    view = study.view
+    return read_snapshot(
+        view,
+        metric=study.config.metric,
+        wanted=view.user_attrs.get(WANTED),
+        training_images=training_images,
+        now=study.storage.now(),
+        trials=trials,
+    )
+
+
+def _ended(trial: "FrozenTrial") -> Ended:
+    reports = trial.intermediate_values
+    last = reports[max(reports)] if reports else None
+    return Ended(
+        trial.number,
+        WORDS[trial.state.name],
+        trial.value if trial.state.name == "COMPLETE" else last,
+        int(trial.user_attrs.get("epochs", max(reports, default=0))),
+        float(trial.user_attrs.get("seconds", 0.0)),
+        trial.params or trial.user_attrs.get("params", {}),
+        str(trial.user_attrs.get("reason", "")),
+        len(trial.user_attrs.get(FOLDS, ())),
+    )
+
+
+def _running(trial: "FrozenTrial", training_images: int | None, now: float | None) -> Running:
+    life = trial.system_attrs.get("life", {})
+    # A sign of life may be a beat old; what was reported is not.
+    epoch = max([int(life.get("epoch") or 0), *trial.intermediate_values])
+    epochs, rate = life.get("epochs"), life.get("images_per_second")
+    value = trial.intermediate_values.get(epoch, life.get("value"))
+    left = (epochs - epoch) * training_images / rate if epochs and rate and training_images else None
+    return Running(
+        trial.number,
+        str(life.get("worker", "")),
+        epoch,
+        epochs,
+        value,
+        rate,
+        left,
+        str(life.get("host", "")),
+        str(life.get("device", "")),
+        max(0.0, now - life["time"]) if now is not None and "time" in life else None,
+        life.get("features"),
+        life.get("fold"),
+    )
+
+
+def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: int | None) -> float | None:
+    counted = [trial for trial in ended if trial.state != "failed"]
+    timed = [trial.seconds for trial in counted if trial.seconds > 0]
+    if wanted is None or not timed:
+        return None
+    begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
+    owed = max(0.0, wanted - len(counted) - begun)
+    return owed * sum(timed) / len(timed) / max(1, len(running))
+
+
+def headline(snapshot: Snapshot) -> str:
+    """How many trials are finished, pruned and failed, of how many, and how long it may still take."""
+    finished, pruned, failed = (snapshot.count(state) for state in WORDS.values())
+    of = f" of {snapshot.wanted}" if snapshot.wanted is not None else " trials"
+    text = (
+        f"{snapshot.study}: {finished + pruned}{of} ({finished} finished, {pruned} pruned), {failed} failed"
+    )
+    text += f", {snapshot.waiting} waiting" if snapshot.waiting else ""
+    left = snapshot.seconds_left
+    return f"{text}, about {duration(left)} left" if left else text
+
+
+def best_line(snapshot: Snapshot) -> str:
+    """The best trial so far, with its score and its params."""
+    best = snapshot.best
+    if best is None:
+        return "no trial has finished yet"
+    return f"best {snapshot.metric} {score(best.value)}, trial {best.number}: {words(best.params)}"
+
+
+def ended_line(trial: Ended, metric: str) -> str:
+    """One line about an ended trial."""
+    # "pruned (pruned after epoch 1)" would say it twice.
+    why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
+    folds = f"{trial.folds} fold{'' if trial.folds == 1 else 's'}, " if trial.folds else ""
+    return (
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {folds}{trial.epochs} "
+        f"epoch{'' if trial.epochs == 1 else 's'}, {duration(trial.seconds)}, {words(trial.params)}"
+    )
+
+
+def running_heads(metric: str) -> tuple[str, ...]:
+    """The heads of the columns that ``running_cells`` fills."""
+    return ("worker", "device", "trial", "epoch", metric, "images/s", "time left", "seen")
+
+
+def running_cells(trial: Running) -> tuple[str, ...]:
+    """Worker, device, trial, epoch, value, images a second, time left and age of the last sign of life, as text."""
+    epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else "starts"
+    if trial.features is not None:
+        epoch = f"features {100 * trial.features:.0f} %"
+    elif trial.fold:
+        epoch = f"{epoch}, fold {trial.fold}"
+    rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
+    left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
+    seen = f"{duration(round(trial.silent))} ago" if trial.silent is not None else "-"
+    return (
+        trial.worker or "-", trial.device or "-", str(trial.number), epoch, score(trial.value), rate, left, seen
+    )  # fmt: skip
+
+
+def words(params: Mapping[str, Any]) -> str:
+    """Sampled values as a person reads them."""
+    shown = (f"{value:.3g}" if isinstance(value, float) else str(value) for value in params.values())
+    return ", ".join(f"{name}={value}" for name, value in zip(params, shown, strict=True))

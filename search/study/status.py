@@ -1,0 +1,42 @@
+"""How a study stands, and who works on it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.errors import InputError
+from search.study.snapshot import ATTRIBUTES, take_snapshot
+from search.study.study import load_study
+from storage.claims import Claims
+from storage.errors import DatabaseGone
+from storage.queries import read_trials
+
+if TYPE_CHECKING:
+    from search.study.snapshot import Snapshot
+
+
+def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> "Snapshot":
+    """Read how a study stands; trials whose workers are surely dead are requeued first, so that none runs for ever.
+
+    Args:
+        study: Its name.
+        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
+        root: The folder of all studies.
+
+    Raises:
+        InputError: There is no such study, or its database does not answer.
+    """
+    loaded = load_study(study, storage, root)
+    claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
+    retrying.set_deadline(0)  # One try: who looks once is told at once what is wrong.
+
+    def read(_: int) -> "Snapshot":
+        trials = read_trials(loaded.storage, loaded.study_id, ATTRIBUTES)
+        if claims.any_worker_dead(trials):
+            claims.sweep()
+            trials = read_trials(loaded.storage, loaded.study_id, ATTRIBUTES)
+        return take_snapshot(loaded, trials=trials)
+
+    try:
+        return retrying.call(read)
+    except DatabaseGone as gone:
+        raise InputError(f"--storage: {gone}; try again") from None

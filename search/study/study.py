@@ -1,0 +1,311 @@
+"""A study as it lies in the database: created, found again, and read."""
+
+import logging
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.config.settings import check_study_name
+from search.config.study_config import StudyConfig
+from search.data import cache_root, open_dataset
+from search.errors import InputError, flag_error
+from storage.artifacts import Store, open_artifacts
+from storage.connect import database_exists, open_storage
+from storage.database import Database
+from storage.paths import StudyPaths
+from storage.timeouts import Timeouts
+from storage.url import default_url, parse, passwords_of, storage_url
+
+if TYPE_CHECKING:
+    from search.data import Dataset
+
+logger = logging.getLogger(__name__)
+
+
+Study = optuna.Study
+CONFIG, DATASET, WANTED, UID = "config", "dataset", "trials", "uid"
+
+
+KEPT_MODELS = 3
+MODEL, KEPT = "model_artifact", "kept_models"
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """An open study.
+
+    Attributes:
+        optuna: Optuna's study, with its storage open.
+        config: What defines the study.
+        paths: Where its files lie.
+        url: URL of the database, with the password if it was given one.
+        prepared: Folder of its images on this host, once they have been found.
+    """
+
+    optuna: optuna.Study
+    config: StudyConfig
+    paths: StudyPaths
+    url: str = field(repr=False)
+    prepared: Path | None = None
+
+    @property
+    def storage(self) -> Database:
+        """The open database."""
+        database = self.optuna._storage
+        if not isinstance(database, Database):  # Every way to open one makes it so.
+            raise TypeError(f"expected a Database, got {type(database).__name__}")
+        return database
+
+    @property
+    def wanted(self) -> int:
+        """How many finished trials it shall have; a later run may ask for more."""
+        return int(self.optuna.user_attrs.get(WANTED, 0))
+
+    def want(self, trials: int) -> None:
+        """Store how many finished trials it shall have."""
+        self.optuna.set_user_attr(WANTED, trials)
+
+    @cached_property
+    def view(self) -> Study:
+        """The study for reading by a screen: calls are not retried, so that a screen shows trouble at once."""
+        return Study(self.config.study, self.storage.unretried)
+
+    @cached_property
+    def artifacts(self) -> Store | None:
+        """Where hosts that share no disk leave files for each other; None where no such place is needed."""
+        return None if self.config.artifacts is None else open_artifacts(self.config.artifacts)
+
+    @cached_property
+    def pictures(self) -> Store:
+        """The store of what the dashboard shows: that of the other artifacts, or a folder of the study's own."""
+        if self.artifacts is not None:
+            return self.artifacts
+        self.paths.pictures.mkdir(parents=True, exist_ok=True)
+        return open_artifacts(str(self.paths.pictures))
+
+    @property
+    def study_id(self) -> int:
+        """Optuna's key of the study."""
+        return self.optuna._study_id
+
+    def still_there(self) -> bool:
+        """Whether nobody has deleted the study.
+
+        Its key in the database is not enough: in SQLite it may by now be another study's.
+        """
+        try:
+            attributes = self.storage.get_study_user_attrs(self.study_id)
+        except KeyError:
+            return False
+        return str(attributes.get(UID, "")) == self.paths.uid
+
+    def dataset(self) -> "Dataset":
+        """Open the prepared images that the study is bound to.
+
+        Raises:
+            InputError: They are not in the cache any more.
+        """
+        if self.prepared is not None:  # Without the database, which may be away.
+            return open_dataset(self.prepared)
+        places = [
+            Path(self.optuna.user_attrs.get(DATASET, "")),
+            cache_root() / self.config.fingerprint,
+        ]
+        for place in places:
+            if place.name == self.config.fingerprint and place.is_dir():
+                return open_dataset(place)
+        how = (
+            f"prepare them again: python -m search.run --study {self.config.study} --data {self.config.data}"
+        )
+        if self.config.data == "arrays":
+            how = "pass the same arrays to run_study again"
+        raise InputError(
+            f"the prepared images of study {self.config.study!r} are not in {places[-1].parent}; {how}"
+        )
+
+    def finished(self) -> list[FrozenTrial]:
+        """The trials that count towards N."""
+        return self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+    def ranked(self) -> list[FrozenTrial]:
+        """The complete trials, best first."""
+        complete = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = 1 if self.config.direction == "minimize" else -1
+        return sorted(complete, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
+
+
+def find_study(
+    study: str, storage: str | None, root: Path, timeouts: Timeouts | None = None, *, patient: bool = False
+) -> LoadedStudy | None:
+    """Open the study of this name; None where the database has none. Nothing is created.
+
+    Args:
+        study: Its name.
+        storage: The database's URL; by default the environment's, or SQLite under ``root``.
+        root: The folder of all studies.
+        timeouts: How long to wait for what; by default as the study was made with.
+        patient: Whether to wait for a database that is away.
+
+    Raises:
+        InputError: The database cannot be opened, or the study in it is not one of ours.
+    """
+    check_study_name(study)
+    url = storage_url(storage, root)
+    try:
+        if url == default_url(root) and not root.is_dir():
+            return None
+        if not patient and not database_exists(url):
+            return None
+        opened = open_storage(url, timeouts, patient=patient)
+    except ValueError as error:
+        raise flag_error(error) from None
+    except OSError as error:
+        raise InputError(str(error)) from None
+    try:
+        found = optuna.load_study(study_name=study, storage=opened)
+    except KeyError:
+        return None
+    text = found.user_attrs.get(CONFIG)
+    if text is None:  # It may be in the making.
+        text = opened.exclusively("studies", lambda: found.user_attrs.get(CONFIG))
+    if text is None:
+        if DATASET in found.user_attrs or not (found.user_attrs or found.get_trials(deepcopy=False)):
+            return None  # Its creator died half way: it is made again.
+        raise InputError(
+            f"--study {study}: the database has a study of this name that search.run did not make; choose another"
+        )
+    config = StudyConfig.from_json(text)
+    if timeouts is None:
+        opened.use_timeouts(Timeouts(grace=config.grace))
+    return LoadedStudy(found, config, StudyPaths(root, study, str(found.user_attrs.get(UID, ""))), url)
+
+
+def load_study(
+    study: str, storage: str | None, root: Path, timeouts: Timeouts | None = None, *, patient: bool = False
+) -> LoadedStudy:
+    """Open the study of this name; see ``find_study``.
+
+    Raises:
+        InputError: There is none, or the database cannot be opened.
+    """
+    found = find_study(study, storage, root, timeouts, patient=patient)
+    if found is None:
+        here = root if storage_url(storage, root) == default_url(root) else "the database given"
+        raise InputError(
+            f"--study {study}: no such study in {here}; "
+            "expected one that search.run has begun (--studies or --storage say where)"
+        )
+    return found
+
+
+def create_study(
+    config: StudyConfig,
+    dataset_folder: Path,
+    storage: str | None,
+    root: Path,
+    *,
+    trials: int = 0,
+    about: dict[str, Any] | None = None,
+    begin: Callable[[optuna.Study], None] = lambda study: None,
+    timeouts: Timeouts | None = None,
+) -> LoadedStudy | None:
+    """Store a new study, under a lock, for several processes may begin at once.
+
+    Args:
+        config: What defines it.
+        dataset_folder: Folder of its prepared images.
+        storage: The database's URL; by default the environment's, or SQLite under ``root``.
+        root: The folder of all studies.
+        trials: How many finished trials it shall have.
+        about: Further attributes to store on it.
+        begin: Queues its first trials.
+        timeouts: How long to wait for what.
+
+    Returns:
+        The study; None where another process has made one of this name meanwhile.
+
+    Raises:
+        InputError: The database cannot be opened.
+    """
+    url = storage_url(storage, root)
+    if url == default_url(root):
+        root.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = open_storage(url, timeouts or Timeouts(grace=config.grace))
+    except ValueError as error:
+        raise flag_error(error) from None
+
+    uid = uuid.uuid4().hex[:8]
+
+    def create() -> optuna.Study | None:
+        made = optuna.create_study(
+            study_name=config.study, storage=opened, direction=config.direction, load_if_exists=True
+        )
+        if CONFIG in made.user_attrs:
+            return None
+        if made.direction.name.lower() != config.direction:
+            raise InputError(
+                f"--study {config.study}: the database has an empty study of this name; choose another"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            made.set_metric_names([f"validation {config.metric}"])
+        # By the first it is known as ours.
+        facts = {DATASET: str(dataset_folder), WANTED: trials, UID: uid, **(about or {})}
+        for name, value in facts.items():
+            made.set_user_attr(name, value)
+        begin(made)
+        made.set_user_attr(CONFIG, config.to_json())  # Last: with it the study is whole.
+        return made
+
+    with quiet():
+        made = opened.exclusively("studies", create)
+    return None if made is None else LoadedStudy(made, config, StudyPaths(root, config.study, uid), url)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what Optuna announces within the block, for our commands say what there is to know."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def compute_spent(study: LoadedStudy) -> float:
+    """FLOPs that all trials of a study have trained for, the running ones included."""
+    return compute_of(study.optuna.get_trials(deepcopy=False))
+
+
+def compute_of(trials: Sequence[FrozenTrial]) -> float:
+    """FLOPs that these trials have trained for."""
+    spent = 0.0
+    for trial in trials:
+        recorded = trial.user_attrs
+        an_epoch = 3.0 * recorded.get("flops", 0) * recorded.get("training_images", 0)
+        spent += float(recorded.get("compute", an_epoch * max(trial.intermediate_values, default=0)))
+    return spent
+
+
+def warn_of_password(storage: str | None) -> str:
+    """A warning if a password stands on the command line; else empty."""
+    try:
+        open_to_all = storage is not None and bool(passwords_of(parse(storage)))
+    except ValueError:
+        open_to_all = False
+    return (
+        "the password in --storage can be read by every user of this host (ps); put it into PGPASSFILE, or "
+        "the whole URL into the environment's SEARCH_STORAGE"
+        if open_to_all
+        else ""
+    )

@@ -1,0 +1,127 @@
+"""What a plan trains: a whole net on pixels, a head on a backbone's features, or a head with part of its backbone."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import spaces
+from search.data import Dataset, Split
+from search.data.backbones import with_files
+from search.process.channel import Channel
+from search.training.feature_cache import BATCH, Features, open_features
+from search.training.plan import TrainingPlan
+from spaces import has_backbone
+from spaces.contract import InputSpec, Space
+
+TELL_SECONDS = 1.0
+# What the outputs of the frozen part are called in a whole net.
+FEATURES = "backbone_features"
+
+
+class Net:
+    """A net that is trained whole, on pixels."""
+
+    def __init__(self, plan: TrainingPlan) -> None:
+        self.plan = plan
+        self.space: Space = spaces.load(plan.space)
+        self.spec = spec_here(plan)
+
+    def build(self) -> keras.Model:
+        """It, with fresh weights."""
+        return self.space.build(self.plan.params, self.spec)
+
+    def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
+        """What it is trained on, ``(N, ...)``, with rows for all training images: the images themselves.
+
+        Raises:
+            FeaturesAway: The worker asked to stop before it was there.
+        """
+        return Features(dataset.train()[0], None)
+
+    def adapt(self, model: keras.Model, images: np.ndarray) -> None:
+        """Set what depends on the data from some of its inputs."""
+        if hasattr(self.space, "adapt"):
+            self.space.adapt(model, images)
+
+
+class Head(Net):
+    """A head that is trained on features, which are computed once for all trials."""
+
+    def build(self) -> keras.Model:
+        """The head, with fresh weights."""
+        return self.space.head(self.plan.params, self.spec)
+
+    def frozen(self) -> keras.Model:
+        """The part below it, pixels to features."""
+        return self.space.frozen(self.plan.params, self.spec)
+
+    def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
+        """The backbone's features of the images that the study uses, computed here if nobody has yet."""
+        plan, told_at = self.plan, [0.0]
+
+        def tell(rows: int, of: int) -> bool:
+            if time.monotonic() - told_at[0] > TELL_SECONDS:
+                told_at[0] = time.monotonic()
+                channel.send({"kind": "features", "rows": rows, "of": of})
+            return not channel.stopped
+
+        return open_features(
+            dataset,
+            self.space.backbone(plan.params, self.spec),
+            self.spec,
+            wanted=plan.wanted(parts),
+            mirror=plan.flip and plan.recipe.augmentation > 0,
+            frozen=self.frozen,
+            tell=tell,
+            # Where memory ran out once, the backbone may have been what took it.
+            batch=max(1, BATCH // plan.accumulate),
+        )
+
+
+class Tuned(Net):
+    """A kept head on its backbone, whose last part is trained as well, in a second phase on pixels."""
+
+    def build(self) -> keras.Model:
+        """The whole net with the kept head's weights, its last part trainable."""
+        model = join(self.plan, str(self.plan.tune))
+        self.space.tune(model)
+        return model
+
+    def adapt(self, model: keras.Model, images: np.ndarray) -> None:
+        """Nothing: the head was adapted when it was trained."""
+
+
+def net_of(plan: TrainingPlan) -> Net:
+    """What ``plan`` trains."""
+    if not has_backbone(spaces.load(plan.space)):
+        return Net(plan)
+    return Tuned(plan) if plan.tune else Head(plan)
+
+
+def join(plan: TrainingPlan, head: str) -> keras.Model:
+    """The whole net of a kept head's file, from pixels to logits."""
+    below = Head(plan).frozen()
+    # Named, so that an export's scoring finds it.
+    features = keras.layers.Activation("linear", dtype="float32", name=FEATURES)(below.output)
+    return keras.Model(below.input, keras.models.load_model(head)(features))
+
+
+def join_job(payload: dict[str, object], channel: Channel) -> None:
+    """Write the whole net of a head's file; a child's job.
+
+    Args:
+        payload: ``plan`` (a ``TrainingPlan``), ``head`` (its file), ``model`` (the file to write).
+        channel: Gets ``done``.
+    """
+    plan = TrainingPlan.from_payload(payload["plan"])  # type: ignore[arg-type]
+    join(plan, str(payload["head"])).save(str(payload["model"]))
+    channel.send({"kind": "done"})
+
+
+def spec_here(plan: TrainingPlan) -> InputSpec:
+    """The plan's images, and its backbones where they lie on this host."""
+    cache = Path(plan.dataset).parent
+    return dataclasses.replace(plan.input_spec, backbones=with_files(plan.input_spec.backbones, cache))

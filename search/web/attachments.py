@@ -1,0 +1,69 @@
+"""Pictures and texts attached to a study and its trials as artifacts; drawn in a child, so that workers stay small."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.artifacts import upload_artifact
+
+from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy
+from storage.artifacts import artifact_ids, upload
+
+DRAWING_SECONDS = 60.0
+
+
+def draw_in_child(server: ForkServer, folder: Path, log: Path, payload: dict[str, Any]) -> list[Path]:
+    """Have a child draw into ``folder``, and return the pictures in order.
+
+    Args:
+        server: Starts the child.
+        folder: An empty folder.
+        log: The file to which the child prints.
+        payload: See ``search.web.drawing.draw``.
+
+    Raises:
+        TrialCrashed, TrialInterrupted, TrialOutOfMemory: Nothing could be drawn.
+    """
+    job = "search.web.drawing:draw"
+    with server.start(job, {"folder": str(folder), **payload}, log) as child:
+        return [folder / name for name in child.result(DRAWING_SECONDS)["files"]]
+
+
+def leave(study: LoadedStudy, path: Path, trial: optuna.Trial | None = None) -> str:
+    """Attach a file for the dashboard, in the place of an earlier one of its name, and return its address there.
+
+    Args:
+        study: The open study.
+        path: The file.
+        trial: The trial to attach it to; None for the study.
+    """
+    owner = study.optuna if trial is None else trial
+    found = artifacts_of(study, trial).get(path.name)
+    if found is None:
+        found = upload_artifact(artifact_store=study.pictures, file_path=str(path), study_or_trial=owner)
+    else:
+        upload(study.pictures, found, path)
+    return address(study, found, trial)
+
+
+def artifacts_of(study: LoadedStudy, trial: optuna.Trial | None = None) -> dict[str, str]:
+    """The names of attached files in the store, by file name.
+
+    Args:
+        study: The open study.
+        trial: The trial that they are attached to; None for the study.
+    """
+    storage = study.storage
+    attributes = (
+        storage.get_study_system_attrs(study.study_id)
+        if trial is None
+        else storage.get_trial(trial._trial_id).system_attrs
+    )
+    return artifact_ids(attributes)
+
+
+def address(study: LoadedStudy, artifact: str, trial: optuna.Trial | None = None) -> str:
+    """The address of an artifact on the dashboard."""
+    owner = f"{study.study_id}" if trial is None else f"{study.study_id}/{trial._trial_id}"
+    return f"/artifacts/{owner}/{artifact}"

@@ -1,0 +1,212 @@
+"""What the dashboard shows of a study: what it searches, its data, the best so far, its export, how to take part."""
+
+import logging
+import shlex
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.errors import InputError
+from search.process.fork_server import ForkServer
+from search.study.class_balance import split_counts
+from search.study.study import LoadedStudy
+from search.templates.loader import environment
+from search.web.attachments import address, artifacts_of, draw_in_child, leave
+from search.web.notes import read_note, write_note
+from search.web.picture_names import SAMPLES
+from search.web.trial_page import plain
+from storage.errors import DatabaseGone
+from storage.url import default_url, parse, redacted
+
+logger = logging.getLogger(__name__)
+
+# Of an export: what its test images came to, in the order in which it is shown.
+EXPORTED = {
+    "confusion_matrix.png": "Confusion matrix on the test images",
+    "mistakes.png": "The most confident mistakes on the test images",
+    "classification_report.txt": "",
+}
+EXPORT = "dashboard_export"
+MOST_CLASSES = 50
+OURS = "Written by the search, and anew at every best trial: to keep your own words here, delete this line."
+
+
+def feed_study(study: LoadedStudy, server: ForkServer) -> None:
+    """Leave the study's note and a picture of sample images, when a command opens it."""
+    try:
+        if SAMPLES not in artifacts_of(study):
+            _leave_samples(study, server)
+    except DatabaseGone:
+        raise
+    except Exception as error:  # As with a trial's: it concerns the picture alone.
+        logger.warning(f"no samples for the dashboard: {error!r}"[:300])
+    _write(study)
+
+
+def feed_best(study: LoadedStudy, number: int) -> None:
+    """Write the study's note anew if the trial that has just finished is the best so far."""
+    ranked = study.ranked()
+    if ranked and ranked[0].number == number:
+        _write(study)
+
+
+def feed_export(study: LoadedStudy, folder: Path, summary: Mapping[str, Any], report: str) -> None:
+    """Leave what an export found on the test images.
+
+    Args:
+        study: The open study.
+        folder: The folder of the export.
+        summary: The contents of ``summary.json``.
+        report: The classification report as a person reads it.
+    """
+    small = len(study.config.classes) <= MOST_CLASSES
+    words = {"words": list(summary["words"]), "report": report if small else ""}
+    try:
+        for name in EXPORTED:
+            leave(study, folder / name)
+        study.optuna.set_user_attr(EXPORT, words)
+        _write(study)
+    except Exception as error:  # Whatever it is, the export itself is whole.
+        logger.warning(f"the dashboard does not show the export: {error!r}"[:300])
+
+
+def _write(study: LoadedStudy) -> None:
+    """Write the note, unless a person has made it theirs; under a lock, for another trial may become the best."""
+
+    def write() -> None:
+        before = read_note(study.storage, study.study_id)
+        note = study_note(study)
+        if note != before and (OURS in before or not before):
+            write_note(study.storage, study.study_id, note)
+
+    study.storage.exclusively(f"note {study.study_id}", write)
+
+
+def study_note(study: LoadedStudy) -> str:
+    """A study in plain words, as Markdown, from what its database has now."""
+    config, attributes = study.config, study.optuna.user_attrs
+    metric = config.metric.replace("_", " ")
+    ranked = study.ranked()
+    left = artifacts_of(study)
+    exported = attributes.get(EXPORT)
+    if exported is not None:
+        exported = {
+            **exported,
+            "pictures": {
+                alt: address(study, left[name]) for name, alt in EXPORTED.items() if alt and name in left
+            },
+        }
+    first = next((trial for trial in ranked if trial.number == 0), None)
+    best = None
+    if ranked:
+        settings = {
+            name.replace("_", " "): plain(value)
+            for name, value in ranked[0].user_attrs.get("params", {}).items()
+        }
+        best = {"number": ranked[0].number, "value": ranked[0].value, "settings": settings}
+    return (
+        environment()
+        .get_template("study_note.md")
+        .render(
+            config=config,
+            metric=metric,
+            purpose=_purpose(study, metric),
+            best=best,
+            baseline=first.value if first is not None and ranked[0].number != 0 else None,
+            exported=exported,
+            ranges=_ranges(study),
+            data=_data(study),
+            counts=_counts(study),
+            samples=address(study, left[SAMPLES]) if SAMPLES in left else "",
+            commands=_commands(study),
+            ours=OURS,
+        )
+    )
+
+
+def _purpose(study: LoadedStudy, metric: str) -> str:
+    config = study.config
+    best = "the lowest" if config.direction == "minimize" else "the best"
+    length = f"{config.epochs} epochs" + (f" in each of {config.folds} folds" if config.folds else "")
+    over = f" over {', '.join(one.name for one in config.backbones)}" if config.backbones else ""
+    return (
+        f"Searches space {config.space}{over} for {best} {metric} on validation images: {study.wanted} trials of up to "
+        f"{length}, sampled by {config.sampler}, pruned by {config.pruner}, seed {config.seed}. No trial sees the test "
+        "images."
+    )
+
+
+def _ranges(study: LoadedStudy) -> dict[str, str]:
+    """The range of each parameter, as far as trials have sampled it."""
+    found: dict[str, str] = {}
+    for trial in study.optuna.get_trials(deepcopy=False):
+        for name, distribution in trial.distributions.items():
+            found.setdefault(name.replace("_", " "), _words(distribution))
+    return found
+
+
+def _words(distribution: optuna.distributions.BaseDistribution) -> str:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return ", ".join(plain(choice) for choice in distribution.choices)
+    if not isinstance(
+        distribution, optuna.distributions.IntDistribution | optuna.distributions.FloatDistribution
+    ):
+        return str(distribution)
+    text = f"{plain(distribution.low)} to {plain(distribution.high)}"
+    if distribution.log:
+        return f"{text}, on a logarithmic scale"
+    step = distribution.step
+    return text if step is None or step == 1 else f"{text} in steps of {plain(step)}"
+
+
+def _data(study: LoadedStudy) -> str:
+    config = study.config
+    text = f"{Path(config.data).name}: {len(config.classes)} classes, {config.width}x{config.height} pixels"
+    return f"{text}, {'grey' if config.channels == 1 else 'colour'}."
+
+
+def _counts(study: LoadedStudy) -> dict[str, list[int]]:
+    """Images of each class in each split; empty where there are too many classes for a table."""
+    if len(study.config.classes) > MOST_CLASSES:
+        return {}
+    try:
+        return split_counts(study.config, study.dataset())
+    except InputError:  # The images are not on this host.
+        return {}
+
+
+def _commands(study: LoadedStudy) -> dict[str, str]:
+    where: list[str] = []
+    if study.url != default_url(study.paths.root):
+        where = ["--storage", redacted(parse(study.url))]
+    if study.paths.root != Path("studies"):
+        where += ["--studies", str(study.paths.root)]
+
+    def command(name: str) -> str:
+        return shlex.join(["python", "-m", f"search.{name}", "--study", study.config.study, *where])
+
+    return {
+        "Join it, from any host that reaches its database:": command("worker"),
+        "See who works on it:": command("status"),
+        "Stop a worker with Ctrl-C: its trial is given back, nothing is lost. Go on:": command("worker"),
+        "Export the best trial, which scores the test images and is counted:": command("export"),
+        "Write a report, one HTML file:": command("report"),
+    }
+
+
+def _leave_samples(study: LoadedStudy, server: ForkServer) -> None:
+    config = study.config
+    payload = {
+        "dataset": str(study.dataset().folder),
+        "classes": config.classes,
+        "validation": 0.0 if config.folds else config.validation,
+        "images": config.images,
+        "seed": config.seed,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        log = study.paths.folder / "logs" / "pictures.log"
+        for path in draw_in_child(server, Path(folder), log, payload):
+            leave(study, path)

@@ -1,0 +1,163 @@
+"""What the dashboard shows of a trial when it ends: its curves, its confusion matrix, its note."""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search.formatting import duration
+from search.process.fork_server import ForkServer
+from search.study.fold_results import FOLDS
+from search.study.study import KEPT_MODELS, LoadedStudy
+from search.templates.loader import environment
+from search.web.attachments import draw_in_child, leave
+from search.web.notes import write_note
+from search.web.picture_names import CURVES, MATRIX, SAMPLES
+from storage.claims import ClaimLost
+from storage.errors import DatabaseGone
+
+logger = logging.getLogger(__name__)
+
+ALT = {
+    CURVES: "Learning curves: loss and accuracy by epoch, on training and validation images",
+    MATRIX: "Confusion matrix on the validation images",
+    SAMPLES: "One training image of each class",
+}
+MOST_LINES, MOST_LETTERS = 12, 200
+
+
+def feed_trial(
+    study: LoadedStudy,
+    server: ForkServer,
+    trial: optuna.Trial,
+    state: str,
+    why: str,
+    value: float | None = None,
+    matrix: Sequence[Sequence[int]] = (),
+) -> None:
+    """Leave what there is to see of a trial; call it while its claim is held, before its end is recorded.
+
+    Args:
+        study: The open study.
+        server: Starts the child that draws.
+        trial: The trial, about to end.
+        state: ``finished``, ``pruned`` or ``failed``.
+        why: Why it ends.
+        value: What it scored, or reported last.
+        matrix: Confusion matrix of the validation images, a row a true class; drawn if the trial is among the best.
+
+    Raises:
+        ClaimLost: The trial is another worker's now.
+        DatabaseGone: The database was away for too long.
+    """
+    try:
+        pictures = _leave_pictures(study, server, trial, value, matrix)
+    except (ClaimLost, DatabaseGone):
+        raise
+    except (
+        Exception
+    ) as error:  # A full disk, a child's end, a store's library: it concerns the pictures alone.
+        with suppress(OSError):  # Where this is printed to may lie on that disk, too.
+            logger.warning(f"no pictures of trial {trial.number} for the dashboard: {error!r}"[:300])
+        pictures = {}
+    note = trial_note(trial, state, why, value, study.config.metric, pictures)
+    write_note(study.storage, study.study_id, note, trial._trial_id)
+
+
+def trial_note(
+    trial: optuna.Trial, state: str, why: str, value: float | None, metric: str, pictures: dict[str, str]
+) -> str:
+    """A trial in plain words, as Markdown.
+
+    Args:
+        trial: The trial, with all that its worker recorded.
+        state: ``finished``, ``pruned`` or ``failed``.
+        why: Why it ended.
+        value: What it scored, or reported last.
+        metric: What the value is of.
+        pictures: The addresses of its pictures, by what they show.
+    """
+    recorded = trial.user_attrs
+    return (
+        environment()
+        .get_template("trial_note.md")
+        .render(
+            number=trial.number,
+            state=state,
+            value=value,
+            metric=metric.replace("_", " "),
+            why=why,
+            settings={
+                name.replace("_", " "): plain(value) for name, value in recorded.get("params", {}).items()
+            },
+            sentences=[sentence for sentence in (_size(recorded), _where(recorded)) if sentence],
+            pictures=pictures,
+            last_lines=[
+                line[:MOST_LETTERS] for line in str(recorded.get("last_lines", "")).splitlines()[-MOST_LINES:]
+            ],
+        )
+    )
+
+
+def why_finished(recorded: dict[str, Any], epochs: int) -> str:
+    """Why a trial ended that was neither pruned nor failed."""
+    ran, kept = int(recorded.get("epochs", 0)), int(recorded.get("kept_epoch", 0))
+    if folds := len(recorded.get(FOLDS, ())):
+        return f"It trained on all {folds} folds, {ran} epochs in all; its value is their mean."
+    ran_words = f"It ran all its {ran} epochs" if ran == epochs else f"It stopped early, after {ran} epochs"
+    return f"{ran_words}; the weights of epoch {kept} are kept."
+
+
+def plain(value: Any) -> str:
+    """A sampled value as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "yes" if value is True else "no" if value is False else str(value)
+
+
+def _leave_pictures(
+    study: LoadedStudy,
+    server: ForkServer,
+    trial: optuna.Trial,
+    value: float | None,
+    matrix: Sequence[Sequence[int]],
+) -> dict[str, str]:
+    recorded, config = trial.user_attrs, study.config
+    history = recorded.get("history") or {}
+    if not history.get("loss"):
+        return {}
+    payload = {
+        "history": history,
+        "kept": recorded["kept_epoch"],
+        "title": f"{config.study}, trial {trial.number}",
+        "matrix": matrix if value is not None and _among_the_best(study, value) else (),
+        "classes": config.classes,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = draw_in_child(server, Path(folder), study.paths.log(trial.number), payload)
+        return {ALT[path.name]: leave(study, path, trial) for path in drawn}
+
+
+def _among_the_best(study: LoadedStudy, value: float) -> bool:
+    best = study.ranked()[:KEPT_MODELS]
+    sign = 1 if study.config.direction == "minimize" else -1
+    return len(best) < KEPT_MODELS or sign * value < sign * float(best[-1].value or 0.0)
+
+
+def _size(recorded: dict[str, Any]) -> str:
+    if "flops" not in recorded:
+        return ""
+    return f"{recorded['parameters']:,} trainable parameters, {recorded['flops'] / 1e6:,.1f} MFLOP an image."
+
+
+def _where(recorded: dict[str, Any]) -> str:
+    where = f"Worker {recorded['worker']}" if "worker" in recorded else ""
+    if where and "device" in recorded:
+        where += f", on {recorded['device']}"
+    if "seconds" in recorded and recorded.get("epochs"):
+        where += f": {duration(float(recorded['seconds']))} of training, {recorded['images_per_second']:,.0f} images/s"
+    return f"{where}." if where else ""

@@ -1,0 +1,301 @@
+"""One study's life: created or found again, searched to its N trials, its best trial exported."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from search.config.option import arguments_of, options_of
+from search.config.settings import ExportOptions, RunOptions, SweepOptions, WorkerOptions
+from search.data.decode import cores
+from search.engines.local import LocalWorkers
+from search.engines.resources import ResourceSlot, make_slots
+from search.engines.worker import HURRY_SECONDS, run_worker, worker_name
+from search.errors import InputError
+from search.execution.stop_requests import Stop, catching_signals, ending_in_time
+from search.exporting.builder import build_export
+from search.exporting.export import Export
+from search.exporting.folder import SWEEP_FILES, check_target
+from search.exporting.formats import check_formats
+from search.exporting.request import ExportRequest, check_export, choose_trial
+from search.exporting.weights import kept_weights
+from search.metrics.baselines import check_baselines
+from search.process.choice import check_backend
+from search.process.fork_server import ForkServer
+from search.progress.terminal import Progress
+from search.reporting.sweep_report import report_sweep
+from search.study.backbones import bring_backbones
+from search.study.class_balance import split_counts
+from search.study.compatibility import BACKEND, check_joining, find_images
+from search.study.opening import open_study
+from search.study.request import check_confirm, check_fine_tune, load_space
+from search.study.snapshot import Snapshot, take_snapshot
+from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_password
+from search.study.sweep_cells import cells_wanted
+from search.study.sweep_request import ask_for_sweep
+from search.web.study_page import feed_export, feed_study
+from storage.errors import DatabaseGone
+from storage.url import parse, redacted
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a search came to.
+
+    Attributes:
+        study: The open study, for whatever else is wanted of it.
+        stopped: Why it ended before its N trials; empty where it did not.
+        by_user: Whether it was a signal (Ctrl-C) that ended it.
+        export: The best trial's export; None where none was asked for or nothing is finished.
+    """
+
+    study: LoadedStudy
+    stopped: str
+    by_user: bool
+    export: Export | None
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, in order of number."""
+        return self.study.optuna.get_trials(deepcopy=False)
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """The best complete trial: its ``number``, ``value`` and ``params``."""
+        ranked = self.study.ranked()
+        return ranked[0] if ranked else None
+
+
+def search_and_export(options: RunOptions) -> StudyResult:
+    """Search, prune and export: create the study or go on with it until it has ``trials`` finished trials.
+
+    Beside what a command takes, ``data`` may be arrays ``(x_train, y_train, x_test, y_test)``, and ``try_first`` may
+    hold dicts with a value for each sampled parameter.
+
+    Returns:
+        The study, its trials, the best one and its export.
+
+    Raises:
+        InputError: Something given is wrong; nothing has been written then.
+        StudyStopped: Trials keep failing.
+    """
+    backend = check_backend(options.backend, options.gpu_memory)
+    slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
+    if options.export:  # Better now than after hours of search.
+        check_target(options.out or Path("exports") / options.study)
+    with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
+        opened = open_study(options, backend)
+        feed_study(opened, server)
+        stop = Stop(
+            deadline=None if options.timeout is None else time.monotonic() + options.timeout,
+            budget=options.budget,
+            spent=lambda: compute_spent(opened),
+        )
+        search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+        made = None
+        if options.export and not stop.by_user and opened.ranked():
+            shared = {field.name for field, _ in options_of(ExportOptions)}
+            wanted = {name: value for name, value in vars(options).items() if name in shared}
+            made = make_export(ExportOptions.given(**wanted, server=server, prepared=opened.prepared))
+    stopped = how_to_go_on(stop, opened, options.storage)
+    opened.storage.retrying.clear_deadline()
+    return StudyResult(opened, stopped, stop.by_user, made)
+
+
+def search(
+    study: LoadedStudy,
+    server: ForkServer,
+    slots: Sequence[ResourceSlot],
+    stop: Stop,
+    *,
+    gpu_memory: float | None = None,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Work on an open study, shown as it goes: one worker in this process, several in processes of their own.
+
+    Raises:
+        StudyStopped: It cannot usefully go on.
+        InputError: This host may not work on it.
+    """
+    images = sum(split_counts(study.config, study.dataset())["training"])
+
+    def look_now() -> Snapshot:
+        return take_snapshot(study, images)
+
+    settings: dict[str, Any] = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
+    if len(slots) == 1:
+        with ending_in_time(stop), Progress(look_now, log=study.paths.worker_log(worker_name())):
+            run_worker(study, server, stop, slots[0], **settings)
+        return
+    workers = LocalWorkers(study, server, slots, **settings)
+    stop.on_hurry = lambda: study.storage.retrying.set_deadline(HURRY_SECONDS)
+    with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
+        workers.run(stop)
+    stop.check_budget()  # They have ended by it; say so.
+
+
+def how_to_go_on(stop: Stop, study: LoadedStudy, storage: str | None, command: str = "run") -> str:
+    """Why a study ended before it was done, how far it is, and what goes on with it; empty where it is done."""
+    if not stop.reason:
+        return ""
+    again = f"python -m search.{command} --study {study.config.study}"
+    try:
+        far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
+    except DatabaseGone:
+        far = "nothing is lost, but the database does not answer"
+    if storage is not None:
+        again += f" --storage {redacted(parse(storage))}"
+    if study.paths.root != Path("studies"):
+        again += f" --studies {study.paths.root}"
+    return f"{stop.reason}: {far}; go on with: {again}"
+
+
+def make_export(options: ExportOptions) -> Export:
+    """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
+
+    Returns:
+        The export.
+
+    Raises:
+        InputError: Nothing to export, or nowhere to write it; nothing was written.
+        StudyStopped: Training, scoring or the reload check failed; an earlier export is as it was.
+    """
+    say = options.say or logger.info
+    study = options.study
+    loaded = load_study(study, options.storage, options.root)
+    config, folds = loaded.config, loaded.config.folds
+    # The nets of folds are not kept: none has learnt from all the images.
+    refit = options.refit or folds > 0
+    target = check_export(study, refit, options.refit_epochs, options.out)
+    if options.confirm and options.trial is not None:
+        raise InputError(
+            f"--trial {options.trial} names what to export and --confirm finds it by a race: leave one of the two out"
+        )
+    formats, baselines = check_formats(options.formats), check_baselines(options.baselines)
+    check_fine_tune(study, config.space, options.fine_tune)
+    check_confirm(study, folds, options.confirm)
+    chosen = choose_trial(loaded, options.trial)
+    if not (refit or options.confirm):
+        kept_weights(loaded, chosen)
+    # Looked for once, not for every file.
+    loaded = replace(loaded, prepared=options.prepared or loaded.dataset().folder)
+    bring_backbones(loaded)
+    if folds:
+        say(f"searched in {folds} folds, so the configuration is retrained on all training images")
+    request = ExportRequest(
+        loaded,
+        chosen,
+        refit,
+        options.refit_epochs,
+        options.fine_tune,
+        options.gpu_memory,
+        formats,
+        baselines,
+        say,
+    )
+    with server_of(options.server, chosen) as running:
+        export = build_export(target, request, running, confirm=options.confirm)
+    feed_export(loaded, target, export.summary, export.report)
+    return export
+
+
+def server_of(server: ForkServer | None, trial: FrozenTrial) -> Any:
+    """The server given, left open; or a new one on the backend that the trial was trained with."""
+    if server is not None:
+        return nullcontext(server)
+    backend = os.environ.get("KERAS_BACKEND") or str(trial.user_attrs.get("backend") or "tensorflow")
+    return ForkServer(backend)
+
+
+def join(options: WorkerOptions) -> str:
+    """Work on a study until it has all its trials; all that is not asked for is read from the study.
+
+    Returns:
+        The signal that ended it, in words; empty where the study has all its trials.
+
+    Raises:
+        InputError: No such study, other images, or another version of its space.
+        StudyStopped: The search cannot usefully go on.
+    """
+    slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
+    if warning := warn_of_password(options.storage):
+        logger.warning(warning)
+    found = load_study(options.study, options.storage, options.root, options.times)
+    backend = check_backend(
+        options.backend or os.environ.get("KERAS_BACKEND") or found.optuna.user_attrs.get(BACKEND),
+        options.gpu_memory,
+    )
+    check_joining(found, load_space(found.config.space), backend)
+    joined = replace(found, prepared=find_images(found, options.data, options.cache).folder)
+    bring_backbones(joined)
+    stop = Stop()
+    with ForkServer(backend) as server:
+        search(
+            joined,
+            server,
+            slots,
+            stop,
+            gpu_memory=options.gpu_memory,
+            checkpoint_seconds=options.checkpoint_seconds,
+        )
+    return stop.reason
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep came to.
+
+    Attributes:
+        study: The open study.
+        stopped: Why it ended before all cells; empty where it did not.
+        by_user: Whether it was a signal (Ctrl-C) that ended it.
+        folder: With the report's files.
+        summary: What ``sweep.json`` holds.
+    """
+
+    study: LoadedStudy
+    stopped: str
+    by_user: bool
+    folder: Path
+    summary: dict[str, Any]
+
+
+def sweep_and_report(options: SweepOptions) -> SweepResult:
+    """Run every combination of the varied values, and report; run again, go on or add what is new.
+
+    Returns:
+        The study, and what its cells came to.
+
+    Raises:
+        InputError: Something given is wrong.
+        StudyStopped: Trials keep failing.
+    """
+    target = check_target(options.out or Path("exports") / options.study, SWEEP_FILES)
+    backend = check_backend(options.backend, options.gpu_memory)
+    slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
+    sweep, request = ask_for_sweep(options)
+    opened = open_study(request, backend, sweep)
+    stop = Stop(deadline=None if options.timeout is None else time.monotonic() + options.timeout)
+    if len(opened.finished()) < cells_wanted(opened.optuna.get_trials(deepcopy=False)):
+        with ForkServer(backend) as server:
+            feed_study(opened, server)
+            search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+    summary = {} if stop.by_user else report_sweep(opened, target)
+    stopped = how_to_go_on(stop, opened, options.storage, "sweep")
+    opened.storage.retrying.clear_deadline()
+    return SweepResult(opened, stopped, stop.by_user, target, summary)
+
+
+# What notebooks and scripts call: the same functions, with an argument for each option.
+run_study = arguments_of("run_study", RunOptions, search_and_export)
+export_study = arguments_of("export_study", ExportOptions, make_export)
+join_study = arguments_of("join_study", WorkerOptions, join)
+run_sweep = arguments_of("run_sweep", SweepOptions, sweep_and_report)

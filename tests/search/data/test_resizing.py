@@ -1,0 +1,20 @@
+"""What a user wants of the images' size, as it names a request."""
+
+from search.data.cache import request_key
+from search.data.resizing import Sizing
+
+
+def test_sizing_that_stretches_keeps_the_name_of_requests_before_there_was_a_choice() -> None:
+    assert Sizing(64).request() == Sizing(64, "stretch").request() == {"image_size": 64}
+
+
+def test_sizing_has_another_request_for_each_way() -> None:
+    keys = {request_key(Sizing(64, way).request()) for way in ("stretch", "fit", "crop")}
+    assert len(keys) == 3
+
+
+def test_smaller_images_stay_as_they_are_unless_their_proportions_would_be_stretched() -> None:
+    assert Sizing(224, "stretch", enlarge=False).of(32, 40) == (32, 40)
+    assert Sizing(224, "crop", enlarge=False).of(32, 32) == (32, 32)
+    assert Sizing(224, "crop", enlarge=False).of(120, 160) == (224, 224)
+    assert Sizing(24, "stretch", enlarge=False).of(32, 40) == (24, 24)

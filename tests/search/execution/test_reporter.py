@@ -1,0 +1,183 @@
+"""What a child tells is stored in order, and a database that is away holds up nobody but the reports."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import optuna
+import pytest
+
+from search.execution.reporter import VERDICT_SECONDS, Reporter
+from search.execution.trial import Worker, plan_training, recipe_of
+from search.study.fold_results import FOLDS
+from search.study.study import compute_spent
+from spaces import load
+from storage.claims import Claim, ClaimLost
+from storage.heartbeat import Heartbeat
+from storage.liveness import HEARTBEAT
+
+
+def epoch(number: int, value: float = 0.5, loss: float = 1.0) -> dict[str, Any]:
+    scores = {"loss": loss, "val_loss": loss, "val_accuracy": value}
+    return {"kind": "epoch", "epoch": number, "images_per_second": 100.0, **scores}
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+BUILT = {"kind": "built", "device": "cpu", "training_images": 21, "epoch": 3, "values": [0.1, 0.2, 0.3]}
+
+
+class Told:
+    """A claimed trial with its reporter, which nobody trains."""
+
+    def __init__(self, worker: Worker, fold: int = 0) -> None:
+        self.worker = worker
+        claim = worker.claims.claim(100)
+        assert claim is not None
+        self.claim: Claim = claim
+        config, space = worker.study.config, load("small_space")
+        self.trial = optuna.trial.Trial(worker.study.optuna, claim.trial_id)
+        params = space.sample(self.trial, config.input_spec)
+        self.trial.set_user_attr("flops", 1)
+        plan = plan_training(worker.study, claim.number, params, recipe_of(space, params, config))
+        plan = dataclasses.replace(plan, folds=config.folds, fold=fold)
+        self.heart = Heartbeat(claim)
+        self.reporter = Reporter(claim, self.heart, worker.stop, self.trial, plan)
+
+    @property
+    def reports(self) -> dict[int, float]:
+        return self.worker.study.storage.get_trial(self.claim.trial_id).intermediate_values
+
+
+@pytest.fixture
+def told(make_worker: Callable[..., Worker]) -> Iterator[Told]:
+    found = Told(make_worker(epochs=10))
+    with found.reporter:
+        yield found
+
+
+def test_epochs_are_stored_before_the_answer(told: Told) -> None:
+    assert told.reporter.judge(epoch(1, 0.25))
+    assert told.reporter.judge(epoch(2, 0.5))
+    assert told.reports == {1: 0.25, 2: 0.5}
+
+
+def test_sign_of_life_shows_the_epoch(told: Told) -> None:
+    told.reporter.judge(epoch(1, 0.25))
+    life = told.worker.study.storage.get_trial(told.claim.trial_id).system_attrs[HEARTBEAT]
+    assert (life["epoch"], life["value"], life["images_per_second"]) == (1, 0.25, 100.0)
+
+
+def test_loss_that_is_no_number_is_a_verdict_and_no_report(told: Told) -> None:
+    assert not told.reporter.judge(epoch(1, loss=float("nan")))
+    assert told.reporter.verdict == "diverged: the loss became NaN or infinite in epoch 1"
+    assert told.reports == {}
+
+
+def test_hopeless_epoch_is_a_verdict(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told.trial, "should_prune", lambda: True)
+    assert not told.reporter.judge(epoch(3))
+    assert told.reporter.verdict == "pruned after epoch 3"
+
+
+def test_last_epoch_is_not_judged(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told.trial, "should_prune", lambda: True)
+    assert told.reporter.judge(epoch(10))
+
+
+def test_database_that_is_away_holds_up_one_answer_and_then_none(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = threading.Event()
+    report = told.trial.report
+
+    def late(value: float, step: int) -> None:
+        back.wait(30)
+        report(value, step)
+
+    monkeypatch.setattr(told.trial, "report", late)
+    began = time.monotonic()
+    answers = [told.reporter.judge(epoch(number)) for number in range(1, 6)]
+    assert answers == [True] * 5
+    assert VERDICT_SECONDS * 0.9 < time.monotonic() - began < VERDICT_SECONDS * 2
+    assert not told.reporter.done(0.05)
+    back.set()
+    wait_for(lambda: told.reporter.done(0.1))
+    assert sorted(told.reports) == [1, 2, 3, 4, 5]
+
+
+def test_verdict_that_comes_late_is_passed_on_with_the_next_epoch(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = threading.Event()
+    monkeypatch.setattr("search.execution.reporter.VERDICT_SECONDS", 0.05)
+    monkeypatch.setattr(told.trial, "should_prune", lambda: back.wait(30))
+    assert told.reporter.judge(epoch(1))
+    back.set()
+    wait_for(lambda: told.reporter.done(0.1))
+    assert not told.reporter.judge(epoch(2))
+    assert told.reporter.verdict == "pruned after epoch 1"
+
+
+def test_claim_that_is_lost_is_heard_of_by_the_worker(told: Told) -> None:
+    life = told.worker.study.storage.get_trial(told.claim.trial_id).system_attrs[HEARTBEAT]
+    told.worker.study.storage.set_trial_system_attr(
+        told.claim.trial_id, HEARTBEAT, {**life, "token": "another"}
+    )
+    with pytest.raises(ClaimLost):
+        told.reporter.judge(epoch(1))
+    assert told.reports == {}
+
+
+def test_budget_is_looked_at_after_each_epoch(told: Told) -> None:
+    told.worker.stop.budget, told.worker.stop.spent = 10.0, lambda: 11.0
+    told.reporter.judge(epoch(1))
+    assert told.worker.stop.reason == "the compute is spent (--budget)"
+
+
+@pytest.fixture
+def in_second_fold(make_worker: Callable[..., Worker]) -> Iterator[Told]:
+    worker = make_worker(epochs=10, folds=3, images=None)
+    claim = worker.claims.claim(100)
+    assert claim is not None
+    finished = {"epochs": 10, "training_images": 20, "value": 0.5}
+    worker.study.storage.set_trial_user_attr(claim.trial_id, FOLDS, [finished])
+    claim.requeue()
+    found = Told(worker, fold=1)
+    with found.reporter:
+        found.reporter.put(BUILT)
+        wait_for(lambda: found.reporter.done(0.1))
+        yield found
+
+
+def test_epoch_of_a_fold_is_neither_reported_nor_judged(
+    in_second_fold: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_second_fold.trial, "should_prune", lambda: True)
+    assert in_second_fold.reporter.judge(epoch(4))
+    assert in_second_fold.reports == {}
+
+
+def test_epoch_of_a_fold_is_shown_after_those_of_the_folds_before(in_second_fold: Told) -> None:
+    in_second_fold.reporter.judge(epoch(4))
+    shown = in_second_fold.heart.facts
+    assert (shown["epoch"], shown["epochs"], shown["fold"]) == (14, 30, 2)
+
+
+def test_compute_of_a_fold_is_noted_with_each_epoch(in_second_fold: Told) -> None:
+    in_second_fold.reporter.judge(epoch(4))
+    study = in_second_fold.worker.study
+    assert compute_spent(study) == 3 * 1 * (20 * 10 + 21 * 4)
+
+
+def test_fold_that_diverges_is_named(in_second_fold: Told) -> None:
+    assert not in_second_fold.reporter.judge(epoch(4, loss=float("nan")))
+    verdict = "diverged: the loss became NaN or infinite in epoch 4 of fold 2"
+    assert in_second_fold.reporter.verdict == verdict

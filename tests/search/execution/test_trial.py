@@ -1,0 +1,462 @@
+"""How a trial can end: every row of the table, with real children and real kills.
+
+Four of them train on TensorFlow; the others in NumPy, by ``in_child/numpy_training.py``.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import create_engine, text
+
+from benchmarks.postgres import PostgresServer, missing
+from search.errors import DiskFull, StudyStopped
+from search.execution.stop_requests import Stop
+from search.execution.trial import Worker, run_trial
+from search.execution.worker_loop import work
+from search.process.child import Child
+from search.process.fork_server import ForkServer
+from search.study.study import KEPT_MODELS, load_study
+from storage.artifacts import artifact_ids
+from storage.checkpoints import read_checkpoint
+from storage.claims import Claims
+from storage.timeouts import Timeouts
+
+GOOD = {"width": 16, "rate": 0.05, "dropout": 0.1}
+HOPELESS = {"width": 4, "rate": 1e-7, "dropout": 0.5}
+
+
+class StrikingServer:
+    """A fork server whose first children are each sent a signal once they have written a checkpoint."""
+
+    def __init__(self, server: ForkServer, signals: list[int]) -> None:
+        self.started: list[dict[str, Any]] = []
+        self._server, self._signals = server, signals
+
+    def start(
+        self, job: str, payload: dict[str, Any], log: Path, threads: int = 0, environment: Any = None
+    ) -> Child:
+        child = self._server.start(job, payload, log, threads, environment)
+        if job != "search.training.job:train":
+            return child
+        if len(self.started) < len(self._signals):
+            strike = (child.pid, self._signals[len(self.started)], Path(payload["checkpoint"]))
+            threading.Thread(target=self._strike, args=strike, daemon=True).start()
+        self.started.append(payload)
+        return child
+
+    def _strike(self, pid: int, number: int, checkpoint: Path) -> None:
+        while not checkpoint.exists():
+            time.sleep(0.002)
+        os.kill(pid, number)
+
+
+def run_next(worker: Worker, wanted: int = 1) -> FrozenTrial:
+    """Claim a trial, run it once, and say how it stands."""
+    claim = worker.claims.claim(wanted)
+    assert claim is not None
+    run_trial(worker, claim)
+    return worker.study.storage.get_trial(claim.trial_id)
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Give the nets of small_space.py a fault: every one of them, or the first only."""
+
+    def give(name: str, once: bool = False) -> None:
+        monkeypatch.setenv("SMALL_SPACE_FAULT", name)
+        monkeypatch.setenv("SMALL_SPACE_ONCE", str(tmp_path / "once") if once else "")
+
+    return give
+
+
+def test_trial_that_runs_its_epochs_is_complete(make_worker) -> None:
+    worker = make_worker(epochs=3)
+    trial = run_next(worker)
+    history = trial.user_attrs["history"]
+    assert trial.state == TrialState.COMPLETE
+    assert trial.value == history["val_accuracy"][-1]
+    assert trial.intermediate_values == dict(enumerate(history["val_accuracy"], start=1))
+    assert {name: len(values) for name, values in history.items()} == dict.fromkeys(history, 3)
+    assert len(worker.study.paths.models(0)) == 1
+    assert not worker.study.paths.checkpoints(0)
+
+
+def test_trial_on_tensorflow_is_complete_and_records_what_it_was(make_worker, fork_server) -> None:
+    worker = make_worker(server=fork_server, epochs=2)
+    trial = run_next(worker)
+    attributes = trial.user_attrs
+    assert trial.state == TrialState.COMPLETE
+    assert trial.value == attributes["history"]["val_accuracy"][-1]
+    (kept,) = worker.study.paths.models(0)
+    assert zipfile.is_zipfile(kept)
+    assert artifact_ids(trial.system_attrs).keys() == {"curves.png", "validation_confusion_matrix.png"}
+    recorded = {
+        "params",
+        "parameters",
+        "flops",
+        "epochs",
+        "seconds",
+        "images_per_second",
+        "backend",
+        "device",
+    }
+    assert recorded | {"threads", "versions", "seed", "batch_size", "worker", "compute"} <= attributes.keys()
+    assert attributes["compute"] == 3 * attributes["flops"] * 200 * 2
+    assert (attributes["backend"], attributes["threads"], attributes["epochs"]) == ("tensorflow", 1, 2)
+    assert {"python", "keras", "tensorflow", "numpy"} == attributes["versions"].keys()
+
+
+def test_metric_loss_scores_the_validation_loss(make_worker) -> None:
+    trial = run_next(make_worker(metric="loss"))
+    assert trial.value == trial.user_attrs["history"]["val_loss"][-1]
+
+
+def test_hopeless_trial_is_pruned_with_its_history(make_worker) -> None:
+    worker = make_worker(pruner="halving", epochs=8)
+    for params in (GOOD, HOPELESS):
+        worker.study.optuna.enqueue_trial(params)
+    work(worker, lambda: 1)
+    worker.environment = {"SEARCH_TEST_EPOCH_SECONDS": "0.25"}
+    work(worker, lambda: 2)
+    trial = worker.study.optuna.trials[1]
+    words, _, epoch = trial.user_attrs["reason"].rpartition(" ")
+    assert (trial.state, words) == (TrialState.PRUNED, "pruned after epoch")
+    # A verdict that was not known in good time is passed on with the next epoch.
+    assert int(epoch) <= trial.user_attrs["epochs"] < 8
+    assert len(trial.user_attrs["history"]["val_accuracy"]) == trial.user_attrs["epochs"]
+    assert not worker.study.paths.checkpoints(1)
+
+
+def test_diverged_trial_is_pruned_and_counts(make_worker, fork_server, fault) -> None:
+    fault("diverge")
+    worker = make_worker(server=fork_server, epochs=5)
+    work(worker, lambda: 1)
+    (trial,) = worker.study.optuna.trials
+    assert trial.state == TrialState.PRUNED
+    assert trial.user_attrs["reason"].startswith("diverged: the loss became NaN or infinite in epoch ")
+    assert len(worker.study.finished()) == 1
+
+
+def test_child_killed_from_outside_goes_on_under_its_number(make_worker, fast_server) -> None:
+    server = StrikingServer(fast_server, [signal.SIGKILL])
+    worker = make_worker(server=server, epochs=12, epoch_seconds=0.05)
+    trial = run_next(worker)
+    assert (trial.number, trial.state) == (0, TrialState.WAITING)
+    stored = read_checkpoint(*worker.study.paths.checkpoints(0))
+    assert stored is not None
+    went_on_from = stored[1]["epoch"]
+
+    trial = run_next(worker)
+    assert (trial.number, trial.state) == (0, TrialState.COMPLETE)
+    assert len(trial.user_attrs["history"]["val_accuracy"]) == 12
+    assert went_on_from >= 1
+    assert stored[1]["history"]["seconds"] == trial.user_attrs["history"]["seconds"][:went_on_from]
+
+
+@pytest.mark.slow
+def test_interrupted_trial_on_tensorflow_learns_as_if_nothing_had_happened(make_worker, fork_server) -> None:
+    server = StrikingServer(fork_server, [signal.SIGKILL, signal.SIGTERM])
+    interrupted, whole = make_worker("one", server, epochs=12), make_worker("two", fork_server, epochs=12)
+    for worker in (interrupted, whole):
+        work(worker, lambda: 1)
+    one, two = (worker.study.optuna.trials[0].user_attrs["history"] for worker in (interrupted, whole))
+    assert len(server.started) == 3
+    del one["seconds"], two["seconds"]
+    assert one == two
+
+
+def test_crash_is_tried_once_more(make_worker, fast_server) -> None:
+    server = StrikingServer(fast_server, [signal.SIGSEGV])
+    worker = make_worker(server=server, epochs=12, epoch_seconds=0.05)
+    trial = run_next(worker)
+    assert trial.state == TrialState.WAITING
+    assert trial.user_attrs["first_failure"] == "the training process ended by itself: signal SIGSEGV"
+    assert run_next(worker).state == TrialState.COMPLETE
+    assert len(worker.study.optuna.trials) == 1
+
+
+def test_second_crash_fails_the_trial_with_reason_and_last_lines(make_worker, fault) -> None:
+    fault("leave")
+    worker = make_worker()
+    assert run_next(worker).state == TrialState.WAITING
+    trial = run_next(worker)
+    assert (trial.number, trial.state) == (0, TrialState.FAIL)
+    assert trial.user_attrs["reason"] == "the training process ended by itself: exit status 7"
+    assert "leaving in the middle" in trial.user_attrs["last_lines"]
+    assert worker.study.finished() == []
+
+
+def test_error_in_build_fails_the_trial_with_its_first_line(make_worker, fault) -> None:
+    fault("raise")
+    worker = make_worker()
+    run_next(worker)
+    trial = run_next(worker)
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["reason"] == "ValueError: no such layer"
+    assert "in build" in trial.user_attrs["last_lines"]
+
+
+def test_out_of_memory_is_tried_again_with_half_the_batch(make_worker, fork_server, fault) -> None:
+    fault("memory", once=True)
+    server = StrikingServer(fork_server, [])
+    worker = make_worker(server=server)
+    assert run_next(worker).state == TrialState.WAITING
+    assert run_next(worker).state == TrialState.COMPLETE
+    assert [payload["accumulate"] for payload in server.started] == [1, 2]
+
+
+def test_out_of_memory_twice_fails_the_trial(make_worker, fault) -> None:
+    fault("memory")
+    worker = make_worker()
+    assert run_next(worker).state == TrialState.WAITING
+    trial = run_next(worker)
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["reason"] == "MemoryError: too wide"
+
+
+def test_out_of_memory_in_training_does_not_go_on_from_its_checkpoint(
+    make_worker, fast_server, tmp_path, monkeypatch
+) -> None:
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom_kill 0\n")
+    monkeypatch.setattr("search.process.child.OOM_COUNTERS", (counter,))
+
+    class KernelOutOfMemory(StrikingServer):
+        def _strike(self, pid: int, number: int, checkpoint: Path) -> None:
+            while not checkpoint.exists():
+                time.sleep(0.002)
+            counter.write_text("oom_kill 1\n")
+            os.kill(pid, number)
+
+    server = KernelOutOfMemory(fast_server, [signal.SIGKILL])
+    worker = make_worker(server=server, epochs=12, epoch_seconds=0.05)
+    trial = run_next(worker)
+    assert trial.user_attrs["first_failure"] == "out of memory: killed by the system"
+    assert not worker.study.paths.checkpoints(0)
+    assert run_next(worker).state == TrialState.COMPLETE
+
+
+def test_too_large_is_never_trained(make_worker, fast_server, fault) -> None:
+    fault("large")
+    server = StrikingServer(fast_server, [])
+    worker = make_worker(server=server)
+    trial = run_next(worker)
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["reason"].startswith("too large")
+    assert server.started == []
+
+
+def test_ten_failures_for_one_reason_stop_the_study(make_worker, fault) -> None:
+    fault("large")
+    worker = make_worker()
+    with pytest.raises(StudyStopped, match=r"10 trials in a row failed for one reason; .*too large"):
+        work(worker, lambda: 3)
+    assert [trial.state for trial in worker.study.optuna.trials] == [TrialState.FAIL] * 10
+
+
+def test_hung_child_is_killed_and_its_trial_tried_once_more(make_worker, fault) -> None:
+    fault("slow", once=True)
+    worker = make_worker()
+    worker.hang_seconds = 0.3  # Before its first batch a child may take ten times as long.
+    began = time.monotonic()
+    trial = run_next(worker)
+    worker.hang_seconds = 60.0
+    assert trial.state == TrialState.WAITING
+    assert trial.user_attrs["first_failure"] == "the training process hung and was killed"
+    assert time.monotonic() - began < 60
+    assert run_next(worker).state == TrialState.COMPLETE
+
+
+def test_batch_that_fitted_is_recorded(make_worker, fault) -> None:
+    fault("memory", once=True)
+    worker = make_worker()
+    run_next(worker)
+    assert run_next(worker).user_attrs["batch_that_fitted"] == 32
+    assert run_next(worker, 2).user_attrs["batch_that_fitted"] == 64
+
+
+def test_trial_that_goes_on_keeps_its_thread_count(make_worker, fast_server) -> None:
+    server = StrikingServer(fast_server, [signal.SIGKILL])
+    worker = make_worker(server=server, epochs=12, epoch_seconds=0.05)
+    run_next(worker)
+    worker.threads = 2
+    assert run_next(worker).user_attrs["threads"] == 1
+    assert run_next(worker, 2).user_attrs["threads"] == 2
+
+
+class GivenAway(StrikingServer):
+    """While its first child trains, its trial is given to another worker, who runs it to its end."""
+
+    def __init__(self, server: ForkServer, taken: Callable[[], None]) -> None:
+        super().__init__(server, [0])
+        self._taken = taken
+        self.over = threading.Event()
+
+    def _strike(self, pid: int, number: int, checkpoint: Path) -> None:
+        while not checkpoint.exists():
+            time.sleep(0.002)
+        os.kill(pid, signal.SIGSTOP)  # Both were paused; the worker is, as far as the database can tell.
+        self._taken()
+        with contextlib.suppress(ProcessLookupError):  # Its worker may have noticed, and ended it.
+            os.kill(pid, signal.SIGCONT)
+        self.over.set()
+
+
+@pytest.mark.slow
+def test_paused_worker_that_comes_back_drops_its_work_and_goes_on(make_worker, fast_server) -> None:
+    worker = make_worker(epochs=12, epoch_seconds=0.05)
+    study = load_study("small", None, worker.study.paths.root)
+    another = Worker(study, fast_server, Claims(study.storage, study.study_id, "another"), Stop(), threads=1)
+    seen: list[FrozenTrial] = []
+
+    def take() -> None:
+        life = study.storage.get_trial(1).system_attrs["life"]
+        study.storage.set_trial_system_attr(1, "life", {**life, "pid": 2**22 + 1})
+        seen.append(run_next(another))
+
+    worker.server = GivenAway(fast_server, take)
+    run_next(worker)
+    assert worker.server.over.wait(60)
+    trial = study.storage.get_trial(1)
+    assert trial.state == TrialState.COMPLETE
+    assert trial.user_attrs["worker"] == "another"
+    assert study.storage.get_trial(1) == seen[0], "nothing was written over the new owner's"
+    kept = study.paths.model(0, trial.user_attrs["token"])
+    assert [path for path, _, _ in study.paths.trial_files()] == [kept]
+    assert run_next(worker, 2).state == TrialState.COMPLETE
+
+
+@pytest.mark.slow
+def test_epoch_of_which_only_the_checkpoint_tells_is_reported_by_the_next_owner(
+    make_worker, fast_server
+) -> None:
+    """The worker was killed between its child's checkpoint and the report."""
+    server = StrikingServer(fast_server, [signal.SIGKILL])
+    worker = make_worker(server=server, epochs=12, epoch_seconds=0.05)
+    run_next(worker)
+    stored = read_checkpoint(*worker.study.paths.checkpoints(0))
+    assert stored is not None
+    with create_engine(worker.study.url).begin() as connection:
+        connection.execute(text("DELETE FROM trial_intermediate_values"))
+    trial = run_next(worker)
+    assert stored[1]["epoch"] >= 1
+    assert trial.intermediate_values == dict(enumerate(trial.user_attrs["history"]["val_accuracy"], 1))
+    assert len(trial.intermediate_values) == 12
+
+
+@pytest.mark.slow
+def test_disk_that_is_full_costs_the_checkpoint_and_not_the_trial(make_worker, small_disk) -> None:
+    worker = make_worker(epochs=3)
+    with small_disk(worker.study.paths.folder / "checkpoints") as folder:
+        trial = run_next(worker)
+        left = list(folder.iterdir())
+    assert trial.state == TrialState.COMPLETE
+    assert "No space left on device" in trial.user_attrs["checkpoint_trouble"]
+    assert left == []
+
+
+@pytest.mark.slow
+def test_disk_that_is_full_ends_the_search_and_costs_no_trial(make_worker, small_disk) -> None:
+    worker = make_worker(epochs=3)
+    with small_disk(worker.study.paths.folder / "models") as folder:
+        with pytest.raises(DiskFull, match="No space left"):
+            work(worker, lambda: 1)
+        left = list(folder.iterdir())
+    assert left == []  # What fits of the weights would keep the disk full.
+    trial = worker.study.optuna.trials[0]
+    assert trial.state == TrialState.WAITING
+    assert "first_failure" not in trial.user_attrs
+    work(worker, lambda: 1)
+    assert [(one.number, one.state) for one in worker.study.optuna.trials] == [(0, TrialState.COMPLETE)]
+
+
+@pytest.mark.slow
+def test_log_on_a_full_disk_ends_the_search_and_costs_no_trial(make_worker, small_disk) -> None:
+    """The child cannot even say what is wrong where it prints."""
+    worker = make_worker(epochs=3)
+    with small_disk(worker.study.paths.log(0).parent) as folder:
+        (folder / "fill").write_bytes(bytes(8192))
+        with pytest.raises(DiskFull):
+            work(worker, lambda: 1)
+    assert worker.study.optuna.trials[0].state == TrialState.WAITING
+
+
+class Outage(StrikingServer):
+    """Takes the database away while a child trains, for longer than the grace, and counts the epochs meanwhile."""
+
+    def __init__(self, server: ForkServer, postgres: PostgresServer, seconds: float, log: Path) -> None:
+        super().__init__(server, [0])
+        self._postgres, self._seconds, self._log = postgres, seconds, log
+        self.epochs = 0
+
+    def _strike(self, pid: int, number: int, checkpoint: Path) -> None:
+        while not checkpoint.exists():
+            time.sleep(0.002)
+        self._postgres.stop()
+        before = self._log.read_text().count("epoch ")
+        time.sleep(self._seconds)
+        self.epochs = self._log.read_text().count("epoch ") - before
+        self._postgres.start()
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_outage_longer_than_the_grace_pauses_the_reports_and_not_the_training(
+    make_worker, fast_server
+) -> None:
+    with PostgresServer() as postgres:
+        times = Timeouts(grace=2.0, outage=60.0, pause=0.3, poll=0.1, connect=2.0)
+        worker = make_worker(storage=postgres.database(), times=times, epochs=40, epoch_seconds=0.2)
+        worker.server = Outage(fast_server, postgres, 2 * times.grace, worker.study.paths.log(0))
+        watching = Claims(worker.study.storage, worker.study.study_id, "another")
+        swept: list[int] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.2):
+                swept.extend(watching.sweep())
+
+        threading.Thread(target=watch, daemon=True).start()
+        trial = run_next(worker)
+        over.set()
+    assert trial.state == TrialState.COMPLETE
+    assert worker.server.epochs > 5, "it trained on"
+    assert swept == [], "no live trial was declared dead"
+    assert len(trial.intermediate_values) == 40
+
+
+def test_weights_are_kept_of_the_best_trials_only(make_worker) -> None:
+    worker = make_worker(epochs=1)
+    work(worker, lambda: KEPT_MODELS + 1)
+    kept = [trial.number for trial in worker.study.optuna.trials if worker.study.paths.models(trial.number)]
+    best = [trial.number for trial in worker.study.ranked()[:KEPT_MODELS]]
+    assert sorted(kept) == sorted(best)
+
+
+def test_sampler_sees_the_trials_that_a_worker_finished_itself(make_worker) -> None:
+    """A study object keeps the list of its first sampling: with one for all trials TPE would never begin."""
+    worker = make_worker(sampler="tpe", epochs=1)
+    run_next(worker, 100)  # Its first sampling.
+    for _ in range(10):
+        finished = create_trial(
+            value=0.5,
+            params={"width": 8, "rate": 0.1, "dropout": 0.2},
+            distributions={
+                "width": IntDistribution(4, 32),
+                "rate": FloatDistribution(1e-7, 1.0, log=True),
+                "dropout": FloatDistribution(0.0, 0.5),
+            },
+        )
+        worker.study.optuna.add_trial(finished)
+    assert "tpe:relative_params:0" in run_next(worker, 100).system_attrs

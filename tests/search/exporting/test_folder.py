@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from search.errors import InputError
+from search.exporting.folder import SWEEP_FILES, atomic_folder, check_target
+
+
+def test_folder_is_absent_when_the_filling_fails(tmp_path: Path) -> None:
+    def fill_half() -> None:
+        with atomic_folder(tmp_path / "deep" / "out") as folder:
+            (folder / "summary.json").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fill_half()
+
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_folder_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "out") as folder:
+        (folder / "summary.json").write_text("{}")
+        assert not (tmp_path / "out").exists()
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "summary.json"]
+
+
+def test_folder_replaces_an_earlier_export_whole(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "curves.png").write_text("old")
+    with atomic_folder(tmp_path / "out") as folder:
+        (folder / "summary.json").write_text("new")
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["summary.json"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_text("")
+
+    with pytest.raises(InputError, match=r"holiday\.jpg"):
+        check_target(tmp_path)
+
+
+def test_folder_of_a_sweep_is_refused_to_an_export_with_another_name(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "sweep.csv").write_text("")
+
+    with pytest.raises(InputError, match=r"holds a sweep's report \(sweep\.csv\).*such as --out .*/s_model$"):
+        check_target(tmp_path / "s")
+
+
+def test_folder_of_an_export_is_refused_to_a_sweep_with_another_name(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "model.keras").write_text("")
+
+    with pytest.raises(InputError, match=r"holds an export \(model\.keras\).*such as --out .*/s_sweep$"):
+        check_target(tmp_path / "s", SWEEP_FILES)
+
+
+def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(InputError, match="not a folder that can be written to"):
+        check_target(tmp_path / "file" / "out")

@@ -1,0 +1,124 @@
+"""The model card: Hugging Face's headings, only facts, words from outside as words."""
+
+import dataclasses
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from search.exporting.export import Export
+from search.exporting.model_card import write_card
+from search.metrics.classification import Scores
+from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy
+from search.templates.loader import markdown
+
+pytestmark = pytest.mark.slow
+# Those of huggingface_hub's modelcard_template.md, but for two optional ones: glossary and more information.
+HEADINGS = [
+    "Model Details", "Model Description", "Model Sources", "Uses", "Direct Use", "Downstream Use", "Out-of-Scope Use",
+    "Bias, Risks, and Limitations", "Recommendations", "How to Get Started with the Model", "Training Details",
+    "Training Data", "Training Procedure", "Preprocessing", "Training Hyperparameters", "Speeds, Sizes, Times",
+    "Evaluation", "Testing Data, Factors & Metrics", "Testing Data", "Factors", "Metrics", "Results", "Summary",
+    "Model Examination", "Environmental Impact", "Technical Specifications", "Model Architecture and Objective",
+    "Compute Infrastructure", "Hardware", "Software", "Citation", "Model Card Authors", "Model Card Contact",
+]  # fmt: skip
+ODD = "<b>a|b</b> `c` [d](e) *f* $g$\n# h"
+
+
+@pytest.fixture
+def card(made: Export) -> str:
+    return (made.folder / "model_card.md").read_text(encoding="utf-8")
+
+
+def write_odd(searched: LoadedStudy, made: Export, path: Path, **summary: Any) -> str:
+    """The card of a study whose classes and images have odd names."""
+    classes = tuple(f"{ODD} {number}" for number in range(10))
+    config = dataclasses.replace(searched.config, classes=classes, data=f"/home/me/{ODD}", space="gone")
+    labels = np.arange(10)
+    scores = Scores(labels, np.eye(10, dtype=np.float32)[np.roll(labels, 1)])
+    loaded = dataclasses.replace(searched, config=config, prepared=searched.dataset().folder)
+    write_card(path, loaded, {**made.summary, **summary}, scores)
+    return path.read_text(encoding="utf-8")
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    return found
+
+
+def test_card_has_the_headings_that_readers_of_cards_know(card: str) -> None:
+    assert re.findall(r"^##+ (.*)$", card, re.MULTILINE) == HEADINGS
+
+
+def test_card_gives_the_test_figures_to_programs(card: str, made: Export) -> None:
+    found = front_matter(card)
+    assert (found["library_name"], found["pipeline_tag"]) == ("keras", "image-classification")
+    result = found["model-index"][0]["results"][0]
+    values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert values["accuracy"] == pytest.approx(made.summary["test_accuracy"], abs=1e-6)
+    assert values["f1"] == pytest.approx(made.summary["macro_f1"], abs=1e-6)
+    assert result["dataset"]["name"] == "digits"
+
+
+def test_card_makes_up_no_licence(card: str) -> None:
+    assert "license" not in front_matter(card)
+    assert "**License:** not known" in card
+
+
+def test_card_names_no_path_of_the_machine(
+    card: str, searched: LoadedStudy, made: Export, tmp_path: Path
+) -> None:
+    assert str(searched.paths.root.parent) not in card
+    assert "/home/me" not in write_odd(searched, made, tmp_path / "card.md")
+
+
+def test_card_says_what_the_summary_says(card: str, made: Export) -> None:
+    for sentence in made.summary["words"]:
+        assert markdown(sentence) in card
+    assert f"{made.summary['test_images']:,} images that were opened" in card
+
+
+def test_words_from_outside_are_no_markup(searched: LoadedStudy, made: Export, tmp_path: Path) -> None:
+    text = write_odd(searched, made, tmp_path / "card.md")
+    assert re.findall(r"^##+ (.*)$", text, re.MULTILINE) == HEADINGS
+    assert "<b>" not in text.split("---\n", 2)[2]
+    assert front_matter(text)["model-index"][0]["results"][0]["dataset"]["name"] == Path(ODD).name
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "\\<b" in line]
+    assert len(rows) == 10
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {5}
+
+
+def test_space_that_cannot_be_loaded_costs_the_recipe_alone(
+    searched: LoadedStudy, made: Export, tmp_path: Path
+) -> None:
+    assert "its space could not be loaded here" in write_odd(searched, made, tmp_path / "card.md")
+
+
+def test_refit_and_baselines_are_told(searched: LoadedStudy, made: Export, tmp_path: Path) -> None:
+    baseline = {"test_accuracy": 0.5, "test_accuracy_interval": [0.4, 0.6], "macro_f1": 0.5, "how": "exact"}
+    more = {"refit": True, "validation_note": "validation figures are", "baselines": {"svm": baseline}}
+    text = write_odd(searched, made, tmp_path / "card.md", **more)
+    assert "retrained on all training images" in text
+    assert "Validation figures are." in text
+    assert "| accuracy of a linear model (svm) | | 50.0 % |" in text
+
+
+def test_lines_to_get_started_run_as_they_stand(
+    card: str, made: Export, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    (lines,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    for name in ("model.keras", "labels.json"):
+        shutil.copy(made.folder / name, tmp_path)
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "photo.jpg")
+    payload = {"lines": lines, "folder": str(tmp_path)}
+    with fork_server.start("export_jobs:run_lines", payload, tmp_path / "log.txt") as child:
+        child.result(120)
+    label, confidence = child.last_lines().splitlines()[-1].split()
+    assert label in made.labels
+    assert 0 < float(confidence) <= 1

@@ -1,0 +1,80 @@
+"""The sentences of an export, from made-up scores."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from search.exporting.assessment import assess_calibration, assess_fit
+from search.exporting.scoring_result import Mistakes, ScoringResult
+from search.exporting.sentences import ledger_sentence, result_sentences
+from search.metrics.classification import Scores
+
+TRIAL: Any = SimpleNamespace(
+    number=7,
+    user_attrs={"history": {"accuracy": [0.4, 0.5], "val_accuracy": [0.45, 0.6]}, "kept_epoch": 2},
+)
+NOTHING = Mistakes(np.zeros(0, np.int64), np.zeros((0, 2, 2, 1), np.uint8))
+
+
+def some(count: int, right: int) -> Scores:
+    logits = np.tile(np.array([[2, 0]], np.float32), (count, 1))
+    logits[right:] = [0, 2]
+    return Scores(np.zeros(count, np.int64), logits)
+
+
+def scored(unseen: Scores | None, temperature: float | None) -> ScoringResult:
+    seen = some(100, 99) if unseen else None
+    return ScoringResult(some(200, 150), some(50, 50), 300, seen, unseen, temperature, NOTHING)
+
+
+def test_fit_is_of_weights_that_have_not_seen_the_validation_images() -> None:
+    fit = assess_fit(TRIAL, scored(some(50, 40), None))
+
+    assert (fit.training, fit.validation, fit.augmented, fit.plain) == (0.99, 0.8, 0.5, True)
+
+
+def test_fit_without_such_weights_is_that_of_the_curves() -> None:
+    fit = assess_fit(TRIAL, scored(None, None))
+
+    assert (fit.training, fit.validation, fit.training_images, fit.plain) == (0.5, 0.6, 300, False)
+
+
+def test_calibration_has_both_errors_and_the_temperature() -> None:
+    found = assess_calibration(scored(some(50, 40), 1.5))
+
+    assert (found.temperature, found.images, found.why_none) == (1.5, 50, "")
+    assert found.before != found.after
+    assert f"{100 * found.after:.1f} % at the temperature 1.500" in found.sentence
+
+
+def test_calibration_without_a_temperature_says_why() -> None:
+    unneeded, unkept = assess_calibration(scored(some(50, 40), None)), assess_calibration(scored(None, None))
+
+    assert (unneeded.temperature, unneeded.before) == (1.0, unneeded.after)
+    assert "50 validation images show no need of one" in unneeded.sentence
+    assert "no weights of its kind that were not are kept" in unkept.sentence
+
+
+def test_words_of_a_refit_name_the_trial_that_they_speak_of() -> None:
+    made = scored(some(50, 40), 1.5)
+    found = result_sentences(["a", "b"], made.test, assess_fit(TRIAL, made), assess_calibration(made), 7)
+
+    assert found[0].startswith("Test: 75.0 % of 200 images are classified right (95 % interval 68.6 to 80.5")
+    assert "lowest for b, 0.0000" in found[0]
+    assert found[1].startswith("In the search, trial 7: ")
+    assert found[2].endswith("Fitted on the outputs of trial 7.")
+
+
+def test_words_of_a_refit_after_a_race_speak_of_the_race() -> None:
+    made = scored(some(50, 40), 1.5)
+    found = result_sentences(
+        ["a", "b"], made.test, assess_fit(TRIAL, made), assess_calibration(made), 7, "race"
+    )
+
+    assert found[1].startswith("In the race, trial 7: ")
+
+
+def test_ledger_counts_this_scoring_too() -> None:
+    assert ledger_sentence(1) == "The test images of this study have been scored once (this one included)."
+    assert ledger_sentence(4) == "The test images of this study have been scored 4 times (this one included)."

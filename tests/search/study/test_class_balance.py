@@ -1,0 +1,86 @@
+"""How many images of each class every split has, counted and shown."""
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config.study_config import StudyConfig
+from search.data import fold
+from search.study.class_balance import print_balance, print_hints, split_counts
+
+LABELS = np.repeat(np.arange(2), [50, 31])
+IMAGES: Any = SimpleNamespace(train=lambda: (None, LABELS), train_counts=(50, 31), test_counts=(7, 8))
+CONFIG = StudyConfig("s", "d", "f", ("ants", "bees"), 8, 8, 1, validation=0.2)
+
+
+def test_counts_of_a_split_are_those_of_its_parts() -> None:
+    assert split_counts(CONFIG, IMAGES) == {"training": [40, 25], "validation": [10, 6], "test": [7, 8]}
+
+
+def test_counts_of_folds_are_right_to_one_image_of_a_class() -> None:
+    counts = split_counts(dataclasses.replace(CONFIG, folds=4), IMAGES)
+    for which in range(4):
+        part = fold(LABELS, 4, which, 0)
+        for name, chosen in (("training", part.train), ("validation", part.validation)):
+            assert np.abs(np.bincount(LABELS[chosen]) - counts[name]).max() <= 1
+    assert counts["test"] == [7, 8]
+
+
+def test_balance_of_folds_shows_all_images_and_the_test(capsys: pytest.CaptureFixture[str]) -> None:
+    print_balance(dataclasses.replace(CONFIG, folds=4), IMAGES)
+    assert capsys.readouterr().out.splitlines() == [
+        "in 4 folds: 81 images: ants 50, bees 31",
+        "      test: 15 images: ants 7, bees 8",
+    ]
+
+
+def hints_of(
+    capsys: pytest.CaptureFixture[str],
+    count: int,
+    side: int,
+    over_backbone: bool,
+    channels: int = 3,
+    **settings: int | None,
+) -> str:
+    labels = np.repeat(np.arange(2), count // 2)
+    images: Any = SimpleNamespace(
+        train=lambda: (None, labels),
+        train_counts=(count // 2,) * 2,
+        test_counts=(7, 8),
+        height=side,
+        width=side,
+        channels=channels,
+    )
+    print_hints(dataclasses.replace(CONFIG, **settings), images, over_backbone)
+    return capsys.readouterr().out
+
+
+def test_few_photographs_are_told_of_folds_and_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    folds, backbone = hints_of(capsys, 500, 128, over_backbone=False).splitlines()
+    assert (
+        "on 100 validation images may be 10 points off; --folds 5 (and another --study) scores on all 500"
+        in folds
+    )
+    assert "--preset folder_transfer" in backbone
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "over_backbone", "folds"),
+    [(500, 128, True, 5), (500, 8, False, 5), (1000, 8, False, 0), (5000, 128, False, 0)],
+)
+def test_study_that_fits_its_images_gets_no_hint(
+    capsys: pytest.CaptureFixture[str], count: int, side: int, over_backbone: bool, folds: int
+) -> None:
+    assert hints_of(capsys, count, side, over_backbone, folds=folds) == ""
+
+
+def test_folds_that_would_be_refused_are_not_hinted_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hints_of(capsys, 500, 8, over_backbone=False, images=300) == ""
+    assert hints_of(capsys, 8, 8, over_backbone=False) == ""
+
+
+def test_grey_pictures_are_not_taken_for_photographs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hints_of(capsys, 2000, 128, over_backbone=False, channels=1) == ""

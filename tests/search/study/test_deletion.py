@@ -1,0 +1,274 @@
+"""A study removed: all that is its own goes, nothing else does, and nobody is at work on it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.artifacts import upload_artifact
+
+from search.cli.app import main
+from search.config.study_config import StudyConfig
+from search.delete import app
+from search.errors import InputError, StudyStopped
+from search.execution.stop_requests import Stop
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
+from search.study.deletion import contents_of, delete_study
+from search.study.study import KEPT, MODEL, LoadedStudy, create_study, find_study
+from storage.artifacts import CHECKPOINT, upload
+from storage.claims import Claim, Claims
+from storage.deletion import DeletionJournal, journals_of
+from storage.ledger import record_scoring
+from storage.liveness import HEARTBEAT
+
+ROOT = Path(__file__).parents[3]
+Make = Callable[..., LoadedStudy]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def make(url: str, tmp_path: Path) -> Make:
+    """Make a study with two finished trials and their files, in every kind of database; its images are nowhere."""
+
+    def made(name: str = "s", storage: str = url, **settings: object) -> LoadedStudy:
+        size = {"height": 8, "width": 8, "channels": 1, "classes": ("a", "b")}
+        config = StudyConfig(name, "/photos", "f", **{**size, **settings})  # type: ignore[arg-type]
+        root = tmp_path / "studies"
+        root.mkdir(exist_ok=True)
+        study = create_study(config, tmp_path / "cache", storage, root, trials=5)
+        assert study is not None
+        for number in range(2):
+            study.optuna.add_trial(
+                optuna.trial.create_trial(value=0.5, intermediate_values={1: 0.5}, user_attrs={"token": "ab"})
+            )
+            for path in (study.paths.model(number, "ab"), study.paths.log(number)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"x" * 500_000)
+        return study
+
+    return made
+
+
+@pytest.fixture
+def deleting(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command: its exit code, and what it printed and complained of."""
+
+    def run(study: LoadedStudy, *arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(app, ["--study", study.config.study, *where(study), *arguments])
+        printed = capsys.readouterr()
+        return int(str(end.value.code)), printed.out, printed.err
+
+    return run
+
+
+def where(study: LoadedStudy) -> tuple[str, ...]:
+    return "--storage", study.url, "--studies", str(study.paths.root)
+
+
+def gone(study: LoadedStudy) -> bool:
+    return find_study(study.config.study, study.url, study.paths.root) is None
+
+
+def rows(study: LoadedStudy) -> int:
+    """All rows of all tables, but for Optuna's own two of its version."""
+    import sqlalchemy
+
+    schema = sqlalchemy.MetaData()
+    with study.storage.connect() as connection:
+        schema.reflect(connection)
+        tables = [table for name, table in schema.tables.items() if "version" not in name]
+        counts = [
+            connection.execute(sqlalchemy.select(sqlalchemy.func.count()).select_from(one)).scalar_one()
+            for one in tables
+        ]
+    return sum(counts)
+
+
+def test_deletion_shows_what_goes_and_leaves_nothing_of_it(make: Make, deleting: Run) -> None:
+    study = make()
+    record_scoring(study.optuna, 0, "export")
+    code, printed, error = deleting(study, "--yes")
+    assert (code, error, rows(study)) == (0, "", 0)
+    assert printed.splitlines() == [
+        "goes: study s with all its trials (2)",
+        f"goes: {study.paths.folder}: models (2), checkpoints (0), logs and pictures, 2.0 MB",
+        "goes: the count of scorings of its test images (1)",
+        "stays: exports and prepared images",
+        "study s is deleted",
+    ]
+    assert not study.paths.folder.exists()
+    assert not list(study.paths.root.glob(".deleting*"))
+
+
+def test_deletion_leaves_other_studies_alone(make: Make) -> None:
+    study, other = make("s"), make("s.ab")
+    before = rows(study)
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert rows(other) == before / 2
+    assert len(list(other.paths.folder.rglob("*.keras"))) == 2
+    assert not gone(other)
+
+
+def test_deletion_without_a_terminal_wants_yes(make: Make, deleting: Run, monkeypatch) -> None:
+    study = make()
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    code, printed, error = deleting(study)
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert "pass --yes" in error
+    assert study.paths.model(0, "ab").exists()
+
+
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("answer", "code", "there"), [("n\n", 1, True), ("y\n", 0, False)])
+def test_deletion_on_a_terminal_asks(make: Make, answer: str, code: int, there: bool) -> None:
+    study = make()
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "search.delete", "--study", "s", *where(study)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, text=True) as process:
+        os.write(ours, answer.encode())
+        printed = process.communicate(timeout=120)[0]
+    assert process.returncode == code
+    assert "Delete it? [y/N]" in printed
+    assert study.paths.folder.exists() == there
+
+
+def test_deletion_of_no_such_study_is_refused(make: Make) -> None:
+    study = make()
+    with pytest.raises(InputError, match=r"^--study t: no such study"):
+        delete_study("t", storage=study.url, root=study.paths.root)
+
+
+def claim_of(study: LoadedStudy) -> Claim:
+    claim = Claims(study.storage, study.study_id, "here-1").claim(5)
+    assert claim is not None
+    return claim
+
+
+def test_deletion_is_refused_while_a_worker_works(make: Make, deleting: Run) -> None:
+    study = make()
+    claim_of(study)
+    code, printed, error = deleting(study, "--yes")
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert error.startswith("error: --study s: worked on by here-1 (trial 2, seen ")
+    assert study.paths.model(0, "ab").exists()
+    assert not gone(study)
+
+
+def test_deletion_does_not_wait_for_a_worker_that_is_surely_dead(make: Make) -> None:
+    study = make()
+    claim = claim_of(study)
+    life = study.storage.get_trial(claim.trial_id).system_attrs[HEARTBEAT]
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    study.storage.set_trial_system_attr(claim.trial_id, HEARTBEAT, {**life, "pid": process.pid})
+    assert delete_study("s", storage=study.url, root=study.paths.root)
+    assert gone(study)
+
+
+def test_deletion_leaves_files_of_the_same_name_in_another_database(make: Make, tmp_path: Path) -> None:
+    study = make()
+    other = make(storage=f"sqlite:///{tmp_path / 'other.db'}")
+    assert contents_of(study).shared
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.model(0, "ab").exists()
+    assert other.paths.model(0, "ab").exists()
+    assert other.paths.log(0).exists()
+    delete_study("s", storage=other.url, root=other.paths.root)
+    assert not other.paths.folder.exists()
+
+
+def test_deletion_follows_no_links(make: Make, tmp_path: Path) -> None:
+    study = make()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / study.paths.model(7, "ab").name).write_text("theirs")
+    (study.paths.folder / "checkpoints").symlink_to(outside)
+    (study.paths.folder / "notes.txt").symlink_to(outside)
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.exists()
+    assert len(list(outside.iterdir())) == 1
+
+
+def test_deletion_of_a_folder_that_is_a_link_removes_the_link_alone(make: Make, tmp_path: Path) -> None:
+    study = make()
+    study.paths.folder.rename(tmp_path / "elsewhere")
+    study.paths.folder.symlink_to(tmp_path / "elsewhere")
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.is_symlink()
+    assert (tmp_path / "elsewhere" / "models").is_dir()
+
+
+def test_deletion_takes_the_artifacts_and_no_others(make: Make, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    study = make(artifacts=str(store))
+    file = study.paths.log(0)
+    for name in ("model", "kept", "checkpoint", "backbone-of-all", "of-another"):
+        upload(study.artifacts, name, file)
+    trial = study.optuna.trials[0]._trial_id
+    study.optuna.set_user_attr(KEPT, ["kept"])
+    upload_artifact(artifact_store=study.artifacts, file_path=str(file), study_or_trial=study.optuna)
+    waiting = study.optuna.ask()
+    study.storage.set_trial_user_attr(waiting._trial_id, MODEL, "model")
+    study.storage.set_trial_system_attr(waiting._trial_id, CHECKPOINT, {"artifact": "checkpoint", "epoch": 1})
+    assert trial is not None
+    assert contents_of(study).artifacts == 4
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert sorted(path.name for path in store.iterdir()) == ["backbone-of-all", "of-another"]
+
+
+def test_deletion_that_was_killed_can_be_repeated(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make()
+
+    def die(self: DeletionJournal, store: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeletionJournal, "remove", die)
+        with pytest.raises(KeyboardInterrupt):
+            delete_study("s", storage=study.url, root=study.paths.root)
+    assert gone(study)
+    assert len(journals_of(study.paths.root, "s")) == 1
+    assert study.paths.model(0, "ab").exists()
+    assert delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.exists()
+    assert journals_of(study.paths.root, "s") == []
+
+
+def test_what_a_killed_deletion_left_is_not_taken_from_a_new_study(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(DeletionJournal, "remove", lambda self, store: None)
+        delete_study("s", storage=study.url, root=study.paths.root)
+    new = make()
+    (left,) = journals_of(study.paths.root, "s")
+    left.remove(None)
+    assert not study.paths.model(0, "ab").exists()
+    assert new.paths.model(0, "ab").exists()
+
+
+@pytest.mark.parametrize("when", ["before", "between", "anew"])
+def test_worker_whose_study_is_deleted_ends_in_one_line(make: Make, url: str, when: str) -> None:
+    study = make()
+    claims = Claims(study.storage, study.study_id, "here-1")
+    worker = Worker(study, None, claims, Stop())  # type: ignore[arg-type]  # It starts no child.
+
+    def wanted() -> int:
+        if when == "between":
+            delete_study("s", storage=url, root=study.paths.root)
+        return 5
+
+    if when != "between":
+        delete_study("s", storage=url, root=study.paths.root)
+    new = make() if when == "anew" else None  # In SQLite it has the key of the one that was deleted.
+    with pytest.raises(StudyStopped, match=r"^study s is not in the database any more: .*$"):
+        work(worker, wanted)
+    assert new is None or len(new.optuna.trials) == 2

@@ -1,0 +1,153 @@
+"""Samplers and pruners by our names, seeds, and configurations to try first."""
+
+import dataclasses
+from typing import Any
+
+import optuna
+import pytest
+import small_space
+
+from search.config.settings import PRUNERS, SAMPLERS
+from search.config.study_config import StudyConfig
+from search.errors import InputError
+from search.execution.pruning import make_pruner
+from search.execution.samplers import make_sampler
+from search.study.first_trials import check_trial, enqueue
+from search.study.seeds import trial_seed
+
+CONFIG = StudyConfig(
+    study="s",
+    data="d",
+    fingerprint="f",
+    classes=("cat", "dog"),
+    height=8,
+    width=8,
+    channels=1,
+    epochs=12,
+    seed=5,
+)
+GOOD = {"width": 8, "rate": 0.1, "dropout": 0.0}
+
+
+def proposed(config: StudyConfig, number: int) -> dict[str, Any]:
+    """What is sampled for trial ``number`` when nothing else is known."""
+    study = optuna.create_study(sampler=make_sampler(config, number))
+    return small_space.sample(study.ask(), config.input_spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tpe", optuna.samplers.TPESampler), ("random", optuna.samplers.RandomSampler),
+
+    ],
+)  # fmt: skip
+def test_samplers_are_optunas(name: str, kind: type) -> None:
+    assert type(make_sampler(dataclasses.replace(CONFIG, sampler=name), 0)) is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("halving", optuna.pruners.SuccessiveHalvingPruner), ("hyperband", optuna.pruners.HyperbandPruner),
+        ("median", optuna.pruners.MedianPruner), ("none", optuna.pruners.NopPruner),
+    ],
+)  # fmt: skip
+def test_pruners_are_optunas(name: str, kind: type) -> None:
+    assert type(make_pruner(dataclasses.replace(CONFIG, pruner=name))) is kind
+
+
+def test_every_name_that_a_user_may_say_is_made() -> None:
+    for sampler in SAMPLERS:
+        made = make_sampler(dataclasses.replace(CONFIG, sampler=sampler), 3)
+        assert isinstance(made, optuna.samplers.BaseSampler)
+    for pruner in PRUNERS:
+        for epochs in (1, 2, 50):
+            config = dataclasses.replace(CONFIG, pruner=pruner, epochs=epochs)
+            assert isinstance(make_pruner(config), optuna.pruners.BasePruner)
+
+
+def test_proposal_is_the_same_for_the_same_number_only() -> None:
+    assert proposed(CONFIG, 4) == proposed(CONFIG, 4)
+    assert len({proposed(CONFIG, number)["rate"] for number in range(20)}) == 20
+    assert proposed(dataclasses.replace(CONFIG, seed=6), 4) != proposed(CONFIG, 4)
+
+
+def test_seeds_of_trials_and_studies_differ() -> None:
+    studies = [dataclasses.replace(CONFIG, seed=seed) for seed in (0, 1, 2**31 - 1)]
+    seeds = {trial_seed(config, number) for config in studies for number in range(1000)}
+    assert len(seeds) == 3000
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def halving_of(curves: list[list[float]], config: StudyConfig = CONFIG) -> list[int]:
+    """Epochs that each of ``curves``, told one after another, was let run under a study's pruner."""
+    study = optuna.create_study(study_name="s", direction="maximize", pruner=make_pruner(config))
+    ran = []
+    for curve in curves:
+        trial = study.ask()
+        for epoch, value in enumerate(curve, start=1):
+            trial.report(value, epoch)
+            if trial.should_prune():
+                break
+        ran.append(epoch)
+        study.tell(trial, value)
+    return ran
+
+
+def test_halving_asks_first_after_a_quarter_of_the_epochs() -> None:
+    good, bad = [0.9] * 12, [0.1] * 12
+    assert halving_of([good, bad, bad]) == [12, 3, 3]
+
+
+def test_halving_lets_the_better_one_run() -> None:
+    rising = [[level + epoch / 100 for epoch in range(12)] for level in (0.1, 0.3, 0.5, 0.7)]
+    assert halving_of(rising) == [12] * 4
+
+
+@pytest.mark.parametrize(
+    ("pruner", "folds", "ran"),
+    [
+        ("halving", 5, [5, 1, 1, 1, 1, 1, 1, 1]),
+        ("halving", 2, [2, 1, 1, 1, 1, 1, 1, 1]),
+        ("median", 5, [5, 5, 5, 5, 5, 1, 1, 1]),
+        ("hyperband", 5, [5, 1, 1, 1, 1, 1, 1, 1]),
+        ("none", 5, [5] * 8),
+    ],
+)
+def test_pruners_count_folds_where_there_are_some(pruner: str, folds: int, ran: list[int]) -> None:
+    config = dataclasses.replace(CONFIG, pruner=pruner, folds=folds, epochs=100)
+    worse_and_worse = [[0.9 - trial / 10] * folds for trial in range(8)]
+    assert halving_of(worse_and_worse, config) == ran
+
+
+def test_configuration_to_try_is_checked_and_handed_back() -> None:
+    assert check_trial(small_space, GOOD, CONFIG.input_spec, "--try f.toml") == GOOD
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"width": 1000}, "width = 1000 is outside"),
+        ({"width": "wide"}, "width = 'wide' is no number"),
+        ({"rate": -1.0}, "rate = -1.0 is outside"),
+        ({"depth": 3}, "depth is not sampled by this space; expected dropout, rate, width"),
+    ],
+)
+def test_wrong_configuration_to_try_is_refused(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=f"^--try f.toml: {named}"):
+        check_trial(small_space, {**GOOD, **change}, CONFIG.input_spec, "--try f.toml")
+
+
+def test_incomplete_configuration_to_try_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^--try f\.toml: dropout is missing; expected a value of FloatDistribution"
+    ):
+        check_trial(small_space, {"width": 8, "rate": 0.1}, CONFIG.input_spec, "--try f.toml")
+
+
+def test_configuration_is_queued_once() -> None:
+    study = optuna.create_study()
+    for _ in range(2):
+        enqueue(study, [GOOD])
+    assert [trial.system_attrs["fixed_params"] for trial in study.trials] == [GOOD]

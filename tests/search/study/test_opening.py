@@ -1,0 +1,211 @@
+"""A study opened for a search: made, gone on with, or refused with nothing written."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config.settings import RunOptions
+from search.data import Dataset
+from search.errors import InputError
+from search.process.choice import check_backend
+from search.study.class_balance import print_balance
+from search.study.first_trials import read_trial
+from search.study.opening import open_study
+from search.study.study import DATASET, find_study
+from spaces import photo_cnn
+
+
+@pytest.fixture
+def request_for(digits: Dataset, tmp_path: Path):
+    """Make a request for the study ``s`` of digits, whose images are prepared already."""
+
+    def make(**more: Any) -> RunOptions:
+        places = {"root": tmp_path / "studies", "cache": digits.folder.parent}
+        return RunOptions.given(**{"study": "s", "data": "digits", "space": "small_space", **places, **more})
+
+    return make
+
+
+def queued(study) -> list[dict[str, Any]]:
+    return [trial.system_attrs["fixed_params"] for trial in study.optuna.trials]
+
+
+def test_new_study_is_stored_with_what_was_said(request_for) -> None:
+    opened = open_study(request_for(trials=7, epochs=3, images=100, metric="loss", max_cost=5e6))
+    found = find_study("s", None, opened.paths.root)
+    assert found is not None
+    assert found.config == opened.config
+    assert found.wanted == 7
+    assert (found.config.epochs, found.config.images, found.config.metric) == (3, 100, "loss")
+    assert found.config.max_cost == 5_000_000
+    assert found.config.flip is False  # A mirrored digit is another one.
+
+
+def test_spaces_own_default_is_queued_first_then_what_shall_be_tried(request_for, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("width = 20\nrate = 0.02\ndropout = 0.25\n")
+    opened = open_study(request_for(try_first=[file, {"width": 5, "rate": 0.5, "dropout": 0.0}]))
+    assert [values["width"] for values in queued(opened)] == [16, 20, 5]
+    assert queued(opened)[0] == {"width": 16, "rate": 0.05, "dropout": 0.1}
+
+
+def test_study_opened_again_queues_nothing_twice(request_for) -> None:
+    for _ in range(2):
+        opened = open_study(request_for())
+    assert len(queued(opened)) == 1
+
+
+def test_study_goes_on_without_its_data_being_said(request_for) -> None:
+    first = open_study(request_for(epochs=3))
+    again = open_study(request_for(data=None, space=None, trials=9))
+    assert again.study_id == first.study_id
+    assert again.config == first.config
+    assert again.wanted == 9
+
+
+def test_study_goes_on_with_its_data_resized_as_before(request_for) -> None:
+    first = open_study(request_for(image_size=6, resize="fit"))
+    again = open_study(request_for(image_size=6))
+    assert (again.config.resize, again.dataset().preprocessing["resize"]) == ("fit", "fit")
+    assert again.study_id == first.study_id
+
+
+def test_preset_fills_in_what_was_not_said(request_for) -> None:
+    opened = open_study(request_for(study="digits_cnn", data=None, space=None, epochs=4))
+    assert (opened.config.data, opened.config.space, opened.config.epochs) == ("digits", "cnn", 4)
+    assert opened.wanted == 20
+
+
+def test_folder_preset_is_for_photographs_and_tries_the_notebooks_net_second(
+    request_for, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    data = (images, np.arange(40) % 2, images[:10], np.arange(10) % 2)
+    opened = open_study(request_for(preset="folder_cnn", data=data, space=None, cache=tmp_path / "cache"))
+    config = opened.config
+    assert (config.space, config.image_size, config.height, opened.wanted) == ("photo_cnn", 128, 128, 30)
+    assert photo_cnn.cost(queued(opened)[1], config.input_spec).parameters == 4_498_210
+
+
+def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
+    opened = open_study(request_for(preset="cifar_cnn"))
+    assert opened.config.images is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epochs": 4}, "--epochs 4: study s was made with 3"),
+        ({"space": "cnn"}, "--space cnn: study s was made with small_space"),
+        ({"seed": 1}, "--seed 1: study s was made with 0"),
+        ({"metric": "loss"}, "--metric loss: study s was made with accuracy"),
+        ({"validation": 0.3}, "--validation 0.3: study s was made with 0.1"),
+        ({"max_cost": 1e6}, "--max-cost 1000000: study s was made with"),
+        ({"early_stopping": 2}, "--early-stopping 2: study s was made with 0"),
+        ({"resize": "crop"}, "--resize crop: study s was made with stretch"),
+    ],
+)
+def test_study_made_otherwise_is_refused(request_for, change: dict[str, Any], said: str) -> None:
+    open_study(request_for(epochs=3))
+    with pytest.raises(InputError) as refused:
+        open_study(request_for(**{"epochs": 3, **change}))
+    assert str(refused.value).startswith(said)
+
+
+def test_fine_tuning_of_a_study_without_a_backbone_is_refused_when_it_goes_on(request_for) -> None:
+    open_study(request_for())
+    with pytest.raises(InputError, match="--fine-tune 2: space small_space of study s has no backbone"):
+        open_study(request_for(data=None, space=None, fine_tune=2))
+
+
+def test_study_made_for_other_images_is_refused(request_for, tmp_path: Path) -> None:
+    open_study(request_for())
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3
+    with pytest.raises(InputError, match="study s was made for other images"):
+        open_study(request_for(data=(images, labels, images[:30], labels[:30]), cache=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"study": "a/b"}, "--study"),
+        ({"preset": "imagenet"}, "--preset 'imagenet'"),
+        ({"trials": 0}, "--trials 0"),
+        ({"space": "no_such_space"}, "--space no_such_space: unknown"),
+        ({"try_first": [Path("nowhere.toml")]}, "--try nowhere.toml: cannot be read"),
+        ({"data": "nowhere"}, "--data 'nowhere'"),
+        ({"data": None}, "--study s: no such study yet"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"resize": "squash"}, "--resize 'squash'"),
+        ({"images": 5000}, "--images 5000"),
+        ({"try_first": [{"width": 7}]}, "--try {'width': 7}: rate is missing"),
+        ({"fine_tune": 2}, "--fine-tune 2: space small_space of study s has no backbone"),
+        ({"folds": 5, "confirm": True}, "--confirm: study s is searched in 5 folds"),
+        ({"storage": "mysql://me:secret@host/db"}, "--storage mysql://me:***@host/db"),
+    ],
+)
+def test_wrong_request_is_refused_with_nothing_written(
+    request_for, more: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as refused:
+        open_study(request_for(**more))
+    assert str(refused.value).startswith(said)
+    assert not (tmp_path / "studies").exists()
+
+
+def test_configuration_to_try_comes_from_toml_or_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("filters = 32\n")
+    assert read_trial(file) == read_trial({"filters": 32}) == {"filters": 32}
+    file.write_text("filters: 32\n")
+    with pytest.raises(InputError, match="cannot be read as TOML"):
+        read_trial(file)
+
+
+def test_balance_is_printed_and_a_large_class_warned_of(
+    request_for, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = np.repeat([0, 1], [80, 20])
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
+    data = (images, labels, images[::4], labels[::4])
+    opened = open_study(request_for(data=data, cache=tmp_path / "cache", study="uneven"))
+    printed = capsys.readouterr().out
+    assert "training: 90 images: 0 72, 1 18" in printed
+    assert "warning: the largest class has 4.0 times the images of the smallest" in printed
+    print_balance(dataclasses.replace(opened.config, class_weights="balanced"), opened.dataset())
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_backend_is_the_one_asked_for_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert check_backend(None, None) == "tensorflow"
+    if importlib.util.find_spec("jax") is not None:
+        monkeypatch.setenv("KERAS_BACKEND", "jax")
+        assert check_backend(None, None) == "jax"
+        assert check_backend("tensorflow", 2.0) == "tensorflow"
+        with pytest.raises(InputError, match=r"--gpu-memory 2\.0: JAX takes no limit"):
+            check_backend("jax", 2.0)
+
+
+def test_backend_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"^--backend torch: not installed here"):
+        check_backend("torch", None)
+    with pytest.raises(InputError, match=r"^--backend 'theano'"):
+        check_backend("theano", None)
+
+
+def test_cache_that_has_moved_is_found_by_those_who_come_later(
+    request_for, digits: Dataset, tmp_path: Path
+) -> None:
+    first = open_study(request_for())
+    first.optuna.set_user_attr(DATASET, str(tmp_path / "gone" / digits.fingerprint))
+    open_study(request_for())
+    found = find_study("s", None, first.paths.root)
+    assert found is not None
+    assert found.dataset().folder == digits.folder

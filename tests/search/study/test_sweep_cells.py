@@ -1,0 +1,122 @@
+"""Which cells a sweep has, and what of them is owed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import spaces
+from search.config.study_config import StudyConfig
+from search.study.seeds import seed_number
+from search.study.study import WANTED
+from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep, cells_wanted, next_retry
+from spaces.notebook_nets import notebook_nets
+
+
+@pytest.fixture
+def config() -> StudyConfig:
+    classes = tuple("abcdefghij")
+    return StudyConfig("s", "cifar10", "0", classes, height=32, width=32, channels=3, space="cnn_wide")
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    return optuna.create_study(direction="maximize")
+
+
+@pytest.fixture
+def queue(config: StudyConfig, study: optuna.Study) -> Callable[..., list[tuple[Any, ...]]]:
+    """Queue a sweep around the notebook's one-layer net; the values, and the repeat, of each trial."""
+
+    def run(**said: Any) -> list[tuple[Any, ...]]:
+        said = {"base": "one layer", "values": notebook_nets()["one layer"][1], **said}
+        stored = study.user_attrs.get(SWEEP)
+        Sweep(**said).queueing(spaces.load("cnn_wide"), config, stored)(study)
+        names = study.user_attrs[SWEEP]["vary"]
+        return [
+            (*(trial.system_attrs[FIXED][name] for name in names), trial.user_attrs[REPEAT])
+            for trial in study.trials
+        ]
+
+    return run
+
+
+def end(study: optuna.Study, state: TrialState) -> None:
+    trial = study.ask()
+    study.tell(trial, 0.5 if state == TrialState.COMPLETE else None, state=state)
+
+
+def test_cells_are_all_combinations_each_repeat_after_the_last(queue, study: optuna.Study) -> None:
+    vary = {"filters": (16, 32), "dense_width": (64, 128)}
+    first = [(16, 64, 0), (16, 128, 0), (32, 64, 0), (32, 128, 0)]
+    assert queue(vary=vary, repeat=2) == [*first, *((*values, 1) for *values, _ in first)]
+    assert study.user_attrs[WANTED] == cells_wanted(study.trials) == 8
+    others = {"filters", "dense_width"}
+    for trial in study.trials:
+        fixed = trial.system_attrs[FIXED]
+        assert {k: v for k, v in fixed.items() if k not in others} == {
+            k: v for k, v in notebook_nets()["one layer"][1].items() if k not in others
+        }
+
+
+def test_cells_queued_again_are_those_that_are_new(queue, study: optuna.Study) -> None:
+    assert queue(vary={"filters": (16,)}) == [(16, 0)]
+    assert queue(vary={"filters": (16, 32.0)}) == [(16, 0), (32, 0)]
+    assert queue(vary={"filters": (32,)}, repeat=2) == [(16, 0), (32, 0), (32, 1)]
+    assert queue() == [(16, 0), (32, 0), (32, 1), (16, 1)]  # What is not said is the study's own.
+    before = [(16, 128, 0), (32, 128, 0), (32, 128, 1), (16, 128, 1)]
+    assert queue(vary={"dense_width": (128, 256)}, repeat=1) == [*before, (32, 256, 0)]
+    assert study.user_attrs[SWEEP]["vary"] == {"filters": [16, 32], "dense_width": [128, 256]}
+
+
+def test_cell_over_the_spaces_own_bounds_is_left_out_too(queue, capsys: pytest.CaptureFixture[str]) -> None:
+    assert queue(vary={"filters": (512, 1024), "dense_width": (128, 256)}) == [
+        (512, 128, 0),
+        (512, 256, 0),
+        (1024, 128, 0),
+    ]
+    assert "left out: filters=1024, dense_width=256: 59,0" in capsys.readouterr().out
+
+
+def test_failed_cell_is_owed_once_more_then_given_up_then_queued_by_the_command(
+    queue, study: optuna.Study
+) -> None:
+    queue(vary={"filters": (16, 32)})
+    end(study, TrialState.FAIL)
+    end(study, TrialState.COMPLETE)
+    made = next_retry(study.trials)
+    assert cells_wanted(study.trials) == 2
+    assert made is not None
+    assert (made["system_attrs"][FIXED]["filters"], made["user_attrs"][REPEAT]) == (16, 0)
+    study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, **made))
+    assert next_retry(study.trials) is None  # It waits.
+    end(study, TrialState.FAIL)
+    assert next_retry(study.trials) is None
+    assert cells_wanted(study.trials) == 1
+    assert queue(vary={"filters": (16, 32)}) == [(16, 0), (32, 0), (16, 0), (16, 0)]
+    assert cells_wanted(study.trials) == study.user_attrs[WANTED] == 2
+
+
+def test_cell_that_is_tried_again_keeps_the_seed_of_its_first_try(queue, study: optuna.Study) -> None:
+    queue(vary={"filters": (16, 32)})
+    end(study, TrialState.FAIL)
+    end(study, TrialState.FAIL)
+    for _ in range(2):
+        made = next_retry(study.trials)
+        assert made is not None
+        study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, **made))
+        end(study, TrialState.FAIL)
+    queue(vary={"filters": (16, 32)}, repeat=2)
+    # Numbers 0 and 1, both again in the same run, both again by the command; then the second repeat of each.
+    assert [seed_number(trial) for trial in study.trials] == [0, 1, 0, 1, 0, 1, 6, 7]
+
+
+def test_diverged_cell_is_not_tried_again(queue, study: optuna.Study) -> None:
+    queue(vary={"filters": (16,)})
+    trial = study.ask()
+    trial.report(0.1, 1)
+    study.tell(trial, state=TrialState.PRUNED)
+    assert (next_retry(study.trials), cells_wanted(study.trials)) == (None, 1)
+    assert queue(vary={"filters": (16,)}) == [(16, 0)]

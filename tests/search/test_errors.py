@@ -1,0 +1,31 @@
+"""Errors of ``storage`` and ``spaces``, which name a parameter, reach a command's user with the name of a flag."""
+
+from pathlib import Path
+
+import pytest
+
+from search.config.settings import RunOptions
+from search.errors import InputError
+from search.study.listing import list_studies
+from search.study.request import check_request, load_space
+from search.study.study import find_study
+
+NO_URL = "^--storage: not a database URL; expected one such as "
+
+
+def test_unknown_space_is_refused_by_its_flag() -> None:
+    with pytest.raises(InputError, match=r"^--space cnn_wild: unknown; expected one of cnn, "):
+        load_space("cnn_wild")
+
+
+def test_storage_that_is_no_url_is_refused_by_its_flag(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=NO_URL):
+        find_study("s", "not a url", tmp_path)
+    with pytest.raises(InputError, match=NO_URL):
+        list_studies(storage="not a url", root=tmp_path)
+
+
+def test_artifacts_in_no_folder_are_refused_by_their_flag(tmp_path: Path) -> None:
+    options = RunOptions(study="s", artifacts=f"{tmp_path}/none")
+    with pytest.raises(InputError, match=f"^--artifacts {tmp_path}/none: no such folder; expected "):
+        check_request(options)
