@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.engines.local import MOST_EARLY_DEATHS, NO_ROOM, LocalWorkers
 from search.engines.resources import VISIBLE, ResourceSlot, make_slots
-from search.errors import DiskFull, InputError, StudyStopped
+from search.errors import DiskFull, StudyStopped
 from search.execution.stop_requests import Stop
 from search.process.fork_server import ForkServer
-from search.study.study import LoadedStudy, load_study
-from storage.checkpoints import read_checkpoint
+from search.study.study import LoadedStudy
 from storage.claims import INTERRUPTIONS
 from storage.liveness import HEARTBEAT
 from storage.process_identity import process_exists
@@ -71,17 +70,6 @@ def run(fast_server: ForkServer) -> Iterator[Callable[..., Running]]:
             one.end()
 
 
-def trials_of(study: LoadedStudy) -> list[FrozenTrial]:
-    return study.optuna.get_trials(deepcopy=False)
-
-
-def far(study: LoadedStudy, count: int = 1) -> list[FrozenTrial]:
-    """So many running trials, once each has come to its third epoch."""
-    trials = trials_of(study)
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING and (trial.last_step or 0) >= 3]
-    return running if len(running) >= count else []
-
-
 def children_of(pid: int) -> dict[int, bytes]:
     """The command lines of all processes under one."""
     parents, lines = {}, {}
@@ -105,7 +93,7 @@ def test_workers_finish_exactly_n_distinct_trials(open_digits, run) -> None:
     study = open_digits(trials=5)
     running = run(study, 2)
     running.end()
-    trials = trials_of(study)
+    trials = study.optuna.trials
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 5
     assert len({tuple(trial.params.values()) for trial in trials}) == 5
     assert running.workers.statuses == [0, 0]
@@ -120,7 +108,7 @@ def test_each_worker_gives_its_children_the_gpu_and_the_threads_of_its_slot(
     study = open_digits(trials=4)
     run(study, [ResourceSlot(1, {VISIBLE: "7"}), ResourceSlot(2, {VISIBLE: "9"})]).end()
     seen: dict[str, set[tuple[str, int]]] = {}
-    for trial in trials_of(study):
+    for trial in study.optuna.trials:
         lines = study.paths.log(trial.number).read_text().splitlines()
         (line,) = {line for line in lines if line.startswith("GPU ")}
         seen.setdefault(trial.user_attrs["worker"], set()).add((line, trial.user_attrs["threads"]))
@@ -131,7 +119,7 @@ def test_each_worker_gives_its_children_the_gpu_and_the_threads_of_its_slot(
 
 @pytest.mark.slow
 def test_killed_worker_is_started_again_and_its_trial_goes_on_under_its_number(
-    open_digits, run, until
+    open_digits, run, until, far
 ) -> None:
     study = open_digits(trials=1, epochs=60)
     running = run(study)
@@ -139,7 +127,7 @@ def test_killed_worker_is_started_again_and_its_trial_goes_on_under_its_number(
     killed = trial.system_attrs[HEARTBEAT]
     os.kill(killed["pid"], signal.SIGKILL)
     running.end()
-    (trial,) = trials_of(study)
+    (trial,) = study.optuna.trials
     assert (trial.number, trial.state) == (0, TrialState.COMPLETE)
     assert trial.system_attrs[INTERRUPTIONS] == 1
     assert trial.user_attrs["worker"] != killed["worker"]
@@ -151,7 +139,7 @@ def test_killed_worker_is_started_again_and_its_trial_goes_on_under_its_number(
 @pytest.mark.slow
 @ON_POSTGRES
 def test_worker_that_dies_while_the_database_is_away_is_started_again(
-    open_digits, run, until, postgres
+    open_digits, run, until, far, postgres
 ) -> None:
     study = open_digits(trials=1, epochs=ENDLESS)
     running = run(study)
@@ -168,7 +156,7 @@ def test_worker_that_dies_while_the_database_is_away_is_started_again(
 
 @pytest.mark.slow
 @ON_SQLITE
-def test_child_of_a_killed_worker_ends_with_it(open_digits, run, until) -> None:
+def test_child_of_a_killed_worker_ends_with_it(open_digits, run, until, far) -> None:
     study = open_digits(trials=1, epochs=ENDLESS)
     run(study)
     (trial,) = until(lambda: [trial for trial in far(study) if "child" in trial.system_attrs[HEARTBEAT]])
@@ -179,14 +167,14 @@ def test_child_of_a_killed_worker_ends_with_it(open_digits, run, until) -> None:
 
 @pytest.mark.slow
 @ON_POSTGRES
-def test_deadline_of_the_starter_is_that_of_its_workers(open_digits, run, until) -> None:
+def test_deadline_of_local_workers_is_that_of_each_worker(open_digits, run, until, far) -> None:
     study = open_digits(trials=2, epochs=ENDLESS)
     running = run(study, 2)
     until(lambda: far(study, 2))
     running.stop.deadline = time.monotonic()
     running.end(20)
     assert running.stop.reason == "the time is up (--timeout)"
-    assert [trial.state for trial in trials_of(study)] == [TrialState.WAITING] * 2
+    assert [trial.state for trial in study.optuna.trials] == [TrialState.WAITING] * 2
     assert workers_now() == []
 
 
@@ -210,7 +198,7 @@ def test_worker_that_always_dies_at_once_stops_the_study_with_its_last_line(
 
 @pytest.mark.slow
 @ON_POSTGRES
-def test_reason_why_a_worker_stops_the_study_reaches_the_starter(
+def test_reason_why_a_worker_stops_the_study_reaches_the_search(
     open_digits, run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMALL_SPACE_FAULT", "large")
@@ -220,7 +208,7 @@ def test_reason_why_a_worker_stops_the_study_reaches_the_starter(
     ):
         run(study, 2).end()
     assert workers_now() == []
-    assert TrialState.RUNNING not in [trial.state for trial in trials_of(study)]
+    assert TrialState.RUNNING not in [trial.state for trial in study.optuna.trials]
 
 
 @pytest.mark.slow
@@ -235,7 +223,7 @@ def test_disk_that_is_full_ends_all_workers_whose_logs_lie_there_too(open_digits
         with pytest.raises(DiskFull, match="No space left on device"):
             running.end()
     assert workers_now() == []
-    assert {trial.state for trial in trials_of(study)} <= {TrialState.WAITING}
+    assert {trial.state for trial in study.optuna.trials} <= {TrialState.WAITING}
 
 
 FULL = """
@@ -271,7 +259,7 @@ def test_worker_ends_with_its_own_status_though_nothing_it_says_can_be_printed()
 
 @pytest.mark.slow
 @ON_SQLITE
-def test_wrong_input_of_a_worker_reaches_the_starter(open_digits, run) -> None:
+def test_wrong_input_of_a_worker_reaches_the_search(open_digits, run) -> None:
     study = open_digits(trials=1)
     lost = study.storage.get_study_id_from_name("s")
     running = run(study)
@@ -283,7 +271,7 @@ def test_wrong_input_of_a_worker_reaches_the_starter(open_digits, run) -> None:
 @pytest.mark.slow
 @ON_POSTGRES
 def test_password_stands_in_no_command_line_and_no_file(
-    open_digits, run, until, postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+    open_digits, run, until, far, postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
     url = postgres.database().replace("postgres@", "postgres:sesame@")
     monkeypatch.setenv("SEARCH_STORAGE", url)
@@ -292,7 +280,7 @@ def test_password_stands_in_no_command_line_and_no_file(
     running = run(study)
     (trial,) = until(lambda: far(study))
     os.kill(trial.system_attrs[HEARTBEAT]["pid"], signal.SIGKILL)
-    until(lambda: far(study) and trials_of(study)[0].system_attrs.get(INTERRUPTIONS))
+    until(lambda: far(study) and study.optuna.trials[0].system_attrs.get(INTERRUPTIONS))
     lines = children_of(os.getpid())
     running.stop.on_signal(signal.SIGTERM)
     running.end()
@@ -302,64 +290,3 @@ def test_password_stands_in_no_command_line_and_no_file(
     assert list((study.paths.folder / "logs").iterdir())
     assert not [path for path in files if b"sesame" in path.read_bytes()]
     assert "sesame" not in "".join(capfd.readouterr())
-
-
-class Starter:
-    """The real command with two workers, on endless trials."""
-
-    def __init__(self, commands, url: str, root: Path, cache: Path) -> None:
-        self.commands, self._where = commands, (url, root)
-        words = "--study s --data digits --space small_space --images 200 --pruner none --sampler random"
-        places = ("--storage", url, "--studies", root, "--cache", cache)
-        more = ("--trials", 2, "--epochs", ENDLESS, "--workers", 2, "--grace", "3s", "--no-export", *places)
-        self.process: subprocess.Popen[str] = commands.start("search.run", *words.split(), *more)
-
-    def study(self) -> LoadedStudy | None:
-        if self.process.poll() is not None:
-            pytest.fail(f"the search ended: {self.process.communicate()[0]}")
-        with contextlib.suppress(InputError):  # There is no such study yet.
-            return load_study("s", *self._where)
-        return None
-
-
-@pytest.fixture
-def starter(commands, url: str, digits, tmp_path: Path) -> Starter:
-    return Starter(commands, url, tmp_path / "studies", digits.folder.parent)
-
-
-def check_given_back(study: LoadedStudy) -> None:
-    trials = trials_of(study)
-    assert [trial.state for trial in trials] == [TrialState.WAITING] * 2
-    for trial in trials:
-        stored = read_checkpoint(*study.paths.checkpoints(trial.number))
-        assert stored is not None
-        assert 3 <= stored[1]["epoch"] == trial.last_step
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "new_database"), [("SIGINT", "sqlite"), ("SIGTERM", "postgres")], indirect=["new_database"]
-)
-def test_signal_at_the_starter_stops_all_in_time_and_gives_the_trials_back(
-    starter: Starter, until, name: str
-) -> None:
-    study = until(starter.study, 90)
-    until(lambda: far(study, 2) if starter.process.poll() is None else True, 90)
-    starter.process.send_signal(getattr(signal, name))
-    printed = starter.process.communicate(timeout=20)[0]
-    assert starter.process.returncode == 130, printed
-    assert f"stopped by {name}: 0 of 2 trials finished, nothing is lost; go on with: " in printed
-    until(lambda: not starter.commands.alive(), 2)
-    check_given_back(study)
-
-
-@pytest.mark.slow
-@ON_POSTGRES
-def test_workers_of_a_killed_starter_end_by_themselves_and_give_their_trials_back(
-    starter: Starter, until
-) -> None:
-    study = until(starter.study, 90)
-    until(lambda: far(study, 2) if starter.process.poll() is None else True, 90)
-    starter.process.kill()
-    until(lambda: not starter.commands.alive(), 20)
-    check_given_back(study)

@@ -3,8 +3,6 @@
 import http.client
 import json
 import os
-import re
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
@@ -373,34 +371,3 @@ def test_browser_with_the_password_sees_the_study(
     page = opened(served.page, http_credentials=known)
     page.get_by_text("tiny (id=").wait_for()
     assert "History" in page.inner_text("body")
-
-
-@pytest.mark.slow
-def test_running_study_fills_the_page_to_its_export_and_a_stop_ends_the_dashboard(
-    commands, tmp_path: Path, opened: Callable[..., Any], until
-) -> None:
-    """A search and a dashboard as people start them: the page is open before there is anything to see.
-
-    It is the one test of the whole command, with TensorFlow, from the images to the files of the export.
-    """
-    said = ("--study", "live", "--studies", tmp_path / "studies")
-    search = commands.start(
-        "search.run", *said, "--data", "digits", "--cache", tmp_path / "cache", "--trials", 2, "--epochs", 2,
-        "--images", 200, "--space", "small_space", "--pruner", "none", SEARCH_TEST_TRAINING="",
-    )  # fmt: skip
-    until(lambda: (tmp_path / "studies" / "live" / "pictures").is_dir(), 120)
-    dashboard = commands.start("search.dashboard", *said, "--port", 0)
-    address = dashboard.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1", address)
-    page = opened(f"{address}/trials?numbers=1")
-    assert search.wait(180) == 0
-    page.reload()
-    page.get_by_text("Trial 1: finished").wait_for(timeout=60_000)
-    page.goto(f"{address}/note")
-    page.get_by_role("heading", name="The export").wait_for(timeout=60_000)
-    summary = json.loads((tmp_path / "exports" / "live" / "summary.json").read_text())
-    assert f"{summary['test_accuracy']:.4f}"[:5] in page.inner_text("body")
-    assert (tmp_path / "exports" / "live" / "model.keras").is_file()
-    dashboard.send_signal(signal.SIGINT)
-    assert dashboard.wait(30) == 130
-    assert "Traceback" not in dashboard.stdout.read()
