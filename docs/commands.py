@@ -18,12 +18,14 @@ HEAD = """\
 
 Each command is a Python module, such as `python -m search.run`, and a subcommand of the program that the installation
 brings, such as `keras-image-search run`. A shell completes the program's commands and flags, names of studies included,
-after `keras-image-search --install-completion`. Behind each command stands a function with the flags as its arguments.
+after `keras-image-search --install-completion`. Behind each command stands a Python
+function with the flags as its arguments; a few names differ, as `--studies`, which is `root`. `run_study` and
+`export_study` come from `search`, `run_sweep` and `join_study` from `search.workflows`; `help(run_study)` lists all.
 
 | exit code | what it means |
 | --- | --- |
 | 0 | It is done. |
-| 1 | The search stopped by itself and says why, or the program has a fault and names the file with its traceback. |
+| 1 | Not all was done: the search ended itself, you declined, a file could not be read. Or the program has a fault. |
 | 2 | The input is wrong. One line says what was given, what was expected and how to mend it. |
 | 130 | You stopped it. |
 

@@ -1,8 +1,9 @@
 """Hyperparameter search for Keras image classifiers: ``from search import run_study``.
 
-At the root lie the commands (``python -m search.run``); the rooms beside them are told in ``docs/architecture.md``. Two
-laws shape them: the process that talks to the database never loads a deep-learning framework, and the search never
-sees the test images. Importing ``search`` imports nothing heavy: its functions are found when first asked for.
+At the root lie the commands (``python -m search.run``); the rooms beside them are described in
+``docs/architecture.md``. Two laws shape them: the process that talks to the database never loads a deep-learning
+framework, and the search never sees the test images. Importing ``search`` imports nothing heavy: its functions are
+found when first asked for.
 """
 
 import logging
@@ -25,7 +26,7 @@ def lazily(package: str, **modules: str) -> Callable[[str], Any]:
 
     Args:
         package: Its full name.
-        modules: By module of the package the names, with spaces, that it has for others.
+        modules: For each module of the package, the names that it offers, separated by spaces.
     """
     homes = {name: module for module, names in modules.items() for name in names.split()}
 

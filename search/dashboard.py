@@ -1,4 +1,4 @@
-"""``python -m search.dashboard``: optuna-dashboard over a study's database, for those whom it is for."""
+"""``python -m search.dashboard``: optuna-dashboard over a study's database, behind a guard."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +18,7 @@ def dashboard(
     ] = "127.0.0.1",
     allow_changes: Annotated[
         bool,
-        flag(
-            "--allow-changes", help="Let whoever sees it edit notes, and tell and delete trials and studies."
-        ),
+        flag("--allow-changes", help="Let whoever sees it edit notes, end trials and delete studies."),
     ] = False,
     password_file: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""The named studies: data, space and budget, nothing else."""
+"""The named studies: which images, which space and how long; of a sweep also what it varies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

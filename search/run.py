@@ -1,4 +1,4 @@
-"""``python -m search.run``: search, train, prune, export. It parses; ``search.workflows.run_study`` does it."""
+"""``python -m search.run``: search, train, prune, export. It parses; ``search.workflows`` does the work."""
 
 import typer
 
@@ -12,7 +12,7 @@ from search.config.settings import RunOptions
 def run(options: RunOptions) -> None:
     """Search for a good image classifier: sample, train, prune, and export the best trial.
 
-    Ctrl-C stops at the next batch and loses nothing: the same command goes on. --trials counts the finished
+    Ctrl-C stops at the next batch and loses no finished epoch: the same command goes on. --trials counts the finished
     trials of the whole study, so that a larger number adds to it.
     """
     # Here, not above: --help and every refusal so far must not wait for Optuna.

@@ -32,7 +32,7 @@ app = make_app(
     example="""
 python -m search.sweep --study cifar_filters
 python -m search.sweep --study widths --data photos/ --base three-layers --vary filters=16,32,64 --repeat 3
-python -m search.sweep --study around --data digits --base study:digits_cnn --vary width=16,32 --vary dropout=0,0.2
+python -m search.sweep --study around --data digits --base study:digits_cnn --vary dense_width=32,64
 """,
 )
 

@@ -34,7 +34,7 @@ from search.study.backbones import bring_backbones
 from search.study.class_balance import split_counts
 from search.study.compatibility import BACKEND, check_joining, find_images
 from search.study.opening import open_study
-from search.study.request import check_confirm, check_fine_tune, load_space
+from search.study.request import check_confirm, check_fine_tune, check_request, load_space
 from search.study.snapshot import Snapshot, take_snapshot
 from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_password
 from search.study.sweep_cells import cells_wanted
@@ -87,6 +87,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         InputError: Something given is wrong; nothing has been written then.
         StudyStopped: Trials keep failing.
     """
+    check_request(options)  # Before a framework is imported for what cannot be.
     backend = check_backend(options.backend, options.gpu_memory)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     if options.export:  # Better now than after hours of search.

@@ -1,4 +1,4 @@
-"""What all commands have in common: flags, one-line errors, human values, exit codes.
+"""What all commands share: flags made of the settings, one-line errors, exit codes, values such as 2h or 1PFLOP.
 
 The options themselves are defined in ``search.config.settings``; the commands lie at the root of ``search``.
 """

@@ -14,6 +14,7 @@ option. From it come the flag of a command and its help (``search.cli.options``)
 import dataclasses
 import functools
 import inspect
+import math
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,6 +53,21 @@ class Option:
     repeatable: bool = False
     in_python_alone: bool = False
 
+    def check(self, flag: str, value: Any) -> None:
+        """Refuse a value that is out of range, or none of the choices.
+
+        Raises:
+            InputError: It is.
+        """
+        if self.choices:
+            check_choice(flag, value, self.choices)
+        elif self.low is not None or self.high is not None:
+            low, high = (
+                (-math.inf if self.low is None else self.low),
+                (math.inf if self.high is None else self.high),
+            )
+            check_number(flag, value, low, high)
+
 
 def option(default: Any, help: str, **about: Any) -> Any:
     """A field of a settings record; ``about`` is further facts, see ``Option``."""
@@ -61,6 +77,14 @@ def option(default: Any, help: str, **about: Any) -> Any:
 def facts(help: str, **about: Any) -> dict[str, Option]:
     """The metadata of a field that is an option, for one that has no default."""
     return {OPTION: Option(help, **about)}
+
+
+def in_python(record: "type[Options]", name: str) -> Any:
+    """A field with an option of another record, as an argument of a function alone."""
+    field, about = next(found for found in options_of(record) if found[0].name == name)
+    return dataclasses.field(
+        default=field.default, metadata={OPTION: dataclasses.replace(about, in_python_alone=True)}
+    )
 
 
 def options_of(record: "type[Options] | Options") -> Iterator[tuple[dataclasses.Field[Any], Option]]:
@@ -99,6 +123,11 @@ class Options:
         made = cls(*args, **requested)
         positional = [field.name for field in dataclasses.fields(cls) if not field.kw_only][: len(args)]
         object.__setattr__(made, "requested", frozenset([*positional, *requested]))
+        for field, about in options_of(cls):
+            if (
+                field.name in requested
+            ):  # Even a default that stands for "none", such as 0 folds, cannot be asked for.
+                about.check(flag_of(cls, field.name), requested[field.name])
         return made
 
     def __post_init__(self) -> None:
@@ -109,13 +138,9 @@ class Options:
         """
         for field, about in options_of(self):
             value = getattr(self, field.name)
-            if value == field.default or (about.low is None and not about.choices):
-                continue
-            flag = flag_of(self, field.name)
-            if about.choices:
-                check_choice(flag, value, about.choices)
-            else:
-                check_number(flag, value, about.low or 0, about.high or float("inf"))
+            bounded = about.choices or about.low is not None or about.high is not None
+            if bounded and value != field.default:
+                about.check(flag_of(self, field.name), value)
 
 
 def check_number(flag: str, value: float, low: float, high: float) -> None:
@@ -159,6 +184,10 @@ def arguments_of(
 
     @functools.wraps(function)
     def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:  # Before those that are None are left out, unknown ones among them.
+            inspect.signature(record).bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}() {error}") from None
         return function(record.given(*args, **kwargs))  # type: ignore[attr-defined]
 
     called.__name__ = called.__qualname__ = name

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, option
+from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
 from search.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -28,13 +28,15 @@ class TrialSettings(Options):
     space: str = option(
         "cnn",
         "Search space, which says what is searched: cnn, cnn_wide, photo_cnn, transfer, or a module such as "
-        "my_package.my_space.",
+        "my_package.my_space (default: the preset's, or cnn).",
         metavar="SPACE",
     )
-    epochs: int = option(12, "Full length of a trial, in epochs.", low=1, high=10_000)
+    epochs: int = option(
+        12, "Full length of a trial, in epochs (default: the preset's, or 12).", low=1, high=10_000
+    )
     images: int | None = option(
         None,
-        "Train on a stratified subset of N images, the same for every trial (default: all).",
+        "Train on a stratified subset of N images, the same for every trial (default: the preset's, or all).",
         low=2,
         high=10**9,
     )
@@ -43,7 +45,8 @@ class TrialSettings(Options):
     )
     image_size: int | None = option(
         None,
-        "Height and width that images are resized to (default: their own size).",
+        "Height and width that images are resized to (default: the preset's; else 224 over a backbone, and their own "
+        "size without one).",
         low=4,
         high=2048,
         unit="pixels",
@@ -58,7 +61,9 @@ class TrialSettings(Options):
     )
     max_cost: int = option(
         0,
-        "Largest cost of a net, such as 170MFLOP (default: eight times the notebooks' three-layer net at this size).",
+        "Largest cost of a net, in operations of one image's forward pass, such as 170MFLOP (default: eight times "
+        "that of a plain three-layer net at this size).",
+        low=0,
         unit=FLOPS_AN_IMAGE,
         metavar="FLOPS",
     )
@@ -89,7 +94,7 @@ class StudySettings(TrialSettings):
     folds: int = option(
         0,
         "Cross-validate each trial in N folds instead of holding a part out; its value is their mean. For data sets of "
-        "under 1,000 training images.",
+        "under 1,000 training images (default: none, a part is held out).",
         low=2,
         high=20,
     )
@@ -101,7 +106,8 @@ class StudySettings(TrialSettings):
     )
     resize: str = option(
         "stretch",
-        "How images of other proportions are resized: stretched, fitted with black bars, or cropped to the middle.",
+        "How images of other proportions are resized: stretched, fitted with black bars, or cropped to the middle "
+        "(default: the preset's, or stretch).",
         choices=RESIZES,
     )
     metric: str = option("accuracy", "Validation metric that ranks the trials.", choices=METRICS)
@@ -110,7 +116,7 @@ class StudySettings(TrialSettings):
     )
     early_stopping: int = option(
         0,
-        "End a trial after N epochs without a better validation loss; 0 trains its full length.",
+        "End a trial after this many epochs without a better validation loss; 0 trains its full length.",
         low=0,
         high=10_000,
         metavar="EPOCHS",
@@ -134,7 +140,7 @@ class PlaceSettings(Options):
     storage: str | None = option(
         None,
         "Database: postgresql://user@host/name or sqlite:///FILE (default: $SEARCH_STORAGE, or SQLite in the studies "
-        "folder). Passwords belong into PGPASSFILE.",
+        "folder). Passwords belong in PGPASSFILE.",
         metavar="URL",
     )
     root: Path = option(
@@ -150,7 +156,9 @@ class CacheSettings(Options):
     """Where decoded images lie."""
 
     cache: Path | None = option(
-        None, "Folder of decoded images (default: in the user's cache).", metavar="FOLDER"
+        None,
+        "Folder of decoded images, backbones and features (default: ~/.cache/keras-image-search).",
+        metavar="FOLDER",
     )
 
 
@@ -197,14 +205,16 @@ class ExportSettings(Options):
         "compute, and export the winner.",
     )
     refit: bool = option(
-        False, "Export the configuration trained anew on all training images, validation included."
+        False,
+        "Retrain the configuration on all training images, validation images included, and export that net.",
     )
     refit_epochs: int | None = option(
-        None, "Length of that training, in epochs (default: a trial's).", low=1, high=10_000
+        None, "Length of the refit, in epochs (default: a trial's).", low=1, high=10_000
     )
     fine_tune: int | None = option(
         None,
-        "For nets over a backbone: then train the backbone's last part as well, at a lower rate, for N epochs.",
+        "For nets over a backbone: after the search, also train the backbone's last part, at a lower rate, for this "
+        "many epochs.",
         low=1,
         high=1000,
         metavar="EPOCHS",
@@ -215,9 +225,7 @@ class ExportSettings(Options):
 class NameSettings(Options):
     """Which study is meant."""
 
-    study: str = field(
-        kw_only=False, metadata=facts("Name of the study; the same name goes on with it.", metavar="NAME")
-    )
+    study: str = field(kw_only=False, metadata=facts("Name of the study.", metavar="NAME"))
 
     def __post_init__(self) -> None:
         """Check every option.
@@ -251,13 +259,13 @@ class RequestSettings(ImageSettings, NameSettings):
         None,
         "Stop after this time and give the running trial back.",
         low=0,
-        high=365 * 86_400.0,
         unit=SECONDS,
         metavar="TIME",
     )
     backbones: Sequence[str] = option(
         (),
-        "Backbone for --space transfer: a keras.applications name or a .keras file (default: MobileNetV2).",
+        "Backbone for --space transfer: a keras.applications name or a .keras file (default: MobileNetV2). "
+        "Repeatable: the search samples among several.",
         flag="--backbone",
         metavar="NAME|FILE",
         repeatable=True,
@@ -277,12 +285,13 @@ class SearchSettings(Options):
     budget: float | None = option(
         None,
         "Stop when all trials together have trained for this much compute, such as 1PFLOP.",
+        low=0,
         unit=FLOPS,
         metavar="FLOPS",
     )
     try_first: "Sequence[Path | Mapping[str, Any]]" = option(
         (),
-        "Configuration to try before any is sampled: a TOML file with a value for each parameter.",
+        "Configuration to try before any is sampled: a TOML file with a value for each parameter. Repeatable.",
         flag="--try",
         metavar="FILE.toml",
         repeatable=True,
@@ -370,7 +379,7 @@ class SweepSettings(Options):
 
     vary: "Mapping[str, Sequence[Any]] | None" = option(
         None,
-        "Values of a parameter, separated by commas (default: the preset's, or the study's own).",
+        "Values of a parameter, separated by commas; repeatable (default: the preset's, or the study's own).",
         metavar="NAME=VALUES",
         repeatable=True,
     )
@@ -390,6 +399,13 @@ class SweepOptions(HostSettings, CacheSettings, PlaceSettings, TrialSettings, Sw
     """All options of a sweep: ``search.sweep``, and ``run_sweep``."""
 
     out: Path | None = option(None, "Folder of the report (default: exports/STUDY).", metavar="FOLDER")
+    folds: int = in_python(StudySettings, "folds")
+    test: float = in_python(StudySettings, "test")
+    resize: str = in_python(StudySettings, "resize")
+    metric: str = in_python(StudySettings, "metric")
+    class_weights: str = in_python(StudySettings, "class_weights")
+    early_stopping: int = in_python(StudySettings, "early_stopping")
+    grace: float = in_python(StudySettings, "grace")
 
 
 def check_study_name(name: str) -> None:

@@ -86,7 +86,11 @@ class StudyConfig(StudySettings):
 
         What an older version has not stored takes its default; what a newer one has stored beside is kept.
         """
-        names = {STORED.get(one.name, one.name): one.name for one in dataclasses.fields(cls)}
+        names = {
+            STORED.get(one.name, one.name): one.name
+            for one in dataclasses.fields(cls)
+            if one.name != "unknown"
+        }
         stored: dict[str, Any] = json.loads(text)
         values = {names[key]: value for key, value in stored.items() if key in names}
         values["unknown"] = {key: value for key, value in stored.items() if key not in names}

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from search.data import backbone_script
-from search.data.base import Say
+from search.data.base import Say, log_line
 from search.data.subprocesses import last_error, run_script
 from search.errors import InputError
 from spaces.contract import Backbone
@@ -76,7 +76,7 @@ def check_backbone(requested: str) -> str:
     return str(path)
 
 
-def find_backbones(requested: Sequence[str], cache: Path, say: Say = print) -> tuple[Backbone, ...]:
+def find_backbones(requested: Sequence[str], cache: Path, say: Say = log_line) -> tuple[Backbone, ...]:
     """Find backbones in the cache, and prepare those that are not there.
 
     Args:

@@ -1,5 +1,6 @@
 """The contract of a source of images: it can be described cheaply, and is read only if no cache holds its images."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,16 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Say = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
+
+
+def log_line(line: str) -> None:
+    """Log a line for people, which is what ``say`` does unless told otherwise: as a warning where it begins as one."""
+    if line.startswith("warning: "):
+        logger.warning(line.removeprefix("warning: "))
+    else:
+        logger.info(line)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from search.data.backbones import backbone_file, find_backbones
-from search.data.base import Say
+from search.data.base import Say, log_line
 from search.data.cache import cache_root
 
 
-def prefetch_backbones(backbones: list[str], *, cache: Path | None = None, say: Say = print) -> list[Path]:
+def prefetch_backbones(backbones: list[str], *, cache: Path | None = None, say: Say = log_line) -> list[Path]:
     """Prepare backbones in the cache, where studies on this host, or on hosts that share the cache, find them.
 
     Args:

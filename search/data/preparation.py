@@ -11,7 +11,7 @@ from PIL import Image
 from search.config.option import check_choice, check_number
 from search.config.settings import RESIZES
 from search.data.arrays import array_source
-from search.data.base import Say, Source
+from search.data.base import Say, Source, log_line
 from search.data.cache import cache_root, find_prepared, request_key, sole_writer, write_prepared
 from search.data.dataset import Dataset
 from search.data.digits import DigitsSource
@@ -30,7 +30,7 @@ def prepare(
     test: float = 0.2,
     seed: int = 0,
     cache: Path | None = None,
-    say: Say = print,
+    say: Say = log_line,
     enlarge: bool = True,
 ) -> Dataset:
     """Find prepared images in the cache, or decode them into it.

@@ -22,7 +22,7 @@ class Stop:
 
     Attributes:
         reason: Why it shall stop at the next batch and requeue its trial; empty as long as it shall go on.
-        now: Whether it shall stop at once, at the cost of the running epoch.
+        now: Whether it shall stop at once, without waiting long for a checkpoint.
         deadline: When the time is up, on the clock of ``time.monotonic``; None for never.
         budget: Bound on the study's compute, FLOPs; None for none.
         spent: Returns the study's compute so far, running trials included, FLOPs; asked before each trial and epoch.

@@ -104,7 +104,7 @@ def run_trial(worker: Worker, claim: Claim) -> None:
 
 def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat) -> None:
     config = worker.study.config
-    # Opened anew: a study object keeps the list of trials of its first sampling, and TPE would never see enough.
+    # Opened again: a study object keeps the list of trials of its first sampling, and TPE would never see enough.
     study = optuna.load_study(
         study_name=config.study,
         storage=worker.study.storage,

@@ -118,7 +118,7 @@ class Fit:
             return text
         return (
             f"{text} The training accuracy of the curves, {percent(self.augmented)}, is measured with augmentation "
-            "and dropout on: compare it with no validation accuracy."
+            "and dropout on: do not compare it with a validation accuracy."
         )
 
 

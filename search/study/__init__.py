@@ -1,9 +1,10 @@
 """A study as it lies in the database.
 
 ``study`` stores and reads it with its config; ``request``, ``creation`` and ``opening`` make it or find it again,
-``compatibility`` says who may join. ``sweep_cells`` has the cells of a sweep, ``seeds`` the seed of a trial,
-``snapshot`` how a study stands and how long it may still take; ``listing`` and ``deletion`` serve the commands of
-that kind.
+``compatibility`` says who may join. ``first_trials`` has what is tried first, ``seeds`` the seed of a trial,
+``sweep_request`` and ``sweep_cells`` what is asked of a sweep and its cells. ``snapshot`` says how a study stands and
+how long it may still take, ``status`` who is at work, ``fold_results`` what folds came to, ``backbones`` and
+``class_balance`` what is said of nets and images. ``listing`` and ``deletion`` serve the commands of that kind.
 """
 
 from typing import TYPE_CHECKING

@@ -11,7 +11,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_backbones
-from search.data.base import Say
+from search.data.base import Say, log_line
 from search.errors import InputError
 from search.study.study import LoadedStudy
 from spaces.contract import Backbone
@@ -77,7 +77,7 @@ def share_backbones(config: StudyConfig, dataset: Dataset) -> None:
         ) from error
 
 
-def bring_backbones(study: LoadedStudy, say: Say = logger.info) -> None:
+def bring_backbones(study: LoadedStudy, say: Say = log_line) -> None:
     """Make sure that the study's backbones are in this host's cache.
 
     They are there already, or are fetched from its artifacts, or are made again from where the study had them.

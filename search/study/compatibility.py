@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import logging
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -16,15 +15,13 @@ from search.config.option import flag_of, options_of
 from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.data import Dataset, cache_root, open_dataset
-from search.data.base import Say
+from search.data.base import Say, log_line
 from search.data.preparation import prepare
 from search.errors import InputError
 from search.study.request import check_beside_folds
 from search.study.study import LoadedStudy, quiet
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces.contract import Space
-
-logger = logging.getLogger(__name__)
 
 SPACE, BACKEND, VERSIONS = "space_digest", "backend", "versions"
 PROBES = 3
@@ -68,7 +65,7 @@ def surroundings(backend: str) -> dict[str, Any]:
     return {BACKEND: backend, VERSIONS: versions}
 
 
-def check_joining(found: LoadedStudy, space: Space, backend: str, say: Say = logger.info) -> None:
+def check_joining(found: LoadedStudy, space: Space, backend: str, say: Say = log_line) -> None:
     """Refuse to join a study with another version of its space, and warn of other libraries.
 
     Raises:
@@ -131,7 +128,7 @@ def check_kind(found: LoadedStudy, sweep: Sweep | None) -> None:
 
 
 def find_images(
-    found: LoadedStudy, data: str | Path | Sequence[Any] | None, cache: Path | None, say: Say = logger.info
+    found: LoadedStudy, data: str | Path | Sequence[Any] | None, cache: Path | None, say: Say = log_line
 ) -> Dataset:
     """Find the study's images on this host: in its cache, or prepared from ``data``, or from where the study had them.
 

@@ -36,7 +36,7 @@ def ask_for_sweep(options: SweepOptions) -> tuple[Sweep, RunOptions]:
                 f"--space {options.space}: --base {base} is of space {of_base}; leave one of the two out"
             )
     if (options.base or "").startswith("study:") and not options.backbones:
-        asked = {**_backbones(options), **asked}
+        asked = {**asked, **_backbones(options, asked)}
     sweep = Sweep(dict(vary or {}), options.repeat, base, values)
     return sweep, RunOptions.given(**asked, sampler="random", pruner="none")
 
@@ -66,12 +66,12 @@ def find_base(base: str, storage: str | None, root: Path) -> tuple[str, Mapping[
     )
 
 
-def _backbones(options: SweepOptions) -> dict[str, Any]:
+def _backbones(options: SweepOptions, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The backbones of the study that a sweep is made around, and the size at which they take its images."""
     config = load_study(str(options.base).partition(":")[2], options.storage, options.root).config
     if not config.backbones:
         return {}
     return {
         "backbones": tuple(backbone.said for backbone in config.backbones),
-        "image_size": config.image_size,
+        "image_size": asked.get("image_size", config.image_size),
     }

@@ -190,7 +190,7 @@ class _View(NamedTuple):
             self._begin(file)
         features = np.lib.format.open_memmap(file, mode="r+")
         recorded = time.monotonic()
-        # The last is filled up: a net of another shape would be traced anew.
+        # The last batch is filled up: another shape would have the net traced a second time.
         full = np.zeros((min(self.batch, len(which)), *images.shape[1:]), images.dtype)
         while row < len(which):
             places = which[row : row + len(full)]

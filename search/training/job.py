@@ -104,7 +104,7 @@ class Training:
         # Evenly over all (folders come sorted by class): enough for means, variances and patches.
         self.net.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
         steps = updates(len(self.chosen), self.batch, plan.epochs)
-        # Photographs are seen anew by Pillow, on the host.
+        # Photographs are augmented by Pillow, on the host, each time that they are seen.
         pixels = self.images.ndim == 4 and recipe.augmenter == "shifts"
         self.on_device = pixels and fits_device(self.device, self.images)
         fitted = with_images(model, self.images[self.chosen]) if self.on_device else model

@@ -10,7 +10,7 @@ LONGEST = 2045
 
 
 def write_note(storage: BaseStorage, study_id: int, text: str, trial_id: int | None = None) -> None:
-    """Write, or write anew, the note (Markdown) of a study, or of one of its trials.
+    """Write or replace the note (Markdown) of a study, or of one of its trials.
 
     Args:
         storage: Of the study.

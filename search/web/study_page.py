@@ -47,7 +47,7 @@ def feed_study(study: LoadedStudy, server: ForkServer) -> None:
 
 
 def feed_best(study: LoadedStudy, number: int) -> None:
-    """Write the study's note anew if the trial that has just finished is the best so far."""
+    """Rewrite the study's note if the trial that has just finished is the best so far."""
     ranked = study.ranked()
     if ranked and ranked[0].number == number:
         _write(study)

@@ -142,6 +142,30 @@ def test_run_refuses_what_it_cannot_find(
     assert not prepared(place)
 
 
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["--study", "cifar_filters"], "run python -m search.sweep --study cifar_filters"),
+        (["--study", "s", "--data", "digits", "--space", "typo"], "typo"),
+        (["--study", "s", "--data", "digits", "--folds", "5", "--validation", "0.2"], "--folds 5"),
+    ],
+)
+def test_run_refuses_what_cannot_be_before_a_framework_is_imported(
+    argv: list[str],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(backend: str) -> None:
+        pytest.fail("a server was started")
+
+    monkeypatch.setattr("search.workflows.ForkServer", start)
+    (place / "exports" / "cifar_filters").mkdir(parents=True)
+    (place / "exports" / "cifar_filters" / "sweep.csv").write_text("")
+    assert named in refusal(argv, capsys, place)
+
+
 def test_run_refuses_a_database_url_without_showing_its_password(
     capsys: pytest.CaptureFixture[str], place: Path
 ) -> None:

@@ -31,9 +31,7 @@ def places(digits: Dataset, tmp_path: Path) -> dict[str, Path]:
 @pytest.fixture
 def run(places, fast_server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepResult]:
     """Sweep digits and ``in_child/small_space.py`` in the study ``s``, an epoch a run."""
-    monkeypatch.setattr(
-        "search.process.fork_server.ForkServer", lambda backend: contextlib.nullcontext(fast_server)
-    )
+    monkeypatch.setattr("search.workflows.ForkServer", lambda backend: contextlib.nullcontext(fast_server))
 
     def sweep(vary: dict[str, Any] | None = None, study: str = "s", **more: Any) -> SweepResult:
         said = {"data": "digits", "space": "small_space", "epochs": 1, "images": 200}

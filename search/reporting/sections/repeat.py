@@ -118,7 +118,8 @@ def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
     """The flags that make a study with these settings; a setting that is None is left out."""
     words = [] if config.data == "arrays" else ["--data", config.data]  # Arrays have no name.
     # The space of a sweep is its base's, and what only a search has is fixed.
-    taken = {field.name for field, _ in options_of(SweepOptions if sweep else StudySettings)} - PLACE_SETTINGS
+    of_record = options_of(SweepOptions if sweep else StudySettings)
+    taken = {field.name for field, about in of_record if not about.in_python_alone} - PLACE_SETTINGS
     left_out = ({"space"} if sweep else set()) | ({"validation"} if config.folds else {"folds"})
     for field, about in options_of(StudySettings):
         value = getattr(config, field.name)

@@ -1,9 +1,10 @@
 """An option stands in one place: a field of a settings record, from which all else follows."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from search.config.option import Options, arguments_of, flag_of, option, options_of
@@ -46,6 +47,25 @@ def test_value_out_of_range_is_refused_by_its_flag(values: dict[str, Any], said:
     assert str(refused.value) == said
 
 
+def test_default_outside_its_own_bounds_cannot_be_asked_for() -> None:
+    with pytest.raises(InputError, match=r"^--folds 0: expected a number from 2 to 20$"):
+        RunOptions.given("s", folds=0)
+    assert RunOptions.given("s").folds == 0
+
+
+def test_arrays_are_values_of_options_too() -> None:
+    images = np.zeros((2, 8, 8), np.uint8)
+    assert RunOptions.given("s", data=images).data is images
+
+
+def test_option_of_another_record_is_no_flag_where_python_alone_takes_it() -> None:
+    assert SweepOptions.given("s", resize="crop").resize == "crop"
+    about = dict((field.name, about) for field, about in options_of(SweepOptions))["resize"]
+    assert about.in_python_alone
+    with pytest.raises(InputError, match=r"^--resize 'cut': expected one of stretch, fit, crop$"):
+        SweepOptions.given("s", resize="cut")
+
+
 def test_flag_is_the_name_with_dashes_unless_it_has_its_own() -> None:
     assert flag_of(RunOptions, "image_size") == "--image-size"
     assert flag_of(RunOptions, "flip") == "--flip"
@@ -73,8 +93,9 @@ def test_function_takes_the_fields_of_its_record() -> None:
         "Train.\n\nArgs:\n    epochs: Full length.\n    pace: How fast. One of slow, fast.\n    backbones: Which.\n\n"
         "Returns:\n    Epochs."
     )
-    with pytest.raises(TypeError, match="epoch"):
-        train(epoch=3)  # type: ignore[call-arg]
+    for value in (3, None):
+        with pytest.raises(TypeError, match=r"train\(\) got an unexpected keyword argument 'epoch'"):
+            train(epoch=value)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("record", RECORDS)
@@ -99,7 +120,8 @@ def test_one_name_means_one_thing_in_all_records() -> None:
         for field, about in options_of(record):
             # The folder that a sweep writes to is another than an export's.
             if field.name != "out":
-                assert known.setdefault(field.name, about) == about, field.name
+                everywhere = replace(about, in_python_alone=False)
+                assert known.setdefault(field.name, everywhere) == everywhere, field.name
 
 
 def test_what_defines_a_study_is_among_the_options_of_a_search() -> None:

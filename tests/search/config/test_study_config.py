@@ -35,9 +35,9 @@ def test_config_stored_before_there_were_folds_loads() -> None:
 
 
 def test_config_of_a_newer_version_opens_and_keeps_what_is_unknown() -> None:
-    stored = {**json.loads(CONFIG.to_json()), "length": "compute", "backbones": []}
+    stored = {**json.loads(CONFIG.to_json()), "length": "compute", "unknown": 3, "backbones": []}
     config = StudyConfig.from_json(json.dumps(stored))
-    assert config.unknown == {"length": "compute"}
+    assert config.unknown == {"length": "compute", "unknown": 3}
     assert json.loads(config.to_json()) == stored
 
 

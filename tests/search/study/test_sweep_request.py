@@ -7,11 +7,13 @@ from optuna.distributions import IntDistribution
 from optuna.trial import create_trial
 
 from search.cli.parsing import parse_vary
+from search.config.settings import SweepOptions
 from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.presets import PRESETS
 from search.study.study import LoadedStudy, create_study
-from search.study.sweep_request import find_base
+from search.study.sweep_request import ask_for_sweep, find_base
+from spaces.contract import Backbone
 from spaces.notebook_nets import notebook_nets
 
 
@@ -78,3 +80,27 @@ def test_presets_are_the_notebooks_sweeps(preset: str, prefix: str, tmp_path: Pa
     assert base is not None
     made = [{**base, name: value} for value in values]
     assert made == [net for said, (_, net) in notebook_nets().items() if prefix in said]
+
+
+@pytest.mark.parametrize("backbones", [None, ()])
+def test_sweep_around_a_study_takes_its_backbones_unless_others_are_named(
+    tmp_path: Path, backbones: tuple[str, ...] | None
+) -> None:
+    backbone = Backbone("net", "net.keras", "d", features=8, parameters=9)
+    sizes = {"height": 8, "width": 8, "channels": 3, "image_size": 64}
+    config = StudyConfig(
+        "s", "digits", "f" * 32, ("a", "b"), space="transfer", backbones=(backbone,), **sizes
+    )
+    study = create_study(config, tmp_path / "cache", None, tmp_path)
+    assert study is not None
+    study.optuna.add_trial(create_trial(value=0.5, params={}))
+    asked = SweepOptions.given("w", vary={"width": (4,)}, base="study:s", root=tmp_path, backbones=backbones)
+    _, request = ask_for_sweep(asked)
+    assert (request.backbones, request.image_size) == (("net.keras",), 64)
+
+
+def test_sweep_asks_for_the_settings_of_a_study_that_have_no_flag(tmp_path: Path) -> None:
+    asked = SweepOptions.given("w", vary={"width": (4,)}, root=tmp_path, resize="crop", metric="macro_f1")
+    _, request = ask_for_sweep(asked)
+    assert (request.resize, request.metric) == ("crop", "macro_f1")
+    assert {"resize", "metric"} <= request.requested
