@@ -1,4 +1,4 @@
-"""One study's life: created or found again, searched to its N trials, its best trial exported."""
+"""The functions behind the commands that train: a search and its export, an export alone, a joining worker, a sweep."""
 
 import logging
 import os

@@ -86,7 +86,7 @@ def test_help_names_choices_and_defaults() -> None:
         helps["pruner"]
         == "Which trials are ended early. One of halving, hyperband, median, none. (default: halving)"
     )
-    assert helps["images"].endswith("(default: all).")
+    assert helps["images"].endswith("(default: the preset's, or all).")
 
 
 def test_words_are_completed() -> None:
