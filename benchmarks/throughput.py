@@ -15,7 +15,8 @@ images/s of the training alone, as each side measures it. The ratio is ours by p
 lowest and highest say how sure it is.
 
 FLOP/s are an estimate: images/s of the training alone, times three forward passes of the net (forward, and twice that
-backward). A figure above what the cores do in a product of matrices cannot be true and ends the run.
+backward). A figure above what the cores do in a product of matrices, at the best after any run,
+cannot be true and ends the benchmark.
 
 Memory: one more run each, in a process (tree) of its own, since looking at it slows a run: highest sum over the tree,
 looked at with pauses of 50 ms. PSS counts shared pages once; RSS, once in each process.
@@ -46,6 +47,7 @@ from spaces.notebook_nets import notebook_nets
 
 FASTER, SMALLER = 1.2, 0.5
 SPEEDS = ("images_per_second", "images_per_second_training_alone")
+PEAK = "machine_flops_per_second"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--images {images}: expected at least {BATCH}, one batch")
     with ForkServer() as server:
         pairs = measure_pairs(task, asked.pairs, server)
-    figures = summarize(pairs, {side: measure_memory(side, task) for side in SIDES}, peak_flops())
+    figures = summarize(pairs, {side: measure_memory(side, task) for side in SIDES})
     _show(figures)
     settings = {
         "images": task.images, "epochs": task.epochs, "pairs": asked.pairs, "batch": BATCH,
@@ -89,7 +91,8 @@ def measure_pairs(task: Task, pairs: int, server: ForkServer) -> list[dict[str, 
     found = []
     for number in range(pairs):
         order = SIDES if number % 2 == 0 else SIDES[::-1]
-        pair = {side: speeds(train(side, task, server), task) for side in order}
+        # A shared machine may be twice as fast a minute later: what it can do is looked at after every run.
+        pair = {side: {**speeds(train(side, task, server), task), PEAK: peak_flops()} for side in order}
         found.append(pair)
         words = ", ".join(f"{side} {pair[side]['images_per_second']:,.0f}" for side in SIDES)
         print(f"pair {number + 1}: images/s {words}, ratio {_ratio(pair, SPEEDS[0]):.2f}", flush=True)
@@ -141,28 +144,26 @@ def measure_memory(side: str, task: Task) -> dict[str, Any]:
 
 
 def summarize(
-    pairs: Sequence[Mapping[str, Mapping[str, Any]]], memory: Mapping[str, Mapping[str, Any]], peak: float
+    pairs: Sequence[Mapping[str, Mapping[str, Any]]], memory: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Medians and ratios.
 
     Args:
         pairs: The speeds of both sides, pair by pair.
         memory: Of each side.
-        peak: FLOP/s that the machine can do at most.
 
     Raises:
-        RuntimeError: A side claims to be faster than that.
+        RuntimeError: A side claims to be faster than the machine ever was.
     """
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {PEAK: max(pair[side][PEAK] for pair in pairs for side in SIDES)}
     for side in SIDES:
         rates = {name: median(pair[side][name] for pair in pairs) for name in SPEEDS}
         flops = 3 * forward_flops() * rates[SPEEDS[1]]
-        if flops > peak:
+        if flops > figures[PEAK]:
             raise RuntimeError(
-                f"{side}: {flops / 1e9:,.0f} GFLOP/s cannot be true, the machine does {peak / 1e9:,.0f}"
+                f"{side}: {flops / 1e9:,.0f} GFLOP/s cannot be true, the machine does {figures[PEAK] / 1e9:,.0f}"
             )
         figures[side] = {**rates, "flops_per_second": flops, **memory[side]}
-    figures["machine_flops_per_second"] = peak
     figures["ratio"] = {}
     for name in SPEEDS:
         each = [_ratio(pair, name) for pair in pairs]
@@ -202,7 +203,7 @@ def _show(figures: Mapping[str, Any]) -> None:
         sizes = (f"{figures[side][name]:,.0f}" for side in SIDES)
         rows.append((words, *sizes, f"{figures['ratio'][name]:.2f}"))
     print_table(("", *SIDES, "ours/plain"), rows)
-    print(f"the machine does {figures['machine_flops_per_second'] / 1e9:,.0f} GFLOP/s at most")
+    print(f"the machine does {figures[PEAK] / 1e9:,.0f} GFLOP/s at most")
     for target, met in figures["met"].items():
         print(f"{target}: {'met' if met else 'NOT met'}")
 
