@@ -197,21 +197,16 @@ def train_ours(task: Task, server: ForkServer) -> Run:
 
 
 def _study(task: Task, root: Path) -> Any:
-    from search.config.study_config import StudyConfig
+    from search.config.settings import RunOptions
     from search.data import open_dataset
+    from search.study.creation import new_config
     from search.study.first_trials import enqueue
     from search.study.study import create_study
     from spaces.notebook_nets import notebook_nets
 
     dataset = open_dataset(Path(task.folder))
-    config = StudyConfig(
-        study="throughput",
-        data=dataset.source,
-        fingerprint=dataset.fingerprint,
-        classes=dataset.classes,
-        height=dataset.height,
-        width=dataset.width,
-        channels=dataset.channels,
+    options = RunOptions.given(
+        "throughput",
         space="cnn_wide",
         epochs=task.epochs,
         validation=VALIDATION,
@@ -219,7 +214,7 @@ def _study(task: Task, root: Path) -> Any:
         seed=SEED,
         pruner="none",
     )
-    study = create_study(config, Path(task.folder), None, root)
+    study = create_study(new_config(options, dataset), Path(task.folder), None, root)
     enqueue(study.optuna, [notebook_nets()["three layers"][1]])
     return study
 

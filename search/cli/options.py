@@ -35,6 +35,7 @@ from search.config.option import (
     Option,
     Options,
     flag_of,
+    option_of,
     options_of,
 )
 from search.config.settings import NameSettings, PlaceSettings
@@ -94,7 +95,7 @@ def record_of(record: type[Record], typed: Mapping[str, Any]) -> Record:
 
 def flag_for(record: type[Options], name: str) -> Any:
     """Typer's option for one option of a record."""
-    (field, about), kind = _field(record, name), _kind(record, name)
+    (field, about), kind = option_of(record, name), _kind(record, name)
     files: dict[str, Any] = (
         {"exists": True, "dir_okay": False} if about.repeatable and _of_files(kind) else {}
     )
@@ -119,10 +120,6 @@ def whole(name: str, *, help: str, metavar: str = "N") -> Any:
     return typer.Option(name, help=help, metavar=metavar, parser=whole_number)
 
 
-def _field(record: type[Options], name: str) -> tuple[dataclasses.Field[Any], Option]:
-    return next((field, about) for field, about in options_of(record) if field.name == name)
-
-
 def _kind(record: type[Options], name: str) -> Any:
     """The type of an option's value, None aside; of several the first."""
     hint = typing.get_type_hints(record)[name]
@@ -136,7 +133,7 @@ def _is(kind: Any, generic: Any) -> bool:
 
 
 def _annotation(record: type[Options], name: str) -> Any:
-    (field, about), kind = _field(record, name), _kind(record, name)
+    (field, about), kind = option_of(record, name), _kind(record, name)
     value: Any = str
     if about.repeatable:
         value = list[Path] if _of_files(kind) else list[str]
@@ -156,7 +153,7 @@ def _left_out(field: dataclasses.Field[Any], about: Option) -> Any:
 
 def _parsed(record: type[Options], name: str, typed: Any) -> Any:
     """The value of what was typed; None where nothing was."""
-    (_, about), kind = _field(record, name), _kind(record, name)
+    (_, about), kind = option_of(record, name), _kind(record, name)
     if typed is None or typed == []:
         return None
     if about.unit in PARSERS:

@@ -81,7 +81,7 @@ def facts(help: str, **about: Any) -> dict[str, Option]:
 
 def in_python(record: "type[Options]", name: str) -> Any:
     """A field with an option of another record, as an argument of a function alone."""
-    field, about = next(found for found in options_of(record) if found[0].name == name)
+    field, about = option_of(record, name)
     return dataclasses.field(
         default=field.default, metadata={OPTION: dataclasses.replace(about, in_python_alone=True)}
     )
@@ -94,12 +94,18 @@ def options_of(record: "type[Options] | Options") -> Iterator[tuple[dataclasses.
             yield field, field.metadata[OPTION]
 
 
-def flag_of(record: "type[Options] | Options", name: str) -> str:
-    """The flag of an option as messages name it: ``--image-size``, ``--flip``."""
+def option_of(record: "type[Options] | Options", name: str) -> tuple[dataclasses.Field[Any], Option]:
+    """The option of this name, with its field."""
     for field, about in options_of(record):
         if field.name == name:
-            return about.flag.split("/")[0] or f"--{name.replace('_', '-')}"
+            return field, about
     raise KeyError(name)
+
+
+def flag_of(record: "type[Options] | Options", name: str) -> str:
+    """The flag of an option as messages name it: ``--image-size``, ``--flip``."""
+    _, about = option_of(record, name)
+    return about.flag.split("/")[0] or f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,18 +24,17 @@ from search.exporting.race import (
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
 from search.formatting import percent
 from search.study.class_balance import split_counts
-from search.study.study import compute_spent
+from search.study.study import LoadedStudy, compute_spent
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.config.study_config import StudyConfig
     from search.process.fork_server import ForkServer
-    from search.study.study import LoadedStudy
 
 
 def confirm_best(
-    loaded: "LoadedStudy",
+    loaded: LoadedStudy,
     server: "ForkServer",
     say: Callable[[str], None],
     gpu_memory: float | None = None,
@@ -156,7 +155,7 @@ def why_no_race(costs: Sequence[float], spent: float) -> str:
     )
 
 
-def forget_others(loaded: "LoadedStudy", best: Sequence["FrozenTrial"]) -> None:
+def forget_others(loaded: LoadedStudy, best: Sequence["FrozenTrial"]) -> None:
     """Delete what earlier races left of configurations that are no longer among the best."""
     numbers = {trial.number for trial in best}
     for path, number in loaded.paths.race_files():

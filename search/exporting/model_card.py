@@ -14,12 +14,11 @@ from search.formatting import duration
 from search.metrics.classification import Scores, confusions
 from search.study.class_balance import split_counts
 from search.study.request import load_space
-from search.study.study import compute_of
+from search.study.study import LoadedStudy, compute_of
 from search.templates.loader import environment
 
 if TYPE_CHECKING:
     from search.config.study_config import StudyConfig
-    from search.study.study import LoadedStudy
 
 
 # Shown: the classes with the lowest F1, and the pairs of classes that are confused most often.
@@ -28,7 +27,7 @@ WEAKEST, CONFUSED = 3, 3
 MOST_CLASSES = 100
 
 
-def write_card(path: Path, loaded: "LoadedStudy", summary: Mapping[str, Any], test: Scores) -> None:
+def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test: Scores) -> None:
     """Write the card. What is not known is called unknown, and no licence is made up.
 
     Args:

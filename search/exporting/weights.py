@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from search.errors import InputError
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import refit_plan
-from search.study.study import MODEL
+from search.study.study import MODEL, LoadedStudy
 from storage.artifacts import fetch
 
 if TYPE_CHECKING:
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     from search.exporting.request import ExportRequest
     from search.process.fork_server import ForkServer
-    from search.study.study import LoadedStudy
 
 
-def find_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path | None:
+def find_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path | None:
     """The file of the weights that scored in the search, or None where it is not kept.
 
     One that lies in the study's artifact store is fetched.
@@ -33,7 +32,7 @@ def find_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path | None:
     return kept if fetch(store, name, kept) else None
 
 
-def kept_weights(loaded: "LoadedStudy", trial: "FrozenTrial") -> Path:
+def kept_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path:
     """The file of the weights that scored in the search.
 
     Raises:

@@ -10,7 +10,7 @@ from search.errors import InputError
 from search.reporting.trial_facts import TrialFacts, trial_facts
 from search.study.class_balance import split_counts
 from search.study.compatibility import VERSIONS
-from search.study.study import WANTED
+from search.study.study import WANTED, LoadedStudy
 from search.study.sweep_cells import SWEEP
 from storage.ledger import KEY as LEDGER
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from search.config.study_config import StudyConfig
     from search.data import Dataset
     from search.reporting.export_reader import ExportReader
-    from search.study.study import LoadedStudy
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Facts:
         made_at: When the database was read, in seconds since the epoch.
     """
 
-    loaded: "LoadedStudy"
+    loaded: LoadedStudy
     trials: Sequence[TrialFacts]
     frozen: "Sequence[FrozenTrial]"
     attributes: Mapping[str, Any]
@@ -118,7 +117,7 @@ class Facts:
             return {}
 
 
-def read_facts(loaded: "LoadedStudy", exported: "ExportReader | None" = None) -> Facts:
+def read_facts(loaded: LoadedStudy, exported: "ExportReader | None" = None) -> Facts:
     """Read the database once; nothing is written.
 
     Args:

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from search.config.settings import check_study_name
 from search.errors import InputError
 from search.formatting import duration
-from search.study.study import KEPT, MODEL, find_study, load_study
+from search.study.study import KEPT, MODEL, LoadedStudy, find_study, load_study
 from storage.artifacts import CHECKPOINT, artifact_ids, open_artifacts
 from storage.claims import lock_name
 from storage.deletion import DeletionJournal, delete_from_database, journals_of
@@ -16,9 +15,6 @@ from storage.errors import DatabaseGone
 from storage.ledger import times_scored
 from storage.liveness import HEARTBEAT, is_worker_dead
 from storage.queries import read_trials
-
-if TYPE_CHECKING:
-    from search.study.study import LoadedStudy
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def delete_study(
     return True
 
 
-def contents_of(loaded: "LoadedStudy") -> Contents:
+def contents_of(loaded: LoadedStudy) -> Contents:
     """Count what would be deleted with a study now.
 
     Raises:
@@ -114,7 +110,7 @@ def contents_of(loaded: "LoadedStudy") -> Contents:
     )
 
 
-def check_idle(loaded: "LoadedStudy") -> None:
+def check_idle(loaded: LoadedStudy) -> None:
     """Refuse a study that workers are, or may be, at work on.
 
     Raises:
@@ -139,7 +135,7 @@ def check_idle(loaded: "LoadedStudy") -> None:
         )
 
 
-def _remains(loaded: "LoadedStudy") -> "DeletionJournal":
+def _remains(loaded: LoadedStudy) -> "DeletionJournal":
 
     trials = loaded.view.get_trials(deepcopy=False)
     pictures = set(artifact_ids(loaded.storage.get_study_system_attrs(loaded.study_id)).values())
@@ -156,7 +152,7 @@ def _remains(loaded: "LoadedStudy") -> "DeletionJournal":
     return DeletionJournal(loaded.paths, (), sorted(artifacts | pictures), store)
 
 
-def _take_out(loaded: "LoadedStudy") -> "DeletionJournal":
+def _take_out(loaded: LoadedStudy) -> "DeletionJournal":
     """Write a journal of what the study leaves behind, then remove it from the database; under the claims' lock."""
     loaded.artifacts  # noqa: B018  # A store that cannot be opened is told of now.
 

@@ -3,18 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from search.errors import InputError, flag_error
 from search.study.study import CONFIG, DATASET, WANTED
 from storage.liveness import is_worker_dead
-from storage.queries import read_study_summaries
+from storage.queries import StudySummary, read_study_summaries
 from storage.timeouts import Timeouts
 from storage.url import default_url, parse, redacted, storage_url
-
-if TYPE_CHECKING:
-    from storage.queries import StudySummary
-
 
 FOREIGN = "not made by search.run"
 
@@ -76,7 +72,7 @@ def list_studies(*, storage: str | None = None, root: Path = Path("studies")) ->
     return sorted(listed, key=lambda one: float("inf") if one.seconds_since is None else one.seconds_since)
 
 
-def _listed(one: "StudySummary", now: float) -> Listed:
+def _listed(one: StudySummary, now: float) -> Listed:
 
     counts = one.counts
     finished, failed = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0), counts.get("FAIL", 0)

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from search.formatting import WORDS, duration, score
 from search.study.fold_results import FOLDS
-from search.study.study import WANTED
+from search.study.study import WANTED, LoadedStudy
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-    from search.study.study import LoadedStudy
 
 
 # The attributes of a trial that a snapshot reads.
@@ -119,7 +117,7 @@ def read_snapshot(
 
 
 def take_snapshot(
-    study: "LoadedStudy",
+    study: LoadedStudy,
     training_images: int | None = None,
     trials: "Sequence[FrozenTrial] | None" = None,
 ) -> Snapshot:

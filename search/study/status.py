@@ -1,20 +1,16 @@
 """How a study stands, and who works on it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from search.errors import InputError
-from search.study.snapshot import ATTRIBUTES, take_snapshot
+from search.study.snapshot import ATTRIBUTES, Snapshot, take_snapshot
 from search.study.study import load_study
 from storage.claims import Claims
 from storage.errors import DatabaseGone
 from storage.queries import read_trials
 
-if TYPE_CHECKING:
-    from search.study.snapshot import Snapshot
 
-
-def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> "Snapshot":
+def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> Snapshot:
     """Read how a study stands; trials whose workers are surely dead are requeued first, so that none runs for ever.
 
     Args:
@@ -29,7 +25,7 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
     claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
     retrying.set_deadline(0)  # One try: who looks once is told at once what is wrong.
 
-    def read(_: int) -> "Snapshot":
+    def read(_: int) -> Snapshot:
         trials = read_trials(loaded.storage, loaded.study_id, ATTRIBUTES)
         if claims.any_worker_dead(trials):
             claims.sweep()

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bottle import HTTPError
 from optuna_dashboard import wsgi
@@ -13,15 +13,10 @@ from waitress import create_server
 
 from search.config.option import check_number
 from search.errors import InputError
-from search.study.study import load_study
-from search.web.guard import MOST_BYTES, Guard, Rules
+from search.study.study import LoadedStudy, load_study
+from search.web.guard import MOST_BYTES, Application, Guard, Rules
 from search.web.pictures import Pictures
 from search.web.storage import ShownStorage
-
-if TYPE_CHECKING:
-    from search.study.study import LoadedStudy
-    from search.web.guard import Application
-
 
 LEAST_LETTERS = 8
 
@@ -95,8 +90,8 @@ def serve_dashboard(
 
 
 def make_application(
-    loaded: "LoadedStudy", names: frozenset[str], password: str | None = None, allow_changes: bool = False
-) -> "Application":
+    loaded: LoadedStudy, names: frozenset[str], password: str | None = None, allow_changes: bool = False
+) -> Application:
     """optuna-dashboard over the study's database and pictures, behind a guard; see ``serve_dashboard``."""
     storage: Any = ShownStorage(loaded.storage, allow_changes)  # type: ignore[abstract]
     with suppress(HTTPError):  # Ended trials stay in memory: the first page need not wait for them.
