@@ -82,4 +82,6 @@ def _recipe(config: "StudyConfig", params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weakest(test: Scores, classes: tuple[str, ...]) -> list[tuple[str, float]]:
-    return [(classes[index], float(test.f1[index])) for index in np.argsort(test.f1, kind="stable")[:WEAKEST]]
+    """Those with the lowest F1; NaN, of a class without an image, sorts last and is left out."""
+    lowest = [int(index) for index in np.argsort(test.f1, kind="stable") if not np.isnan(test.f1[index])]
+    return [(classes[index], float(test.f1[index])) for index in lowest[:WEAKEST]]

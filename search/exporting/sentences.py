@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from search.exporting.assessment import Calibration
 from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
 from search.formatting import accuracy_words, count, often, percent
@@ -42,10 +44,11 @@ def result_sentences(
         where: Where that trial was trained: in the ``search`` or in the ``race``.
         folds: Number of folds of that trial; 0 for none.
     """
-    weakest = int(test.f1.argmin())
+    weakest = int(np.nanargmin(test.f1))
     tested = (
         f"Test: {accuracy_words(test.accuracy, test.accuracy_interval, len(test.labels))}; macro F1 "
-        f"{test.macro_f1:.4f}, lowest for {classes[weakest]}, {test.f1[weakest]:.4f}."
+        f"{test.macro_f1:.4f}, lowest for {classes[weakest]}, {test.f1[weakest]:.4f}"
+        f"{_without_figures(test, classes)}."
     )
     if refit_of is None:
         return [tested, fit.sentence, calibration.sentence]
@@ -55,6 +58,15 @@ def result_sentences(
         f"{calibration.sentence}"
         + (f" Fitted on the outputs of trial {refit_of}." if not calibration.why_none else ""),
     ]
+
+
+def _without_figures(test: Scores, classes: Sequence[str]) -> str:
+    """Which classes macro F1 leaves out, since no test image is of them or was taken for one."""
+    absent = [name for name, f1 in zip(classes, test.f1, strict=True) if np.isnan(f1)]
+    if not absent:
+        return ""
+    named = f"{', '.join(absent[:5])}{', ...' if absent[5:] else ''}"
+    return f" (without {named}: no test image is of {'it' if len(absent) == 1 else 'them'})"
 
 
 def ledger_sentence(scorings: int) -> str:

@@ -20,7 +20,7 @@ from search.exporting.scoring_result import ScoringResult
 from search.exporting.sentences import ledger_sentence
 from search.exporting.summary import how_trained
 from search.formatting import often
-from search.metrics.classification import Integers, Scores
+from search.metrics.classification import Integers, Scores, class_report
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
 from search.plotting.curves import write_curves
 from search.plotting.image_grid import write_mistakes, write_samples
@@ -111,13 +111,9 @@ def write_classification_report(
     Returns:
         The text, as a person reads it.
     """
-    from sklearn.metrics import classification_report
-
-    # All classes are named: one without a test image, or never predicted, keeps its (zero) line.
-    settings = {"labels": list(range(len(classes))), "target_names": list(classes), "zero_division": 0}
-    text = str(classification_report(scores.labels, scores.predicted, digits=4, **settings))
+    # All classes are named: one without a test image, or never predicted, keeps its line.
+    text, values = class_report(scores.confusion_matrix, classes)
     text += f"\n{ledger_sentence(times_test_scored)}\n"
-    values = classification_report(scores.labels, scores.predicted, output_dict=True, **settings)
     values["times_test_scored"] = times_test_scored
     (folder / "classification_report.txt").write_text(text, encoding="utf-8")
     (folder / "classification_report.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,9 @@
 """The outputs of a model for labelled images, and the figures that follow from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -95,15 +97,94 @@ class Scores:
 
     @cached_property
     def f1(self) -> Floats:
-        """The F1 of each class, ``(classes,)``; 0 for a class neither present nor predicted, as in scikit-learn."""
-        matrix = self.confusion_matrix
-        both = matrix.sum(axis=0) + matrix.sum(axis=1)
-        return np.asarray(2 * np.diag(matrix) / np.maximum(both, 1), dtype=np.float64)
+        """The F1 of each class, ``(classes,)``; see ``class_figures``."""
+        return class_figures(self.confusion_matrix).f1
 
     @property
     def macro_f1(self) -> float:
-        """The mean of the classes' F1."""
-        return float(np.mean(self.f1))
+        """The mean F1 of the classes that are there or predicted."""
+        return float(mean_of_defined(self.f1))
+
+
+class ClassFigures(NamedTuple):
+    """Figures of each class, ``(..., classes)``, float64; NaN where a figure has no meaning.
+
+    Attributes:
+        precision: How many of those predicted as this class are of it; NaN where none is.
+        recall: How many of those of this class are predicted as it; NaN where there is none.
+        f1: The harmonic mean of both; NaN of a class that is neither there nor predicted.
+    """
+
+    precision: Floats
+    recall: Floats
+    f1: Floats
+
+
+def class_figures(matrix: npt.ArrayLike) -> ClassFigures:
+    """Precision, recall and F1 of each class: what every table, sentence and metric of the program is made from.
+
+    A figure that has no meaning is NaN rather than 0, so that a class without an image neither lowers a mean nor
+    counts as the weakest. scikit-learn's figures are the same with ``zero_division=numpy.nan``.
+
+    Args:
+        matrix: Counts, ``(true classes, predicted classes)``; further dimensions may stand before these.
+
+    Example:
+        >>> class_figures([[2, 0, 0], [0, 3, 0], [0, 0, 0]]).f1.tolist()
+        [1.0, 1.0, nan]
+    """
+    counts = np.asarray(matrix, np.int64)
+    return figures_of_counts(counts.diagonal(axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2))
+
+
+def figures_of_counts(right: npt.ArrayLike, there: npt.ArrayLike, predicted: npt.ArrayLike) -> ClassFigures:
+    """See ``class_figures``; of each class, how many images are right, are there and are predicted."""
+    right, there, predicted = (np.asarray(counts, np.float64) for counts in (right, there, predicted))
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that is meant.
+        return ClassFigures(right / predicted, right / there, 2 * right / (there + predicted))
+
+
+def mean_of_defined(figures: Floats, weights: Floats | None = None) -> Floats:
+    """The mean over the classes (the last dimension) that have this figure; NaN where none has.
+
+    Args:
+        figures: Of each class, ``(..., classes)``.
+        weights: Of each class, by default all alike.
+    """
+    defined = np.isfinite(figures)
+    weighed = defined * (1.0 if weights is None else weights)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.where(defined, figures, 0) * weighed).sum(-1) / weighed.sum(-1), np.float64)
+
+
+def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """scikit-learn's classification report, with a dash, or None, for a figure that has no meaning.
+
+    Args:
+        matrix: Counts, ``(true classes, predicted classes)``.
+        classes: Names.
+
+    Returns:
+        The text, and the values by class.
+    """
+    from sklearn.metrics import classification_report
+
+    counts = np.asarray(matrix, np.int64)
+    true, predicted = (np.repeat(place.ravel(), counts.ravel()) for place in np.indices(counts.shape))
+    settings = {"labels": range(len(classes)), "target_names": list(classes), "zero_division": np.nan}
+    text = classification_report(true, predicted, digits=4, **settings)
+    name = max(map(len, [*classes, "weighted avg"]))
+    lines = [line[:name] + line[name:].replace("nan", "  -") for line in text.split("\n")]
+    values = classification_report(true, predicted, output_dict=True, **settings)
+    return "\n".join(lines), {
+        key: {
+            figure: None if isinstance(number, float) and np.isnan(number) else number
+            for figure, number in value.items()
+        }
+        if isinstance(value, dict)
+        else value
+        for key, value in values.items()
+    }
 
 
 def confusions(matrix: Integers) -> list[tuple[int, int, int]]:

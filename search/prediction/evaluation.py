@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from search.errors import InputError
 from search.formatting import accuracy_words
-from search.metrics.classification import Integers, wilson
+from search.metrics.classification import Integers, class_report, wilson
 from search.plotting.confusion_matrix import write_matrix_png
 from search.prediction.output import Prediction
 
@@ -109,7 +109,7 @@ def count_confusions(
     """
     from sklearn.metrics import confusion_matrix
 
-    truths, predicted = _pairs(predictions)
+    truths, predicted = zip(*((one.truth, one.label) for one in predictions), strict=True)
     whole = np.asarray(confusion_matrix(truths, predicted, labels=list(labels)), np.int64)
     shown = [labels.index(name) for name in classes]
     return whole[np.ix_(shown, shown)]
@@ -120,15 +120,14 @@ def show_scores(predictions: Sequence[Prediction], labels: Sequence[str], stream
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-    from sklearn.metrics import classification_report
 
     classes = present_classes(predictions, labels)
     console = Console(file=stream, highlight=False)
     if not console.is_terminal:  # A file or a pipe has no width to keep to.
         console.width = 40 + sum(len(name) + 8 for name in classes)
     console.print(accuracy_sentence(predictions), soft_wrap=True)
-    report: Any = classification_report(*_pairs(predictions), labels=classes, digits=4, zero_division=0)
-    console.print(Text(report), soft_wrap=True)
+    matrix = count_confusions(predictions, labels, classes)
+    console.print(Text(class_report(matrix, classes)[0]), soft_wrap=True)
     if len(classes) > PRINTED_CLASSES:
         console.print(
             f"confusion matrix: {len(classes)} classes are drawn by --matrix FILE.png", soft_wrap=True
@@ -137,7 +136,7 @@ def show_scores(predictions: Sequence[Prediction], labels: Sequence[str], stream
     table = Table("true \\ predicted", title="confusion matrix", title_justify="left")
     for name in classes:
         table.add_column(Text(name), justify="right")
-    for name, row in zip(classes, count_confusions(predictions, labels, classes), strict=True):
+    for name, row in zip(classes, matrix, strict=True):
         table.add_row(Text(name), *map(str, row.tolist()))
     console.print(table)
 
@@ -146,8 +145,3 @@ def accuracy_sentence(predictions: Sequence[Prediction]) -> str:
     """How many were classified right, with a 95 % interval."""
     right, images = sum(prediction.is_right for prediction in predictions), len(predictions)
     return accuracy_words(right / images, wilson(right, images), images)
-
-
-def _pairs(predictions: Sequence[Prediction]) -> tuple[list[str | None], list[str | None]]:
-    """True and predicted classes."""
-    return [prediction.truth for prediction in predictions], [prediction.label for prediction in predictions]

@@ -50,10 +50,6 @@ class ExportReader:
         except ValueError:
             raise self._spoilt("confusion_matrix.csv") from None
 
-    def classification(self) -> Mapping[str, Any] | None:
-        """The figures of each class, as scikit-learn reports them; None where the file is missing."""
-        return self._json("classification_report.json")
-
     def predictions(self) -> list[tuple[str, str, str, float]] | None:
         """Number, true class, predicted class and confidence of each test image; None where the file is missing."""
         rows = self._rows("predictions.csv")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from search.formatting import percent, percent_range
-from search.metrics.classification import wilson
+from search.metrics.classification import class_figures, figures_of_counts, mean_of_defined, wilson
 
 RESAMPLES, MOST_NUMBERS = 2000, 1 << 22
 DASH = "–"  # noqa: RUF001  # An en dash: there is no figure.
@@ -51,6 +51,11 @@ def interval_of_test(summary: Mapping[str, Any]) -> tuple[float, float]:
     return wilson(round(summary["test_accuracy"] * images), images)
 
 
+def macro_f1_of(matrix: Sequence[Sequence[int]]) -> float:
+    """Macro F1, of the counts themselves: older exports counted a class without an image as 0."""
+    return float(mean_of_defined(class_figures(matrix).f1))
+
+
 def macro_f1_interval(matrix: Sequence[Sequence[int]]) -> tuple[float, float]:
     """95 % interval of macro F1, by a percentile bootstrap over the test images (Efron, Annals of Statistics 7, 1979).
 
@@ -75,13 +80,13 @@ def macro_f1_interval(matrix: Sequence[Sequence[int]]) -> tuple[float, float]:
         # A thousand classes have tens of thousands of cells: not all draws of them at a time.
         draws = min(RESAMPLES - len(scores), max(1, MOST_NUMBERS // len(rows)))
         drawn = random.multinomial(counts.sum(), shares, size=draws)
-        right, both = np.zeros((draws, classes)), np.zeros((draws, classes))
+        right, there, predicted = np.zeros((3, draws, classes))
         for cell, (row, column) in enumerate(zip(rows, columns, strict=True)):
-            both[:, row] += drawn[:, cell]
-            both[:, column] += drawn[:, cell]
+            there[:, row] += drawn[:, cell]
+            predicted[:, column] += drawn[:, cell]
             if row == column:
                 right[:, row] += drawn[:, cell]
-        scores += (2 * right / np.maximum(both, 1)).mean(axis=1).tolist()
+        scores += mean_of_defined(figures_of_counts(right, there, predicted).f1).tolist()
     low, high = np.quantile(scores, (0.025, 0.975))
     return float(low), float(high)
 

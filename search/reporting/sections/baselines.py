@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from search.metrics.baselines import NAMES
 from search.reporting.elements import Block, Cell, Rows, Section, Table, Text
 from search.reporting.export_reader import ExportReader
@@ -11,6 +13,7 @@ from search.reporting.formatting import (
     accuracy_interval,
     decimal_or_dash,
     interval_of_test,
+    macro_f1_of,
     percent_interval,
     percent_or_dash,
 )
@@ -31,8 +34,9 @@ def baseline_section(facts: Facts) -> Section:
 
 
 def _table(facts: Facts, exported: ExportReader) -> Table:
-    summary = exported.summary
-    models = {"the net": {**summary, "how": "", "test_accuracy_interval": interval_of_test(summary)}}
+    summary, matrix = exported.summary, exported.matrix()
+    net = {**summary, "how": "", "test_accuracy_interval": interval_of_test(summary)}
+    models = {"the net": net | ({"macro_f1": macro_f1_of(matrix)} if matrix else {})}
     for key, figures in summary.get("baselines", {}).items():
         on = ", on the backbone's features" if figures.get("on") == "features" else ""
         models[f"{NAMES.get(figures.get('name', key), key)}{on}"] = figures
@@ -47,7 +51,6 @@ def _table(facts: Facts, exported: ExportReader) -> Table:
         ]
         for name, figures in models.items()
     ]
-    matrix = exported.matrix()
     if matrix:
         rows.append(_largest_class(facts, matrix))
     head = ["model", "test accuracy", "95 % interval", "macro F1", "training images", "how"]
@@ -60,13 +63,14 @@ def _largest_class(facts: Facts, matrix: Sequence[Sequence[int]]) -> list[Cell]:
     largest, images = max(sizes), sum(sizes)
     name = facts.config.classes[sizes.index(largest)]
     accuracy = largest / images
-    f1 = 2 * largest / (largest + images) / len(sizes)
+    always = np.zeros((len(sizes), len(sizes)), np.int64)
+    always[:, sizes.index(largest)] = sizes
     how = f"always {name}, the most frequent" if largest > min(sizes) else "always one and the same, any"
     return [
         "one class",
         percent_or_dash(accuracy),
         accuracy_interval(accuracy, images),
-        decimal_or_dash(f1),
+        decimal_or_dash(macro_f1_of(always.tolist())),
         DASH,
         how,
     ]

@@ -1,13 +1,12 @@
 """The sections on classes: confusion matrix, figures of each class, and the most confident mistakes with pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
 from search.formatting import count
-from search.metrics.classification import Integers, confusions
+from search.metrics.classification import Integers, class_figures, confusions, mean_of_defined
 from search.reporting.elements import Block, Cell, Matrix, Rows, Section, Table, Text
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, accuracy_interval, decimal_or_dash, percent_or_dash
@@ -75,27 +74,27 @@ def _shade(value: int, of: int) -> int:
 def classes_section(facts: Facts) -> Section:
     """Precision, recall and F1 of each class."""
     title = "Each class"
-    report = None if facts.exported is None else facts.exported.classification()
-    if report is None:
-        why = NO_EXPORT if facts.exported is None else "The export has no report by class."
+    matrix = None if facts.exported is None else facts.exported.matrix()
+    if not matrix or len(matrix) != len(facts.config.classes):
+        why = NO_EXPORT if facts.exported is None else "The export has no confusion matrix."
         return Section("classes", title, [Text(why, "note")])
-    rows: Rows = [_class_row(report, name, name, is_class=True) for name in facts.config.classes]
-    for name, words in (("macro avg", "mean over classes"), ("weighted avg", "weighted by images")):
-        if isinstance(report.get(name), dict):
-            rows.append(_class_row(report, name, words, is_class=False))
+    images, figures = np.sum(matrix, axis=1), class_figures(matrix)
+    rows: Rows = [
+        _class_row(name, int(images[place]), [figure[place] for figure in figures], is_class=True)
+        for place, name in enumerate(facts.config.classes)
+    ]
+    for words, weights in (("mean over classes", None), ("weighted by images", images)):
+        means = [float(mean_of_defined(figure, weights)) for figure in figures]
+        rows.append(_class_row(words, int(images.sum()), means, is_class=False))
     head = ["class", "test images", "precision", "recall", "95 % interval of recall", "F1"]
     caption = "Precision, recall and F1 of each class, on the test images"
     return Section("classes", title, [Table(caption, head, rows, collapsed=len(rows) > MOST_OPEN)])
 
 
-def _class_row(report: Mapping[str, Any], name: str, words: str, *, is_class: bool) -> list[Cell]:
-    """A row of the table of classes: of one class, or of a mean over them."""
-    figures = report.get(name)
-    if not isinstance(figures, dict):  # A class that is called "accuracy" has a number there (scikit-learn).
-        figures = {}
-    images = int(figures.get("support", 0))
-    precision, recall, f1 = (decimal_or_dash(figures.get(key)) for key in ("precision", "recall", "f1-score"))
-    interval = accuracy_interval(figures.get("recall"), images) if is_class else DASH
+def _class_row(words: str, images: int, figures: Sequence[float], *, is_class: bool) -> list[Cell]:
+    """A row of the table of classes: of one class, or of a mean over those that have the figure."""
+    precision, recall, f1 = map(decimal_or_dash, figures)
+    interval = accuracy_interval(figures[1], images) if is_class else DASH
     return [words, f"{images:,}", precision, recall, interval, f1]
 
 

@@ -15,6 +15,7 @@ from search.reporting.formatting import (
     decimal_or_dash,
     interval_of_test,
     macro_f1_interval,
+    macro_f1_of,
     metric_value,
     percent_interval,
     percent_or_dash,
@@ -142,7 +143,7 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
         tested = [
             percent_or_dash(test["test_accuracy"]),
             percent_interval(*interval_of_test(test)),
-            decimal_or_dash(test["macro_f1"]),
+            decimal_or_dash(macro_f1_of(matrix) if matrix else test["macro_f1"]),
             f"{f1[0]:.4f} to {f1[1]:.4f}" if f1 else DASH,
             decimal_or_dash(test["test_loss"]),
         ]

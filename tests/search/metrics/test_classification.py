@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 
-from search.metrics.classification import Scores, log_probabilities
+from search.metrics.classification import (
+    Scores,
+    class_figures,
+    class_report,
+    log_probabilities,
+    mean_of_defined,
+)
 
 
 def some(classes: int = 4, count: int = 200) -> Scores:
@@ -53,11 +59,38 @@ def test_huge_logits_do_not_overflow() -> None:
     assert found[0, 0] == 0
 
 
-def test_class_without_an_image_counts_as_zero_as_in_scikit_learn() -> None:
+def test_class_without_an_image_lowers_no_macro_f1() -> None:
     scores = Scores(np.array([0, 1], dtype=np.int64), np.eye(3, dtype=np.float32)[:2])
-    theirs = f1_score(scores.labels, scores.predicted, labels=[0, 1, 2], average="macro", zero_division=0)
 
-    assert scores.macro_f1 == pytest.approx(theirs)
+    assert (scores.accuracy, scores.macro_f1) == (1.0, 1.0)
+    assert np.isnan(scores.f1[2])
+
+
+def test_class_that_is_predicted_alone_counts_as_zero() -> None:
+    scores = Scores(np.array([0, 1], dtype=np.int64), np.eye(3, dtype=np.float32)[[0, 2]])
+
+    assert scores.f1.tolist() == [1.0, 0.0, 0.0]
+    assert scores.macro_f1 == pytest.approx(1 / 3)
+
+
+def test_class_figures_are_those_of_scikit_learn_where_they_have_a_meaning() -> None:
+    labels, predicted = [0, 0, 1, 1, 3], [0, 0, 1, 3, 4]
+    theirs = precision_recall_fscore_support(labels, predicted, labels=range(5), zero_division=np.nan)
+    ours = class_figures(confusion_matrix(labels, predicted, labels=range(5)))
+
+    np.testing.assert_array_equal(ours, theirs[:3])
+    assert mean_of_defined(ours.f1) == np.nanmean(theirs[2])
+    assert mean_of_defined(ours.f1, theirs[3]) == pytest.approx(2 / 3)
+
+
+def test_class_report_has_a_dash_where_a_figure_has_no_meaning() -> None:
+    text, values = class_report([[2, 0, 0], [0, 3, 0], [0, 0, 0]], ["cat", "nan", "dog"])
+
+    lines = [line.split() for line in text.splitlines()]
+    assert ["nan", "1.0000", "1.0000", "1.0000", "3"] in lines
+    assert ["dog", "-", "-", "-", "0"] in lines
+    assert ["macro", "avg", "1.0000", "1.0000", "1.0000", "5"] in lines
+    assert values["dog"] == {"precision": None, "recall": None, "f1-score": None, "support": 0}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,19 @@
 """Parts of the report by themselves."""
 
+import dataclasses
+from pathlib import Path
+
+import numpy as np
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from search.plotting.confusion_matrix import write_matrix_csv
 from search.reporting.elements import Bar, Section, Table
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts, read_facts
 from search.reporting.formatting import DASH
+from search.reporting.sections.baselines import baseline_section
+from search.reporting.sections.classes import classes_section
 from search.reporting.sections.images import images_section
 from search.reporting.sections.parameters import parameter_sections
 from search.reporting.sections.race import race_section
@@ -106,6 +113,30 @@ def test_images_are_counted_in_every_split(new_study, digits) -> None:
     table = tables(images_section(facts_of(new_study())))[0]
     assert table.head == ["class", "training", "validation", "test"]
     assert table.rows[-1][-1] == str(sum(digits.test_counts))
+
+
+def exported_with(study: LoadedStudy, folder: Path, matrix: list[list[int]]) -> Facts:
+    """Facts of a study whose export, of an older version, counted a class without an image as 0."""
+    config = dataclasses.replace(study.config, classes=("cat", "dog", "accuracy"))
+    write_matrix_csv(folder / "confusion_matrix.csv", np.array(matrix), config.classes)
+    figures = {"test_accuracy": 1.0, "test_loss": 0.1, "macro_f1": 0.6667, "test_images": 5}
+    exported = ExportReader(folder, {"trial": 0, "validation_images": 50, "train_images": 9, **figures})
+    return read_facts(dataclasses.replace(study, config=config), exported)
+
+
+def test_class_without_a_test_image_shows_a_dash_and_lowers_no_mean(new_study, tmp_path) -> None:
+    facts = exported_with(new_study(["finished"]), tmp_path, [[2, 0, 0], [0, 0, 0], [0, 0, 3]])
+    rows = tables(classes_section(facts))[0].rows
+    assert rows[1] == ["dog", "0", DASH, DASH, DASH, DASH]
+    assert rows[2] == ["accuracy", "3", "1.0000", "1.0000", "43.9 to 100.0 %", "1.0000"]
+    assert rows[3] == ["mean over classes", "5", "1.0000", "1.0000", DASH, "1.0000"]
+
+
+def test_macro_f1_is_the_same_in_every_section(new_study, tmp_path) -> None:
+    facts = exported_with(new_study(["finished"]), tmp_path, [[2, 0, 0], [0, 0, 0], [0, 0, 3]])
+    assert tables(result_section(facts, ""))[0].rows[2][2] == "1.0000"
+    baselines = tables(baseline_section(facts))[0].rows
+    assert [(row[0], row[3]) for row in baselines] == [("the net", "1.0000"), ("one class", "0.3750")]
 
 
 def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
