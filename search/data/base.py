@@ -1,7 +1,7 @@
 """The contract of a source of images: it can be described cheaply, and is read only if no cache holds its images."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +50,8 @@ class Loaded:
         test: The test images.
         method: How they are brought to their size; see ``search.data.resizing.resize``.
         notes: Lines for people, such as the number of skipped files, shown again whenever the cache is used.
+        validation: How many of the training images, the last ones, are a validation part that the source has itself.
+        groups: The group of each training image, which no split may divide; empty where there are no groups.
     """
 
     classes: tuple[str, ...]
@@ -61,6 +63,8 @@ class Loaded:
     test: Part
     method: str = "stretch"
     notes: tuple[str, ...] = ()
+    validation: int = 0
+    groups: Sequence[str] = ()
 
 
 class Source(Protocol):

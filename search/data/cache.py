@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from search.data.base import Loaded, Part, Pixels, Say
-from search.data.dataset import IMAGES, LABELS, META, SEALED, Dataset, open_dataset
+from search.data.dataset import GROUPS, IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import preprocessing
 from search.data.disk_space import lack_of_room
 from search.data.duplicates import count_duplicates, duplicates_note
@@ -109,7 +109,10 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
         raise InputError(f"{lack}, or pass a smaller --image-size")
     # Data sets whose pixels are equal differ if a new file is resized otherwise. Before there was a choice of methods
     # all were stretched, and the fingerprints had none: they stay as they were.
-    header = [loaded.classes, shape, *([] if loaded.method == STRETCH else [loaded.method])]
+    header: list[Any] = [loaded.classes, shape, *([] if loaded.method == STRETCH else [loaded.method])]
+    # Nor are those equal whose images may not be split alike.
+    header += [{"validation": loaded.validation}] if loaded.validation else []
+    header += [{"groups": list(loaded.groups)}] if loaded.groups else []
     digest = hashlib.sha256(json.dumps(header, ensure_ascii=True).encode())
     try:
         for folder, part in ((partial, loaded.train), (partial / SEALED, loaded.test)):
@@ -117,6 +120,8 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
             _write_part(folder, part, shape, say)
             for file in (IMAGES, LABELS):
                 _update(digest, folder / file)
+        if loaded.groups:
+            np.save(partial / GROUPS, np.array(loaded.groups, dtype=np.str_))
         fingerprint = digest.hexdigest()[:32]
         counts, note = _duplicates(partial)
         meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
@@ -155,6 +160,8 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "flip": loaded.flip,
         "train_counts": counts[0].tolist(),
         "test_counts": counts[1].tolist(),
+        **({"validation_images": loaded.validation} if loaded.validation else {}),
+        **({"groups": len(set(loaded.groups))} if loaded.groups else {}),
         "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.method),
     }
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from search.data.base import Labels, Pixels
+from search.data.splits import SplitRule
 from search.errors import InputError
 
 META = "meta.json"
 IMAGES = "images.npy"
 LABELS = "labels.npy"
+GROUPS = "groups.npy"
 # The folder of the test images, which only the job opens that scores an export.
 SEALED = "sealed"
 logger = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ class Dataset:
         preprocessing: How a file becomes pixels, as plain values for JSON.
         duplicates: The numbers of images that occur twice (``search.data.duplicates.count_duplicates``); empty if the
             images were prepared before these were counted.
+        validation_images: How many of the training images, the last ones, are the data's own validation part; 0 where
+            it has none.
+        groups: The number of groups of training images that no split may divide; 0 where there are none.
     """
 
     folder: Path
@@ -53,6 +58,8 @@ class Dataset:
     test_counts: tuple[int, ...]
     preprocessing: dict[str, Any]
     duplicates: dict[str, int] = field(default_factory=dict)
+    validation_images: int = 0
+    groups: int = 0
 
     def train(self) -> tuple[Pixels, Labels]:
         """Open the training images ``(N, H, W, C)``, uint8, and labels ``(N,)``, int64, memory-mapped and read-only.
@@ -61,6 +68,15 @@ class Dataset:
             InputError: They are no longer in the cache.
         """
         return _open(self.folder, "training")
+
+    def rule(self) -> SplitRule:
+        """What the data says about how its training images may be split.
+
+        Raises:
+            InputError: The groups are no longer in the cache.
+        """
+        groups = _load(self.folder / GROUPS, "groups of training", self.folder) if self.groups else None
+        return SplitRule(self.validation_images, groups)
 
     def test(self) -> tuple[Pixels, Labels]:
         """Open the test images and labels, as ``train`` does. Only the job that scores an export may call this.
@@ -98,11 +114,15 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def _open(folder: Path, what: str) -> tuple[Pixels, Labels]:
+    whole = folder.parent if what == "test" else folder
+    return _load(folder / IMAGES, what, whole), _load(folder / LABELS, what, whole)
+
+
+def _load(file: Path, what: str, whole: Path) -> Any:
     try:
-        return np.load(folder / IMAGES, mmap_mode="r"), np.load(folder / LABELS, mmap_mode="r")
+        return np.load(file, mmap_mode="r")
     except (OSError, ValueError) as error:
-        whole = folder.parent if what == "test" else folder
         raise InputError(
-            f"the prepared {what} images in {folder} cannot be opened ({type(error).__name__}): make them readable, or "
-            f"delete {whole} and prepare the data again"
+            f"the prepared {what} images in {file.parent} cannot be opened ({type(error).__name__}): make them "
+            f"readable, or delete {whole} and prepare the data again"
         ) from error

@@ -8,6 +8,8 @@ An example: 200 images, of which a net gets 90 % right. A validation part of 20 
 standard error of sqrt(0.9 * 0.1 / 40) = 4.7 points. Five folds validate on all 200, with a standard error of about
 sqrt(0.9 * 0.1 / 200) = 2.1 points, for five trainings instead of one.
 
+Where images belong together in groups, whole groups are dealt (``search.data.groups``).
+
 Source: R. Kohavi, "A Study of Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection", IJCAI 1995.
 """
 
@@ -17,14 +19,22 @@ import numpy as np
 import numpy.typing as npt
 
 from search.config.option import check_number
-from search.data.splits import Split, split
+from search.data.groups import deal_groups
+from search.data.splits import ANY, FOLDS, Split, SplitRule, split
 from search.errors import InputError
 
 # From this many images on, one validation part tells enough, at a fraction of the cost.
 TOO_MANY_IMAGES = 1000
 
 
-def fold(labels: npt.NDArray[np.int64], folds: int, which: int, seed: int) -> Split:
+def fold(
+    labels: npt.NDArray[np.int64],
+    folds: int,
+    which: int,
+    seed: int,
+    rule: SplitRule = ANY,
+    classes: Sequence[str] = (),
+) -> Split:
     """The split of one of the folds.
 
     Args:
@@ -32,7 +42,16 @@ def fold(labels: npt.NDArray[np.int64], folds: int, which: int, seed: int) -> Sp
         folds: The number of folds.
         which: The fold to validate on, from 0; the others are trained on.
         seed: The same seed gives the same folds.
+        rule: What the data says about the split; it has no validation part of its own.
+        classes: The names of the classes, for messages.
+
+    Raises:
+        InputError: There are groups, and too few of them.
     """
+    if rule.groups is not None:
+        shares, least = [1 / folds] * folds, [1] * folds
+        part = deal_groups(labels, rule.groups, shares, least, [seed, FOLDS], f"--folds {folds}", classes)
+        return Split(np.flatnonzero(part != which), np.flatnonzero(part == which))
     # Only a child process needs it, which has imported most of it with Keras, so that it takes 0.05 s there.
     from sklearn.model_selection import StratifiedKFold
 
@@ -42,7 +61,14 @@ def fold(labels: npt.NDArray[np.int64], folds: int, which: int, seed: int) -> Sp
 
 
 def training_split(
-    labels: npt.NDArray[np.int64], *, validation: float, images: int | None, folds: int, which: int, seed: int
+    labels: npt.NDArray[np.int64],
+    *,
+    validation: float,
+    images: int | None,
+    folds: int,
+    which: int,
+    seed: int,
+    rule: SplitRule = ANY,
 ) -> Split:
     """What one training of a study trains and validates on: one of its folds or, without folds, its one split.
 
@@ -53,8 +79,11 @@ def training_split(
         folds: The number of folds; 0 for none.
         which: See ``fold``.
         seed: The study's seed.
+        rule: What the data says about the split.
     """
-    return fold(labels, folds, which, seed) if folds else split(labels, validation, images, seed)
+    if folds:
+        return fold(labels, folds, which, seed, rule)
+    return split(labels, validation, images, seed, rule=rule)
 
 
 def check_fold_options(folds: int, validation: float | None, images: int | None) -> None:

@@ -18,21 +18,42 @@ claim to its last image gives it back:
     >>> quotas(np.array([96, 3, 1]), 10, np.array([95, 2, 1])).tolist()
     [8, 1, 1]
 
+Data may rule more than that (``SplitRule``): its own validation images are taken as they are, and groups stay whole.
+
 Every trial's child process draws its split again. This is plain NumPy, since scikit-learn takes 0.7 s to import there.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from search.config.option import check_number
 from search.data.base import Labels
+from search.data.groups import Groups, deal_groups
 from search.errors import InputError
 
 # Each draw has its own sequence of random numbers, so that none depends on whether another was made.
-TEST, VALIDATION, TRAINING = range(3)
+TEST, VALIDATION, TRAINING, FOLDS = range(4)
+
+
+class SplitRule(NamedTuple):
+    """What the data itself says about how its training images may be split.
+
+    Attributes:
+        validation: The data has a validation part of its own, of so many images: the last ones of the training images.
+            0 where it has none, and one is drawn.
+        groups: The group of each training image ``(N,)``, which are trained on or validated on together; None where
+            there are no groups.
+    """
+
+    validation: int = 0
+    groups: Groups | None = None
+
+
+ANY = SplitRule()
 
 
 @dataclass(frozen=True)
@@ -59,23 +80,31 @@ def split(
     images: int | None,
     seed: int,
     classes: Sequence[str] = (),
+    rule: SplitRule = ANY,
 ) -> Split:
     """Draw the validation images, and then the images to train on from the others.
 
     Args:
         labels: Class numbers of all training images ``(N,)``.
         validation: The fraction of the images to validate on, stratified. They are drawn first, and do not depend on
-            ``images``.
-        images: The number of images to train on, stratified; None trains on all that are left.
+            ``images``. Not used where the data has validation images of its own.
+        images: The number of images to train on, stratified; None trains on all that are left. What is left out is used
+            nowhere, so that groups need not stay whole for it.
         seed: The same seed gives the same split.
         classes: The names of the classes, for the messages.
+        rule: What the data says about the split.
 
     Raises:
         InputError: A class has too few images, or ``images`` are more than there are or fewer than the classes.
     """
-    check_number("--validation", validation, 0.01, 0.5)
     labels = np.asarray(labels)
-    held = hold_out(labels, validation, [seed, VALIDATION], f"--validation {validation:g}", 2, classes)
+    if rule.validation:
+        leaves = "the data's own validation part"
+        held = np.arange(len(labels) - rule.validation, len(labels))
+    else:
+        check_number("--validation", validation, 0.01, 0.5)
+        leaves = f"--validation {validation:g}"
+        held = hold_out(labels, validation, [seed, VALIDATION], leaves, 2, classes, rule.groups)
     rest = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
     if images is None:
         return Split(rest, held)
@@ -83,7 +112,7 @@ def split(
     if not kinds <= images <= len(rest):
         raise InputError(
             f"--images {images}: expected a number from {kinds} (one a class) to {len(rest)} (all training images that "
-            f"--validation {validation:g} leaves); leave it out to train on all"
+            f"{leaves} leaves); leave it out to train on all"
         )
     _, counts = np.unique(labels[rest], return_counts=True)
     chosen = _draw(labels[rest], quotas(counts, images, counts), [seed, TRAINING])
@@ -91,7 +120,13 @@ def split(
 
 
 def hold_out(
-    labels: Labels, fraction: float, seed: Sequence[int], flag: str, least: int, classes: Sequence[str] = ()
+    labels: Labels,
+    fraction: float,
+    seed: Sequence[int],
+    flag: str,
+    least: int,
+    classes: Sequence[str] = (),
+    groups: Groups | None = None,
 ) -> Labels:
     """Draw a stratified part of the images: at least one of each class, but never all of one.
 
@@ -100,15 +135,19 @@ def hold_out(
         fraction: The fraction of the images to draw.
         seed: The seed of the draw.
         flag: What the message says that too few images are for.
-        least: The fewest images that a class may have.
+        least: The fewest images that a class may have; with groups, the fewest groups.
         classes: The names of the classes, for the message.
+        groups: The group of each image ``(N,)``, of which only whole ones are drawn; None draws single images.
 
     Returns:
         Sorted indices ``(M,)``, int64.
 
     Raises:
-        InputError: A class has fewer than ``least`` images; the message names it.
+        InputError: A class has fewer than ``least`` images or groups; the message names it.
     """
+    if groups is not None:
+        shares = [fraction, 1 - fraction]
+        return np.flatnonzero(deal_groups(labels, groups, shares, [1, least - 1], seed, flag, classes) == 0)
     numbers, counts = np.unique(labels, return_counts=True)
     if counts.min() < least:
         number, count = int(numbers[counts.argmin()]), int(counts.min())

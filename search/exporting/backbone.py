@@ -44,7 +44,7 @@ def cached_features(loaded: "LoadedStudy", trial: "FrozenTrial", refit: bool) ->
     if not config.backbones:
         return None
     dataset, plan = loaded.dataset(), dataclasses.replace(trial_plan(loaded, trial), full=refit)
-    chosen = plan.wanted(plan.split(dataset.train()[1]))
+    chosen = plan.wanted(plan.split(dataset))
     file = features_file(dataset, backbone_of(loaded, trial), config.input_spec, chosen)
     return str(file) if file else None
 

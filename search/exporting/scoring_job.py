@@ -64,7 +64,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     dataset = open_dataset(Path(payload["dataset"]))
     _, labels = dataset.train()
     settings = {name: payload[name] for name in ("validation", "images", "folds")}
-    parts = training_split(labels, **settings, which=0, seed=payload["split_seed"])
+    parts = training_split(labels, **settings, which=0, seed=payload["split_seed"], rule=dataset.rule())
     features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
     arrays = score_validation(model, dataset, parts)
     if payload["unseen"]:

@@ -76,7 +76,7 @@ def trained_on(dataset: "Dataset", config: "StudyConfig", refit: bool) -> Intege
     _, labels = dataset.train()
     if refit:
         return np.arange(len(labels))
-    return split(labels, config.validation, config.images, config.seed).train
+    return split(labels, config.validation, config.images, config.seed, rule=dataset.rule()).train
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -27,7 +27,7 @@ def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
         training = [count - part for count, part in zip(dataset.train_counts, held, strict=True)]
         return {"training": training, "validation": held, "test": test}
     _, labels = dataset.train()
-    parts = split(labels, config.validation, config.images, config.seed, config.classes)
+    parts = split(labels, config.validation, config.images, config.seed, config.classes, dataset.rule())
     count = len(config.classes)
     return {
         "training": np.bincount(labels[parts.train], minlength=count).tolist(),

@@ -82,7 +82,7 @@ class Training:
         self.net = net_of(plan)
         dataset = open_dataset(Path(plan.dataset))
         _, self.labels = dataset.train()
-        chosen = plan.split(self.labels)
+        chosen = plan.split(dataset)
         self.images, self.mirror = self.net.inputs(dataset, chosen, channel)
         keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         self.validation = chosen.validation

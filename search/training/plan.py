@@ -12,7 +12,7 @@ from spaces.contract import Backbone, InputSpec
 from spaces.recipe import Recipe
 
 if TYPE_CHECKING:
-    from search.data import Split
+    from search.data import Dataset, Split
     from search.data.base import Labels
 
 
@@ -101,15 +101,16 @@ class TrainingPlan:
             del backbone["said"], backbone["file"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
-    def split(self, labels: "Labels") -> "Split":
-        """Split the training images, whose classes are ``labels``, into those trained on and those validated on."""
+    def split(self, dataset: "Dataset") -> "Split":
+        """Split the training images into those trained on and those validated on."""
         return training_split(
-            labels,
+            dataset.train()[1],
             validation=self.validation,
             images=self.images,
             folds=self.folds,
             which=self.fold,
             seed=self.split_seed,
+            rule=dataset.rule(),
         )
 
     def wanted(self, parts: "Split") -> "Labels | None":

@@ -43,7 +43,8 @@ def draw(payload: dict[str, Any], channel: Channel) -> None:
         _, labels = dataset.train()
         chosen = np.arange(len(labels))
         if payload["validation"]:
-            chosen = split(labels, payload["validation"], payload["images"], payload["seed"]).train
+            settings = (payload["validation"], payload["images"], payload["seed"])
+            chosen = split(labels, *settings, rule=dataset.rule()).train
         write_samples(folder / SAMPLES, dataset, chosen, payload["classes"])
         files.append(SAMPLES)
     channel.send({"kind": "done", "files": files})

@@ -5,6 +5,7 @@ import pytest
 
 from search.data import fold, split, training_split
 from search.data.folds import check_fold_options, check_folds
+from search.data.splits import SplitRule
 from search.errors import InputError
 
 LABELS = np.repeat(np.arange(3), [50, 31, 20])
@@ -77,3 +78,20 @@ def test_what_contradicts_folds_is_refused(validation: float | None, images: int
 def test_number_of_folds_out_of_range_is_refused(folds: int) -> None:
     with pytest.raises(InputError, match=f"^--folds {folds}: expected a number from 2 to 20"):
         check_fold_options(folds, None, None)
+
+
+def test_folds_keep_groups_whole_and_validate_on_every_image_once() -> None:
+    rule = SplitRule(groups=np.array([f"series {number % 13}" for number in range(101)]))
+    parts = [fold(LABELS, 4, which, 0, rule) for which in range(4)]
+    assert sorted(np.concatenate([part.validation for part in parts])) == list(range(101))
+    for part in parts:
+        assert not set(rule.groups[part.train]) & set(rule.groups[part.validation])
+        assert set(LABELS[part.validation]) == {0, 1, 2}
+
+
+def test_folds_of_a_class_in_too_few_groups_are_refused_by_name() -> None:
+    rule = SplitRule(groups=np.array([f"series {number // 10}" for number in range(101)]))
+    with pytest.raises(
+        InputError, match=r"^class 'wasps' is in 3 groups of --groups \(series 10, series 8, .*4"
+    ):
+        fold(LABELS, 4, 0, 0, rule, CLASSES)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from search.data import split
+from search.data.splits import SplitRule, hold_out
 from search.errors import InputError
 
 LABELS = np.repeat(np.arange(4), [400, 300, 200, 100])
@@ -83,3 +84,35 @@ def test_images_out_of_range_says_the_range(images: int) -> None:
 def test_validation_out_of_range(validation: float) -> None:
     with pytest.raises(InputError, match="--validation"):
         split(LABELS, validation, None, 0)
+
+
+def test_validation_part_of_the_data_is_taken_as_it_is_whatever_the_fraction() -> None:
+    drawn = split(LABELS, 0.0, 50, 0, rule=SplitRule(validation=300))
+    assert drawn.validation.tolist() == list(range(700, 1000))
+    assert len(drawn.train) == 50
+    assert drawn.train.max() < 700
+    with pytest.raises(InputError, match=r"from 4 .* to 700 .*the data's own validation part leaves"):
+        split(LABELS, 0.0, 701, 0, rule=SplitRule(validation=300))
+
+
+def test_split_keeps_groups_whole_and_classes_in_proportion() -> None:
+    groups = np.array([f"patient {number % 97}" for number in range(1000)])
+    drawn = split(LABELS, 0.2, None, 0, rule=SplitRule(groups=groups))
+    assert not set(groups[drawn.train]) & set(groups[drawn.validation])
+    assert sorted([*drawn.train, *drawn.validation]) == list(range(1000))
+    assert np.abs(np.bincount(LABELS[drawn.validation]) - [80, 60, 40, 20]).max() <= 5
+
+
+def test_split_in_groups_depends_on_the_seed_alone() -> None:
+    rule = SplitRule(groups=np.array([f"{number // 10}" for number in range(1000)]))
+    first, again, other = (split(LABELS, 0.2, None, seed, rule=rule) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.validation, again.validation)
+    assert set(first.validation) != set(other.validation)
+
+
+def test_group_of_a_class_is_left_for_each_later_split() -> None:
+    labels, groups = np.repeat([0, 1], 12), np.repeat(list("abcdef"), [10, 1, 1, 10, 1, 1])
+    held = hold_out(labels, 0.2, [0], "--test 0.2 and a validation split", 3, groups=groups)
+    rest = np.setdiff1d(np.arange(24), held)
+    assert len(set(groups[held])) == 2
+    split(labels[rest], 0.1, None, 0, rule=SplitRule(groups=groups[rest]))

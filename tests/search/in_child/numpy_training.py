@@ -117,9 +117,10 @@ class Training:
 
     def __init__(self, plan):
         self.plan = plan
-        images, self.labels = open_dataset(Path(plan.dataset)).train()
+        dataset = open_dataset(Path(plan.dataset))
+        images, self.labels = dataset.train()
         self.images = images.reshape(len(images), -1).astype("float32") / 255
-        chosen = plan.split(self.labels)
+        chosen = plan.split(dataset)
         self.validation = chosen.validation
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))

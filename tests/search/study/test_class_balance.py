@@ -9,10 +9,13 @@ import pytest
 
 from search.config.study_config import StudyConfig
 from search.data import fold
+from search.data.splits import SplitRule
 from search.study.class_balance import print_balance, print_hints, split_counts
 
 LABELS = np.repeat(np.arange(2), [50, 31])
-IMAGES: Any = SimpleNamespace(train=lambda: (None, LABELS), train_counts=(50, 31), test_counts=(7, 8))
+IMAGES: Any = SimpleNamespace(
+    train=lambda: (None, LABELS), rule=SplitRule, train_counts=(50, 31), test_counts=(7, 8)
+)
 CONFIG = StudyConfig("s", "d", "f", ("ants", "bees"), 8, 8, 1, validation=0.2)
 
 
@@ -48,6 +51,7 @@ def hints_of(
     labels = np.repeat(np.arange(2), count // 2)
     images: Any = SimpleNamespace(
         train=lambda: (None, labels),
+        rule=SplitRule,
         train_counts=(count // 2,) * 2,
         test_counts=(7, 8),
         height=side,
