@@ -34,7 +34,10 @@ def lazily(package: str, **modules: str) -> Callable[[str], Any]:
         if name not in homes:
             offered = ", ".join(sorted(homes))
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it offers {offered}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        found = getattr(import_module(f"{package}.{homes[name]}"), name)
+        if package == __name__:  # What is called from here is called from Python.
+            found = import_module(f"{package}.config.argument_words").of_arguments(found)
+        return found
 
     return get
 

@@ -16,10 +16,13 @@ import functools
 import inspect
 import math
 import textwrap
+import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
+from search.config.argument_words import Argument, speaking_of
+from search.config.value_types import of_type
 from search.errors import InputError
 
 # Units that a value of text is parsed by: a duration, an amount of compute, a cost of one image.
@@ -108,6 +111,18 @@ def flag_of(record: "type[Options] | Options", name: str) -> str:
     return about.flag.split("/")[0] or f"--{name.replace('_', '-')}"
 
 
+def flags_in_python(record: "type[Options]") -> dict[str, Argument]:
+    """What each flag of a record is called where Python is spoken, by the flag without its dashes."""
+    found: dict[str, Argument] = {}
+    for field, about in options_of(record):
+        flag, _, opposite = about.flag.partition("/")
+        switch = True if isinstance(field.default, bool) else None
+        found[(flag or flag_of(record, field.name))[2:]] = Argument(field.name, switch, about.choices)
+        if opposite:
+            found[opposite[2:]] = Argument(field.name, False)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """A settings record.
@@ -123,18 +138,27 @@ class Options:
         """A record of these values, where None stands for an option that is left out.
 
         Raises:
-            InputError: A value is out of its range.
+            InputError: A value is out of its range, or of another type.
         """
-        requested = {name: value for name, value in values.items() if value is not None}
-        made = cls(*args, **requested)
-        positional = [field.name for field in dataclasses.fields(cls) if not field.kw_only][: len(args)]
-        object.__setattr__(made, "requested", frozenset([*positional, *requested]))
+        positional = [field.name for field in dataclasses.fields(cls) if not field.kw_only]
+        values = {**dict(zip(positional, args, strict=False)), **values}
+        requested = {name: cls._of_type(name, value) for name, value in values.items() if value is not None}
+        made = cls(**requested)
+        object.__setattr__(made, "requested", frozenset(requested))
         for field, about in options_of(cls):
             if (
                 field.name in requested
             ):  # Even a default that stands for "none", such as 0 folds, cannot be asked for.
                 about.check(flag_of(cls, field.name), requested[field.name])
         return made
+
+    @classmethod
+    def _of_type(cls, name: str, value: Any) -> Any:
+        """The value as its option's type; an unknown name is the record's to refuse."""
+        about = dict((field.name, about) for field, about in options_of(cls)).get(name)
+        if about is None:
+            return value
+        return of_type(flag_of(cls, name), value, typing.get_type_hints(cls)[name], about.unit)
 
     def __post_init__(self) -> None:
         """Check every option.
@@ -187,6 +211,7 @@ def arguments_of(
         record: The class of the record.
         function: Called with the record.
     """
+    arguments = flags_in_python(record)  # type: ignore[arg-type]
 
     @functools.wraps(function)
     def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -194,7 +219,8 @@ def arguments_of(
             inspect.signature(record).bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}() {error}") from None
-        return function(record.given(*args, **kwargs))  # type: ignore[attr-defined]
+        with speaking_of(arguments):
+            return function(record.given(*args, **kwargs))  # type: ignore[attr-defined]
 
     called.__name__ = called.__qualname__ = name
     returned = inspect.signature(function).return_annotation

@@ -164,7 +164,7 @@ def test_refit_needs_no_kept_weights(searched: LoadedStudy, export, tmp_path: Pa
     kept.unlink()
     try:
         number = searched.ranked()[1].number
-        with pytest.raises(InputError, match="--refit"):
+        with pytest.raises(InputError, match="pass refit=True"):
             export(tmp_path / "out", trial=number)
         assert list(tmp_path.iterdir()) == []
         made = export(tmp_path / "out", trial=number, refit=True, refit_epochs=1)

@@ -93,7 +93,7 @@ def test_stopped_sweep_goes_on_adds_nothing_twice_and_a_longer_list_adds_what_is
     again = run()  # What is not said is the study's own.
     assert cells(again) == cells(added)
     assert [cell["width"] for cell in again.summary["cells"]] == [4, 8, 16]
-    with pytest.raises(InputError, match="--base one-layer: study s was made with None"):
+    with pytest.raises(InputError, match="base='one-layer': study s was made with None"):
         run(base="one-layer", space=None)
 
 
@@ -139,7 +139,7 @@ def test_cell_that_keeps_failing_is_given_up_and_tried_when_run_again(run, mend)
 def test_cell_that_is_too_large_is_named_and_left_out(run, capsys: pytest.CaptureFixture[str]) -> None:
     result = run({"width": (4, 32)}, max_parameters=1000)
     assert cells(result) == Counter([(4, 0)])
-    assert "left out: width=32: 2,442 parameters, over --max-parameters 1000" in capsys.readouterr().out
+    assert "left out: width=32: 2,442 parameters, over max_parameters=1000" in capsys.readouterr().out
     assert [one["values"] for one in result.summary["left_out"]] == [{"width": 32}]
     assert result.summary["sentence"].startswith("Only one cell has finished")
 
@@ -153,7 +153,7 @@ def test_sweep_whose_every_cell_is_too_large_is_refused(run, places) -> None:
 def test_search_and_sweep_do_not_go_on_with_each_other(run, places) -> None:
     request = {"root": places["root"], "cache": places["cache"]}
     open_study(RunOptions.given("s", data="digits", space="small_space", **request))
-    with pytest.raises(InputError, match=r"--study s: is a search; go on with python -m search\.run"):
+    with pytest.raises(InputError, match=r"study='s': is a search; go on with python -m search\.run"):
         run({"width": (4,)})
     with pytest.raises(InputError, match=r"cifar_dense: a sweep, not a search; run python -m search\.sweep"):
         open_study(RunOptions.given("cifar_dense", **request))

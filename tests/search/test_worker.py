@@ -172,7 +172,7 @@ def test_password_of_the_command_line_is_warned_of_and_not_shown(join, url: str,
     with pytest.raises(InputError) as refused:
         join(storage="postgresql://me:sesame@/studies?host=/no/such/place")
     printed = capsys.readouterr().out
-    assert printed.startswith("warning: the password in --storage can be read by every user of this host")
+    assert printed.startswith("warning: the password in storage can be read by every user of this host")
     assert "sesame" not in printed + str(refused.value)
 
 

@@ -1,0 +1,49 @@
+"""Values as an option's type: what Python hands over is checked by type, as what is typed is by its parser."""
+
+import numbers
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.errors import InputError
+
+EXPECTED = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    Path: "a path",
+    Sequence: "a list",
+    Mapping: "a dict",
+}
+
+
+def of_type(flag: str, value: Any, hint: Any, unit: str = "") -> Any:
+    """The value as its option's type: a whole float as int, NumPy's numbers as Python's, a text as a path.
+
+    Args:
+        flag: Named in the message.
+        value: Not None.
+        hint: The type of the option. One of several types is checked where it is used, as images are.
+        unit: Named in the message.
+
+    Raises:
+        InputError: It is of another type.
+    """
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    among = {typing.get_origin(kind) or kind for kind in (typing.get_args(hint) if is_union else (hint,))}
+    kind = among.difference({types.NoneType}).pop() if len(among - {types.NoneType}) == 1 else Any
+    if kind not in EXPECTED:
+        return value
+    if kind in (int, float):
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        fits = is_number and (kind is float or value % 1 == 0)
+    else:
+        fits = isinstance(value, (str, Path) if kind is Path else kind)
+        fits = fits and not (kind is Sequence and isinstance(value, str))
+    if not fits:
+        unit = f" of {unit}" if unit and kind in (int, float) else ""
+        raise InputError(f"{flag} {value!r}: expected {EXPECTED[kind]}{unit}")
+    return kind(value) if kind in (int, float, Path) else value

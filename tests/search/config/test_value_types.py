@@ -1,0 +1,48 @@
+"""What Python hands over is checked by the type of its option."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.config.value_types import of_type
+from search.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "made"),
+    [
+        (np.int64(3), int, 3),
+        (1e6, int | None, 1_000_000),
+        (3, float, 3.0),
+        ("out", Path | None, Path("out")),
+        (("a",), Sequence[str], ("a",)),
+        ("cifar10", str | Path | Sequence[Any], "cifar10"),
+        ({}, Any, {}),
+    ],
+)
+def test_value_of_its_type_is_taken(value: object, hint: Any, made: object) -> None:
+    found = of_type("--x", value, hint)
+    assert (found, type(found)) == (made, type(made))
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "said"),
+    [
+        ("3", int, "--x '3': expected a whole number of pixels"),
+        (2.5, int | None, "--x 2.5: expected a whole number of pixels"),
+        (True, int, "--x True: expected a whole number of pixels"),
+        ("2h", float, "--x '2h': expected a number of pixels"),
+        ("yes", bool, "--x 'yes': expected True or False"),
+        ("onnx", Sequence[str], "--x 'onnx': expected a list"),
+        ([1], Mapping[str, Any] | None, "--x [1]: expected a dict"),
+        (7, str, "--x 7: expected a text"),
+        (7, Path, "--x 7: expected a path"),
+    ],
+)
+def test_value_of_another_type_is_refused(value: object, hint: Any, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        of_type("--x", value, hint, "pixels")
+    assert str(refused.value) == said
