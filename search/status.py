@@ -26,17 +26,11 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
     """
     from search.study.snapshot import take_snapshot
     from search.study.study import load_study
-    from storage.claims import Claims
 
     loaded = load_study(study, storage, root)
-    claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
+    retrying = loaded.storage.retrying
     retrying.set_deadline(0)  # One try a look: a screen says at once what is wrong.
-
-    def swept(_: int) -> "Snapshot":
-        claims.sweep()
-        return take_snapshot(loaded)
-
-    return lambda: retrying.call(swept)
+    return lambda: retrying.call(lambda _: take_snapshot(loaded))
 
 
 def as_object(snapshot: "Snapshot") -> dict[str, Any]:
@@ -68,11 +62,11 @@ def status(
 ) -> None:
     """Show how a study stands, its best trial, and its workers: host, device, trial, epoch, last sign of life, speed.
 
-    A trial whose worker is surely dead is given back, so that the next worker goes on with it.
+    Nothing is changed by looking. A trial whose worker is gone is shown as lost: the next worker goes on with it.
 
     --json has study, metric, wanted, counts (finished, pruned, failed, running, waiting), best, running, ended and
-    seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of life. What is
-    not known is null.
+    seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of life, and
+    lost whether its worker is gone. What is not known is null.
     """
     from search.study.status import study_status
 

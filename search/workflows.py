@@ -172,6 +172,7 @@ def make_export(options: ExportOptions) -> Export:
     say = options.say or logger.info
     study = options.study
     loaded = load_study(study, options.storage, options.root)
+    loaded.check_rights()
     config, folds = loaded.config, loaded.config.folds
     # The nets of folds are not kept: none has learnt from all the images.
     refit = options.refit or folds > 0
@@ -230,6 +231,7 @@ def join(options: WorkerOptions) -> str:
     if warning := warn_of_password(options.storage):
         logger.warning(warning)
     found = load_study(options.study, options.storage, options.root, options.times)
+    found.check_rights()
     backend = check_backend(
         options.backend or os.environ.get("KERAS_BACKEND") or found.optuna.user_attrs.get(BACKEND),
         options.gpu_memory,

@@ -212,10 +212,6 @@ class Claims:
         """How many trials count towards N already."""
         return len(self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED))
 
-    def any_worker_dead(self, trials: list[FrozenTrial]) -> bool:
-        """Whether a sweep would find something among these trials, read just now; the database is asked once."""
-        return bool(self._of_dead_workers(trials))
-
     def sweep(self) -> list[int]:
         """Put the trials of dead workers back to WAITING, under the lock.
 
@@ -269,7 +265,7 @@ class Claims:
     def _has_work(self, wanted: int) -> bool:
         trials = self._read_trials()
         taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
-        return taken < wanted or self.any_worker_dead(trials)
+        return taken < wanted or bool(self._of_dead_workers(trials))
 
     def _read_trials(self) -> list[FrozenTrial]:
         self.database.check_writable()

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from storage.database import LEAST_HOLD_SECONDS, LONGEST_WAIT_SECONDS, Database, advisory_lock, file_lock
 from storage.errors import DatabaseGone, LockLost
-from storage.retry import Retrying, reason
+from storage.retry import Retrying, is_refusal, reason
 from storage.timeouts import Timeouts
 from storage.url import check_url, is_sqlite, parse, passwords_of, redacted, sqlite_file, without_password
 
@@ -63,22 +63,9 @@ def open_storage(url: str, timeouts: Timeouts | None = None, *, patient: bool = 
         DatabaseGone,
     ) as error:
         raise ValueError(
-            f"storage {redacted(bare)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed)}"
+            f"storage {redacted(bare)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed, error)}"
         ) from None
     return Database(opened, bare, timeouts)  # type: ignore[abstract]  # Its methods are filled in at import.
-
-
-def database_exists(url: str) -> bool:
-    """Whether there is a database with Optuna's tables at ``url``; nothing is created.
-
-    Raises:
-        ValueError: As ``open_storage``.
-    """
-    check_url(url)
-    if is_sqlite(parse(url)):
-        return sqlite_file(parse(url)).exists()
-    with existing_database(url) as connection:
-        return connection is not None
 
 
 @contextmanager
@@ -105,7 +92,7 @@ def existing_database(url: str) -> Iterator[sqlalchemy.Connection | None]:
             yield connection if there else None
     except SQLAlchemyError as error:
         raise ValueError(
-            f"storage {redacted(parsed)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed)}"
+            f"storage {redacted(parsed)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed, error)}"
         ) from None
 
 
@@ -174,10 +161,21 @@ def _reason(error: BaseException, url: URL) -> str:
     return message
 
 
-def _expected(url: URL) -> str:
+def _expected(url: URL, error: BaseException) -> str:
+    if not is_sqlite(url) and is_refusal(error):
+        return f"its owner can grant what is missing: {grants(url)}"
     if is_sqlite(url):
         return "expected the path of a writable SQLite database, such as sqlite:///studies/search.db"
     return "is the server up, does the database exist (createdb), and is PGPASSFILE set or ~/.pgpass there?"
+
+
+def grants(url: URL) -> str:
+    """The statements that give the role of a URL all that a study needs, tables that are made later included."""
+    role = '"{}"'.format((url.username or "ROLE").replace('"', '""'))
+    return (
+        f"GRANT USAGE, CREATE ON SCHEMA public TO {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+        f"public TO {role}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    )
 
 
 def _session_settings(timeouts: Timeouts) -> Callable[[Any, object], None]:

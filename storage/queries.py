@@ -38,6 +38,11 @@ RUNNING_HEARTBEATS = text(
     f"WHERE state = 'RUNNING' AND key = '{HEARTBEAT}'"
 )
 
+STUDY_ID = text("SELECT study_id FROM studies WHERE study_name = :name")
+OWN_DIRECTIONS = text("SELECT direction FROM study_directions WHERE study_id = :study ORDER BY objective")
+OWN_ATTRIBUTES = text("SELECT key, value_json FROM study_user_attributes WHERE study_id = :study")
+OWN_COUNTS = text("SELECT state, count(*) FROM trials WHERE study_id = :study GROUP BY state")
+
 TRIALS = text("SELECT trial_id, number, state FROM trials WHERE study_id = :study ORDER BY number")
 OF_STUDY = "JOIN trials USING (trial_id) WHERE study_id = :study"
 VALUES = text(f"SELECT trial_id, value, value_type FROM trial_values {OF_STUDY} AND objective = 0")
@@ -53,6 +58,16 @@ ATTRIBUTES = text(
 ).bindparams(bindparam("keys", type_=String, expanding=True))
 HEARTBEATS = text(
     f"SELECT trial_id, key, value_json FROM trial_system_attributes {OF_STUDY} AND key = '{HEARTBEAT}'"
+)
+# What a worker does with Optuna's tables, and what is there without the right to it.
+MISSING_RIGHTS = text(
+    "WITH ours AS (SELECT oid, relname, relkind FROM pg_class WHERE relname ~ '^(stud|trial)' AND relnamespace = "
+    "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('studies'))) "
+    "SELECT wanted, relname FROM ours, unnest(CAST(:rights AS text[])) AS wanted "
+    "WHERE relkind = 'r' AND NOT has_table_privilege(oid, wanted) UNION ALL "
+    "SELECT 'USAGE', relname FROM ours "
+    "WHERE CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') ELSE false END "
+    "ORDER BY 1, 2"
 )
 # Databases keep neither NaN nor infinity among numbers; Optuna names them in a second column.
 NOT_FINITE = {"INF": math.inf, "INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
@@ -123,6 +138,36 @@ def read_study_summaries(url: str) -> tuple[list[StudySummary], float] | None:
         return None if connection is None else (_summaries(connection), database_time(connection))
 
 
+def read_study_summary(url: str, study: str) -> StudySummary | None:
+    """Read what one study is: its attributes, its directions, and how many trials it has; nothing is created.
+
+    Unlike Optuna's, this reader leaves a database as it is that is not one of ours: no table, no write-ahead log.
+
+    Args:
+        url: The database's URL.
+        study: The study's name.
+
+    Returns:
+        The study; None if there is no database with Optuna's tables, or no study of this name in it.
+
+    Raises:
+        ValueError: As ``read_study_summaries``.
+    """
+    with existing_database(url) as connection:
+        if connection is None:
+            return None
+        found = {"study": connection.execute(STUDY_ID, {"name": study}).scalar()}
+        if found["study"] is None:
+            return None
+        summary = StudySummary(study)
+        summary.directions += [direction for (direction,) in connection.execute(OWN_DIRECTIONS, found)]
+        for key, value in connection.execute(OWN_ATTRIBUTES, found):
+            summary.add_attribute(key, value)
+        for state, count in connection.execute(OWN_COUNTS, found):
+            summary.add_count(state, count)
+        return summary
+
+
 def _summaries(connection: Connection) -> list[StudySummary]:
     summaries = {key: StudySummary(name) for key, name in connection.execute(STUDIES)}
 
@@ -137,6 +182,24 @@ def _summaries(connection: Connection) -> list[StudySummary]:
     for_each(BEST_VALUES, StudySummary.add_best)
     for_each(RUNNING_HEARTBEATS, StudySummary.add_heartbeat)
     return list(summaries.values())
+
+
+def missing_rights(database: Database, *rights: str) -> dict[str, list[str]]:
+    """What the role that this process is in a Postgres database may not do with the tables.
+
+    Args:
+        database: The study's database.
+        rights: Those that are needed, such as ``INSERT``; with them goes the use of the sequences.
+
+    Returns:
+        For each missing right, such as ``INSERT``, the tables or sequences; empty with SQLite, which has no roles.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    if not database.is_sqlite:
+        with database.connect() as connection:
+            for right, table in connection.execute(MISSING_RIGHTS, {"rights": list(rights)}):
+                found[right].append(table)
+    return dict(found)
 
 
 def _seconds(time: datetime | str) -> float:

@@ -37,6 +37,8 @@ FATAL = (
     "authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry",
 )  # fmt: skip
 
+INSUFFICIENT_PRIVILEGE = "42501"  # Postgres's code.
+
 
 class Retrying:
     """Makes calls and tries them again while the database is away; all calls of a process share one.
@@ -107,6 +109,16 @@ def is_outage(error: BaseException | None) -> bool:
         return False
     # The latter comes from a server that has just become a standby: the next connection reaches its successor.
     return error.connection_invalidated or "read-only transaction" in str(error.orig)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether the database refuses what is asked of it: a right is missing, or its file may only be read."""
+    if isinstance(error, optuna.exceptions.StorageInternalError):
+        error = error.__cause__
+    if not isinstance(error, DBAPIError):
+        return False
+    missing = getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
+    return missing or "readonly database" in str(error.orig)
 
 
 def reason(error: BaseException) -> str:

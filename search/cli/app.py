@@ -86,6 +86,9 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as fault:
+        if refused := _refused_by_database(fault):
+            _say_error(refused)
+            return 2
         if is_disk_full(fault):
             _say_error(str(DiskFull(fault)))
         elif isinstance(fault, FileNotFoundError) and NO_TEMPORARY in str(fault):
@@ -96,6 +99,18 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
             _say_fault(fault)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _refused_by_database(fault: Exception) -> str:
+    """Why the database refuses what a command asks of it, in words; empty for any other fault."""
+    retry = sys.modules.get(
+        "storage.retry"
+    )  # Not imported for it, which takes a second: else nobody has asked one.
+    if retry is None or not retry.is_refusal(fault):
+        return ""
+    return (
+        f"--storage: the database refuses it ({retry.reason(fault)}); nothing finished is lost: ask its owner"
+    )
 
 
 def _indented(example: str) -> str:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from search.progress.notebook import NotebookScreen, in_notebook
 from search.study.snapshot import Snapshot, best_line, ended_line, headline, running_cells, running_heads
+from storage.retry import reason
 
 __all__ = ["Progress", "Snapshot"]
 
@@ -83,7 +84,7 @@ class Progress:
         except KeyError:
             trouble = "the study is not in the database any more"
         except Exception as error:  # Whatever it is, the search itself is not concerned.
-            trouble = f"the database did not answer ({type(error).__name__}); trying again"
+            trouble = f"the database did not answer ({reason(error)}); trying again"
         log = self._where[1]
         if log is not None:  # Of a full disk a database says no more than that it does not answer.
             trouble = disk_warning(log.parent) or trouble

@@ -1,5 +1,6 @@
 """The images and the config of a new study, made of what is asked for and of its preset."""
 
+from pathlib import Path
 from typing import Any
 
 from search.config.option import options_of
@@ -14,6 +15,27 @@ from search.presets import PRESETS
 from search.study.request import preset_of
 from spaces import has_backbone
 from spaces.contract import Space
+
+# A study's folder lies beside databases and their locks, and its export beside the reports.
+FILES = (".db", ".sqlite", ".sqlite3", ".db-wal", ".db-shm", ".db-journal", ".lock", ".html", ".htm")
+
+
+def check_new_name(study: str, root: Path) -> None:
+    """Refuse a new study whose name is that of a file, for its folder is to be called so.
+
+    Raises:
+        InputError: It is.
+    """
+    if study.lower().endswith(FILES):
+        raise InputError(
+            f"--study {study}: looks like a file; expected a name such as {study.partition('.')[0]} "
+            "(--storage names a database)"
+        )
+    folder = root / study
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"--study {study}: {folder} is a file, where this study's folder would be; choose another name"
+        )
 
 
 def space_name(options: RunOptions) -> str:

@@ -76,6 +76,7 @@ def delete_study(
         if found is None and not left:
             load_study(study, storage, root)  # Says what there is to say.
         if found is not None:
+            found.check_rights("DELETE")
             found.storage.retrying.set_deadline(0)
             if not agreed(found.storage.retrying.call(lambda _: contents_of(found))):
                 return False

@@ -21,7 +21,7 @@ from search.study.compatibility import (
     space_digest,
     surroundings,
 )
-from search.study.creation import image_size, new_config, prepare_new, space_name
+from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
 from search.study.first_trials import enqueue, first_trials
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space, preset_of
 from search.study.study import (
@@ -68,6 +68,7 @@ def open_study(options: RunOptions, backend: str = "tensorflow", sweep: Sweep | 
 
 
 def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStudy | None:
+    check_new_name(options.study, options.root)
     name = space_name(options)
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)
@@ -101,6 +102,7 @@ def _trials_of_preset(options: RunOptions) -> int:
 
 def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStudy:
     config = found.config
+    found.check_rights()
     check_kind(found, sweep)
     check_settings(config, options)
     check_fine_tune(config.study, config.space, options.fine_tune)

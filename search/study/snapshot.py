@@ -1,5 +1,6 @@
 """How a study stands at one moment, read from its database, and the words that every screen has for it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from search.formatting import WORDS, duration, score
 from search.study.fold_results import FOLDS
 from search.study.study import WANTED, LoadedStudy
+from storage.liveness import HEARTBEAT, is_worker_dead
 
 if TYPE_CHECKING:
     import optuna
@@ -22,7 +24,8 @@ class Running:
     """A trial in training, as its worker last reported it; None stands for what has not been reported yet.
 
     Epochs are counted through all folds, if there are any. ``features`` is the share of the backbone's features that
-    has been computed; None once the training has begun.
+    has been computed; None once the training has begun. ``lost`` says that its worker is gone or silent for longer than
+    the grace: the next worker takes the trial over.
     """
 
     number: int
@@ -37,6 +40,7 @@ class Running:
     silent: float | None = None
     features: float | None = None
     fold: int | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,10 @@ def read_snapshot(
     wanted: int | None = None,
     training_images: int | None = None,
     now: float | None = None,
+    grace: float = math.inf,
     trials: "Sequence[FrozenTrial] | None" = None,
 ) -> Snapshot:
-    """Read how a study stands.
+    """Read how a study stands; nothing is written.
 
     Args:
         study: The study, opened by the process that shows it.
@@ -103,11 +108,14 @@ def read_snapshot(
         wanted: Number of finished trials that end the search.
         training_images: Images an epoch, from which the time left of a running trial is estimated.
         now: The time, by the clock of the signs of life.
+        grace: Seconds of silence after which a worker is shown as lost.
         trials: The study's trials, with ``ATTRIBUTES``, if they have been read already.
     """
     trials = study.get_trials(deepcopy=False) if trials is None else trials
     ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
-    running = [_running(trial, training_images, now) for trial in trials if trial.state.name == "RUNNING"]
+    running = [
+        _running(trial, training_images, now, grace) for trial in trials if trial.state.name == "RUNNING"
+    ]
     scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
     sign = 1 if study.direction.name == "MINIMIZE" else -1
     best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
@@ -135,6 +143,7 @@ def take_snapshot(
         wanted=view.user_attrs.get(WANTED),
         training_images=training_images,
         now=study.storage.now(),
+        grace=study.storage.timeouts.grace,
         trials=trials,
     )
 
@@ -154,8 +163,8 @@ def _ended(trial: "FrozenTrial") -> Ended:
     )
 
 
-def _running(trial: "FrozenTrial", training_images: int | None, now: float | None) -> Running:
-    life = trial.system_attrs.get("life", {})
+def _running(trial: "FrozenTrial", training_images: int | None, now: float | None, grace: float) -> Running:
+    life = trial.system_attrs.get(HEARTBEAT, {})
     # A sign of life may be a beat old; what was reported is not.
     epoch = max([int(life.get("epoch") or 0), *trial.intermediate_values])
     epochs, rate = life.get("epochs"), life.get("images_per_second")
@@ -174,6 +183,7 @@ def _running(trial: "FrozenTrial", training_images: int | None, now: float | Non
         max(0.0, now - life["time"]) if now is not None and "time" in life else None,
         life.get("features"),
         life.get("fold"),
+        now is not None and is_worker_dead(life or None, now, grace),
     )
 
 
@@ -184,7 +194,8 @@ def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: in
         return None
     begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
     owed = max(0.0, wanted - len(counted) - begun)
-    return owed * sum(timed) / len(timed) / max(1, len(running))
+    at_work = sum(not trial.lost for trial in running)
+    return owed * sum(timed) / len(timed) / max(1, at_work)
 
 
 def headline(snapshot: Snapshot) -> str:
@@ -195,6 +206,8 @@ def headline(snapshot: Snapshot) -> str:
         f"{snapshot.study}: {finished + pruned}{of} ({finished} finished, {pruned} pruned), {failed} failed"
     )
     text += f", {snapshot.waiting} waiting" if snapshot.waiting else ""
+    lost = sum(trial.lost for trial in snapshot.running)
+    text += f", {lost} lost by {'its worker' if lost == 1 else 'their workers'}" if lost else ""
     left = snapshot.seconds_left
     return f"{text}, about {duration(left)} left" if left else text
 
@@ -233,6 +246,7 @@ def running_cells(trial: Running) -> tuple[str, ...]:
     rate = f"{trial.images_per_second:,.0f}" if trial.images_per_second else "-"
     left = duration(trial.seconds_left) if trial.seconds_left is not None else "-"
     seen = f"{duration(round(trial.silent))} ago" if trial.silent is not None else "-"
+    seen = f"lost, {seen}" if trial.lost else seen
     return (
         trial.worker or "-", trial.device or "-", str(trial.number), epoch, score(trial.value), rate, left, seen
     )  # fmt: skip

@@ -5,13 +5,12 @@ from pathlib import Path
 from search.errors import InputError
 from search.study.snapshot import ATTRIBUTES, Snapshot, take_snapshot
 from search.study.study import load_study
-from storage.claims import Claims
 from storage.errors import DatabaseGone
 from storage.queries import read_trials
 
 
 def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> Snapshot:
-    """Read how a study stands; trials whose workers are surely dead are requeued first, so that none runs for ever.
+    """Read how a study stands; nothing is written. A trial whose worker is gone is shown as lost until one takes it.
 
     Args:
         study: Its name.
@@ -22,15 +21,11 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
         InputError: There is no such study, or its database does not answer.
     """
     loaded = load_study(study, storage, root)
-    claims, retrying = Claims(loaded.storage, loaded.study_id, "status"), loaded.storage.retrying
+    retrying = loaded.storage.retrying
     retrying.set_deadline(0)  # One try: who looks once is told at once what is wrong.
 
     def read(_: int) -> Snapshot:
-        trials = read_trials(loaded.storage, loaded.study_id, ATTRIBUTES)
-        if claims.any_worker_dead(trials):
-            claims.sweep()
-            trials = read_trials(loaded.storage, loaded.study_id, ATTRIBUTES)
-        return take_snapshot(loaded, trials=trials)
+        return take_snapshot(loaded, trials=read_trials(loaded.storage, loaded.study_id, ATTRIBUTES))
 
     try:
         return retrying.call(read)

@@ -18,11 +18,12 @@ from search.config.study_config import StudyConfig
 from search.data import cache_root, open_dataset
 from search.errors import InputError, flag_error
 from storage.artifacts import Store, open_artifacts
-from storage.connect import database_exists, open_storage
+from storage.connect import grants, open_storage
 from storage.database import Database
 from storage.paths import StudyPaths
+from storage.queries import StudySummary, missing_rights, read_study_summary
 from storage.timeouts import Timeouts
-from storage.url import default_url, parse, passwords_of, storage_url
+from storage.url import default_url, parse, passwords_of, redacted, storage_url
 
 if TYPE_CHECKING:
     from search.data import Dataset
@@ -107,6 +108,17 @@ class LoadedStudy:
             return False
         return str(attributes.get(UID, "")) == self.paths.uid
 
+    def check_rights(self, *more: str) -> None:
+        """Refuse to go on where the database lets this process only read, or do only some of what a study needs.
+
+        Args:
+            more: Rights in Postgres that are needed beside those of a worker, such as ``DELETE``.
+
+        Raises:
+            InputError: A right is missing; the message names it, the tables, and what grants it.
+        """
+        _check_rights(self.storage, *more)
+
     def dataset(self) -> "Dataset":
         """Open the prepared images that the study is bound to.
 
@@ -162,8 +174,11 @@ def find_study(
     try:
         if url == default_url(root) and not root.is_dir():
             return None
-        if not patient and not database_exists(url):
-            return None
+        if not patient:
+            there = read_study_summary(url, study)
+            if there is None:
+                return None
+            _check_ours(there)
         opened = open_storage(url, timeouts, patient=patient)
     except ValueError as error:
         raise flag_error(error) from None
@@ -177,15 +192,42 @@ def find_study(
     if text is None:  # It may be in the making.
         text = opened.exclusively("studies", lambda: found.user_attrs.get(CONFIG))
     if text is None:
-        if DATASET in found.user_attrs or not (found.user_attrs or found.get_trials(deepcopy=False)):
-            return None  # Its creator died half way: it is made again.
-        raise InputError(
-            f"--study {study}: the database has a study of this name that search.run did not make; choose another"
-        )
+        return None  # Its creator died half way: it is made again.
     config = StudyConfig.from_json(text)
     if timeouts is None:
         opened.use_timeouts(Timeouts(grace=config.grace))
     return LoadedStudy(found, config, StudyPaths(root, study, str(found.user_attrs.get(UID, ""))), url)
+
+
+def _check_rights(database: Database, *more: str) -> None:
+    missing = missing_rights(database, "SELECT", "INSERT", "UPDATE", *more)
+    if missing:
+        words = "; ".join(
+            f"{right} on {tables[0]}{f' and {len(tables) - 1} more' if tables[1:] else ''}"
+            for right, tables in missing.items()
+        )
+        raise InputError(
+            f"--storage {redacted(database.url)}: role {database.url.username} may not do what is needed; missing: "
+            f"{words}; its owner can grant it: {grants(database.url)}"
+        )
+
+
+def _check_ours(there: StudySummary) -> None:
+    """Refuse a study that somebody else made with Optuna; one without anything may be ours, in the making.
+
+    Raises:
+        InputError: It is.
+    """
+    if len(there.directions) > 1:
+        raise InputError(
+            f"--study {there.name}: the database has a study of this name that ranks its trials by "
+            f"{len(there.directions)} values, which search.run did not make; choose another name"
+        )
+    if not {CONFIG, DATASET} & there.attributes.keys() and (there.attributes or there.counts):
+        raise InputError(
+            f"--study {there.name}: the database has a study of this name that search.run did not make; "
+            "choose another name"
+        )
 
 
 def load_study(
@@ -233,7 +275,7 @@ def create_study(
         The study; None where another process has made one of this name meanwhile.
 
     Raises:
-        InputError: The database cannot be opened.
+        InputError: The database cannot be opened, or not be written to.
     """
     url = storage_url(storage, root)
     if url == default_url(root):
@@ -243,6 +285,7 @@ def create_study(
     except ValueError as error:
         raise flag_error(error) from None
 
+    _check_rights(opened)
     uid = uuid.uuid4().hex[:8]
 
     def create() -> optuna.Study | None:
@@ -251,7 +294,7 @@ def create_study(
         )
         if CONFIG in made.user_attrs:
             return None
-        if made.direction.name.lower() != config.direction:
+        if [direction.name.lower() for direction in made.directions] != [config.direction]:
             raise InputError(
                 f"--study {config.study}: the database has an empty study of this name; choose another"
             )

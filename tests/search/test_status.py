@@ -1,4 +1,4 @@
-"""How a study stands, from any terminal: who works on it, and no trial left RUNNING by a worker that is gone."""
+"""How a study stands, from any terminal: who works on it, and which trials their workers have lost."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from search.status import app
 from search.study.snapshot import take_snapshot
 from search.study.status import study_status
 from search.study.study import LoadedStudy
-from storage.claims import INTERRUPTIONS, Claim, Claims
+from storage.claims import Claim, Claims
 from storage.liveness import HEARTBEAT
 
 ROOT = Path(__file__).parents[2]
@@ -82,22 +82,23 @@ def test_table_shows_each_worker_with_its_device_trial_and_epoch(open_digits, st
     assert rows[3][-1] == rows[4][-1] == "ago"
 
 
-def test_trial_of_a_dead_local_process_is_given_back_at_once(open_digits, status: Status) -> None:
+def test_trial_of_a_dead_local_process_is_shown_as_lost(open_digits, status: Status) -> None:
     study = open_digits(trials=5)
     claim = claim_for(study, "here-1")
     rewrite(study, claim, pid=dead_process())
     code, printed, _ = status(*where(study))
-    assert (code, printed.splitlines()[0]) == (0, "s: 0 of 5 (0 finished, 0 pruned), 0 failed, 1 waiting")
-    trial = study.storage.get_trial(claim.trial_id)
-    assert trial.state == TrialState.WAITING
-    assert trial.system_attrs[INTERRUPTIONS] == 1
+    assert (code, printed.splitlines()[0]) == (
+        0, "s: 0 of 5 (0 finished, 0 pruned), 0 failed, 1 lost by its worker"
+    )  # fmt: skip
+    assert "lost, " in printed.splitlines()[3]
+    assert json.loads(status(*where(study), "--json")[1])["running"][0]["lost"] is True
 
 
 def test_trial_of_another_host_is_left_to_its_worker(open_digits, status: Status) -> None:
     study = open_digits(trials=5)
     claim = claim_for(study, "there-1")
     rewrite(study, claim, pid=dead_process(), place="another machine", host="there")
-    assert status(*where(study))[0] == 0
+    assert " lost" not in status(*where(study))[1]
     assert study.storage.get_trial(claim.trial_id).state == TrialState.RUNNING
 
 

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy
 
 from benchmarks.postgres import PostgresServer
-from storage.connect import BUSY_SECONDS, database_exists, open_storage
+from storage.connect import BUSY_SECONDS, existing_database, open_storage
 from storage.database import Database
 from storage.errors import DatabaseGone
 from storage.timeouts import Timeouts
@@ -72,6 +72,11 @@ def driver(database: Database) -> psycopg.ConnectionInfo:
 def test_database_is_made_and_opened_again(empty_url: str) -> None:
     optuna.create_study(study_name="s", storage=open_storage(empty_url))
     assert optuna.get_all_study_names(open_storage(empty_url)) == ["s"]
+
+
+def database_exists(url: str) -> bool:
+    with existing_database(url) as connection:
+        return connection is not None
 
 
 def test_looking_for_a_database_creates_nothing(empty_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,21 @@ def test_cache_that_has_moved_is_found_by_those_who_come_later(
     found = find_study("s", None, first.paths.root)
     assert found is not None
     assert found.dataset().folder == digits.folder
+
+
+@pytest.mark.parametrize("name", ["search.db", "search.db.claim.lock", "s.SQLITE3", "s.html"])
+def test_new_study_whose_name_is_that_of_a_file_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=rf"^--study {re.escape(name)}: looks like a file; expected .*such as s"
+    ):
+        open_study(RunOptions.given(name, data="digits", root=tmp_path / "studies"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_study_whose_folder_would_be_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(
+        InputError, match=r"^--study notes: .*notes is a file, where .*; choose another name$"
+    ):
+        open_study(RunOptions.given("notes", data="digits", root=tmp_path))
+    assert (tmp_path / "notes").read_text() == "mine"

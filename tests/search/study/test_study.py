@@ -102,6 +102,22 @@ def test_study_of_another_program_is_refused(study: LoadedStudy) -> None:
         load_study("theirs", None, study.paths.root)
 
 
+def test_study_of_another_program_with_several_values_is_refused(study: LoadedStudy) -> None:
+    optuna.create_study(study_name="theirs", storage=study.storage, directions=["minimize", "maximize"])
+    with pytest.raises(
+        InputError, match=r"^--study theirs: .* ranks its trials by 2 values, .* another name$"
+    ):
+        load_study("theirs", None, study.paths.root)
+
+
+def test_study_is_not_made_over_an_empty_one_with_several_values(
+    study: LoadedStudy, config: StudyConfig, digits: Dataset
+) -> None:
+    optuna.create_study(study_name="theirs", storage=study.storage, directions=["minimize", "maximize"])
+    with pytest.raises(InputError, match=r"^--study theirs: the database has an empty study of this name"):
+        create_study(dataclasses.replace(config, study="theirs"), digits.folder, None, study.paths.root)
+
+
 @pytest.mark.parametrize("name", ["../s", "a/b", ""])
 def test_name_that_is_a_path_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="--study"):
