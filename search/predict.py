@@ -43,7 +43,7 @@ def predict(
     labels, _ = read_export(model)
     check_png_path("--grid", grid)
     check_png_path("--matrix", matrix)
-    files = find_images(images)
+    files = find_images(images, lambda line: print(line, file=sys.stderr))
     truths = true_classes(images, files, labels, matrix)
     predictions = [
         replace(prediction, truth=truth)

@@ -52,6 +52,10 @@ class TrialSettings(Options):
         unit="pixels",
         metavar="PIXELS",
     )
+    skip_damaged: bool = option(
+        False,
+        "Go on without image files that are damaged or cannot be opened here; how many is said a class.",
+    )
     seed: int = option(0, "Seed of the splits, the sampler and every trial.", low=0, high=2**31 - 1)
     flip: bool = option(
         True,

@@ -1,12 +1,14 @@
 """The contract of a source of images: it can be described cheaply, and is read only if no cache holds its images."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from search.data.damage import Damaged
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -52,6 +54,8 @@ class Loaded:
         notes: Lines for people, such as the number of skipped files, shown again whenever the cache is used.
         validation: How many of the training images, the last ones, are a validation part that the source has itself.
         groups: The group of each training image, which no split may divide; empty where there are no groups.
+        left_out: The damaged images that were skipped, as they may be.
+        image_files: The number of image files of each class, skipped ones included; only sources of files know it.
     """
 
     classes: tuple[str, ...]
@@ -65,6 +69,8 @@ class Loaded:
     notes: tuple[str, ...] = ()
     validation: int = 0
     groups: Sequence[str] = ()
+    left_out: tuple[Damaged, ...] = ()
+    image_files: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(Protocol):

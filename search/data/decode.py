@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from search.data.base import Pixels, Say
+from search.data.image_files import CannotOpen, open_image
 from search.data.resizing import STRETCH, as_pixels, resize
 from search.errors import InputError
 
@@ -35,6 +36,19 @@ LARGE = 1 << 24
 _large_image = threading.Lock()
 SECONDS_BETWEEN_LINES = 10.0
 Result = TypeVar("Result")
+
+
+class UnreadableImage(InputError):
+    """An image file cannot be opened or decoded.
+
+    Args:
+        path: The file.
+        reason: Why, in words.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; remove or replace this file to go on without it")
+        self.reason = reason
 
 
 class Header(NamedTuple):
@@ -84,10 +98,10 @@ def decode(path: str | Path, height: int, width: int, channels: int, method: str
         Pixels ``(height, width, channels)``, uint8.
 
     Raises:
-        InputError: The file cannot be read or decoded, or is far too large; the message names it.
+        UnreadableImage: The file cannot be read or decoded, or is far too large; the message names it.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             orientation = _orientation(image)
             # The JPEG decoder may then drop detail early, which makes large photographs several times faster.
             side = 2 * max(height, width)
@@ -97,31 +111,31 @@ def decode(path: str | Path, height: int, width: int, channels: int, method: str
                 upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
                 ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
                 return as_pixels(resize(ready, height, width, method))
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file.
-        raise InputError(
-            f"{path}: {_reason(error)}; remove or replace this file to go on without it"
-        ) from error
+        raise UnreadableImage(path, _reason(error)) from error
 
 
 def read_header(path: str | Path) -> Header:
     """Read the size of an image file, and whether it is grey.
 
     Raises:
-        InputError: As from ``decode``.
+        UnreadableImage: As from ``decode``.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             width, height = image.size
             if _orientation(image) >= 5:
                 width, height = height, width
             return Header(height, width, _is_grey(image))
+    except MemoryError:
+        raise
     except Exception as error:
-        raise InputError(
-            f"{path}: {_reason(error)}; remove or replace this file to go on without it"
-        ) from error
+        raise UnreadableImage(path, _reason(error)) from error
 
 
-def decode_all(paths: Sequence[str], method: str, out: Pixels, say: Say) -> None:
+def decode_all(paths: Sequence[str], method: str, out: Pixels, say: Say) -> dict[str, str]:
     """Decode files in parallel.
 
     Args:
@@ -130,60 +144,56 @@ def decode_all(paths: Sequence[str], method: str, out: Pixels, say: Say) -> None
         out: The array to write to, ``(len(paths), H, W, C)``, uint8.
         say: Takes lines for people.
 
-    Raises:
-        InputError: Files cannot be decoded; the message names the first and counts the others.
+    Returns:
+        The files that cannot be decoded, and why.
     """
     height, width, channels = out.shape[1:]
 
     def decode_one(index: int) -> None:
         out[index] = decode(paths[index], height, width, channels, method)
 
-    map_in_threads(decode_one, len(paths), "decoded", say)
+    return map_in_threads(decode_one, paths, "decoded", say)[1]
 
 
-def map_in_threads(work: Callable[[int], Result], count: int, done: str, say: Say) -> list[Result]:
-    """Call ``work`` for 0 to ``count - 1`` on several threads; Pillow releases the GIL while it decodes.
+def map_in_threads(
+    work: Callable[[int], Result], paths: Sequence[str], done: str, say: Say
+) -> tuple[list[Result | None], dict[str, str]]:
+    """Call ``work`` with the place of each file on several threads; Pillow releases the GIL while it decodes.
 
     Args:
         work: What to call.
-        count: How many times.
+        paths: The files.
         done: What the work has done to an image, for the lines about its progress, such as ``decoded``.
         say: Takes lines for people.
 
     Returns:
-        The results in order.
-
-    Raises:
-        InputError: Calls raised it; the message is that of the first, and says how many more there were.
+        The results in order, None for a file for which ``work`` raised ``UnreadableImage``; and these files, with the
+        reasons.
     """
     Image.init()  # Pillow cannot register its plugins from several threads at once.
+    count = len(paths)
+    results: list[Result | None] = [None] * count
+    reasons: dict[int, str] = {}
 
-    def work_on_chunk(start: int) -> tuple[int, list[Result], list[str]]:
-        results: list[Result] = []
-        errors: list[str] = []
+    def work_on_chunk(start: int) -> None:
         for index in range(start, min(start + CHUNK, count)):
             try:
-                results.append(work(index))
-            except InputError as error:
-                errors.append(str(error))
-        return start, results, errors
+                results[index] = work(index)
+            except UnreadableImage as error:
+                reasons[index] = error.reason
 
-    finished: dict[int, tuple[list[Result], list[str]]] = {}
     last_line = time.monotonic()
     pool = ThreadPoolExecutor(min(32, cores()))
     try:
-        for future in as_completed([pool.submit(work_on_chunk, start) for start in range(0, count, CHUNK)]):
-            start, results, errors = future.result()
-            finished[start] = results, errors
+        chunks = [pool.submit(work_on_chunk, start) for start in range(0, count, CHUNK)]
+        for number, future in enumerate(as_completed(chunks), start=1):
+            future.result()
             if time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
                 last_line = time.monotonic()
-                say(f"  {done} {min(len(finished) * CHUNK, count):,} of {count:,} images")
+                say(f"  {done} {min(number * CHUNK, count):,} of {count:,} images")
     finally:
         pool.shutdown(cancel_futures=True)
-    in_order = [finished[start] for start in sorted(finished)]
-    if wrong := [text for _, errors in in_order for text in errors]:
-        raise InputError(wrong[0] + (f" ({len(wrong) - 1} more such files)" if len(wrong) > 1 else ""))
-    return [result for results, _ in in_order for result in results]
+    return results, {paths[index]: reasons[index] for index in sorted(reasons)}
 
 
 def cores() -> int:
@@ -227,6 +237,8 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, CannotOpen):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):

@@ -1,5 +1,6 @@
 """From what a user names as data to images in the cache."""
 
+import dataclasses
 import time
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from search.config.settings import RESIZES
 from search.data.arrays import array_source
 from search.data.base import Say, Source, log_line
 from search.data.cache import cache_root, find_prepared, request_key, sole_writer, write_prepared
+from search.data.damage import DamagedImages, damage_lines, damage_words, write_listing
 from search.data.dataset import Dataset
 from search.data.digits import DigitsSource
 from search.data.folder import FolderSource
@@ -20,6 +22,7 @@ from search.data.keras_datasets import KERAS_SETS, KerasSource
 from search.data.npz import NpzSource
 from search.data.resizing import STRETCH, Sizing
 from search.errors import InputError
+from search.formatting import count
 
 
 def prepare(
@@ -32,6 +35,8 @@ def prepare(
     cache: Path | None = None,
     say: Say = log_line,
     enlarge: bool = True,
+    skip_damaged: bool = False,
+    classes: Sequence[str] = (),
 ) -> Dataset:
     """Find prepared images in the cache, or decode them into it.
 
@@ -45,6 +50,8 @@ def prepare(
         cache: The folder of prepared images; by default ``cache_root()``.
         say: Takes lines for people, about progress and skipped files.
         enlarge: See ``search.data.resizing.Sizing``.
+        skip_damaged: Go on without image files that are damaged or cannot be opened here.
+        classes: The classes of a study that is to find its images again; see ``search.data.class_order.in_order``.
 
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
@@ -54,7 +61,7 @@ def prepare(
     check_choice("--resize", resize, RESIZES)
     check_number("--test", test, 0.01, 0.9)
     check_number("--seed", seed, 0, 2**31 - 1)
-    source = _source(data, Sizing(image_size, resize, enlarge), test, seed)
+    source = _source(data, Sizing(image_size, resize, enlarge), test, seed, skip_damaged, classes)
     cache = cache_root() if cache is None else Path(cache)
     key = request_key(source.request())
     if (found := find_prepared(cache, key, say)) is not None:
@@ -65,7 +72,7 @@ def prepare(
         if (found := find_prepared(cache, key, say)) is not None:
             return found
         started = time.monotonic()
-        dataset = write_prepared(cache, key, source.name, source.read(say), say)
+        dataset = _write(cache, key, source, say)
     say(
         f"prepared {sum(dataset.train_counts):,} training and {sum(dataset.test_counts):,} test images of "
         f"{len(dataset.classes)} classes in {time.monotonic() - started:.1f} s, into {dataset.folder}"
@@ -73,7 +80,32 @@ def prepare(
     return dataset
 
 
-def _source(data: str | Path | Sequence[Any], sizing: Sizing, test: float, seed: int) -> Source:
+def _write(cache: Path, key: str, source: Source, say: Say) -> Dataset:
+    """Read a source into the cache; damaged files end that, or are said to be skipped, with all of their names."""
+    listing = cache / "requests" / f"{key}.damaged.txt"
+    try:
+        loaded = source.read(say)
+        if damaged := loaded.left_out:
+            write_listing(listing, damaged)
+            words = damage_words(damaged, loaded.image_files, listing)
+            note = f"warning: --skip-damaged goes on without {count(len(damaged), 'image file')}: {words}"
+            loaded = dataclasses.replace(loaded, notes=(*loaded.notes, note))
+        return write_prepared(cache, key, source.name, loaded, say)
+    except DamagedImages as error:
+        write_listing(listing, error.damaged)
+        for line in damage_lines(error.damaged):
+            say(line)
+        raise error.listed_in(listing) from error
+
+
+def _source(
+    data: str | Path | Sequence[Any],
+    sizing: Sizing,
+    test: float,
+    seed: int,
+    skip_damaged: bool,
+    classes: Sequence[str],
+) -> Source:
     if not isinstance(data, (str, Path)):
         return array_source(data, sizing)
     if data in KERAS_SETS:
@@ -82,7 +114,7 @@ def _source(data: str | Path | Sequence[Any], sizing: Sizing, test: float, seed:
         return DigitsSource(sizing, test, seed)
     path = Path(data).expanduser().absolute()
     if data and path.is_dir():
-        return FolderSource(path, sizing, test, seed)
+        return FolderSource(path, sizing, test, seed, skip_damaged, classes)
     names = ", ".join(sorted([*KERAS_SETS, "digits"]))
     known = f"one of {names}, an .npz file, or a folder with a folder for each class"
     if not data or not path.exists():

@@ -14,7 +14,7 @@ import numpy as np
 
 from search.config.option import check_choice
 from search.config.settings import RESIZES
-from search.data.decode import decode
+from search.data.decode import UnreadableImage, decode
 from search.errors import InputError
 from search.metrics.classification import log_probabilities
 from search.metrics.inference import batch_size, logits
@@ -137,10 +137,8 @@ def classify(
     for index, file in enumerate(files):
         try:
             pixels[index] = decode(file, *shape)
-        except InputError as error:
-            # Its advice after the semicolon is for preparing a data set; the file is named beside it anyway.
-            reason = str(error).removeprefix(f"{file}: ").partition("; ")[0]
-            predictions[index] = Prediction(str(file), error=reason)
+        except UnreadableImage as error:
+            predictions[index] = Prediction(str(file), error=error.reason)
     if pixels:
         outputs = logits(net, np.stack(list(pixels.values())))
         probabilities = np.exp(log_probabilities(outputs, temperature))

@@ -144,6 +144,7 @@ def find_images(
     config = found.config
     settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
     settings |= {"seed": config.seed, "cache": cache, "say": say, "enlarge": not config.backbones}
+    settings |= {"skip_damaged": config.skip_damaged, "classes": config.classes}
     if data is None:
         for place in ([cache / config.fingerprint] if cache else []) + [cache_root() / config.fingerprint]:
             with contextlib.suppress(InputError):  # It is not there, or damaged.

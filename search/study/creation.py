@@ -85,6 +85,7 @@ def prepare_new(options: RunOptions, size: int | None, over_backbone: bool) -> D
         test=options.test,
         seed=options.seed,
         cache=options.cache,
+        skip_damaged=options.skip_damaged,
         enlarge=not over_backbone,  # It enlarges small images by itself, a batch at a time.
     )
 

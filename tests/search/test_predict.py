@@ -67,7 +67,8 @@ def test_folder_gives_its_images_at_any_depth(photos: Path) -> None:
 def test_table_has_a_row_a_file(predict, photos: Path) -> None:
     code, printed, errors = predict([str(photos)])
 
-    assert (code, errors) == (0, "")
+    skipped = f"warning: skipped 1 file that is no image (the first is {photos / 'notes.txt'})"
+    assert (code, errors.splitlines()) == (0, [skipped])
     assert all(str(photos / name) in printed for name in ("a.png", "b.png", "d.jpg", "more/c.png"))
     assert printed.count(" % ") == 4
 
@@ -87,8 +88,9 @@ def test_corrupt_image_is_named_and_the_others_are_answered(predict, with_corrup
     rows = {Path(row["image"]).name: row for row in csv.DictReader(io.StringIO(printed))}
 
     assert code == 1
-    assert errors.startswith(f"unreadable: {with_corrupt / 'broken.png'}: ")
-    assert len(errors.splitlines()) == 1
+    skipped, unreadable = errors.splitlines()
+    assert skipped == f"warning: skipped 1 file that is no image (the first is {with_corrupt / 'notes.txt'})"
+    assert unreadable.startswith(f"unreadable: {with_corrupt / 'broken.png'}: ")
     assert rows["broken.png"]["class"] == ""
     assert all(rows[name]["class"] for name in ("a.png", "b.png", "c.png", "d.jpg"))
 

@@ -127,6 +127,8 @@ def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
             continue
         if "/" in about.flag:
             words.append(about.flag.split("/")[0 if value else 1])
+        elif isinstance(value, bool):
+            words += [flag_of(StudySettings, field.name)] if value else []
         else:
             words += [flag_of(StudySettings, field.name), str(value)]
     for backbone in config.backbones:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,12 +120,114 @@ def test_folder_with_truncated_image_names_it(make_folder: Make, cache: Path) ->
     assert sum(dataset.train_counts + dataset.test_counts) == 7
 
 
-def test_folder_with_several_corrupt_images_counts_them(make_folder: Make, cache: Path) -> None:
+def truncate(path: Path) -> None:
+    """Leave the header, which reads well, and half the pixels."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def test_folder_with_damaged_images_names_all_whatever_is_damaged(make_folder: Make, cache: Path) -> None:
     folder = make_folder({"a": 4, "b": 4})
-    for name in ("a/001.png", "b/002.png", "b/003.png"):
+    for name in ("a/001.png", "b/002.png"):
         (folder / name).write_bytes(b"")
-    with pytest.raises(InputError, match=r"a/001\.png: .*\(2 more such files\)"):
+    truncate(folder / "b" / "003.png")
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"3 of 8 image files .*\(1 of 4 of a, 2 of 4 of b\)") as caught:
+        prepare(folder, cache=cache, say=said.append)
+    assert "the first is a/001.png: not an image, or a damaged one" in str(caught.value)
+    assert [line.split(": ")[2] for line in said if "cannot be used" in line] == [
+        "a/001.png",
+        "b/002.png",
+        "b/003.png",
+    ]
+
+
+def test_folder_with_images_damaged_behind_their_headers_names_those_of_both_parts(
+    make_folder: Make, cache: Path
+) -> None:
+    folder = make_folder({"train/a": 3, "train/b": 3, "test/a": 2, "test/b": 2})
+    truncate(folder / "train" / "b" / "000.png")
+    truncate(folder / "test" / "a" / "001.png")
+    with pytest.raises(InputError, match=r"2 of 10 image files .*\(1 of 5 of a, 1 of 5 of b\)"):
         prepare(folder, cache=cache)
+
+
+def test_folder_with_more_damaged_images_than_a_screen_holds_lists_them_in_a_file(
+    make_folder: Make, cache: Path
+) -> None:
+    folder = make_folder({"a": 14, "b": 4})
+    for index in range(12):
+        (folder / "a" / f"{index:03}.png").write_bytes(b"")
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"12 of 18 image files") as caught:
+        prepare(folder, cache=cache, say=said.append)
+    assert [line for line in said if "cannot be used" in line][-1].endswith("2 more files")
+    (listing,) = (cache / "requests").glob("*.damaged.txt")
+    assert f"all are listed in {listing}" in str(caught.value)
+    assert listing.read_text().splitlines()[12].split("\t")[:2] == ["a", "a/011.png"]
+
+
+def test_folder_goes_on_without_damaged_images_and_says_how_many_a_class(
+    make_folder: Make, cache: Path, tmp_path: Path
+) -> None:
+    folder = make_folder({"a": 6, "b": 6})
+    whole = make_folder({"a": 6, "b": 6}, "whole")
+    for name in ("a/001.png", "b/002.png"):
+        truncate(folder / name)
+        (whole / name).unlink()
+    said: list[str] = []
+    dataset = prepare(folder, cache=cache, say=said.append, skip_damaged=True)
+    # The same images as of a folder without these files.
+    assert dataset.fingerprint == prepare(whole, cache=tmp_path / "other").fingerprint
+    warning = [line for line in said if "--skip-damaged goes on without 2 image files" in line]
+    assert "(1 of 6 of a, 1 of 6 of b)" in warning[0]
+    again: list[str] = []
+    prepare(folder, cache=cache, say=again.append, skip_damaged=True)
+    assert again == warning
+
+
+def test_folder_of_a_class_with_damaged_images_alone_is_refused(make_folder: Make, cache: Path) -> None:
+    folder = make_folder({"train/a": 3, "train/b": 2, "test/a": 2, "test/b": 2})
+    for file in (folder / "train" / "b").iterdir():
+        truncate(file)
+    with pytest.raises(InputError, match="class 'b' has no image that can be decoded"):
+        prepare(folder, cache=cache, skip_damaged=True)
+
+
+def test_folder_is_looked_into_at_any_depth(make_folder: Make, cache: Path) -> None:
+    folder = make_folder({"cats": 4, "cats/more/indoors": 3, "dogs": 4, "dogs/.hidden": 1})
+    (folder / "cats" / "more" / "up").symlink_to(folder)
+    said: list[str] = []
+    dataset = prepare(folder, cache=cache, say=said.append)
+    assert np.add(dataset.train_counts, dataset.test_counts).tolist() == [7, 4]
+    assert any("reading 11 image files" in line and "(3 of them in subfolders" in line for line in said)
+    assert any("of class cats: 1 link to a folder that it lies in" in line for line in said)
+    assert any("of class dogs: 1 hidden folder" in line for line in said)
+
+
+def test_folder_says_which_images_lie_in_no_class(make_folder: Make, cache: Path, paint: Make) -> None:
+    folder = make_folder({"cats": 4, "dogs": 4})
+    paint(folder / "loose.png")
+    said: list[str] = []
+    prepare(folder, cache=cache, say=said.append)
+    assert any("in no class's folder: 1 image file (the first is" in line for line in said)
+
+
+def test_folder_with_images_that_cannot_be_opened_names_class_and_fix(
+    make_folder: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    folder = make_folder({"cats": 4, "dogs": 4})
+    (folder / "cats" / "phone.heic").write_bytes(b"\0\0\0\x1cftypheic" + bytes(40))
+    (folder / "dogs" / "camera.nef").write_bytes(b"II*\0" + bytes(40))
+    (folder / "dogs" / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"\(1 of 5 of cats, 2 of 6 of dogs\)"):
+        prepare(folder, cache=cache, say=said.append)
+    reasons = "\n".join(said)
+    assert "cats/phone.heic: a HEIC or HEIF picture, which needs pillow-heif (pip install" in reasons
+    assert "dogs/camera.nef: a camera's raw file; save it as JPEG" in reasons
+    assert "dogs/gone.jpg: a link to nothing" in reasons
 
 
 @pytest.mark.parametrize("way", ["stretch", "fit", "crop"])

@@ -1,0 +1,220 @@
+"""Which files of a folder are images: one rule for training and prediction.
+
+A folder is looked at to any depth, through links too, as Keras does (``keras.utils.image_dataset_from_directory``), but
+hidden folders and what unpacking leaves (``__MACOSX``) are not looked into. A file is an image by its ending or else by
+its content. One that this program cannot open is an image all the same, such as a HEIC photograph without
+``pillow-heif``, a damaged JPEG or a link to nothing: whoever counts images has to count it, and to say how to mend it.
+"""
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from search.formatting import count
+
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
+OTHER = (".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".tga")
+HEIF = (".heic", ".heif", ".hif")
+# What is inside a camera's raw file is known to its maker; as a TIFF, Pillow finds a thumbnail in some.
+RAW = (".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".dng", ".orf", ".raf", ".rw2", ".pef", ".srw")
+# Pictures in formats that nothing here decodes.
+FOREIGN = (".jxl", ".svg")
+IMAGE_ENDINGS = JPEG + OTHER + HEIF + RAW + FOREIGN
+# The file's kind follows at the fifth byte of an ISO media file.
+HEIF_KINDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+AVIF_KINDS = (b"avif", b"avis")
+_opener = threading.Lock()
+
+
+class File(NamedTuple):
+    """One file in a folder, with its size and its time of change in nanoseconds."""
+
+    path: str
+    size: int
+    time: int
+
+
+@dataclass
+class FolderContent:
+    """What lies in a folder, at any depth.
+
+    Attributes:
+        path: The folder.
+        files: All files, sorted by their paths, links to nothing among them.
+        unreadable: Folders that may not be read, and why.
+        hidden: The hidden folders, which were not looked into.
+        loops: The links to a folder that they lie in, which were not followed.
+    """
+
+    path: str
+    files: list[File] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    hidden: list[str] = field(default_factory=list)
+    loops: list[str] = field(default_factory=list)
+
+    def not_looked_into(self) -> str:
+        """The folders that were not looked into, in words; empty where there are none."""
+        parts = []
+        if self.hidden:
+            parts.append(f"{count(len(self.hidden), 'hidden folder')} (the first is {min(self.hidden)})")
+        if self.loops:
+            links = count(len(self.loops), "link to a folder that it lies in", "links to folders they lie in")
+            parts.append(f"{links} (the first is {min(self.loops)})")
+        return " and ".join(parts)
+
+
+class CannotOpen(Exception):
+    """A file is an image, and not one that can be opened here; the message says how to mend that."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is not meant to be seen, by its name."""
+    return name.startswith(".")
+
+
+def is_passed_over(folder: str) -> bool:
+    """Whether a folder of this name is not looked into: it is hidden, or left by unpacking an archive."""
+    return is_hidden(folder) or folder.startswith("__")
+
+
+def look_into(folder: str | Path) -> FolderContent:
+    """List what lies in a folder, at any depth and through links. No file is opened.
+
+    Args:
+        folder: An absolute or relative path; the paths found begin with it.
+    """
+    found = FolderContent(os.fspath(folder))
+    # A link may lead to a folder above the one that is looked into, too.
+    above = {_identity(parent) for parent in Path(folder).resolve().parents}
+    _look_into(found.path, above, found)
+    found.files.sort()
+    return found
+
+
+def _look_into(folder: str, above: set[tuple[int, int]], found: FolderContent) -> None:
+    try:
+        if (identity := _identity(folder)) in above:
+            found.loops.append(folder)
+            return
+        with os.scandir(folder) as scanned:
+            entries = list(scanned)
+        for entry in entries:
+            # DirEntry.is_dir raises on a link to itself.
+            if not (Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()):
+                found.files += _file(entry)
+            elif is_passed_over(entry.name):
+                found.hidden.append(entry.path)
+            else:
+                _look_into(entry.path, above | {identity}, found)
+    except OSError as error:
+        found.unreadable[folder] = f"this folder cannot be read ({error.strerror}); make it readable"
+
+
+def _identity(path: str | Path) -> tuple[int, int]:
+    status = Path(path).stat()
+    return status.st_dev, status.st_ino
+
+
+def _file(entry: os.DirEntry[str]) -> list[File]:
+    """A file or a link to nothing; a pipe or a socket is neither, and opening one would wait for ever."""
+    try:
+        status = entry.stat()
+    except OSError:
+        status = entry.stat(follow_symlinks=False)
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        return []
+    return [File(entry.path, status.st_size, status.st_mtime_ns)]
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether a file is an image, by its ending or else its content. A damaged ``.jpg`` is one, to be reported."""
+    path = Path(path)
+    if is_hidden(path.name):
+        return False
+    if path.name.lower().endswith(IMAGE_ENDINGS):
+        return True
+    if _is_broken_link(path):  # Its name is all that is left.
+        return not path.suffix
+    try:
+        with open_image(path):
+            return True
+    except (Image.DecompressionBombError, PermissionError, CannotOpen):
+        return True  # It is reported when it is decoded.
+    except Exception:
+        return False
+
+
+@contextlib.contextmanager
+def open_image(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image file with Pillow; HEIC and HEIF through ``pillow-heif`` where that is installed.
+
+    Args:
+        path: The file; its pixels are not decoded yet.
+
+    Raises:
+        CannotOpen: It is an image in a format that cannot be opened here, or a link to nothing.
+        PIL.UnidentifiedImageError: It is no image, or too damaged to be known as one.
+        OSError: It cannot be read.
+        PIL.Image.DecompressionBombError: It is far too large.
+    """
+    path = Path(path)
+    if reason := _foreign(path):
+        raise CannotOpen(reason)
+    if _is_broken_link(path):
+        raise CannotOpen(f"a link to nothing ({path.readlink()})")
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError:
+        kind = _iso_kind(path)
+        if kind in AVIF_KINDS:
+            raise CannotOpen("an AVIF picture, which needs Pillow 11.3 or newer") from None
+        if kind not in HEIF_KINDS:
+            raise
+        _register_heif()
+        image = Image.open(path)
+    with image:
+        if (
+            isinstance(image, ImageFile.StubImageFile) or image.format == "MPEG"
+        ):  # Pillow knows them by name alone.
+            raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
+        if image.format == "EPS":  # Pillow would have Ghostscript run it as the program that it is.
+            raise CannotOpen("a PostScript drawing; save it as PNG or JPEG")
+        yield image
+
+
+def _register_heif() -> None:
+    with _opener:  # Pillow cannot register its plugins from several threads at once.
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            raise CannotOpen(
+                "a HEIC or HEIF picture, which needs pillow-heif (pip install pillow-heif)"
+            ) from None
+        register_heif_opener()
+
+
+def _foreign(path: Path) -> str:
+    """Why no file of this name can be opened; empty for most."""
+    ending = path.suffix.lower()
+    if ending in RAW:
+        return "a camera's raw file; save it as JPEG, PNG or TIFF"
+    if ending in FOREIGN:
+        return f"a picture in the format {ending[1:].upper()}; save it as JPEG or PNG"
+    return ""
+
+
+def _iso_kind(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[8:] if head[4:8] == b"ftyp" else b""
+
+
+def _is_broken_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()

@@ -1,0 +1,138 @@
+"""Which files of a folder are images: the rule of training and of prediction."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data.decode import UnreadableImage, decode
+from search.data.image_files import is_image, look_into
+from search.errors import InputError
+from search.prediction.predict import find_images
+
+Make = Callable[..., Path]
+HEIC = b"\0\0\0\x1cftypheic" + bytes(40)
+
+
+def found_in(folder: Path) -> list[str]:
+    return [os.path.relpath(file.path, folder) for file in look_into(folder).files]
+
+
+def test_folder_is_listed_at_any_depth_and_through_links(tmp_path: Path, paint: Make) -> None:
+    for name in ("data/b.png", "data/deep/er/a.png", "elsewhere/c.png"):
+        paint(tmp_path / name)
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "link.png").symlink_to(tmp_path / "elsewhere" / "c.png")
+    assert found_in(tmp_path / "data") == ["b.png", "deep/er/a.png", "link.png", "linked/c.png"]
+
+
+def test_links_in_a_circle_are_followed_once(tmp_path: Path, paint: Make) -> None:
+    for name in ("a", "b"):
+        paint(tmp_path / name / "1.png")
+    (tmp_path / "a" / "other").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "other").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "itself").symlink_to("itself")
+    content = look_into(tmp_path / "a")
+    assert found_in(tmp_path / "a") == ["1.png", "itself", "other/1.png"]
+    assert content.loops == [str(tmp_path / "a" / "other" / "other")]
+
+
+def test_hidden_folders_are_not_looked_into(tmp_path: Path, paint: Make) -> None:
+    for name in (".ipynb_checkpoints/a.png", "deep/__MACOSX/b.png", "c.png"):
+        paint(tmp_path / name)
+    content = look_into(tmp_path)
+    assert found_in(tmp_path) == ["c.png"]
+    assert len(content.hidden) == 2
+
+
+def test_pipes_are_not_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "waits.jpg")
+    assert found_in(tmp_path) == []
+
+
+def test_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deep").mkdir()
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder.endswith("deep"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", refuse)  # Root may read whatever its mode.
+    assert list(look_into(tmp_path).unreadable) == [str(tmp_path / "deep")]
+    with pytest.raises(InputError, match=r"deep: this folder cannot be read \(Permission denied\)"):
+        find_images([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "image"),
+    [
+        ("damaged.jpg", b"", True),
+        ("PHOTO.JPG", b"", True),
+        ("phone.heic", HEIC, True),
+        ("phone", HEIC, True),
+        ("camera.CR2", b"II*\0", True),
+        ("drawing.svg", b"<svg/>", True),
+        (".DS_Store", b"\0\0\0\1Bud1", False),
+        ("._a.jpg", b"what a Mac leaves behind", False),
+        ("Thumbs.db", b"\xd0\xcf\x11\xe0", False),
+        ("notes.txt", b"hello", False),
+        ("film.mp4", b"\0\0\0\x1cftypisom" + bytes(40), False),
+        ("film.mpg", b"\0\0\1\xba" + bytes(40), False),
+        ("weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(40), False),
+    ],
+)
+def test_file_is_an_image_by_ending_or_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, image: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / name).write_bytes(content)
+    assert is_image(tmp_path / name) is image
+
+
+def test_picture_without_ending_is_an_image(tmp_path: Path, paint: Make) -> None:
+    paint(tmp_path / "a.png").rename(tmp_path / "a")
+    assert is_image(tmp_path / "a")
+
+
+def test_heic_is_decoded_where_pillow_heif_is_installed(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    picture = Image.new("RGB", (16, 12), (200, 40, 40))
+    heif.from_pillow(picture).save(tmp_path / "a.heic", quality=100)
+    (tmp_path / "a.heic").rename(tmp_path / "phone")
+    assert is_image(tmp_path / "phone")
+    np.testing.assert_allclose(decode(tmp_path / "phone", 12, 16, 3), np.asarray(picture), atol=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fix"),
+    [
+        ("a.heic", HEIC, "needs pillow-heif"),
+        ("a.nef", b"", "save it as JPEG"),
+        ("a.jxl", b"", "format JXL; save it as JPEG or PNG"),
+        ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "PostScript"),
+    ],
+)
+def test_image_that_cannot_be_opened_says_how_to_mend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, fix: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableImage, match=fix):
+        decode(tmp_path / name, 8, 8, 3)
+
+
+def test_prediction_finds_what_training_finds(tmp_path: Path, paint: Make) -> None:
+    paint(tmp_path / "b.png").rename(tmp_path / "without ending")
+    paint(tmp_path / "deep" / "a.png")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "phone.heic").write_bytes(HEIC)
+    said: list[str] = []
+    names = [str(path.relative_to(tmp_path)) for path in find_images([tmp_path], said.append)]
+    assert names == ["deep/a.png", "phone.heic", "without ending"]
+    assert said == [f"warning: skipped 1 file that is no image (the first is {tmp_path / 'notes.txt'})"]
