@@ -40,7 +40,7 @@ def predict(
     from search.prediction.output import show_csv, show_json, show_table
     from search.prediction.predict import find_images, predict_images
 
-    labels, _ = read_export(model)
+    labels, shape = read_export(model)
     check_png_path("--grid", grid)
     check_png_path("--matrix", matrix)
     files = find_images(images, lambda line: print(line, file=sys.stderr))
@@ -53,7 +53,7 @@ def predict(
     sys.stdout.flush()
     # Where a program reads standard output, the scores are for the person beside it.
     report_accuracy(predictions, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
-    if grid is not None and (note := write_prediction_grid(grid, predictions)):
+    if grid is not None and (note := write_prediction_grid(grid, predictions, shape.depth)):
         print(note, file=sys.stderr)
     unreadable = [prediction for prediction in predictions if prediction.error]
     for prediction in unreadable:

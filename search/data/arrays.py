@@ -11,11 +11,25 @@ import numpy.typing as npt
 from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
+from search.data.pixel_range import (
+    REFUSED,
+    RULE,
+    Misfit,
+    Values,
+    check_fits,
+    decide,
+    describe,
+    measure,
+    merge,
+    to_pixels,
+)
 from search.data.resizing import Sizing, as_pixels, resize
 from search.errors import InputError
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
+# Ranges of arrays that are no deeper than 8 bits.
+BOOLEAN, EIGHT = "booleans", "8 bits"
 
 
 class Arrays(NamedTuple):
@@ -44,7 +58,7 @@ class ArraySource:
             digest.update(
                 repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data
             )
-        return {"kind": "arrays", "content": digest.hexdigest(), **self.sizing.request()}
+        return {"kind": "arrays", "content": digest.hexdigest(), "range_rule": RULE, **self.sizing.request()}
 
     def read(self, say: Say) -> Loaded:
         """Check the shapes, values and labels."""
@@ -77,7 +91,7 @@ def load_arrays(
     """Check arrays and describe them as a source's images.
 
     Args:
-        arrays: The arrays as given; floats from 0 to 1 or from 0 to 255 become uint8.
+        arrays: The arrays as given; whatever is not uint8 is brought to 0 to 255 by one range for both parts.
         what: What messages call them.
         sizing: How to resize the images.
         classes: The names of the classes, in label order; by default the labels themselves.
@@ -92,7 +106,7 @@ def load_arrays(
         raise InputError(
             f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size for both"
         )
-    scale = _scale(x_train, x_test, what)
+    name = _range(x_train, x_test, what)
     y_train, y_test, names = _labels(arrays, what)
     _check_lengths(x_train, y_train, f"{what}: x_train", "y_train")
     _check_lengths(x_test, y_test, f"{what}: x_test", "y_test")
@@ -104,9 +118,11 @@ def load_arrays(
         width=width,
         channels=channels,
         flip=channels == 3 if flip is None else flip,
-        train=Part(y_train, partial(_fill, x_train, scale, sizing.method)),
-        test=Part(y_test, partial(_fill, x_test, scale, sizing.method)),
+        train=Part(y_train, partial(_fill, x_train, name, sizing.method)),
+        test=Part(y_test, partial(_fill, x_test, name, sizing.method)),
         method=sizing.method,
+        depth=REFUSED if name in (BOOLEAN, EIGHT) else name,
+        notes=() if name in (BOOLEAN, EIGHT) else (f"{what}: pixels are taken as {describe(name)}",),
     )
 
 
@@ -128,18 +144,33 @@ def _check_images(images: Array, name: str) -> Array:
     return images
 
 
-def _scale(x_train: Array, x_test: Array, what: str) -> float:
-    """The factor that brings pixels to 0 to 255, the same for training and test images."""
-    if x_train.dtype == bool and x_test.dtype == bool:
-        return 255.0
-    low = float(min(x_train.min(), x_test.min()))
-    high = float(max(x_train.max(), x_test.max()))
-    if not (low >= 0 and high <= 255):  # A NaN fails both comparisons.
+def _range(x_train: Array, x_test: Array, what: str) -> str:
+    """The range of both parts: found from the training images, and held against the test images."""
+    if x_train.dtype == bool or x_test.dtype == bool:
+        if x_train.dtype != x_test.dtype:
+            raise InputError(
+                f"{what}: x_train holds {x_train.dtype}, x_test {x_test.dtype}: expected one type for both"
+            )
+        return BOOLEAN
+    try:
+        name = EIGHT if x_train.dtype == np.uint8 else decide(_values(x_train))
+    except Misfit as error:
+        raise InputError(f"{what}: x_train holds {x_train.dtype}, {error}") from None
+    try:
+        if x_test.dtype == np.uint8:
+            if name != EIGHT:
+                raise Misfit(f"8 bits: expected {describe(name)}")
+        else:
+            check_fits(_values(x_test), name)
+    except Misfit as error:
         raise InputError(
-            f"{what}: pixels from {low:g} to {high:g}: expected 0 to 255, or 0 to 1 as floats (not standardised: the "
-            "model does that itself)"
-        )
-    return 255.0 if high <= 1 and "f" in x_train.dtype.kind + x_test.dtype.kind else 1.0
+            f"{what}: x_test holds {x_test.dtype}, {error} as in x_train; scale both alike"
+        ) from None
+    return name
+
+
+def _values(images: Array) -> Values:
+    return merge(measure(images[start : start + BLOCK]) for start in range(0, len(images), BLOCK))
 
 
 def _labels(arrays: Arrays, what: str) -> tuple[Labels, Labels, tuple[str, ...]]:
@@ -184,11 +215,14 @@ def _check_lengths(images: Array, labels: Labels, x_name: str, y_name: str) -> N
         )
 
 
-def _fill(images: Array, scale: float, method: str, out: Pixels, say: Say) -> None:
+def _fill(images: Array, name: str, method: str, out: Pixels, say: Say) -> None:
     height, width = out.shape[1:3]
     for start in range(0, len(images), BLOCK):
         block = images[start : start + BLOCK]
-        pixels = block if block.dtype == np.uint8 else np.rint(block * scale).astype(np.uint8)
+        if block.dtype == bool:
+            pixels = block * np.uint8(255)
+        else:
+            pixels = block if block.dtype == np.uint8 else to_pixels(block, name)
         if pixels.shape[1:3] == (height, width):
             out[start : start + BLOCK] = pixels
             continue

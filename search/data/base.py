@@ -51,6 +51,7 @@ class Loaded:
         train: The training images, among them those that are later drawn for validation.
         test: The test images.
         method: How they are brought to their size; see ``search.data.resizing.resize``.
+        depth: The range of images of more than 8 bits; see ``search.data.decode.decode``.
         notes: Lines for people, such as the number of skipped files, shown again whenever the cache is used.
         validation: How many of the training images, the last ones, are a validation part that the source has itself.
         groups: The group of each training image, which no split may divide; empty where there are no groups.
@@ -67,6 +68,7 @@ class Loaded:
     test: Part
     method: str = "stretch"
     notes: tuple[str, ...] = ()
+    depth: str = "refused"
     validation: int = 0
     groups: Sequence[str] = ()
     left_out: tuple[Damaged, ...] = ()

@@ -21,9 +21,10 @@ from filelock import FileLock, Timeout
 
 from search.data.base import Loaded, Part, Pixels, Say
 from search.data.dataset import GROUPS, IMAGES, LABELS, META, SEALED, Dataset, open_dataset
-from search.data.decode import preprocessing
+from search.data.decode import DEPTH, preprocessing
 from search.data.disk_space import lack_of_room
 from search.data.duplicates import count_duplicates, duplicates_note
+from search.data.pixel_range import REFUSED, UNMARKED
 from search.data.resizing import STRETCH
 from search.errors import InputError
 from storage.atomic import atomic_write
@@ -110,6 +111,8 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
     # Data sets whose pixels are equal differ if a new file is resized otherwise. Before there was a choice of methods
     # all were stretched, and the fingerprints had none: they stay as they were.
     header: list[Any] = [loaded.classes, shape, *([] if loaded.method == STRETCH else [loaded.method])]
+    # So do those whose deeper images have another range.
+    header += [] if loaded.depth in UNMARKED else [{DEPTH: loaded.depth}]
     # Nor are those equal whose images may not be split alike.
     header += [{"validation": loaded.validation}] if loaded.validation else []
     header += [{"groups": list(loaded.groups)}] if loaded.groups else []
@@ -162,7 +165,9 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "test_counts": counts[1].tolist(),
         **({"validation_images": loaded.validation} if loaded.validation else {}),
         **({"groups": len(set(loaded.groups))} if loaded.groups else {}),
-        "preprocessing": preprocessing(loaded.height, loaded.width, loaded.channels, loaded.method),
+        "preprocessing": preprocessing(
+            loaded.height, loaded.width, loaded.channels, loaded.method, loaded.depth
+        ),
     }
 
 
@@ -180,6 +185,7 @@ def _publish(partial: Path, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # A part of it was deleted.
     else:
         # The same content is there, and other processes may have it mapped: only missing test images are put back.
+        _keep_range(partial, folder)
         if not (folder / SEALED).exists():
             (partial / SEALED).rename(folder / SEALED)
         return
@@ -187,6 +193,16 @@ def _publish(partial: Path, folder: Path) -> None:
         partial.rename(folder)
     except OSError:
         open_dataset(folder)  # Another request with the same content was faster.
+
+
+def _keep_range(partial: Path, folder: Path) -> None:
+    """Note the range of deeper images where it was not known, or where only a copy in 8 bits was prepared so far."""
+    new, old = (json.loads((place / META).read_text(encoding="utf-8")) for place in (partial, folder))
+    name = new["preprocessing"][DEPTH]
+    if DEPTH not in old["preprocessing"] or name != REFUSED:
+        old["preprocessing"][DEPTH] = name
+        with atomic_write(folder / META) as aside:
+            aside.write_text(json.dumps(old, indent=1), encoding="utf-8")
 
 
 def _sweep(cache: Path, own: str) -> None:

@@ -14,7 +14,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from search.data.base import Pixels, Say
+from search.data.deep_files import Deep, deep, eight_bits, measure_deep
 from search.data.image_files import CannotOpen, open_image
+from search.data.pillow_faults import mend
+from search.data.pixel_range import REFUSED, Misfit, Values
 from search.data.resizing import STRETCH, as_pixels, resize
 from search.errors import InputError
 
@@ -29,12 +32,16 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# TIFF's tags of the size as it is stored; whether Pillow says that or the upright one depends on its version.
+TIFF_SIZE = (256, 257)
 # Images that a thread decodes before it reports.
 CHUNK = 64
 # Pixels of a large image. One such image a core could fill the memory, so that they are decoded one at a time.
 LARGE = 1 << 24
 _large_image = threading.Lock()
 SECONDS_BETWEEN_LINES = 10.0
+# Under this name a data set's preprocessing has what becomes of images of more than 8 bits.
+DEPTH = "deeper_than_8_bits"
 Result = TypeVar("Result")
 
 
@@ -58,14 +65,18 @@ class Header(NamedTuple):
         height: Height of the upright image, in pixels.
         width: Width of the upright image, in pixels.
         grey: Whether the image has no colours.
+        deep: What is known of an image of more than 8 bits a pixel; None for others.
     """
 
     height: int
     width: int
     grey: bool
+    deep: Deep | None = None
 
 
-def preprocessing(height: int, width: int, channels: int, method: str = STRETCH) -> dict[str, Any]:
+def preprocessing(
+    height: int, width: int, channels: int, method: str = STRETCH, depth: str = REFUSED
+) -> dict[str, Any]:
     """What ``decode`` does with these arguments, in plain values for an export's ``preprocessing.json``."""
     return {
         "height": height,
@@ -78,10 +89,18 @@ def preprocessing(height: int, width: int, channels: int, method: str = STRETCH)
         "transparency": "on white",
         "dtype": "uint8",
         "range": [0, 255],
+        DEPTH: depth,
     }
 
 
-def decode(path: str | Path, height: int, width: int, channels: int, method: str = STRETCH) -> Pixels:
+def decode(
+    path: str | Path,
+    height: int,
+    width: int,
+    channels: int,
+    method: str = STRETCH,
+    depth: str | None = REFUSED,
+) -> Pixels:
     """Decode one file into the pixels of a net's input.
 
     The image is turned upright by its EXIF tag, laid on white where it is transparent, reduced to 8 bits, made grey or
@@ -93,6 +112,8 @@ def decode(path: str | Path, height: int, width: int, channels: int, method: str
         width: Width of the result, in pixels.
         channels: 1 for grey, 3 for RGB.
         method: How to resize; see ``search.data.resizing.resize``.
+        depth: The range of images of more than 8 bits: ``refused``, or a key of ``search.data.pixel_range.WHITE``. None
+            guesses it for each image, as was done before it was decided for a data set.
 
     Returns:
         Pixels ``(height, width, channels)``, uint8.
@@ -102,14 +123,17 @@ def decode(path: str | Path, height: int, width: int, channels: int, method: str
     """
     try:
         with open_image(path) as image:
-            orientation = _orientation(image)
+            mend(image)
+            found = deep(image)
             # The JPEG decoder may then drop detail early, which makes large photographs several times faster.
             side = 2 * max(height, width)
             image.draft(None, (side, side))  # None keeps the mode.
             with _large_image if image.width * image.height > LARGE else nullcontext():
                 image.load()
+                # Not before: Pillow turns a TIFF upright while it loads it, and forgets the tag.
+                orientation = _orientation(image)
                 upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-                ready = _opaque(_eight_bits(upright)).convert("L" if channels == 1 else "RGB")
+                ready = _opaque(eight_bits(upright, found, depth)).convert("L" if channels == 1 else "RGB")
                 return as_pixels(resize(ready, height, width, method))
     except MemoryError:
         raise
@@ -125,22 +149,48 @@ def read_header(path: str | Path) -> Header:
     """
     try:
         with open_image(path) as image:
+            mend(image)
+            found = deep(image)
             width, height = image.size
+            if image.format == "TIFF":
+                width, height = (image.tag_v2[tag] for tag in TIFF_SIZE)  # type: ignore[attr-defined]
             if _orientation(image) >= 5:
                 width, height = height, width
-            return Header(height, width, _is_grey(image))
+            return Header(height, width, _is_grey(image), found)
     except MemoryError:
         raise
     except Exception as error:
         raise UnreadableImage(path, _reason(error)) from error
 
 
-def decode_all(paths: Sequence[str], method: str, out: Pixels, say: Say) -> dict[str, str]:
+def read_values(path: str, found: Deep) -> Values:
+    """Decode a file of more than 8 bits a pixel to see what its values are.
+
+    Args:
+        path: The file.
+        found: What its header said of it.
+
+    Raises:
+        UnreadableImage: As from ``decode``.
+    """
+    try:
+        with open_image(path) as image, _large_image if image.width * image.height > LARGE else nullcontext():
+            mend(image)
+            image.load()
+            return measure_deep(image, found, path)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnreadableImage(path, _reason(error)) from error
+
+
+def decode_all(paths: Sequence[str], method: str, depth: str, out: Pixels, say: Say) -> dict[str, str]:
     """Decode files in parallel.
 
     Args:
         paths: The files.
         method: How to resize; see ``search.data.resizing.resize``.
+        depth: As in ``decode``.
         out: The array to write to, ``(len(paths), H, W, C)``, uint8.
         say: Takes lines for people.
 
@@ -150,7 +200,7 @@ def decode_all(paths: Sequence[str], method: str, out: Pixels, say: Say) -> dict
     height, width, channels = out.shape[1:]
 
     def decode_one(index: int) -> None:
-        out[index] = decode(paths[index], height, width, channels, method)
+        out[index] = decode(paths[index], height, width, channels, method, depth)
 
     return map_in_threads(decode_one, paths, "decoded", say)[1]
 
@@ -215,21 +265,12 @@ def _is_grey(image: Image.Image) -> bool:
     if image.mode in ("P", "PA"):
         colours = np.asarray(image.convert("RGB"))
         return bool((colours == colours[:, :, :1]).all())
-    return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # It has 16 bits a pixel; Pillow widens some such formats to 32.
-        values = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
-    elif image.mode == "F":
-        floats = np.nan_to_num(np.asarray(image))
-        values = np.rint(floats * (255 if floats.max() <= 1 else 1)).clip(0, 255)
-    else:
-        return image
-    return Image.fromarray(values.astype(np.uint8))
+    return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
 def _opaque(image: Image.Image) -> Image.Image:
+    if image.mode == "La":
+        image = image.convert("LA")
     if image.mode not in ("RGBA", "LA", "PA", "RGBa") and "transparency" not in image.info:
         return image
     layer = image.convert("RGBA")
@@ -237,7 +278,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, CannotOpen):
+    if isinstance(error, (CannotOpen, Misfit)):
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"

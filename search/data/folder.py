@@ -12,9 +12,12 @@ import numpy as np
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
 from search.data.class_order import in_order, order_request
+from search.data.common_range import common_range
 from search.data.damage import Damaged, DamagedImages
 from search.data.decode import Header, decode, decode_all, map_in_threads, read_header
+from search.data.deep_files import Deep
 from search.data.image_files import IMAGE_ENDINGS, FolderContent, is_image, is_passed_over, look_into
+from search.data.pixel_range import RULE
 from search.data.resizing import Sizing
 from search.data.splits import TEST, hold_out
 from search.errors import InputError
@@ -109,6 +112,7 @@ class FolderSource:
             "kind": "folder",
             "path": str(self.path),
             "files": of_part,
+            "range_rule": RULE,
             **self.sizing.request(),
             **drawn,
             **order_request(list(self.parts.get("train", self.parts.get("", {})))),
@@ -125,7 +129,7 @@ class FolderSource:
         test = _flatten(images.get("test", {}), classes)
         paths = train.paths + test.paths
         say(f"reading {len(paths):,} image files in {self.path}{_deeper(images, self.parts)}")
-        shape, damaged = self._look_at(paths, images, say)
+        shape, deep, damaged = self._look_at(paths, images, say)
         if damaged:
             train, test = train.without(damaged), test.without(damaged)
             self._check_left(train, classes)
@@ -134,24 +138,33 @@ class FolderSource:
             held = hold_out(train.labels, self.test, [self.seed, TEST], flag, 3, classes)
             rest = np.setdiff1d(np.arange(len(train.paths)), held, assume_unique=True)
             train, test = train.at(rest), train.at(held)
+        depth, said = common_range(
+            f"--data {self.path}",
+            {path: deep[path] for path in train.paths if path in deep},
+            {path: deep[path] for path in test.paths if path in deep},
+            len(train.paths),
+            "" in images,
+            say,
+        )
         return Loaded(
             classes=classes,
             height=shape[0],
             width=shape[1],
             channels=shape[2],
             flip=True,
-            train=Part(train.labels, partial(self._fill, train.paths, test.paths, images)),
-            test=Part(test.labels, partial(self._fill, test.paths, [], images)),
+            train=Part(train.labels, partial(self._fill, train.paths, test.paths, images, depth)),
+            test=Part(test.labels, partial(self._fill, test.paths, [], images, depth)),
             method=self.sizing.method,
-            notes=tuple(self._notes(others, images)),
+            notes=(*self._notes(others, images), *said),
+            depth=depth,
             left_out=tuple(self._named(damaged, images)),
             image_files=_counts(images),
         )
 
     def _look_at(
         self, paths: Sequence[str], images: dict[str, ClassImages], say: Say
-    ) -> tuple[tuple[int, int, int], dict[str, str]]:
-        """The shape that the images get, and those that are damaged; these are refused unless they may be skipped.
+    ) -> tuple[tuple[int, int, int], dict[str, Deep], dict[str, str]]:
+        """The shape of all images, those of more than 8 bits, and the damaged, refused unless they may be skipped.
 
         A header says nothing of the pixels behind it. Where some file is damaged all others are decoded, so that one
         run finds all; where files may be skipped that has to be before test images are drawn.
@@ -166,13 +179,19 @@ class FolderSource:
             damaged |= self._undecodable([path for path in paths if path not in damaged], shape, say)
         if damaged and not self.skip_damaged:
             raise DamagedImages(self.name, self._named(damaged, images), _counts(images))
-        return shape, damaged
+        deep = {
+            path: header.deep
+            for path, header in zip(paths, headers, strict=True)
+            if header is not None and header.deep is not None
+        }
+        return shape, deep, damaged
 
     def _undecodable(self, paths: Sequence[str], shape: tuple[int, ...], say: Say) -> dict[str, str]:
         height, width, channels = shape
 
         def decode_one(index: int) -> None:
-            decode(paths[index], height, width, channels, self.sizing.method)
+            # Of deeper images it is not known yet how they are read.
+            decode(paths[index], height, width, channels, self.sizing.method, None)
 
         return map_in_threads(decode_one, paths, "checked", say)[1]
 
@@ -181,11 +200,12 @@ class FolderSource:
         paths: Sequence[str],
         next_ones: Sequence[str],
         images: dict[str, ClassImages],
+        depth: str,
         out: Pixels,
         say: Say,
     ) -> None:
         """Decode files; if some are damaged, those that are decoded next are looked at too, and all are named."""
-        damaged = decode_all(paths, self.sizing.method, out, say)
+        damaged = decode_all(paths, self.sizing.method, depth, out, say)
         if damaged:
             damaged |= self._undecodable(next_ones, out.shape[1:], say)
             raise DamagedImages(self.name, self._named(damaged, images), _counts(images))

@@ -8,6 +8,7 @@ import numpy as np
 
 from search.data.arrays import Arrays, load_arrays
 from search.data.base import Loaded, Say
+from search.data.pixel_range import RULE
 from search.data.resizing import Sizing
 from search.errors import InputError
 
@@ -32,6 +33,7 @@ class NpzSource:
         return {
             "kind": "npz",
             "file": [str(self.path), status.st_size, status.st_mtime_ns],
+            "range_rule": RULE,
             **self.sizing.request(),
         }
 

@@ -38,8 +38,13 @@ def check_png_path(flag: str, path: Path | None) -> None:
         raise InputError(f"{flag} {path}: there is no folder {path.parent}; make it, or name another place")
 
 
-def write_prediction_grid(path: Path, predictions: Sequence[Prediction]) -> str:
+def write_prediction_grid(path: Path, predictions: Sequence[Prediction], depth: str | None = None) -> str:
     """Draw at most ``MOST_TILES`` of the files that could be read, green and red where their true class is known.
+
+    Args:
+        path: The picture's file.
+        predictions: Of all files.
+        depth: As in ``search.data.decode.decode``: the pictures are shown as the net saw them.
 
     Returns:
         A line for a person where not all are drawn, empty otherwise.
@@ -58,7 +63,7 @@ def write_prediction_grid(path: Path, predictions: Sequence[Prediction]) -> str:
     if all(prediction.truth is not None for prediction in shown):
         title += f", {sum(prediction.is_right for prediction in shown)} classified right"
     try:
-        write_grid(path, [tile(prediction) for prediction in shown], title)
+        write_grid(path, [tile(prediction, depth) for prediction in shown], title)
     except OSError as error:
         raise InputError(f"--grid {path}: cannot be written ({error.strerror}); name another place") from None
     if len(shown) == len(readable):
@@ -66,19 +71,19 @@ def write_prediction_grid(path: Path, predictions: Sequence[Prediction]) -> str:
     return f"{path} shows {MOST_TILES} of {len(readable):,} images, evenly chosen"
 
 
-def tile(prediction: Prediction) -> Tile:
+def tile(prediction: Prediction, depth: str | None = None) -> Tile:
     """One file's picture, upright, with its predicted class, its confidence, and its true class where that is known."""
     confidence = percent(prediction.confidence or 0.0)
     answer = f"{shorten(str(prediction.label), LETTERS - len(confidence) - 1)} {confidence}"
-    pixels = downscaled(Path(prediction.image))
+    pixels = downscaled(Path(prediction.image), depth)
     if prediction.truth is None:
         return Tile(pixels, (answer,), PLAIN)
     return Tile(pixels, (answer, f"true: {prediction.truth}"), RIGHT if prediction.is_right else WRONG)
 
 
-def downscaled(path: Path) -> Pixels:
+def downscaled(path: Path, depth: str | None = None) -> Pixels:
     """The picture in its own proportions, ``(H, W, 3)``, uint8, at most ``LONGEST_SIDE`` pixels high and wide."""
     header = read_header(path)
     scale = min(1.0, LONGEST_SIDE / max(header.height, header.width))
     height, width = (max(1, round(side * scale)) for side in (header.height, header.width))
-    return decode(path, height, width, 3)
+    return decode(path, height, width, 3, depth=depth)

@@ -14,7 +14,8 @@ import numpy as np
 
 from search.config.option import check_choice
 from search.config.settings import RESIZES
-from search.data.decode import UnreadableImage, decode
+from search.data.decode import DEPTH, UnreadableImage, decode
+from search.data.pixel_range import REFUSED, WHITE
 from search.errors import InputError
 from search.metrics.classification import log_probabilities
 from search.metrics.inference import batch_size, logits
@@ -50,12 +51,14 @@ class InputShape(NamedTuple):
         width: In pixels.
         channels: 1 or 3.
         resize: How a picture of another size becomes one of this, as ``--resize`` has it.
+        depth: The range of images of more than 8 bits; None if the export was made before that was decided.
     """
 
     height: int
     width: int
     channels: int
     resize: str
+    depth: str | None
 
 
 def read_export(folder: Path) -> tuple[list[str], InputShape]:
@@ -80,8 +83,11 @@ def read_export(folder: Path) -> tuple[list[str], InputShape]:
         facts = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
         resize = facts.get("resize", RESIZES[0])
         check_choice("resize", resize, RESIZES)
+        depth = facts.get(DEPTH)
+        if depth is not None:
+            check_choice(DEPTH, depth, (REFUSED, *WHITE))
         height, width, channels = (int(facts[name]) for name in ("height", "width", "channels"))
-        return list(labels), InputShape(height, width, channels, resize)
+        return list(labels), InputShape(height, width, channels, resize, depth)
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise InputError(
             f"--model {folder}: its labels.json or preprocessing.json is spoilt ({error}); export again"

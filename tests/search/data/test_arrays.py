@@ -50,6 +50,35 @@ def test_other_test_images_have_another_fingerprint(cache: Path) -> None:
     assert prepare(four(), cache=cache) != prepare(four(x_test=IMAGES[6:]), cache=cache)
 
 
+@pytest.mark.parametrize("over", [1.0000001, 1.001])
+def test_one_float_a_little_over_1_changes_nothing(cache: Path, over: float) -> None:
+    floats = IMAGES / 255
+    floats[np.unravel_index(IMAGES.argmax(), IMAGES.shape)] = over
+    dataset = prepare(four(x_train=floats, x_test=floats[:6]), cache=cache)
+    np.testing.assert_array_equal(dataset.train()[0], IMAGES)
+    assert dataset.preprocessing["deeper_than_8_bits"] == "floats 0 to 1"
+
+
+def test_arrays_of_integers_up_to_255_have_8_bits(cache: Path) -> None:
+    plain = prepare(four(), cache=cache)
+    said: list[str] = []
+    wide = prepare(four(x_train=IMAGES.astype(np.int64)), cache=cache, say=said.append)
+    assert (wide.fingerprint, wide.preprocessing) == (plain.fingerprint, plain.preprocessing)
+    assert "taken as" not in "".join(said)
+
+
+def test_arrays_of_12_bits_are_said_to_be_so(cache: Path) -> None:
+    deep = IMAGES.astype(np.uint16) * 16
+    for _ in range(2):
+        said: list[str] = []
+        dataset = prepare(four(x_train=deep, x_test=deep[:6]), cache=cache, say=said.append)
+        assert "data (arrays): pixels are taken as 12 bits (0 to 4,095)" in said
+    np.testing.assert_array_equal(dataset.train()[0], IMAGES)
+    assert dataset.preprocessing["deeper_than_8_bits"] == "12 bits"
+    # Another file of 16 bits would be read otherwise, so that it is another data set.
+    assert dataset.fingerprint != prepare(four(), cache=cache).fingerprint
+
+
 def test_grey_arrays_get_a_channel_and_no_flip(cache: Path) -> None:
     dataset = prepare(four(x_train=IMAGES[..., 0], x_test=IMAGES[:6, :, :, 0]), cache=cache)
     assert dataset.train()[0].shape == (12, 6, 5, 1)
@@ -83,9 +112,34 @@ def test_arrays_are_cropped(cache: Path) -> None:
 
 
 BAD = {
-    "standardised": ({"x_train": IMAGES / 128.0 - 1}, "pixels from -1.* expected 0 to 255"),
-    "nan": ({"x_train": np.full((12, 6, 5, 3), np.nan)}, "pixels from nan"),
-    "sixteen bits": ({"x_train": IMAGES.astype(np.uint16) * 257}, "pixels from 0 to 65535"),
+    "standardised": ({"x_train": IMAGES / 128.0 - 1}, "holds float64, values from -1 .*not standardised"),
+    "nan": ({"x_train": np.full((12, 6, 5, 3), np.nan)}, "values from nan"),
+    "one part in 16 bits": (
+        {"x_train": IMAGES.astype(np.uint16) * 257},
+        r"x_test holds uint8, 8 bits: expected 16 bits \(0 to 65,535\) as in x_train; scale both alike",
+    ),
+    "test part from 0 to 1": (
+        {"x_test": IMAGES[:6] / 255},
+        r"x_test holds float64, floats: expected 8 bits \(0 to 255\) as in x_train",
+    ),
+    "floats of two ranges": (
+        {"x_train": IMAGES.astype(np.float32), "x_test": IMAGES[:6] / 255},
+        r"values from 0 to 1, far below floats 0 to 255 as in x_train",
+    ),
+    "training part from 0 to 1": (
+        {"x_train": IMAGES / 255, "x_test": IMAGES[:6].astype(np.float32)},
+        "values from 0 to 255: expected floats 0 to 1 as in x_train",
+    ),
+    "booleans in one part": (
+        {"x_train": IMAGES > 127},
+        "x_train holds bool, x_test uint8: expected one type",
+    ),
+    "a mask of integers": (
+        {"x_train": (IMAGES > 127).astype(int)},
+        "values from 0 to 1, in more than 8 bits",
+    ),
+    "above 16 bits": ({"x_train": IMAGES.astype(int) * 300}, "expected whole numbers from 0 to 65,535"),
+    "a stray value": ({"x_train": np.where(IMAGES[0, 0, 0, 0] == IMAGES, 255, 0.5) * (IMAGES > 0)}, "in all"),
     "channels first": ({"x_train": IMAGES.transpose(0, 3, 1, 2)}, "move the channels to the end"),
     "flat": ({"x_train": IMAGES.reshape(12, -1)}, r"shape \(12, 90\)"),
     "text": ({"x_train": np.full((12, 6, 5, 3), "a")}, "expected numbers"),

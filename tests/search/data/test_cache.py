@@ -21,7 +21,7 @@ HALF_WRITER = """
 import sys, time
 import search.data.folder as folder
 from search.data.preparation import prepare
-def half(paths, way, out, say):
+def half(paths, way, depth, out, say):
     out[: len(out) // 2] = 255
     out.flush()
     print("half", flush=True)

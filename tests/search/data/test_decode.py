@@ -11,6 +11,7 @@ from PIL import Image
 
 from search.data.decode import ORIENTATION_TAG, decode, preprocessing, read_header
 from search.errors import InputError
+from tests.search.data.raw_images import write_tiff
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -59,12 +60,14 @@ def test_decode_turns_by_exif(tmp_path: Path, orientation: int) -> None:
 def test_decode_sixteen_bit_keeps_the_high_byte(tmp_path: Path) -> None:
     values = np.array([[0, 0x1234], [0x8000, 0xFFFF]], dtype=np.uint16)
     path = save(Image.fromarray(values), tmp_path / "a.png")
-    assert decode(path, 2, 2, 1)[:, :, 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
+    for depth in ("16 bits", None):
+        assert decode(path, 2, 2, 1, depth=depth)[:, :, 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
 
 
 def test_decode_float_tiff_between_0_and_1(tmp_path: Path) -> None:
     path = save(Image.fromarray(np.array([[0.0, 0.5], [1.0, 0.25]], dtype=np.float32)), tmp_path / "a.tiff")
-    assert decode(path, 2, 2, 1)[:, :, 0].tolist() == [[0, 128], [255, 64]]
+    for depth in ("floats 0 to 1", None):
+        assert decode(path, 2, 2, 1, depth=depth)[:, :, 0].tolist() == [[0, 128], [255, 64]]
 
 
 def test_decode_lays_transparency_on_white(tmp_path: Path) -> None:
@@ -83,7 +86,27 @@ def test_decode_sixteen_bit_colour_is_scaled(tmp_path: Path) -> None:
     path = tmp_path / "a.ppm"
     path.write_bytes(b"P6 2 1 65535\n" + bytes.fromhex("1234 8000 ffff 0000 00ff 0100"))
     expected = np.array([[0x12, 0x80, 0xFF], [0, 0, 1]])
-    assert abs(decode(path, 1, 2, 3)[0] - expected).max() <= 1
+    for depth in ("16 bits", None):
+        assert abs(decode(path, 1, 2, 3, depth=depth)[0] - expected).max() <= 1
+    with pytest.raises(InputError, match=r"16-bit colours, .* have 12 bits"):
+        decode(path, 1, 2, 3, depth="12 bits")
+
+
+def test_decode_deeper_than_the_training_images_is_refused(tmp_path: Path) -> None:
+    path = save(Image.fromarray(np.array([[0, 300]], dtype=np.uint16)), tmp_path / "a.png")
+    with pytest.raises(
+        InputError, match=r"a\.png: more than 8 bits a pixel \(grey PNG\), where the training"
+    ):
+        decode(path, 1, 2, 1)
+    with pytest.raises(InputError, match=r"a\.png: values from 0 to 300: expected 8 bits \(0 to 255\)"):
+        decode(path, 1, 2, 1, depth="8 bits")
+
+
+def test_decode_premultiplied_grey_lies_on_white(tmp_path: Path) -> None:
+    pixels = np.array([[[100, 255], [0, 0]]], np.uint8)
+    path = write_tiff(tmp_path / "a.tif", pixels, extra=1)
+    assert read_header(path).grey
+    assert decode(path, 1, 2, 1)[0, :, 0].tolist() == [100, 255]
 
 
 def test_decode_grey_with_alpha_lies_on_white(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""What Pillow reads wrong without a word: mended before an image is loaded, or refused by name where that cannot be.
+
+Each was seen in Pillow 13, and tests hold what is read now against what the files hold. A later Pillow that reads such
+a file right is no harm to what is mended, and what is refused can be saved otherwise.
+"""
+
+from PIL import Image
+
+from search.data.pixel_range import Misfit
+
+BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
+SIGNED = 2
+# What transparent greys of 2 and 4 bits are to be multiplied with, as their pixels are.
+FEW_BITS = {"L;2": 85, "L;4": 17}
+
+
+def mend(image: Image.Image) -> None:
+    """Correct what is known of an image that is open, but not loaded, so that its pixels come out right.
+
+    Raises:
+        Misfit: They cannot.
+    """
+    if image.format == "PNG":
+        _scale_transparency(image)
+    elif image.format == "TIFF":
+        _refuse_tiff(image)
+        # From a file name, an uncompressed TIFF is mapped into memory by its size upright, not by that as it is stored.
+        image.filename = ""  # type: ignore[attr-defined]
+
+
+def decoder(image: Image.Image) -> tuple[str, str, int]:
+    """Pillow's decoder of an image that is not loaded, how that takes the bytes, and the largest value or 0."""
+    tiles = getattr(image, "tile", [])
+    if not tiles:
+        return "", "", 0
+    codec, arguments = tiles[0][0], tiles[0][3]
+    if isinstance(arguments, str):
+        return codec, arguments, 0
+    rawmode = str(arguments[0]) if arguments else ""
+    return codec, rawmode, arguments[1] if codec in ("ppm", "ppm_plain") else 0
+
+
+def _scale_transparency(image: Image.Image) -> None:
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        image.info["transparency"] = transparent * FEW_BITS.get(decoder(image)[1], 1)
+
+
+def _refuse_tiff(image: Image.Image) -> None:
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    codec, rawmode, _ = decoder(image)
+    bits = max(tags.get(BITS, (1,)))
+    if bits == 8 and SIGNED in tags.get(SAMPLES, ()):
+        raise Misfit("signed 8-bit pixels, which Pillow takes for unsigned: save it as unsigned 8 bits")
+    if tags.get(PLANES) == 2 and codec == "raw" and (bits != 8 or tags.get(WHITE_IS) == 0):
+        raise Misfit(
+            f"{bits}-bit pixels, not compressed and with the channels apart, which Pillow mistakes: save it with "
+            "compression, or with the channels together"
+        )
+    if codec == "libtiff" and rawmode.endswith(("BS", "BF")):
+        raise Misfit(
+            "compressed big-endian pixels, whose bytes Pillow turns round: save it as little-endian, or uncompressed"
+        )
+    if image.mode in ("P", "PA") and 0 < max(tags.get(COLOURS, (0,))) < 256:
+        raise Misfit(
+            "a palette of 8-bit colours, where TIFF has 16 and Pillow sees black: save it without a palette"
+        )
