@@ -182,7 +182,7 @@ def make_export(options: ExportOptions) -> Export:
             f"--trial {options.trial} names what to export and --confirm finds it by a race: leave one of the two out"
         )
     formats, baselines = check_formats(options.formats), check_baselines(options.baselines)
-    check_fine_tune(study, config.space, options.fine_tune)
+    check_fine_tune(study, config.space, options.fine_tune, config.backbones)
     check_confirm(study, folds, options.confirm)
     chosen = choose_trial(loaded, options.trial)
     if not (refit or options.confirm):

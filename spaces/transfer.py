@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import optuna
 
 STANDARDIZE = "standardize"
-# The fraction of a backbone's layers, from its end, that a second phase of training trains.
+# The fraction of a backbone's layers with weights, from its end, that a second phase of training trains; at least one.
 TUNED = 0.3
 
 
@@ -135,16 +135,24 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
 
 
 def tune(model: "keras.Model") -> None:
-    """Make the last part of the backbone in the whole net trainable, except for batch normalisation."""
+    """Make the last part of the backbone in the whole net trainable, except for batch normalisation.
+
+    Layers without weights, such as activations and pooling, are not counted: there is nothing in them to train.
+    """
     import keras
 
     nets = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.name != "head"]
-    layers = [layer for net in nets for layer in _in_order(net)]
     for net in nets:
         net.trainable = True
-    for place, layer in enumerate(layers):
-        late = place >= (1 - TUNED) * len(layers)
-        layer.trainable = late and not isinstance(layer, keras.layers.BatchNormalization)
+    layers = [layer for net in nets for layer in _in_order(net)]
+    weighted = [
+        layer
+        for layer in layers
+        if layer.trainable_weights and not isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    late = weighted[-max(1, int(TUNED * len(weighted))) :]
+    for layer in layers:
+        layer.trainable = any(layer is one for one in late)
 
 
 def _in_order(net: "keras.Model") -> list["keras.layers.Layer"]:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import socket
 import sys
+import zipfile
 from typing import Any
 
 # How the families of keras.applications preprocess pixels, in layers that any Keras can load.
@@ -28,7 +29,7 @@ def main(source: str, mode: str, out: str) -> None:
         out: The ``.keras`` file to write.
 
     Raises:
-        ValueError: The net is no backbone for RGB images.
+        ValueError: The net is no backbone for RGB images, or a classifier.
     """
     import keras
 
@@ -49,9 +50,12 @@ def main(source: str, mode: str, out: str) -> None:
         )
     model = keras.Model(inputs, x, name="backbone")
     model.trainable = False
+    note = "" if application is not None else _check_features(model, net, source, side)
     model.save(out)
     facts: dict[str, Any] = {"features": int(x.shape[1]), "parameters": int(net.count_params()), "side": side}
     facts["least"] = side or _least(model)
+    if note:
+        facts["note"] = note
     if application is not None:
         facts["digest"] = _digest(source, net)
     print(json.dumps(facts))
@@ -75,6 +79,68 @@ def preprocess(x: Any, mode: str) -> Any:
     if mode == "caffe":
         return layers.Rescaling(1.0, [-mean for mean in CAFFE_MEANS])(ops.flip(x, axis=-1))
     return x
+
+
+def _check_features(model: Any, net: Any, source: str, side: int) -> str:
+    """Refuse a classifier, whose outputs are a few classes' and no features; a net that may be one is warned of.
+
+    Returns:
+        The warning; empty where there is none.
+
+    Raises:
+        ValueError: The outputs are probabilities, or the net was trained by a cross-entropy of them.
+    """
+    import numpy as np
+
+    side = side or max(64, _least(model))
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype("float32")
+    outputs = np.asarray(model.predict_on_batch(images))
+    classes = outputs.shape[1]
+    last = _layers(net)[-1]
+    is_dense = type(last).__name__ == "Dense"
+    if classes > 1 and outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            f"its outputs are probabilities of {classes} classes, no features; {_how_to_cut(net, source)}"
+        )
+    if is_dense and "crossentropy" in _loss(source).lower():
+        raise ValueError(
+            f"its outputs are logits of {classes} classes, no features; {_how_to_cut(net, source)}"
+        )
+    if not is_dense:
+        return ""
+    return (
+        f"its last layer, {last.name}, is a dense one of {classes} units; if these are classes, the net is a "
+        f"classifier and its features lie below: {_how_to_cut(net, source)}"
+    )
+
+
+def _layers(net: Any) -> list[Any]:
+    """The layers of a net and of the nets inside it, from its input to its output."""
+    inner = getattr(net, "layers", None)
+    return [net] if inner is None else [layer for one in inner for layer in _layers(one)]
+
+
+def _loss(source: str) -> str:
+    """What a file says of the loss that its net was trained with; empty where it says nothing."""
+    if not zipfile.is_zipfile(source):
+        return ""
+    with zipfile.ZipFile(source) as file:
+        compiled = json.loads(file.read("config.json")).get("compile_config") or {}
+    return json.dumps(compiled.get("loss") or "")
+
+
+def _how_to_cut(net: Any, source: str) -> str:
+    """What saves the features that a classifier's last dense layer is given."""
+    dense = next((layer for layer in reversed(net.layers) if type(layer).__name__ == "Dense"), None)
+    below = [layer for layer in net.layers if dense is not None and layer.output is dense.input]
+    if not below and dense is not None and type(net).__name__ == "Sequential":
+        below = net.layers[: net.layers.index(dense)][-1:]
+    if not below:
+        return "save the net without its head"
+    return (
+        f"save the net without its head, such as net = keras.models.load_model({source!r}, compile=False); "
+        f"keras.Model(net.inputs, net.get_layer({below[0].name!r}).output).save('features.keras')"
+    )
 
 
 def _side(net: Any) -> int:

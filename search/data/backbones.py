@@ -122,7 +122,9 @@ def _find(requested: str, cache: Path, say: Say) -> Backbone:
             facts = _read(entry, folder)
             if facts is None:
                 say(f"backbone {name}: {'loading it through Keras' if known else 'reading it'}")
-                facts = _make(requested, entry, folder)
+                facts, note = _make(requested, entry, folder)
+                if note:
+                    say(f"warning: backbone {name}: {note}")
     except OSError as error:
         raise InputError(
             f"the cache folder {folder} cannot be written ({error.strerror or error}): make it writable, or set "
@@ -139,16 +141,18 @@ def _read(entry: Path, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _make(requested: str, entry: Path, folder: Path) -> dict[str, Any]:
+def _make(requested: str, entry: Path, folder: Path) -> tuple[dict[str, Any], str]:
+    """Make a backbone's file and its facts, and say what is odd about it."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         out = Path(scratch) / "backbone.keras"
         facts: dict[str, Any] = {"digest": entry.stem, **_run(requested, out)}
         if requested in APPLICATIONS:  # Its digest is of Keras's weights, not yet of the file made here.
             facts["digest"] = hashlib.sha256(FORMAT + facts["digest"].encode()).hexdigest()[:32]
+        note = str(facts.pop("note", ""))
         out.replace(folder / f"{facts['digest']}.keras")
     with atomic_write(entry) as aside:
         aside.write_text(json.dumps(facts), encoding="utf-8")
-    return facts
+    return facts, note
 
 
 def _run(requested: str, out: Path) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import spaces
+from search.exporting.fine_tuning import tuned_words
 from search.exporting.training_plans import trial_plan
+from search.formatting import count
 from search.training.feature_cache import features_file
 from spaces.contract import Backbone
 
@@ -67,6 +69,7 @@ def backbone_facts(
     if tuned is not None:
         facts["fine_tuned"] = {
             "epochs": tuned.training.epochs,
+            **tuned.training.facts.get("tuned", {}),
             "validation_before": tuned.value_before,
             "validation_after": tuned.value_after,
             "seconds": round(tuned.training.seconds, 1),
@@ -85,7 +88,8 @@ def backbone_sentence(facts: Mapping[str, Any], parameters: int) -> str:
     """
     state, rest = "frozen", ", the only ones that were trained"
     if tuned := facts["fine_tuned"]:
-        state, rest = f"its last part fine-tuned in {tuned['epochs']} epochs", ""
+        part = tuned_words(tuned if "layers" in tuned else None)
+        state, rest = f"{part} fine-tuned in {count(tuned['epochs'], 'epoch')}", ""
     return (
         f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, at {facts['size']}x{facts['size']} "
         f"pixels) with a head of {parameters:,} parameters{rest}."

@@ -29,7 +29,8 @@ class TrainingResult:
         kept_epoch: The epoch, from 1, whose weights are exported.
         seconds: Time it took.
         history: Its curves, one entry an epoch.
-        facts: ``flops``, ``parameters``, ``seed``, ``batch_size``, ``versions``, ``backend``, ``device``, ``threads``.
+        facts: ``flops``, ``parameters``, ``seed``, ``batch_size``, ``versions``, ``backend``, ``device``, ``threads``;
+            of a fine-tuning also ``tuned``, see ``search.training.models.tuned_part``.
     """
 
     refit: bool
@@ -84,7 +85,7 @@ def run_training(
         kept_epoch=done["kept_epoch"],
         seconds=float(sum(done["history"]["seconds"])),
         history=done["history"],
-        facts={**facts, "seed": plan.seed},
+        facts={**facts, "seed": plan.seed, **({"tuned": done["tuned"]} if "tuned" in done else {})},
     )
 
 

@@ -1,5 +1,6 @@
 """``--fine-tune``: a second phase, in which the last part of the backbone is trained with the head, on pixels."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,6 +68,16 @@ def improved(tuned: FineTuned, direction: str) -> bool:
     return tuned.value_after > tuned.value_before
 
 
+def tuned_words(part: "Mapping[str, int] | None") -> str:
+    """What of a backbone was tuned; see ``search.training.models.tuned_part``. Older exports do not say."""
+    if not part:
+        return "the last part of the backbone"
+    return (
+        f"{part['layers']} of the backbone's {count(part['of_layers'], 'layer')} with weights "
+        f"({count(part['parameters'], 'parameter')})"
+    )
+
+
 def fine_tuning_sentence(tuned: FineTuned, metric: str, taken: bool) -> str:
     """The second phase in words.
 
@@ -75,9 +86,8 @@ def fine_tuning_sentence(tuned: FineTuned, metric: str, taken: bool) -> str:
         metric: The study's metric.
         taken: Whether the tuned net is exported.
     """
-    text = (
-        f"Fine-tuned for {count(tuned.training.epochs, 'epoch')}, the last part of the backbone with the head"
-    )
+    part = tuned_words(tuned.training.facts.get("tuned"))
+    text = f"Fine-tuned for {count(tuned.training.epochs, 'epoch')}, {part} with the head"
     before, after = tuned.value_before, tuned.value_after
     if after is None:
         return f"{text}, on all training images."

@@ -9,6 +9,7 @@ import numpy as np
 
 from search.data.duplicates import duplicates_note
 from search.execution.trial import recipe_of
+from search.exporting.fine_tuning import tuned_words
 from search.exporting.summary import how_trained
 from search.formatting import duration
 from search.metrics.classification import Scores, confusions
@@ -55,6 +56,7 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
             counts=counts,
             classes=config.classes if len(config.classes) <= MOST_CLASSES else (),
             recipe=_recipe(config, summary["params"]),
+            tuned=tuned_words((summary.get("backbone") or {}).get("fine_tuned")),
             weakest=_weakest(test, config.classes),
             confused=[
                 (config.classes[true], config.classes[predicted], times)

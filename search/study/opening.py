@@ -78,6 +78,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     config = new_config(options, dataset)
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)
+        check_fine_tune(options.study, name, options.fine_tune, config.backbones)
         share_backbones(config, dataset)  # Before the study is there for others to join.
     begin = _beginning(space, config, options, sweep)
     print_balance(config, dataset)
@@ -105,7 +106,7 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     found.check_rights()
     check_kind(found, sweep)
     check_settings(config, options)
-    check_fine_tune(config.study, config.space, options.fine_tune)
+    check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
     check_confirm(config.study, config.folds, options.confirm)
     space = load_space(config.space)
     check_joining(found, space, backend)

@@ -1,5 +1,7 @@
 """What is asked of a study, checked before anything slow."""
 
+from collections.abc import Sequence
+
 import spaces
 from search.config.option import check_choice, flag_of
 from search.config.settings import RunOptions
@@ -9,7 +11,7 @@ from search.errors import InputError, flag_error
 from search.presets import PRESETS, Preset
 from search.study.first_trials import read_trial
 from search.study.sweep_cells import Sweep
-from spaces.contract import Space
+from spaces.contract import Backbone, Space
 from storage.artifacts import check_artifacts
 
 
@@ -88,12 +90,24 @@ def check_confirm(study: str, folds: int, confirm: bool) -> None:
         )
 
 
-def check_fine_tune(study: str, space: str, epochs: int | None) -> None:
-    """Refuse to fine-tune where there is no backbone.
+def check_fine_tune(study: str, space: str, epochs: int | None, backbones: Sequence[Backbone] = ()) -> None:
+    """Refuse to fine-tune where there is no backbone, or one that has no weights.
+
+    Args:
+        study: Named in the message.
+        space: The study's.
+        epochs: Of the fine-tuning; None for none.
+        backbones: The study's, where they are known already.
 
     Raises:
-        InputError: It is asked for, and the space has none.
+        InputError: It is asked for, and there is nothing to tune.
     """
+    empty = next((backbone.name for backbone in backbones if not backbone.parameters), None)
+    if epochs is not None and empty is not None:
+        raise InputError(
+            f"--fine-tune {epochs}: backbone {empty} has no weights, so nothing would be tuned; leave the flag out, or "
+            "give another --backbone"
+        )
     if epochs is not None and not hasattr(spaces.load(space), "tune"):
         raise InputError(
             f"--fine-tune {epochs}: space {space} of study {study} has no backbone; leave the flag out"

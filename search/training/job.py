@@ -232,6 +232,7 @@ class Training:
             "batch_size": self.batch,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
+            **({"tuned": self.net.tuned} if self.net.tuned else {}),
             "backend": keras.config.backend(),
             "versions": _versions(),
         }

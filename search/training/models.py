@@ -24,6 +24,9 @@ FEATURES = "backbone_features"
 class Net:
     """A net that is trained whole, on pixels."""
 
+    # What of its backbone is trained, see ``tuned_part``; None where there is none, or all of it is frozen.
+    tuned: dict[str, int] | None = None
+
     def __init__(self, plan: TrainingPlan) -> None:
         self.plan = plan
         self.space: Space = spaces.load(plan.space)
@@ -88,6 +91,12 @@ class Tuned(Net):
         """The whole net with the kept head's weights, its last part trainable."""
         model = join(self.plan, str(self.plan.tune))
         self.space.tune(model)
+        self.tuned = tuned_part(model)
+        if not self.tuned["layers"]:
+            raise ValueError(
+                f"there is nothing to fine-tune in the backbone: {self.tuned['of_layers']} of its layers have weights, "
+                "and none of them is to be trained"
+            )
         return model
 
     def adapt(self, model: keras.Model, images: np.ndarray) -> None:
@@ -107,6 +116,24 @@ def join(plan: TrainingPlan, head: str) -> keras.Model:
     # Named, so that an export's scoring finds it.
     features = keras.layers.Activation("linear", dtype="float32", name=FEATURES)(below.output)
     return keras.Model(below.input, keras.models.load_model(head)(features))
+
+
+def tuned_part(model: keras.Model) -> dict[str, int]:
+    """How much of a whole net is trained below its head, which is its last layer.
+
+    Returns:
+        ``layers`` and ``parameters``, the number of those that are trained; ``of_layers``, of all layers with weights.
+    """
+    weighted = [layer for part in model.layers[:-1] for layer in _leaves(part) if layer.weights]
+    trained = [layer for layer in weighted if layer.trainable_weights]
+    parameters = sum(int(np.prod(weight.shape)) for layer in trained for weight in layer.trainable_weights)
+    return {"layers": len(trained), "of_layers": len(weighted), "parameters": parameters}
+
+
+def _leaves(layer: keras.Layer) -> list[keras.Layer]:
+    """A layer, or the layers of a net and of the nets inside it."""
+    inner = getattr(layer, "layers", None)
+    return [layer] if inner is None else [leaf for one in inner for leaf in _leaves(one)]
 
 
 def join_job(payload: dict[str, object], channel: Channel) -> None:

@@ -35,10 +35,12 @@ from search.metrics.inference import logits
 from search.process.fork_server import ForkServer
 from search.study.backbones import bring_backbones, with_backbones
 from search.study.opening import open_study
+from search.study.request import check_fine_tune
 from search.study.study import LoadedStudy
 from search.study.sweep_request import ask_for_sweep
 from search.training.feature_cache import features_file, features_folder
 from search.workflows import export_study
+from spaces.contract import Backbone
 from storage.claims import Claims
 
 pytestmark = [
@@ -245,7 +247,11 @@ def test_fine_tuned_export_of_all_images_says_nothing_by_the_searchs_net(
 ) -> None:
     made, said = tuned
     assert any(line.startswith("fine-tune: epoch 1 of 1") for line in said)
-    assert made.summary["backbone"]["fine_tuned"]["epochs"] == 1
+    part = made.summary["backbone"]["fine_tuned"]
+    assert (part["epochs"], part["layers"]) == (1, 1)
+    words = f"1 of the backbone's {part['of_layers']} layers with weights ({part['parameters']:,} parameters)"
+    assert f"Fine-tuned for 1 epoch, {words} with the head, on all training images." in said
+    assert any(f"{words} fine-tuned in 1 epoch" in sentence for sentence in made.summary["words"])
     assert made.summary["train_images"] == 50
     # The search's net is of another kind: nothing is said of this one by its outputs, or by cached features.
     assert made.summary["calibration"]["temperature"] == 1.0
@@ -282,6 +288,15 @@ def test_fine_tuned_net_is_taken_if_it_is_better_by_validation(
     assert improved(tuned, direction) is better
     said = fine_tuning_sentence(tuned, "accuracy", better)
     assert ("nothing gained, so the frozen net is exported" in said) is not better
+
+
+def test_fine_tuning_of_a_backbone_without_weights_is_refused() -> None:
+    empty = Backbone("pool", "pool.keras", "0", 3, parameters=0)
+    with pytest.raises(
+        InputError, match="--fine-tune 3: backbone pool has no weights, so nothing would be tuned"
+    ):
+        check_fine_tune("s", "transfer", 3, [empty])
+    check_fine_tune("s", "transfer", None, [empty])
 
 
 def test_study_goes_on_without_saying_its_backbone_again(

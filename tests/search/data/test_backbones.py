@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import re
 import subprocess
 import traceback
 import zipfile
@@ -60,6 +61,54 @@ def begun(monkeypatch):
 
 def find(*said, cache):
     return find_backbones([str(one) for one in said], cache, lambda line: None)
+
+
+def classifier(path, last, loss=None):
+    """A net that ends in the layers ``last``, as its training left it."""
+    import keras
+
+    below = net("features")
+    x = below.output
+    for layer in last:
+        x = layer(x)
+    made = keras.Model(below.input, x)
+    if loss is not None:
+        made.compile(loss=loss)
+    made.save(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["softmax", "softmax layer", "logits with a cross-entropy"])
+@pytest.mark.usefixtures("begun")
+def test_classifier_is_refused_with_what_makes_a_backbone_of_it(kind, tmp_path):
+    import keras
+    from keras import layers
+
+    last, loss = [layers.Dense(4)], keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if kind != "logits with a cross-entropy":
+        last, loss = [layers.Dense(4, activation="softmax")], None
+    if kind == "softmax layer":
+        last = [layers.Dense(4), layers.Softmax()]
+    path = classifier(tmp_path / "net.keras", last, loss)
+    with pytest.raises(InputError, match=r"(probabilities|logits) of 4 classes, no features") as refused:
+        find(path, cache=tmp_path / "cache")
+    code = re.search(r"net = .*\.save\('features\.keras'\)", str(refused.value))[0]
+    with contextlib.chdir(tmp_path):
+        exec(code, {"keras": keras})
+    assert find(tmp_path / "features.keras", cache=tmp_path / "cache")[0].features == 5
+
+
+@pytest.mark.usefixtures("begun")
+def test_net_that_may_be_a_classifier_is_warned_of(tmp_path):
+    from keras import layers
+
+    lines = []
+    path = classifier(tmp_path / "net.keras", [layers.Dense(4, name="top")])
+    find_backbones([str(path)], tmp_path / "cache", lines.append)
+    assert any(
+        line.startswith("warning: backbone net: its last layer, top, is a dense one of 4") for line in lines
+    )
+    assert find(path, cache=tmp_path / "cache")[0].features == 4
 
 
 @pytest.mark.usefixtures("begun")
