@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from search.cli.app import main, make_app
+from search.cli.options import whole
+from search.config.option import check_number
 from search.errors import InputError
 
 
@@ -18,6 +20,10 @@ def predict(
     model: Annotated[Path, typer.Option("--model", metavar="EXPORT_FOLDER", help="What search.export made.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    proba: Annotated[bool, typer.Option("--proba", help="Give the probability of every class.")] = False,
+    top: Annotated[
+        int | None, whole("--top", metavar="K", help="Give the K likeliest classes with their probabilities.")
+    ] = None,
     grid: Annotated[
         Path | None, typer.Option("--grid", metavar="FILE.png", help="Draw the images with their answers.")
     ] = None,
@@ -37,10 +43,13 @@ def predict(
     from search.prediction.evaluation import report_accuracy, true_classes
     from search.prediction.grid import check_png_path, write_prediction_grid
     from search.prediction.loader import read_export
-    from search.prediction.output import show_csv, show_json, show_table
-    from search.prediction.predict import find_images, predict_images
+    from search.prediction.output import Shown, show_csv, show_json, show_table
+    from search.prediction.pictures import find_images
+    from search.prediction.predict import predict_images
 
     labels, shape = read_export(model)
+    if top is not None:
+        check_number("--top", top, 1, len(labels))
     check_png_path("--grid", grid)
     check_png_path("--matrix", matrix)
     files = find_images(images, lambda line: print(line, file=sys.stderr))
@@ -49,7 +58,8 @@ def predict(
         replace(prediction, truth=truth)
         for prediction, truth in zip(predict_images(model, files), truths, strict=True)
     ]
-    (show_json if as_json else show_csv if as_csv else show_table)(predictions)
+    shown = Shown(labels, proba, top or 0)
+    (show_json if as_json else show_csv if as_csv else show_table)(predictions, shown)
     sys.stdout.flush()
     # Where a program reads standard output, the scores are for the person beside it.
     report_accuracy(predictions, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
@@ -66,7 +76,7 @@ app = make_app(
     predict,
     example="""
 python -m search.predict --model exports/cifar_cnn photo.jpg
-python -m search.predict --model exports/cifar_cnn photos/ --csv
+python -m search.predict --model exports/cifar_cnn photos/ --csv --proba
 python -m search.predict --model exports/cifar_cnn more/test/ --grid grid.png
 """,
 )

@@ -100,8 +100,8 @@ def load_arrays(
     Raises:
         InputError: The shapes, values or labels are not those of images and classes.
     """
-    x_train = _check_images(arrays.x_train, f"{what}: x_train")
-    x_test = _check_images(arrays.x_test, f"{what}: x_test")
+    x_train = check_images(arrays.x_train, f"{what}: x_train")
+    x_test = check_images(arrays.x_test, f"{what}: x_test")
     if x_train.shape[1:] != x_test.shape[1:]:
         raise InputError(
             f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size for both"
@@ -126,7 +126,12 @@ def load_arrays(
     )
 
 
-def _check_images(images: Array, name: str) -> Array:
+def check_images(images: Array, name: str) -> Array:
+    """Images as ``(N, H, W, C)``.
+
+    Raises:
+        InputError: They have another shape, or are no numbers.
+    """
     if images.dtype.kind not in "buif":
         raise InputError(
             f"{name} holds {images.dtype}: expected numbers from 0 to 255, all images of one size"

@@ -102,7 +102,7 @@ def _check_features(model: Any, net: Any, source: str, side: int) -> str:
         raise ValueError(
             f"its outputs are probabilities of {classes} classes, no features; {_how_to_cut(net, source)}"
         )
-    if is_dense and "crossentropy" in _loss(source).lower():
+    if is_dense and (_named_classes(source) or "crossentropy" in _loss(source).lower()):
         raise ValueError(
             f"its outputs are logits of {classes} classes, no features; {_how_to_cut(net, source)}"
         )
@@ -127,6 +127,14 @@ def _loss(source: str) -> str:
     with zipfile.ZipFile(source) as file:
         compiled = json.loads(file.read("config.json")).get("compile_config") or {}
     return json.dumps(compiled.get("loss") or "")
+
+
+def _named_classes(source: str) -> bool:
+    """Whether a file names the classes of its outputs, as exports of this program do."""
+    if not zipfile.is_zipfile(source):
+        return False
+    with zipfile.ZipFile(source) as file:
+        return "class_names" in json.loads(file.read("metadata.json"))
 
 
 def _how_to_cut(net: Any, source: str) -> str:

@@ -123,22 +123,40 @@ def decode(
     """
     try:
         with open_image(path) as image:
-            mend(image)
-            found = deep(image)
-            # The JPEG decoder may then drop detail early, which makes large photographs several times faster.
-            side = 2 * max(height, width)
-            image.draft(None, (side, side))  # None keeps the mode.
-            with _large_image if image.width * image.height > LARGE else nullcontext():
-                image.load()
-                # Not before: Pillow turns a TIFF upright while it loads it, and forgets the tag.
-                orientation = _orientation(image)
-                upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-                ready = _opaque(eight_bits(upright, found, depth)).convert("L" if channels == 1 else "RGB")
-                return as_pixels(resize(ready, height, width, method))
+            return _pixels(image, height, width, channels, method, depth)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file.
         raise UnreadableImage(path, _reason(error)) from error
+
+
+def decode_picture(
+    picture: Image.Image, name: str, height: int, width: int, channels: int, method: str, depth: str | None
+) -> Pixels:
+    """As ``decode``, of a picture that somebody has opened and keeps; ``name`` is what messages call it."""
+    try:
+        return _pixels(picture.copy(), height, width, channels, method, depth)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnreadableImage(name, _reason(error)) from error
+
+
+def _pixels(
+    image: Image.Image, height: int, width: int, channels: int, method: str, depth: str | None
+) -> Pixels:
+    mend(image)
+    found = deep(image)
+    # The JPEG decoder may then drop detail early, which makes large photographs several times faster.
+    side = 2 * max(height, width)
+    image.draft(None, (side, side))  # None keeps the mode.
+    with _large_image if image.width * image.height > LARGE else nullcontext():
+        image.load()
+        # Not before: Pillow turns a TIFF upright while it loads it, and forgets the tag.
+        orientation = _orientation(image)
+        upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+        ready = _opaque(eight_bits(upright, found, depth)).convert("L" if channels == 1 else "RGB")
+        return as_pixels(resize(ready, height, width, method))
 
 
 def read_header(path: str | Path) -> Header:

@@ -13,6 +13,7 @@ from typing import Any
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.exporting.architecture import describe_in_child
 from search.exporting.backbone import backbone_facts, cached_features
+from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import confirm_best
 from search.exporting.export import Export
 from search.exporting.folder import atomic_folder
@@ -67,6 +68,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
     model = folder / "model.keras"
     with tempfile.TemporaryDirectory() as scratch:
         training, files, tuned = make_model(request, model, Path(scratch), server)
+        embed_class_names("keras", model, config.classes)
         write_other_formats(request, model, Path(scratch), server)
         if note := describe_in_child(server, model, folder, log):
             say(note)

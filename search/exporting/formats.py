@@ -12,6 +12,7 @@ import numpy as np
 
 from search.data import open_dataset
 from search.errors import InputError
+from search.exporting.class_names import embed_class_names
 from search.exporting.verification import verify_in_fresh_process
 from search.metrics.inference import logits
 
@@ -80,7 +81,8 @@ def convert(payload: dict[str, Any], channel: "Channel") -> None:
     # On a GPU Keras may round to 10 bits (TF32), where the other runtimes compute on the CPU.
     tf.config.set_visible_devices([], "GPU")
     model = keras.models.load_model(payload["model"])
-    images, _ = open_dataset(Path(payload["dataset"])).train()
+    dataset = open_dataset(Path(payload["dataset"]))
+    images, _ = dataset.train()
     chosen = np.linspace(0, len(images) - 1, min(IMAGES, len(images))).round().astype(np.int64)
     np.savez(payload["out"], images=images[chosen], logits=logits(model, images, chosen))
     for layer in model._flatten_layers():
@@ -90,7 +92,9 @@ def convert(payload: dict[str, Any], channel: "Channel") -> None:
     # Only now, because Keras writes no ONNX of a model that was never called.
     for name in payload["formats"]:
         form = FORMATS[name]
-        model.export(str(Path(payload["folder"]) / form.file), format=form.keras_name, verbose=False)
+        file = Path(payload["folder"]) / form.file
+        model.export(str(file), format=form.keras_name, verbose=False)
+        embed_class_names(name, file, dataset.classes)
     channel.send({"kind": "done"})
 
 

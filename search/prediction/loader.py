@@ -1,4 +1,4 @@
-"""An export read from its folder, and image files classified by it a batch at a time."""
+"""An export read from its folder, and images classified by it a batch at a time."""
 
 import json
 import math
@@ -8,18 +8,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from search.config.option import check_choice
 from search.config.settings import RESIZES
-from search.data.decode import DEPTH, UnreadableImage, decode
+from search.data.decode import DEPTH, UnreadableImage
 from search.data.pixel_range import REFUSED, WHITE
 from search.errors import InputError
 from search.metrics.classification import log_probabilities
 from search.metrics.inference import batch_size, logits
 from search.prediction.output import Prediction
+from search.prediction.pictures import InputShape, Picture
 
 
 @contextmanager
@@ -41,24 +42,6 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-
-
-class InputShape(NamedTuple):
-    """The images that a net takes: the last arguments of ``search.data.decode.decode``.
-
-    Attributes:
-        height: In pixels.
-        width: In pixels.
-        channels: 1 or 3.
-        resize: How a picture of another size becomes one of this, as ``--resize`` has it.
-        depth: The range of images of more than 8 bits; None if the export was made before that was decided.
-    """
-
-    height: int
-    width: int
-    channels: int
-    resize: str
-    depth: str | None
 
 
 def read_export(folder: Path) -> tuple[list[str], InputShape]:
@@ -119,36 +102,38 @@ def read_temperature(folder: Path) -> float:
     return temperature
 
 
-def batches(images: Sequence[Path], shape: InputShape) -> Iterator[Sequence[Path]]:
-    """The files in groups of as many as the net takes in one batch."""
+def batches(pictures: Sequence[Picture], shape: InputShape) -> Iterator[Sequence[Picture]]:
+    """The pictures in groups of as many as the net takes in one batch."""
     size = batch_size(shape.height, shape.width)
-    for start in range(0, len(images), size):
-        yield images[start : start + size]
+    for start in range(0, len(pictures), size):
+        yield pictures[start : start + size]
 
 
 def classify(
-    net: Any, files: Sequence[Path], labels: Sequence[str], shape: InputShape, temperature: float
+    net: Any, pictures: Sequence[Picture], labels: Sequence[str], shape: InputShape, temperature: float
 ) -> list[Prediction]:
-    """Classify one batch of files; one that cannot be read gets its reason, and does not hold up the others.
+    """Classify one batch of pictures; one that cannot be read gets its reason, and does not hold up the others.
 
     Args:
         net: The Keras model.
-        files: The image files.
+        pictures: What to classify.
         labels: The net's classes.
         shape: The images that it takes.
         temperature: What its outputs are divided by.
     """
     predictions: dict[int, Prediction] = {}
     pixels: dict[int, Any] = {}
-    for index, file in enumerate(files):
+    for index, picture in enumerate(pictures):
         try:
-            pixels[index] = decode(file, *shape)
+            pixels[index] = picture.pixels(shape)
         except UnreadableImage as error:
-            predictions[index] = Prediction(str(file), error=error.reason)
+            predictions[index] = Prediction(picture.name, error=error.reason)
     if pixels:
         outputs = logits(net, np.stack(list(pixels.values())))
         probabilities = np.exp(log_probabilities(outputs, temperature))
         for index, row in zip(pixels, probabilities, strict=True):
             best = int(row.argmax())
-            predictions[index] = Prediction(str(files[index]), labels[best], float(row[best]))
-    return [predictions[index] for index in range(len(files))]
+            predictions[index] = Prediction(
+                pictures[index].name, labels[best], float(row[best]), labels=labels, probabilities=row
+            )
+    return [predictions[index] for index in range(len(pictures))]

@@ -1,22 +1,30 @@
-"""What an exported model predicts for image files, and how that is printed."""
+"""What an exported model predicts for images, and how that is printed."""
 
 import csv
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model predicts for one file.
+    """What the model predicts for one image.
 
     Attributes:
-        image: The file, as it was given.
+        image: The file, as it was given; of an array its place among the images, such as ``images[3]``.
         label: The likeliest class; None for a file that could not be read.
         confidence: Its probability, 0 to 1; None for a file that could not be read.
         error: Why the file could not be read; empty otherwise.
         truth: The file's true class, where its folder is named as one; None otherwise.
+        labels: The model's classes.
+        probabilities: That of each class, in the order of ``labels``, ``(classes,)``, float64; None for a file that
+            could not be read.
     """
 
     image: str
@@ -24,6 +32,23 @@ class Prediction:
     confidence: float | None = None
     error: str = ""
     truth: str | None = None
+    labels: Sequence[str] = field(default=(), repr=False, compare=False)
+    probabilities: "npt.NDArray[np.float64] | None" = field(default=None, repr=False, compare=False)
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The likeliest classes with their probabilities, the likeliest first; none of a file that was not read."""
+        if self.probabilities is None:
+            return []
+        likeliest = (-self.probabilities).argsort(kind="stable")[:count]
+        return [(self.labels[place], float(self.probabilities[place])) for place in likeliest]
+
+    def by_class(self) -> dict[str, float]:
+        """The probability of each class by its name; none of a file that could not be read."""
+        return (
+            {}
+            if self.probabilities is None
+            else dict(zip(self.labels, self.probabilities.tolist(), strict=True))
+        )
 
     @property
     def is_right(self) -> bool:
@@ -31,33 +56,90 @@ class Prediction:
         return self.label == self.truth
 
 
-def show_table(predictions: Sequence[Prediction]) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of the probabilities.
+
+    Attributes:
+        labels: The model's classes.
+        proba: Whether that of every class is.
+        top: How many of the likeliest classes are, with theirs.
+    """
+
+    labels: Sequence[str]
+    proba: bool = False
+    top: int = 0
+
+
+def show_table(predictions: Sequence[Prediction], shown: Shown) -> None:
     """Print a table with a row for each file that could be read."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    table = Table("image", "class", "confidence")
+    most = len(shown.labels) if shown.proba else shown.top
+    if most:
+        table.add_column("probabilities")
+    rows = [
+        [
+            each.image,
+            str(each.label),
+            f"{100 * (each.confidence or 0):.2f} %",
+            *([", ".join(f"{name} {100 * p:.2f} %" for name, p in each.top(most))] if most else []),
+        ]
+        for each in predictions
+        if each.label is not None
+    ]
     console = Console()
     if not console.is_terminal:  # A file or a pipe has no width to keep to: no name is cut or folded.
-        console = Console(width=40 + max(len(each.image) + len(each.label or "") for each in predictions))
-    table = Table("image", "class", "confidence")
-    for each in predictions:
-        if each.label is not None:
-            table.add_row(Text(each.image), Text(each.label), f"{100 * (each.confidence or 0):.2f} %")
+        console = Console(width=40 + max((len("".join(row)) for row in rows), default=0))
+    for row in rows:
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
-def show_csv(predictions: Sequence[Prediction]) -> None:
-    """Print CSV with a line for each file; the column ``error`` says why one could not be read."""
+def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
+    """Print CSV with a line for each file; the column ``error`` says why one could not be read.
+
+    After the five columns of every line come two for each of the likeliest classes, ``class_1`` and ``confidence_1``
+    onwards, and then one for each class, ``p_`` and its name.
+    """
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "class", "confidence", "error", "true"])
+    head = ["image", "class", "confidence", "error", "true"]
+    head += [f"{column}_{place}" for place in range(1, shown.top + 1) for column in ("class", "confidence")]
+    head += [f"p_{label}" for label in shown.labels] if shown.proba else []
+    writer.writerow(head)
     for each in predictions:
         confidence = "" if each.confidence is None else f"{each.confidence:.6f}"
-        writer.writerow([each.image, each.label or "", confidence, each.error, each.truth or ""])
+        row = [each.image, each.label or "", confidence, each.error, each.truth or ""]
+        for name, p in each.top(shown.top):
+            row += [name, f"{p:.6f}"]
+        if shown.proba:
+            row += [f"{p:.6f}" for p in each.by_class().values()]
+        writer.writerow(row + [""] * (len(head) - len(row)))
 
 
-def show_json(predictions: Sequence[Prediction]) -> None:
-    """Print a JSON list of objects with ``image``, ``class``, ``confidence``, ``error`` and ``true``."""
-    names = {"label": "class", "truth": "true"}
-    rows = [{names.get(name, name): value for name, value in asdict(each).items()} for each in predictions]
+def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:
+    """Print a JSON list of objects with ``image``, ``class``, ``confidence``, ``error`` and ``true``.
+
+    On request each has ``top``, a list of objects with ``class`` and ``confidence``, and ``probabilities``, by class.
+    Of a file that could not be read these are empty.
+    """
+    rows = [
+        {
+            "image": each.image,
+            "class": each.label,
+            "confidence": each.confidence,
+            "error": each.error,
+            "true": each.truth,
+            **(
+                {"top": [{"class": name, "confidence": p} for name, p in each.top(shown.top)]}
+                if shown.top
+                else {}
+            ),
+            **({"probabilities": each.by_class()} if shown.proba else {}),
+        }
+        for each in predictions
+    ]
     print(json.dumps(rows, indent=2, ensure_ascii=False))

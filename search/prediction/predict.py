@@ -1,33 +1,34 @@
-"""The classes of image files, predicted by the model of an export."""
+"""The classes of images, predicted by the model of an export."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from search.data.base import Say, log_line
-from search.data.image_files import is_image, look_into
 from search.errors import InputError
-from search.formatting import count
 from search.prediction.loader import batches, classify, quiet_stderr, read_export, read_temperature
 from search.prediction.output import Prediction
+from search.prediction.pictures import list_pictures
 
 
-def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
-    """Classify image files with an export.
+def predict_images(model: str | Path, images: Any) -> list[Prediction]:
+    """Classify images with an export.
 
     Args:
         model: The folder of an export.
-        images: Image files of any size; they become pixels as the training images did.
+        images: Images of any size, which become pixels as the training images did: a file, a folder (at any depth), an
+            array ``(N, H, W)``, ``(N, H, W, C)`` or ``(H, W, C)`` in the range of the training images, a Pillow image;
+            or several of these.
 
     Returns:
-        One prediction a file, in the order given.
+        One prediction an image, in the order given; the files of a folder are sorted by their paths. A file that cannot
+        be read has its ``error``.
 
     Raises:
-        InputError: ``model`` is no export, or there are no images.
+        InputError: ``model`` is no export, there are no images, or an array is not as the training images were.
     """
+    model = Path(model)
     labels, shape = read_export(model)
     temperature = read_temperature(model)
-    if not images:
-        raise InputError("no images given; expected image files or folders of them")
+    pictures = list_pictures(images, shape.depth)
     with quiet_stderr():
         import keras
 
@@ -40,43 +41,6 @@ def predict_images(model: Path, images: Sequence[Path]) -> list[Prediction]:
             ) from None
     return [
         prediction
-        for batch in batches(images, shape)
+        for batch in batches(pictures, shape)
         for prediction in classify(net, batch, labels, shape, temperature)
     ]
-
-
-def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
-    """The image files that are given, and those in the folders that are given, found as for training.
-
-    Args:
-        given: Image files, which are taken as they are, and folders.
-        say: Gets a line about what lies in the folders beside images.
-
-    Returns:
-        The files; those of a folder are sorted by their paths. One that is an image and cannot be opened here is among
-        them, to be named when it is read.
-
-    Raises:
-        InputError: There is none, or a folder cannot be read.
-    """
-    found: list[Path] = []
-    others: list[str] = []
-    for path in given:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = look_into(path)
-        for folder, why in inside.unreadable.items():
-            raise InputError(f"{folder}: {why}")
-        images = [file.path for file in inside.files if is_image(file.path)]
-        others += sorted({file.path for file in inside.files}.difference(images))
-        found.extend(map(Path, images))
-        if words := inside.not_looked_into():
-            say(f"warning: not looked into: {words}")
-    if not found:
-        names = ", ".join(map(str, given)) or "nothing"
-        raise InputError(f"no images in {names}; expected image files or folders of them")
-    if others:
-        what = count(len(others), "file that is no image", "files that are no images")
-        say(f"warning: skipped {what} (the first is {others[0]})")
-    return found

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from PIL import Image
 from search.errors import InputError
 from search.exporting.export import Export
 from search.prediction.loader import read_temperature
-from search.prediction.predict import find_images, predict_images
+from search.prediction.pictures import find_images
+from search.prediction.predict import predict_images
 from search.study.study import LoadedStudy
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +85,48 @@ def test_json_and_csv_say_the_same(predict, photos: Path) -> None:
     )
 
 
+def test_probabilities_are_of_every_class_and_of_the_likeliest(predict, photos: Path, model: Path) -> None:
+    labels = json.loads((model / "labels.json").read_text())
+    name = str(photos / "a.png")
+    (row,) = json.loads(predict(["--json", "--proba", "--top", "2", name])[1])
+    (line,) = csv.DictReader(io.StringIO(predict(["--csv", "--proba", "--top", "2", name])[1]))
+
+    assert list(row["probabilities"]) == labels
+    assert sum(row["probabilities"].values()) == pytest.approx(1)
+    likeliest = sorted(row["probabilities"].items(), key=lambda one: -one[1])[:2]
+    assert row["top"] == [{"class": name, "confidence": p} for name, p in likeliest]
+    assert row["top"][0] == {"class": row["class"], "confidence": row["confidence"]}
+    assert [float(line[f"p_{label}"]) for label in labels] == pytest.approx(
+        list(row["probabilities"].values()), abs=1e-6
+    )
+    assert [line["class_1"], line["class_2"]] == [name for name, _ in likeliest]
+
+
+def test_fields_for_programs_stay_as_they_are(predict, photos: Path) -> None:
+    for more, expected in (
+        ([], ["image", "class", "confidence", "error", "true"]),
+        (["--top", "1"], ["image", "class", "confidence", "error", "true", "top"]),
+        (["--proba"], ["image", "class", "confidence", "error", "true", "probabilities"]),
+    ):
+        rows = json.loads(predict(["--json", str(photos / "a.png"), str(photos / "gone.png"), *more])[1])
+        assert [list(row) for row in rows] == [expected, expected]
+
+
+def test_arrays_get_the_predictions_of_their_files(model: Path, photos: Path) -> None:
+    names = [photos / "a.png", photos / "b.png"]
+    pixels = np.stack([np.asarray(Image.open(name)) for name in names])
+    of_arrays, of_files = predict_images(str(model), pixels), predict_images(model, names)
+
+    assert [each.label for each in of_arrays] == [each.label for each in of_files]
+    assert [each.by_class() for each in of_arrays] == [each.by_class() for each in of_files]
+
+
+def test_model_file_names_its_classes_itself(model: Path) -> None:
+    with zipfile.ZipFile(model / "model.keras") as file:
+        names = json.loads(file.read("metadata.json"))["class_names"]
+    assert names == json.loads((model / "labels.json").read_text())
+
+
 def test_corrupt_image_is_named_and_the_others_are_answered(predict, with_corrupt: Path) -> None:
     code, printed, errors = predict(["--csv", str(with_corrupt)])
     rows = {Path(row["image"]).name: row for row in csv.DictReader(io.StringIO(printed))}
@@ -111,6 +155,8 @@ def test_missing_file_is_named_and_the_others_are_answered(predict, photos: Path
         (["empty"], "no images in empty"),
         ([], "IMAGE_OR_FOLDER"),
         (["--json", "--csv", "a.png"], "exclude each other"),
+        (["--top", "0", "a.png"], "--top 0: expected a number from 1 to 10"),
+        (["--top", "two", "a.png"], "'two' is no whole number"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -12,7 +12,7 @@ from PIL import Image
 from search.data.decode import UnreadableImage, decode
 from search.data.image_files import is_image, look_into
 from search.errors import InputError
-from search.prediction.predict import find_images
+from search.prediction.pictures import find_images
 
 Make = Callable[..., Path]
 HEIC = b"\0\0\0\x1cftypheic" + bytes(40)

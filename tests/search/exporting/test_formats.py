@@ -1,5 +1,7 @@
 """Other formats, of a real model, each in its own runtime."""
 
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +41,25 @@ def test_formats_are_compared_on_a_hundred_training_images(place: Path, searched
     with np.load(place / "formats.npz") as stored:
         assert stored["images"].shape == (100, *images.shape[1:])
         assert (stored["images"][[0, -1]] == images[[0, -1]]).all()
+
+
+def names_in(place: Path, name: str) -> list[str]:
+    """The class names of a format, read by what its own users have, and by nothing of ours."""
+    if name == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(place / "model.onnx", providers=["CPUExecutionProvider"])
+        return list(json.loads(session.get_modelmeta().custom_metadata_map["class_names"]))
+    if name == "litert":
+        with zipfile.ZipFile(place / "model.tflite") as archive:
+            return archive.read("labels.txt").decode("utf-8").splitlines()
+    return (place / "saved_model" / "assets.extra" / "labels.txt").read_text("utf-8").splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_format_names_its_classes_itself(place: Path, searched: LoadedStudy, name: str) -> None:
+    assert names_in(place, name) == list(searched.config.classes)
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""What ``predict_images`` is given, as single pictures: files, folders, arrays, and pictures that Pillow has opened."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from search.data.arrays import check_images
+from search.data.base import Pixels, Say, log_line
+from search.data.decode import decode, decode_picture
+from search.data.image_files import is_image, look_into
+from search.data.pixel_range import REFUSED, WHITE, Misfit, check_fits, measure, to_pixels
+from search.data.resizing import as_pixels, resize
+from search.errors import InputError
+from search.formatting import count
+
+EXPECTED = "expected image files, folders of them, arrays (N, H, W, C), or pictures that Pillow has opened"
+
+
+class InputShape(NamedTuple):
+    """The images that a net takes: the last arguments of ``search.data.decode.decode``.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+        channels: 1 or 3.
+        resize: How a picture of another size becomes one of this, as ``--resize`` has it.
+        depth: The range of images of more than 8 bits; None if the export was made before that was decided.
+    """
+
+    height: int
+    width: int
+    channels: int
+    resize: str
+    depth: str | None
+
+
+class Picture(NamedTuple):
+    """One picture to classify.
+
+    Attributes:
+        name: Its path, or its place among the images that were given, such as ``images[3]``.
+        source: Its path, its pixels ``(H, W, 1 or 3)``, uint8, or a Pillow image.
+    """
+
+    name: str
+    source: "Path | Pixels | Image.Image"
+
+    def pixels(self, shape: InputShape) -> Pixels:
+        """The pixels that a net of this shape is given, ``(H, W, C)``, uint8.
+
+        Raises:
+            UnreadableImage: The file or picture cannot be decoded.
+        """
+        if isinstance(self.source, Path):
+            return decode(self.source, *shape)
+        if isinstance(self.source, Image.Image):
+            return decode_picture(self.source, self.name, *shape)
+        image = self.source[:, :, 0] if self.source.shape[2] == 1 else self.source
+        picture = Image.fromarray(image).convert("L" if shape.channels == 1 else "RGB")
+        return as_pixels(resize(picture, shape.height, shape.width, shape.resize))
+
+
+def list_pictures(images: Any, depth: str | None) -> list[Picture]:
+    """Each picture of what was given.
+
+    Args:
+        images: A path, array or Pillow image, or several of these; folders are looked into at any depth.
+        depth: The range of the export's images, see ``InputShape``.
+
+    Raises:
+        InputError: There is none, or something is neither.
+    """
+    if isinstance(images, (str, os.PathLike, np.ndarray, Image.Image)):
+        found = list(_pictures_of(images, "images", depth))
+    elif isinstance(images, Iterable):
+        found = [
+            one
+            for place, given in enumerate(images)
+            for one in _pictures_of(given, f"images[{place}]", depth, one=True)
+        ]
+    else:
+        raise InputError(f"images is of type {type(images).__name__}: {EXPECTED}")
+    if not found:
+        raise InputError(f"no images given: {EXPECTED}")
+    return found
+
+
+def _pictures_of(given: Any, name: str, depth: str | None, *, one: bool = False) -> Iterator[Picture]:
+    """The pictures of one thing that was given; ``one`` of an array among others, which is a single image."""
+    if isinstance(given, (str, os.PathLike)):
+        path = Path(given)
+        found = find_images([path]) if path.is_dir() else [path]
+        yield from (Picture(str(file), file) for file in found)
+    elif isinstance(given, Image.Image):
+        yield Picture(name, given)
+    elif isinstance(given, np.ndarray):
+        single = given.ndim == 2 or (given.ndim == 3 and (one or given.shape[2] in (1, 3)))
+        pixels = _eight_bits(check_images(given[np.newaxis] if single else given, name), name, depth)
+        yield from (Picture(name if single else f"{name}[{at}]", image) for at, image in enumerate(pixels))
+    else:
+        raise InputError(f"{name} is of type {type(given).__name__}: {EXPECTED}")
+
+
+def _eight_bits(images: npt.NDArray[Any], name: str, depth: str | None) -> Pixels:
+    """The array as uint8, by the range that the training images had.
+
+    Raises:
+        InputError: Its values are not in that range.
+    """
+    if images.dtype == bool:
+        return images * np.uint8(255)
+    if images.dtype == np.uint8:
+        return images
+    # Whole numbers from 0 to 255 in another type are 8 bits, too.
+    known = depth if depth not in (None, REFUSED) else next(iter(WHITE))
+    try:
+        check_fits(measure(images), known, least=False)
+    except Misfit as error:
+        raise InputError(
+            f"{name} holds {images.dtype}, {error}, as the training images had; pass uint8 from 0 to 255"
+        ) from None
+    return to_pixels(images, known)
+
+
+def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
+    """The image files that are given, and those in the folders that are given, found as for training.
+
+    Args:
+        given: Image files, which are taken as they are, and folders.
+        say: Gets a line about what lies in the folders beside images.
+
+    Returns:
+        The files; those of a folder are sorted by their paths. One that is an image and cannot be opened here is among
+        them, to be named when it is read.
+
+    Raises:
+        InputError: There is none, or a folder cannot be read.
+    """
+    found: list[Path] = []
+    others: list[str] = []
+    for path in given:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = look_into(path)
+        for folder, why in inside.unreadable.items():
+            raise InputError(f"{folder}: {why}")
+        images = [file.path for file in inside.files if is_image(file.path)]
+        others += sorted({file.path for file in inside.files}.difference(images))
+        found.extend(map(Path, images))
+        if words := inside.not_looked_into():
+            say(f"warning: not looked into: {words}")
+    if not found:
+        names = ", ".join(map(str, given)) or "nothing"
+        raise InputError(f"no images in {names}; expected image files or folders of them")
+    if others:
+        what = count(len(others), "file that is no image", "files that are no images")
+        say(f"warning: skipped {what} (the first is {others[0]})")
+    return found

@@ -1,0 +1,99 @@
+"""What is given becomes single pictures, and these the pixels that training would have made of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data.pixel_range import REFUSED, UNIT
+from search.errors import InputError
+from search.prediction.pictures import InputShape, list_pictures
+
+RANDOM = np.random.default_rng(0)
+COLOURS = RANDOM.integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
+GREYS = COLOURS[..., 0]
+SHAPE = InputShape(6, 8, 3, "stretch", REFUSED)
+
+
+def pixels_of(images: Any, shape: InputShape = SHAPE) -> list[Any]:
+    return [picture.pixels(shape) for picture in list_pictures(images, shape.depth)]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "below").mkdir()
+    for name, image in zip(("a.png", "below/b.png"), COLOURS, strict=True):
+        Image.fromarray(image).save(tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda files: COLOURS, ["images[0]", "images[1]"]),
+        (lambda files: COLOURS.astype(np.int64), ["images[0]", "images[1]"]),
+        (lambda files: list(COLOURS), ["images[0]", "images[1]"]),
+        (lambda files: [COLOURS[:1], COLOURS[1]], ["images[0][0]", "images[1]"]),
+        (lambda files: map(Image.fromarray, COLOURS), ["images[0]", "images[1]"]),
+        (lambda files: [Image.open(files / "a.png"), COLOURS[1]], ["images[0]", "images[1]"]),
+        (lambda files: files, ["a.png", "below/b.png"]),
+        (lambda files: str(files), ["a.png", "below/b.png"]),
+        (lambda files: [files / "a.png", str(files / "below")], ["a.png", "below/b.png"]),
+    ],
+)
+def test_all_that_holds_the_same_images_gives_the_same_pixels(
+    files: Path, make: Any, names: list[str]
+) -> None:
+    pictures = list_pictures(make(files), REFUSED)
+
+    assert [picture.name.removeprefix(f"{files}/") for picture in pictures] == names
+    assert all(map(np.array_equal, [picture.pixels(SHAPE) for picture in pictures], COLOURS))
+
+
+@pytest.mark.parametrize("image", [COLOURS[0], GREYS[0], GREYS[0][..., np.newaxis]])
+def test_single_image_is_told_from_several(image: Any) -> None:
+    assert [picture.name for picture in list_pictures(image, REFUSED)] == ["images"]
+
+
+def test_several_grey_images_are_no_image_of_many_channels() -> None:
+    found = pixels_of(GREYS)
+    assert all(map(np.array_equal, found, np.repeat(GREYS[..., np.newaxis], 3, axis=3)))
+
+
+def test_arrays_are_resized_and_made_grey_as_files_are(files: Path) -> None:
+    shape = InputShape(3, 5, 1, "fit", REFUSED)
+    assert all(map(np.array_equal, pixels_of(COLOURS, shape), pixels_of(files, shape)))
+
+
+def test_floats_have_the_range_of_the_training_images() -> None:
+    shape = SHAPE._replace(depth=UNIT)
+    assert all(map(np.array_equal, pixels_of(COLOURS / 255, shape), COLOURS))
+    assert all(map(np.array_equal, pixels_of(COLOURS / 300, shape), np.rint(COLOURS / 300 * 255)))
+
+
+def test_opened_picture_of_the_caller_stays_as_it_was(files: Path) -> None:
+    large = Image.new("RGB", (400, 400))
+    large.save(files / "large.jpg")
+    with Image.open(files / "large.jpg") as opened:
+        pixels_of(opened)
+        assert opened.size == (400, 400)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ([], "no images given"),
+        (3, "images is of type int: expected image files"),
+        (["a.png", None], r"images\[1\] is of type NoneType"),
+        (COLOURS / 255, "images holds float64, floats: expected 8 bits .* pass uint8 from 0 to 255"),
+        (COLOURS.astype(np.int32) * 3, "values from .* expected 8 bits"),
+        (np.moveaxis(COLOURS, 3, 1), "move the channels to the end"),
+        (COLOURS[:0], "expected at least one image"),
+        (np.array(["a", "b"])[:, None, None], "images holds <U1"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_words(images: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        list_pictures(images, REFUSED)
