@@ -20,6 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from search.data.base import Loaded, Part, Pixels, Say
+from search.data.blank_images import blank_notes
 from search.data.dataset import GROUPS, IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import DEPTH, preprocessing
 from search.data.disk_space import lack_of_room
@@ -127,10 +128,11 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
             np.save(partial / GROUPS, np.array(loaded.groups, dtype=np.str_))
         fingerprint = digest.hexdigest()[:32]
         counts, note = _duplicates(partial)
+        blanks = _blanks(partial, loaded)
         meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)
-        notes = [*loaded.notes, *([note] if note else [])]
+        notes = [*loaded.notes, *blanks, *([note] if note else [])]
         entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
         with atomic_write(cache / "requests" / f"{key}.json") as aside:
             aside.write_text(json.dumps(entry), encoding="utf-8")
@@ -169,6 +171,11 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
             loaded.height, loaded.width, loaded.channels, loaded.method, loaded.depth
         ),
     }
+
+
+def _blanks(partial: Path, loaded: Loaded) -> list[str]:
+    train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
+    return blank_notes(train, loaded.train.labels, test, loaded.classes, ())
 
 
 def _duplicates(partial: Path) -> tuple[dict[str, int], str]:

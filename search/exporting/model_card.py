@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from search.data.decode import DEPTH
 from search.data.duplicates import duplicates_note
+from search.data.pixel_range import WHITE, WHOLE
 from search.execution.trial import recipe_of
 from search.exporting.fine_tuning import tuned_words
 from search.exporting.summary import how_trained
@@ -53,6 +55,8 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
             data=Path(config.data).name,
             how_trained=how_trained(summary),
             preprocessing=dataset.preprocessing,
+            depth=dataset.preprocessing.get(DEPTH),
+            depth_code=_depth_code(dataset.preprocessing.get(DEPTH)),
             counts=counts,
             classes=config.classes if len(config.classes) <= MOST_CLASSES else (),
             recipe=_recipe(config, summary["params"]),
@@ -81,6 +85,15 @@ def _recipe(config: "StudyConfig", params: Mapping[str, Any]) -> dict[str, Any]:
         return dataclasses.asdict(recipe_of(load_space(config.space), params, config))
     except Exception:  # A user's own space may raise anything.
         return {}
+
+
+def _depth_code(depth: str | None) -> str:
+    """How a reader's own program brings an image of more than 8 bits to 8; empty where the training images had 8."""
+    if depth in WHOLE:
+        return f"(np.asarray(image) >> {int(WHITE[depth]).bit_length() - 8}).astype('uint8')"
+    if depth in WHITE:
+        return f"np.rint(np.asarray(image) * {255 // WHITE[depth]}).clip(0, 255).astype('uint8')"
+    return ""
 
 
 def _weakest(test: Scores, classes: tuple[str, ...]) -> list[tuple[str, float]]:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from search.data.decode import DEPTH
+from search.data.pixel_range import WHITE, WHOLE, to_pixels
 from search.exporting.export import Export
 from search.exporting.model_card import write_card
 from search.metrics.classification import Scores
@@ -107,6 +109,27 @@ def test_refit_and_baselines_are_told(searched: LoadedStudy, made: Export, tmp_p
     assert "retrained on all training images" in text
     assert "Validation figures are." in text
     assert "| accuracy of a linear model (svm) | | 50.0 % |" in text
+
+
+@pytest.mark.parametrize("depth", WHITE)
+def test_lines_to_get_started_read_deeper_images_as_training_does(
+    depth: str, searched: LoadedStudy, made: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = searched.dataset()
+    deeper = dataclasses.replace(dataset, preprocessing=dataset.preprocessing | {DEPTH: depth})
+    monkeypatch.setattr(LoadedStudy, "dataset", lambda loaded: deeper)
+    text = write_odd(searched, made, tmp_path / "card.md")
+    code = re.findall(r"    image = Image.fromarray\((.*)\)  # (.*)", text)
+    floats = depth not in WHOLE
+    values = np.linspace(0, WHITE[depth], 999).astype(np.float32 if floats else np.uint16).reshape(27, 37)
+    image = Image.fromarray(values)
+    assert [said for _, said in code] == [depth]
+    np.testing.assert_array_equal(eval(code[0][0], {"np": np, "image": image}), to_pixels(values, depth))
+
+
+def test_lines_to_get_started_refuse_deeper_images_where_training_had_none(card: str) -> None:
+    assert 'raise SystemExit("more than 8 bits a pixel' in card
+    assert "- deeper than 8 bits: refused" in card
 
 
 def test_lines_to_get_started_run_as_they_stand(
