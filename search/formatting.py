@@ -55,6 +55,12 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def shorten_path(path: str, most: int) -> str:
+    """A file's name without its folders, cut to at most so many letters: its end tells it from others like it."""
+    name = path.rpartition("/")[2]
+    return name if len(name) <= most else "…" + name[1 - most :]
+
+
 def describe(values: Mapping[str, Any]) -> str:
     """Varied values in words: ``filters=16, dense_width=64``."""
     return ", ".join(f"{name}={value}" for name, value in values.items())

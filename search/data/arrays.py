@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
+from search.data.class_order import in_order, wanted_request
 from search.data.pixel_range import (
     REFUSED,
     RULE,
@@ -48,6 +49,7 @@ class ArraySource:
     arrays: Arrays
     sizing: Sizing
     name: str = "arrays"
+    wanted: Sequence[str] = ()
 
     def request(self) -> dict[str, Any]:
         """A hash of the arrays' content, since nothing else identifies them."""
@@ -58,19 +60,26 @@ class ArraySource:
             digest.update(
                 repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).data
             )
-        return {"kind": "arrays", "content": digest.hexdigest(), "range_rule": RULE, **self.sizing.request()}
+        return {
+            "kind": "arrays",
+            "content": digest.hexdigest(),
+            "range_rule": RULE,
+            **self.sizing.request(),
+            **wanted_request(self.wanted),
+        }
 
     def read(self, say: Say) -> Loaded:
         """Check the shapes, values and labels."""
-        return load_arrays(self.arrays, "data (arrays)", self.sizing)
+        return load_arrays(self.arrays, "data (arrays)", self.sizing, wanted=self.wanted)
 
 
-def array_source(data: Sequence[Any], sizing: Sizing) -> ArraySource:
+def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()) -> ArraySource:
     """The source of arrays that a user passed.
 
     Args:
         data: ``(x_train, y_train, x_test, y_test)``, or two pairs as Keras's loaders return them.
         sizing: How to resize the images.
+        wanted: The classes of a study that is to find its images again; see ``search.data.class_order.in_order``.
 
     Raises:
         InputError: ``data`` is neither.
@@ -82,11 +91,16 @@ def array_source(data: Sequence[Any], sizing: Sizing) -> ArraySource:
             f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a name or "
             "path"
         )
-    return ArraySource(Arrays(*(np.asarray(array) for array in data)), sizing)
+    return ArraySource(Arrays(*(np.asarray(array) for array in data)), sizing, wanted=wanted)
 
 
 def load_arrays(
-    arrays: Arrays, what: str, sizing: Sizing, classes: Sequence[str] = (), flip: bool | None = None
+    arrays: Arrays,
+    what: str,
+    sizing: Sizing,
+    classes: Sequence[str] = (),
+    flip: bool | None = None,
+    wanted: Sequence[str] = (),
 ) -> Loaded:
     """Check arrays and describe them as a source's images.
 
@@ -96,6 +110,7 @@ def load_arrays(
         sizing: How to resize the images.
         classes: The names of the classes, in label order; by default the labels themselves.
         flip: As in ``Loaded``; by default colour images may be mirrored, and grey ones not.
+        wanted: As in ``array_source``.
 
     Raises:
         InputError: The shapes, values or labels are not those of images and classes.
@@ -107,7 +122,7 @@ def load_arrays(
             f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size for both"
         )
     name = _range(x_train, x_test, what)
-    y_train, y_test, names = _labels(arrays, what)
+    y_train, y_test, names = _labels(arrays, what, wanted)
     _check_lengths(x_train, y_train, f"{what}: x_train", "y_train")
     _check_lengths(x_test, y_test, f"{what}: x_test", "y_test")
     channels = x_train.shape[3]
@@ -178,7 +193,7 @@ def _values(images: Array) -> Values:
     return merge(measure(images[start : start + BLOCK]) for start in range(0, len(images), BLOCK))
 
 
-def _labels(arrays: Arrays, what: str) -> tuple[Labels, Labels, tuple[str, ...]]:
+def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, Labels, tuple[str, ...]]:
     train, test = _flat(arrays.y_train, f"{what}: y_train"), _flat(arrays.y_test, f"{what}: y_test")
     known = np.unique(train)
     if strange := [str(label) for label in np.unique(test) if label not in known]:
@@ -193,8 +208,11 @@ def _labels(arrays: Arrays, what: str) -> tuple[Labels, Labels, tuple[str, ...]]
             f"{what}: y_train has {len(known)} different labels from {known[0]} to {known[-1]}: labels out of range; "
             f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
         )
-    y_train, y_test = (np.searchsorted(known, labels).astype(np.int64) for labels in (train, test))
-    return y_train, y_test, tuple(str(label) for label in known)
+    names = [str(label) for label in known]
+    ordered = in_order(names, wanted)
+    number = np.array([ordered.index(name) for name in names], np.int64)
+    y_train, y_test = (number[np.searchsorted(known, labels)] for labels in (train, test))
+    return y_train, y_test, tuple(ordered)
 
 
 def _flat(labels: Array, name: str) -> Array:

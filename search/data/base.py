@@ -32,10 +32,13 @@ class Part:
     Attributes:
         labels: Class numbers ``(N,)``, int64.
         fill: Writes the pixels into a given array ``(N, H, W, C)``, uint8; it may report its progress.
+        names: What a person knows each image by, such as its path inside the data's folder; empty where images have
+            numbers alone.
     """
 
     labels: Labels
     fill: Callable[[Pixels, Say], None]
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

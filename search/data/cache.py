@@ -1,6 +1,7 @@
 """The cache of decoded images: a data set is found by what was asked for, named by its content, and whole or absent.
 
-* ``<cache>/<fingerprint>/`` is one prepared data set.
+* ``<cache>/<fingerprint>/`` is one prepared data set; ``sealed/`` in it has the test images, ``names/`` (and
+  ``sealed/names/``) what each source calls the images.
 * ``<cache>/requests/<key>.json`` says which data set answers a request.
 * ``<cache>/partial/<key>/`` is a data set that is being written, and is renamed once it is whole. Its writer holds the
   lock ``partial/<key>.lock``, which tells it from one that a killed process has left.
@@ -24,7 +25,8 @@ from search.data.blank_images import blank_notes
 from search.data.dataset import GROUPS, IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import DEPTH, preprocessing
 from search.data.disk_space import lack_of_room
-from search.data.duplicates import count_duplicates, duplicates_note
+from search.data.duplicates import Place, duplicate_notes, example_words, find_duplicates
+from search.data.image_names import NAMES, write_names
 from search.data.pixel_range import REFUSED, UNMARKED
 from search.data.resizing import STRETCH
 from search.errors import InputError
@@ -127,12 +129,14 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
         if loaded.groups:
             np.save(partial / GROUPS, np.array(loaded.groups, dtype=np.str_))
         fingerprint = digest.hexdigest()[:32]
-        counts, note = _duplicates(partial)
         blanks = _blanks(partial, loaded)
+        counts, duplicates = _duplicates(partial, loaded)
+        write_names(partial, source, loaded.train.names, duplicates)
+        write_names(partial / SEALED, source, loaded.test.names)
         meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)
-        notes = [*loaded.notes, *blanks, *([note] if note else [])]
+        notes = [*loaded.notes, *blanks, *duplicates]
         entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
         with atomic_write(cache / "requests" / f"{key}.json") as aside:
             aside.write_text(json.dumps(entry), encoding="utf-8")
@@ -175,14 +179,22 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
 
 def _blanks(partial: Path, loaded: Loaded) -> list[str]:
     train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
-    return blank_notes(train, loaded.train.labels, test, loaded.classes, ())
+    return blank_notes(train, loaded.train.labels, test, loaded.classes, loaded.train.names)
 
 
-def _duplicates(partial: Path) -> tuple[dict[str, int], str]:
-    """The numbers of duplicates and a note about them: all that a search learns of what the test images look like."""
+def _duplicates(partial: Path, loaded: Loaded) -> tuple[dict[str, int], list[str]]:
+    """The numbers of duplicates and notes about them: all that a search learns of what the test images look like."""
     train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
-    found = count_duplicates(train, test)
-    return found, duplicates_note(found, len(train), len(test))
+    found = find_duplicates(train, test, loaded.train.labels, loaded.test.labels)
+    parts = {"training": loaded.train, "test": loaded.test}
+
+    def name(place: Place) -> str:
+        part = parts[place.part]
+        known = part.names[place.number] if part.names else f"{place.part} image {place.number:,}"
+        return f"{known} ({loaded.classes[part.labels[place.number]]})"
+
+    examples = example_words(found.examples, name)
+    return found.counts, duplicate_notes(found.counts, len(train), len(test), examples)
 
 
 def _publish(partial: Path, folder: Path) -> None:
@@ -195,6 +207,7 @@ def _publish(partial: Path, folder: Path) -> None:
         _keep_range(partial, folder)
         if not (folder / SEALED).exists():
             (partial / SEALED).rename(folder / SEALED)
+        _add_names(partial, folder)
         return
     try:
         partial.rename(folder)
@@ -210,6 +223,14 @@ def _keep_range(partial: Path, folder: Path) -> None:
         old["preprocessing"][DEPTH] = name
         with atomic_write(folder / META) as aside:
             aside.write_text(json.dumps(old, indent=1), encoding="utf-8")
+
+
+def _add_names(partial: Path, folder: Path) -> None:
+    """Put what a source calls its images beside what others call the same ones."""
+    for inside in (NAMES, f"{SEALED}/{NAMES}"):
+        (folder / inside).mkdir(exist_ok=True)
+        for file in (partial / inside).glob("*.json"):
+            file.replace(folder / inside / file.name)
 
 
 def _sweep(cache: Path, own: str) -> None:

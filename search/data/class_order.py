@@ -34,3 +34,8 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
 def order_request(ordered: Sequence[str]) -> dict[str, list[str]]:
     """The classes for a source's request, where their order is not that of older versions, whose caches are found."""
     return {} if list(ordered) == sorted(ordered) else {"classes": list(ordered)}
+
+
+def wanted_request(wanted: Sequence[str]) -> dict[str, list[str]]:
+    """A study's classes, where their order is not natural, for the request of a source that is not opened for it."""
+    return {} if list(wanted) == in_natural_order(wanted) else {"classes": list(wanted)}

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from search.data.base import Labels, Pixels
+from search.data.duplicates import duplicate_notes
+from search.data.image_names import read_names
 from search.data.splits import SplitRule
 from search.errors import InputError
 
@@ -39,8 +41,8 @@ class Dataset:
         train_counts: The number of training images of each class, those for validation included.
         test_counts: The number of test images of each class.
         preprocessing: How a file becomes pixels, as plain values for JSON.
-        duplicates: The numbers of images that occur twice (``search.data.duplicates.count_duplicates``); empty if the
-            images were prepared before these were counted.
+        duplicates: The numbers of images that occur twice (``search.data.duplicates.Duplicates``); empty if the images
+            were prepared before these were counted.
         validation_images: How many of the training images, the last ones, are the data's own validation part; 0 where
             it has none.
         groups: The number of groups of training images that no split may divide; 0 where there are none.
@@ -77,6 +79,21 @@ class Dataset:
         """
         groups = _load(self.folder / GROUPS, "groups of training", self.folder) if self.groups else None
         return SplitRule(self.validation_images, groups)
+
+    def duplicate_notes(self) -> list[str]:
+        """Lines for people about images that are there twice, with the names of examples where these are known."""
+        if not self.duplicates:
+            return []
+        sizes = sum(self.train_counts), sum(self.test_counts)
+        known = read_names(self.folder, self.source, sizes[0]).notes
+        return known or duplicate_notes(self.duplicates, *sizes)
+
+    def test_names(self) -> list[str]:
+        """What a person knows the test images by; empty where they have numbers alone.
+
+        Only the job that scores an export may call this.
+        """
+        return read_names(self.folder / SEALED, self.source, sum(self.test_counts)).images
 
     def test(self) -> tuple[Pixels, Labels]:
         """Open the test images and labels, as ``train`` does. Only the job that scores an export may call this.

@@ -152,8 +152,10 @@ class FolderSource:
             width=shape[1],
             channels=shape[2],
             flip=True,
-            train=Part(train.labels, partial(self._fill, train.paths, test.paths, images, depth)),
-            test=Part(test.labels, partial(self._fill, test.paths, [], images, depth)),
+            train=Part(
+                train.labels, partial(self._fill, train.paths, test.paths, images, depth), self._names(train)
+            ),
+            test=Part(test.labels, partial(self._fill, test.paths, [], images, depth), self._names(test)),
             method=self.sizing.method,
             notes=(*self._notes(others, images), *said),
             depth=depth,
@@ -218,6 +220,9 @@ class FolderSource:
             for path in paths
             if path in damaged
         ]
+
+    def _names(self, images: Images) -> list[str]:
+        return [self._relative(path) for path in images.paths]
 
     def _relative(self, path: str) -> str:
         """A file's path inside the data's folder; bytes that are no UTF-8 are written as escapes."""

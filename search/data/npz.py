@@ -1,5 +1,6 @@
 """An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from search.data.arrays import Arrays, load_arrays
 from search.data.base import Loaded, Say
+from search.data.class_order import wanted_request
 from search.data.pixel_range import RULE
 from search.data.resizing import Sizing
 from search.errors import InputError
@@ -21,6 +23,7 @@ class NpzSource:
 
     path: Path
     sizing: Sizing
+    wanted: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -35,6 +38,7 @@ class NpzSource:
             "file": [str(self.path), status.st_size, status.st_mtime_ns],
             "range_rule": RULE,
             **self.sizing.request(),
+            **wanted_request(self.wanted),
         }
 
     def read(self, say: Say) -> Loaded:
@@ -52,7 +56,7 @@ class NpzSource:
                     f"--data {self.path}: has no {', '.join(missing)} (only {there}); {EXPECTED}"
                 )
             arrays = Arrays(*(self._array(file, name) for name in Arrays._fields))
-        return load_arrays(arrays, f"--data {self.path}", self.sizing)
+        return load_arrays(arrays, f"--data {self.path}", self.sizing, wanted=self.wanted)
 
     def _array(self, file: Any, name: str) -> Any:
         try:

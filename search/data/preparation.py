@@ -107,7 +107,7 @@ def _source(
     classes: Sequence[str],
 ) -> Source:
     if not isinstance(data, (str, Path)):
-        return array_source(data, sizing)
+        return array_source(data, sizing, classes)
     if data in KERAS_SETS:
         return KerasSource(str(data), sizing)
     if data == "digits":
@@ -123,4 +123,4 @@ def _source(
         raise InputError(
             f"--data {path}: a file, but not an .npz; expected {known} (an archive must be unpacked first)"
         )
-    return NpzSource(path, sizing)
+    return NpzSource(path, sizing, classes)

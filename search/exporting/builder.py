@@ -115,6 +115,7 @@ def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> 
     return {
         "model": str(files.model),
         "dataset": str(request.loaded.dataset().folder),
+        "source": config.data,
         "validation": config.validation,
         "images": config.images,
         "split_seed": config.seed,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.data.decode import DEPTH
-from search.data.duplicates import duplicates_note
+from search.data.duplicates import duplicate_notes
 from search.data.pixel_range import WHITE, WHOLE
 from search.execution.trial import recipe_of
 from search.exporting.fine_tuning import tuned_words
@@ -66,9 +66,11 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
                 (config.classes[true], config.classes[predicted], times)
                 for true, predicted, times in confusions(test.confusion_matrix)[:CONFUSED]
             ],
-            duplicates=duplicates_note(dataset.duplicates, *sizes).removeprefix("warning: ")
-            if dataset.duplicates
-            else "",
+            # Names of files may tell of people.
+            duplicates=[
+                note.removeprefix("warning: ")
+                for note in (duplicate_notes(dataset.duplicates, *sizes) if dataset.duplicates else ())
+            ],
             finished=sum(trial.state.name == "COMPLETE" for trial in trials),
             pruned=sum(trial.state.name == "PRUNED" for trial in trials),
             search_flops=compute_of(trials),

@@ -5,6 +5,7 @@ of it; baselines are fitted. So whatever fails before the pass has not looked at
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +43,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     Args:
         payload: What to score, and where:
 
-            - ``model``: the net's file; ``dataset``: folder of the prepared images; ``out``: an ``.npz`` to write.
+            - ``model``: the net's file; ``dataset``: folder of the prepared images; ``source``: what the user
+              calls their source; ``out``: an ``.npz`` to write.
             - ``validation``, ``images``, ``split_seed``, ``folds``: the study's split, or its first fold.
             - ``unseen``: file of a net that was not trained on the validation images: the model itself, or after a
               refit the search's; None where none is kept.
@@ -61,7 +63,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     backends.current().use_device(payload["gpu_memory"])
     model = keras.models.load_model(payload["model"])
     head = keras.models.load_model(payload["head"]) if payload["head"] else None
-    dataset = open_dataset(Path(payload["dataset"]))
+    dataset = replace(open_dataset(Path(payload["dataset"])), source=payload["source"])
     _, labels = dataset.train()
     settings = {name: payload[name] for name in ("validation", "images", "folds")}
     parts = training_split(labels, **settings, which=0, seed=payload["split_seed"], rule=dataset.rule())
@@ -215,6 +217,7 @@ def score_test(
     return {
         "test_logits": outputs,
         "test_labels": truth,
+        "test_names": np.array(dataset.test_names(), np.str_),
         "mistakes": worst,
         "mistaken_images": np.stack([images[index] for index in worst]) if len(worst) else images[:0],
         **{f"baseline_{fitted.key}": fitted.predict(inputs[fitted.on]) for fitted in baselines},

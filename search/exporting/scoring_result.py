@@ -1,5 +1,6 @@
 """What the one pass over the test images gave, as the exporting process reads it from the scoring job."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +40,7 @@ class ScoringResult:
         unseen: Scores on the validation images of weights that were not trained on them; None where none are kept.
         temperature: Fitted on ``unseen``; None where that is not possible.
         mistakes: For a picture.
+        names: What a person knows each test image by; empty where they have numbers alone.
         baselines: Figures of each baseline, see ``search.metrics.baselines.figures``.
         cached_path: Of a net over a frozen backbone, see ``search.exporting.scoring_job.compare_with_cached``.
     """
@@ -52,6 +54,11 @@ class ScoringResult:
     mistakes: Mistakes
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     cached_path: dict[str, Any] | None = None
+    names: Sequence[str] = ()
+
+    def name(self, index: int) -> str:
+        """What a person knows a test image by: the path of its file, or its number."""
+        return self.names[index] if self.names else str(index)
 
     @property
     def calibrated(self) -> Scores:
@@ -117,4 +124,5 @@ def read_result(
             for key, fitted in message["baselines"].items()
         },
         message["cached_path"],
+        arrays["test_names"].tolist(),
     )

@@ -97,6 +97,7 @@ def summarise(
         **_scores(trial, training, scored),
         "fit": fit.figures(),
         "calibration": calibration.figures(),
+        "mistakes": mistakes(config, scored),
         **({"baselines": scored.baselines} if scored.baselines else {}),
         **({"backbone": backbone, "cached_path": scored.cached_path} if backbone else {}),
         "refit": training.refit,
@@ -109,6 +110,20 @@ def summarise(
         **(fold_figures(trial, config.folds) if config.folds else {}),
         **({"confirm": race_figures(race)} if race else {}),
     }
+
+
+def mistakes(config: StudyConfig, scored: ScoringResult) -> list[dict[str, Any]]:
+    """The test images that were misclassified with the highest confidence, by the paths of their files or numbers."""
+    scores = scored.calibrated
+    return [
+        {
+            "image": scored.name(index),
+            "true": config.classes[scores.labels[index]],
+            "predicted": config.classes[scores.predicted[index]],
+            "confidence": float(scores.confidence[index]),
+        }
+        for index in scored.mistakes.indices.tolist()
+    ]
 
 
 def how_trained(summary: Mapping[str, Any]) -> str:

@@ -61,8 +61,10 @@ def write_files(
     title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(scorings)})"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
     write_curves(folder / "curves.png", training.history, training.kept_epoch, name)
-    write_predictions(folder / "predictions.csv", scored.calibrated, config.classes)
-    write_mistakes(folder / "mistakes.png", *scored.mistakes, scored.calibrated, config.classes, scorings)
+    write_predictions(folder / "predictions.csv", scored, config.classes)
+    mistaken = [scored.name(index) for index in scored.mistakes.indices.tolist()] if scored.names else []
+    calibrated = scored.calibrated
+    write_mistakes(folder / "mistakes.png", *scored.mistakes, calibrated, config.classes, scorings, mistaken)
     if request.race:
         draw_race(folder / "confirm.png", request.race, training.refit)
     chosen = trained_on(dataset, config, training.refit)
@@ -84,17 +86,19 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_predictions(path: Path, scores: Scores, classes: Sequence[str]) -> None:
+def write_predictions(path: Path, scored: ScoringResult, classes: Sequence[str]) -> None:
     """Write ``predictions.csv``: one line a test image, in the order of the prepared test images.
 
-    A line has the image's number, its true class, the predicted class, and the probability of the predicted class.
+    A line has the path of the image's file inside the data's folder (of images that were arrays, its number), its true
+    class, the predicted class, and the probability of the predicted class.
     """
+    scores = scored.calibrated
     rows = zip(scores.labels.tolist(), scores.predicted.tolist(), scores.confidence.tolist(), strict=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "true", "predicted", "confidence"])
         for index, (label, predicted, confidence) in enumerate(rows):
-            writer.writerow([index, classes[label], classes[predicted], f"{confidence:.6f}"])
+            writer.writerow([scored.name(index), classes[label], classes[predicted], f"{confidence:.6f}"])
 
 
 def write_classification_report(

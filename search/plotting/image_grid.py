@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy.typing as npt
 
-from search.formatting import often, percent, shorten
+from search.formatting import often, percent, shorten, shorten_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +71,7 @@ def write_mistakes(
     scores: "Scores",
     classes: Sequence[str],
     times_test_scored: int,
+    names: Sequence[str] = (),
 ) -> None:
     """Write ``mistakes.png``: the test images that were misclassified with the highest confidence.
 
@@ -81,6 +82,7 @@ def write_mistakes(
         scores: Of all test images, at the temperature of the export.
         classes: Names.
         times_test_scored: How often the test images have been scored, this time included.
+        names: The paths of their files, ``M``; empty where they have numbers alone.
     """
     count, wrong = len(scores.labels), int((scores.predicted != scores.labels).sum())
     tiles = [
@@ -90,10 +92,11 @@ def write_mistakes(
                 f"true: {classes[scores.labels[index]]}",
                 f"pred: {classes[scores.predicted[index]]}",
                 percent(float(scores.confidence[index])),
+                *([shorten_path(names[place], LETTERS)] if names else []),
             ),
             WRONG,
         )
-        for index, pixels in zip(indices.tolist(), images, strict=True)
+        for place, (index, pixels) in enumerate(zip(indices.tolist(), images, strict=True))
     ]
     title = f"The {len(tiles)} most confident of {wrong:,} mistakes on {count:,} test images"
     if len(tiles) == wrong:

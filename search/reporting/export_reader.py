@@ -51,7 +51,7 @@ class ExportReader:
             raise self._spoilt("confusion_matrix.csv") from None
 
     def predictions(self) -> list[tuple[str, str, str, float]] | None:
-        """Number, true class, predicted class and confidence of each test image; None where the file is missing."""
+        """Path or number, true and predicted class and confidence of each test image; None where there is no file."""
         rows = self._rows("predictions.csv")
         try:
             return None if rows is None else [(row[0], row[1], row[2], float(row[3])) for row in rows[1:]]

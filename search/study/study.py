@@ -1,5 +1,6 @@
 """A study as it lies in the database: created, found again, and read."""
 
+import dataclasses
 import logging
 import uuid
 import warnings
@@ -126,14 +127,14 @@ class LoadedStudy:
             InputError: They are not in the cache any more.
         """
         if self.prepared is not None:  # Without the database, which may be away.
-            return open_dataset(self.prepared)
+            return self._opened(self.prepared)
         places = [
             Path(self.optuna.user_attrs.get(DATASET, "")),
             cache_root() / self.config.fingerprint,
         ]
         for place in places:
             if place.name == self.config.fingerprint and place.is_dir():
-                return open_dataset(place)
+                return self._opened(place)
         how = (
             f"prepare them again: python -m search.run --study {self.config.study} --data {self.config.data}"
         )
@@ -142,6 +143,10 @@ class LoadedStudy:
         raise InputError(
             f"the prepared images of study {self.config.study!r} are not in {places[-1].parent}; {how}"
         )
+
+    def _opened(self, place: Path) -> "Dataset":
+        """The images in a folder, which may come from several sources, as this study's source has them."""
+        return dataclasses.replace(open_dataset(place), source=self.config.data)
 
     def finished(self) -> list[FrozenTrial]:
         """The trials that count towards N."""

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +171,14 @@ def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytes
 
 @pytest.fixture(scope="session")
 def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Export a study's best trial, by the real writers, from made-up outputs."""
+    """Export a study's best trial, by the real writers, from made-up outputs; of files where they are to have names."""
 
-    def export(study: LoadedStudy, **more: Any) -> Path:
+    def export(study: LoadedStudy, named: bool = False, **more: Any) -> Path:
         folder = tmp_path_factory.mktemp("export")
         config, trial = study.config, study.ranked()[0]
         scored = made_up_scores(len(config.classes))
+        if named:
+            scored = replace(scored, names=[f"pictures/{n:04}.png" for n in range(len(scored.test.labels))])
         said = trial.user_attrs
         lengths = (said["epochs"], said["kept_epoch"], said["seconds"])
         training = TrainingResult(more.pop("refit", False), 0, *lengths, said["history"], said)

@@ -133,5 +133,7 @@ def mistakes_section(facts: Facts) -> Section:
         for number, true, predicted, confidence in worst
     ]
     head = ["test image", "true class", "predicted class", "confidence"]
-    blocks.append(Table("The same mistakes as a table", head, rows, text_columns=(1, 2), collapsed=True))
+    # Images that were arrays have numbers, all others the paths of their files.
+    texts = (1, 2) if all(row[0].isdecimal() for row in worst) else (0, 1, 2)
+    blocks.append(Table("The same mistakes as a table", head, rows, text_columns=texts, collapsed=True))
     return Section("mistakes", title, blocks)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from search.data.duplicates import duplicates_note
 from search.exporting.writers import trained_on
 from search.formatting import count
 from search.plotting.image_grid import write_samples
@@ -41,13 +40,10 @@ def images_section(facts: Facts) -> Section:
             )
         )
     if facts.dataset is not None and facts.dataset.duplicates:
-        sizes = sum(facts.dataset.train_counts), sum(facts.dataset.test_counts)
-        note = duplicates_note(facts.dataset.duplicates, *sizes).removeprefix("warning: ")
-        blocks.append(
-            Text(f"{note[0].upper()}{note[1:]}.", "warning")
-            if note
-            else Text("No image is there twice, as far as was looked for.")
-        )
+        notes = [note.removeprefix("warning: ") for note in facts.dataset.duplicate_notes()]
+        blocks += [Text(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes] or [
+            Text("No image is there twice, as far as was looked for.")
+        ]
     blocks.append(_preparation(facts))
     return Section("data", "Data", blocks)
 

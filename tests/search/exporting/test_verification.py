@@ -29,6 +29,7 @@ def stored(
     payload = {
         "model": str(model),
         "dataset": str(searched.dataset().folder),
+        "source": "digits",
         "validation": config.validation,
         "images": config.images,
         "split_seed": config.seed,

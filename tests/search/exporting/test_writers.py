@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from search.exporting.scoring_result import Mistakes, ScoringResult
 from search.exporting.writers import write_classification_report, write_predictions
 from search.metrics.classification import Scores
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
@@ -78,7 +79,9 @@ def test_report_says_how_often_the_test_images_were_scored(tmp_path: Path) -> No
 
 def test_predictions_give_the_confidence_of_the_predicted_class(tmp_path: Path) -> None:
     scores = Scores(np.array([1], dtype=np.int64), np.log(np.array([[0.75, 0.25]], dtype=np.float32)))
-    write_predictions(tmp_path / "predictions.csv", scores, ["ants", "bees"])
+    none = Mistakes(np.zeros(0, np.int64), np.zeros((0, 2, 2, 1), np.uint8))
+    scored = ScoringResult(scores, scores, 1, None, None, None, none)
+    write_predictions(tmp_path / "predictions.csv", scored, ["ants", "bees"])
 
     with (tmp_path / "predictions.csv").open(newline="") as file:
         assert list(csv.reader(file))[1] == ["0", "bees", "ants", "0.750000"]

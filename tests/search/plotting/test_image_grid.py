@@ -56,6 +56,21 @@ def test_mistakes_are_drawn_whatever_their_number(tmp_path: Path, wrong: int) ->
         assert picture.width < 1500
 
 
+def test_mistakes_are_drawn_with_the_names_of_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Tile] = []
+    monkeypatch.setattr(
+        "search.plotting.image_grid.write_grid", lambda path, tiles, title: drawn.extend(tiles)
+    )
+    scores = Scores(np.array([0]), np.array([[0, 9]], np.float32))
+    images, names = np.zeros((1, 6, 6, 1), np.uint8), ["test/a/a picture of a long name, number 7.png"]
+    write_mistakes(tmp_path / "m.png", np.array([0]), images, scores, ["a", "b"], 1, names)
+
+    assert drawn[0].lines == ("true: a", "pred: b", "99.9 %", "…g name, number 7.png")
+    assert len(drawn[0].lines[3]) == 21
+
+
 @pytest.mark.parametrize(("count", "most"), [(2, 900), (100, 2600), (600, 4000)])
 def test_grid_stays_one_picture_at_any_number(tmp_path: Path, count: int, most: int) -> None:
     tiles = [Tile(np.zeros((8, 8, 1), np.uint8), (f"class {index}",)) for index in range(count)]

@@ -1,9 +1,13 @@
 """Parts of the report by themselves."""
 
+import csv
 import dataclasses
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -13,7 +17,7 @@ from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts, read_facts
 from search.reporting.formatting import DASH
 from search.reporting.sections.baselines import baseline_section
-from search.reporting.sections.classes import classes_section
+from search.reporting.sections.classes import classes_section, mistakes_section
 from search.reporting.sections.images import images_section
 from search.reporting.sections.parameters import parameter_sections
 from search.reporting.sections.race import race_section
@@ -214,3 +218,22 @@ def test_steps_of_a_study_in_folds_are_its_folds(new_study) -> None:
     section = search_section(facts_of(new_study(trials=[trial], folds=2)))
     assert "a trial is 2 trainings of 4 epochs, one a fold, and scores the folds' mean" in said(section)
     assert ">fold<" in section.blocks[2].svg  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_mistakes_of_files_have_their_paths_and_those_of_arrays_their_numbers(
+    new_study, export_of: Callable[..., Path], named: bool
+) -> None:
+    study = new_study(["finished"])
+    folder = export_of(study, named)
+    summary = json.loads((folder / "summary.json").read_text())
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[3]["image"] == ("pictures/0003.png" if named else "3")
+    worst = summary["mistakes"][0]
+    row = next(row for row in rows if row["image"] == worst["image"])
+    assert (row["true"], row["predicted"]) == (worst["true"], worst["predicted"])
+    assert float(row["confidence"]) == pytest.approx(worst["confidence"], abs=1e-6)
+    table = tables(mistakes_section(read_facts(study, ExportReader(folder, summary))))[-1]
+    assert table.rows[0][0] == worst["image"]
+    assert table.text_columns == ((0, 1, 2) if named else (1, 2))

@@ -1,0 +1,67 @@
+"""Classes are numbered as people count, and as a study has them that is found again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.data.class_order import in_natural_order, in_order
+from search.data.preparation import prepare
+
+Make = Callable[..., Path]
+TWELVE = [f"class{number}" for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("names", "ordered"),
+    [
+        (["0", "1", "10", "11", "2"], ["0", "1", "2", "10", "11"]),
+        (["class10", "class2", "Class3"], ["Class3", "class2", "class10"]),
+        (["a1b10", "a1b9", "a01b1", "a"], ["a", "a01b1", "a1b9", "a1b10"]),
+        (["dogs", "Cats", "ants"], ["Cats", "ants", "dogs"]),
+        (["1", "01"], ["01", "1"]),
+        (["\u0663", "x\u00b2"], ["\u0663", "x\u00b2"]),  # an Arabic three, and a power
+    ],
+)
+def test_names_are_sorted_by_the_numbers_in_them(names: list[str], ordered: list[str]) -> None:
+    assert in_natural_order(names) == ordered
+
+
+def test_classes_of_a_study_keep_their_order() -> None:
+    assert in_order(TWELVE, sorted(TWELVE)) == sorted(TWELVE)
+    assert in_order(TWELVE, ["other", "classes"]) == TWELVE
+
+
+def test_folders_and_arrays_have_one_order(make_folder: Make, cache: Path) -> None:
+    folder = make_folder({f"train/{name}": 2 for name in TWELVE} | {f"test/{name}": 1 for name in TWELVE})
+    assert prepare(folder, cache=cache).classes == tuple(TWELVE)
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    names = np.array(TWELVE * 2)
+    dataset = prepare((images, names, images[:12] + 1, names[:12]), cache=cache)
+    assert dataset.classes == tuple(TWELVE)
+    assert dataset.train()[1].tolist() == list(range(12)) * 2
+
+
+def test_old_study_finds_its_images_in_its_order(make_folder: Make, cache: Path, tmp_path: Path) -> None:
+    folder = make_folder({f"train/{name}": 2 for name in TWELVE} | {f"test/{name}": 1 for name in TWELVE})
+    new = prepare(folder, cache=cache)
+    old = prepare(folder, cache=cache, classes=sorted(TWELVE))
+    assert old.classes == tuple(sorted(TWELVE))
+    assert new.fingerprint != old.fingerprint
+    assert prepare(folder, cache=tmp_path / "other", classes=sorted(TWELVE)).fingerprint == old.fingerprint
+    assert prepare(folder, cache=cache, classes=TWELVE) == new
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_old_study_of_arrays_finds_its_images_in_its_order(
+    cache: Path, tmp_path: Path, as_file: bool
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    names = np.array(TWELVE * 2)
+    arrays = {"x_train": images, "y_train": names, "x_test": images[:12] + 1, "y_test": names[:12]}
+    np.savez(tmp_path / "data.npz", **arrays)
+    data = str(tmp_path / "data.npz") if as_file else tuple(arrays.values())
+    new, old = (prepare(data, cache=cache, classes=classes) for classes in ((), sorted(TWELVE)))
+    assert (new.classes, old.classes) == (tuple(TWELVE), tuple(sorted(TWELVE)))
+    assert old.train()[1].tolist() == [sorted(TWELVE).index(name) for name in names]
