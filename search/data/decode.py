@@ -123,7 +123,8 @@ def decode(
     """
     try:
         with open_image(path) as image:
-            return _pixels(image, height, width, channels, method, depth)
+            mend(image)
+            return _pixels(image, deep(image), height, width, channels, method, depth)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file.
@@ -135,7 +136,10 @@ def decode_picture(
 ) -> Pixels:
     """As ``decode``, of a picture that somebody has opened and keeps; ``name`` is what messages call it."""
     try:
-        return _pixels(picture.copy(), height, width, channels, method, depth)
+        # A copy is loaded, and no longer tells of what kind the file was.
+        mend(picture)
+        found = deep(picture)
+        return _pixels(picture.copy(), found, height, width, channels, method, depth)
     except MemoryError:
         raise
     except Exception as error:
@@ -143,10 +147,14 @@ def decode_picture(
 
 
 def _pixels(
-    image: Image.Image, height: int, width: int, channels: int, method: str, depth: str | None
+    image: Image.Image,
+    found: Deep | None,
+    height: int,
+    width: int,
+    channels: int,
+    method: str,
+    depth: str | None,
 ) -> Pixels:
-    mend(image)
-    found = deep(image)
     # The JPEG decoder may then drop detail early, which makes large photographs several times faster.
     side = 2 * max(height, width)
     image.draft(None, (side, side))  # None keeps the mode.

@@ -61,8 +61,9 @@ def deep(image: Image.Image) -> Deep | None:
     declared = white not in (0, WHITE[FULL])
     if not grey and (declared or not (re.search(r";16[BLN]$", rawmode) or white)):
         return None
-    kind = f"{'float' if image.mode == 'F' else 'grey' if grey else 'colour'} {image.format}"
-    if image.format not in KNOWN:
+    # A picture without a format was made by the caller, who knows its numbers.
+    kind = f"{'float' if image.mode == 'F' else 'grey' if grey else 'colour'} {image.format or 'picture'}"
+    if image.format not in (*KNOWN, None):
         raise Misfit(f"more than 8 bits a pixel in the format {image.format}: save it as PNG or TIFF")
     transparent = image.info.get("transparency")
     if transparent is not None and not grey:

@@ -13,6 +13,7 @@ from search.data.decode import ORIENTATION_TAG, decode
 from search.data.preparation import prepare
 from search.errors import InputError
 from search.prediction import loader
+from search.prediction.pictures import list_pictures
 from tests.search.data.raw_images import write_png, write_tiff
 
 HEIGHT, WIDTH = 6, 8
@@ -50,7 +51,7 @@ def predicted(files: list[Path], dataset: Any, folder: Path, monkeypatch: Any) -
 
     monkeypatch.setattr(loader, "logits", look)
     labels, shape = loader.read_export(folder)
-    answers = loader.classify(None, files, labels, shape, 1.0)
+    answers = loader.classify(None, list_pictures(files, shape.depth), labels, shape, 1.0)
     given = iter(seen)
     return {answer.image: answer.error or next(given) for answer in answers}
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from search.data.decode import UnreadableImage
 from search.data.pixel_range import REFUSED, UNIT
 from search.errors import InputError
-from search.prediction.pictures import InputShape, list_pictures
+from search.prediction.pictures import InputShape, Picture, list_pictures
+from tests.search.data.raw_images import write_png, write_tiff
 
 RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
@@ -79,6 +81,49 @@ def test_opened_picture_of_the_caller_stays_as_it_was(files: Path) -> None:
     with Image.open(files / "large.jpg") as opened:
         pixels_of(opened)
         assert opened.size == (400, 400)
+
+
+VALUES = np.arange(48).reshape(6, 8) * 80
+DEEP = {
+    "grey": (lambda path: Image.fromarray(VALUES.astype(np.uint16)).save(path), "12 bits", "png"),
+    "white is zero": (
+        lambda path: write_tiff(path, (4095 - VALUES).astype(np.uint16), white_is=255),
+        "12 bits",
+        "tif",
+    ),
+    "lying": (
+        lambda path: write_tiff(path, (VALUES // 16).astype(np.uint8).reshape(8, 6), orientation=6),
+        REFUSED,
+        "tif",
+    ),
+    "transparent": (lambda path: write_png(path, np.arange(8)[np.newaxis] % 4, 2, 0, [1]), REFUSED, "png"),
+    "colour": (lambda path: write_png(path, np.stack([VALUES] * 3, 2), 16, 2), REFUSED, "png"),
+    "signed": (lambda path: write_tiff(path, VALUES.astype(np.int8)), REFUSED, "tif"),
+}
+
+
+def said_of(picture: Picture, shape: InputShape) -> Any:
+    try:
+        return picture.pixels(shape).tolist()
+    except UnreadableImage as error:
+        return error.reason
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_opened_picture_is_read_as_its_file_is(name: str, tmp_path: Path) -> None:
+    save, depth, ending = DEEP[name]
+    path = tmp_path / f"a.{ending}"
+    save(path)
+    shape = InputShape(6, 8, 1, "stretch", depth)
+    of_file, of_picture = (said_of(*list_pictures(given, depth), shape) for given in (path, Image.open(path)))
+    assert of_picture == of_file
+    assert isinstance(of_file, str) == (name in ("colour", "signed"))
+
+
+def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
+    picture = Image.fromarray(VALUES.astype(np.uint16))
+    (pixels,) = pixels_of(picture, InputShape(6, 8, 1, "stretch", "12 bits"))
+    np.testing.assert_array_equal(pixels[:, :, 0], VALUES >> 4)
 
 
 @pytest.mark.parametrize(
