@@ -43,6 +43,12 @@ class TrialSettings(Options):
     validation: float = option(
         0.1, "Fraction of the training images that is held out for validation.", low=0.01, high=0.5
     )
+    groups: str | None = option(
+        None,
+        "Images that belong together, such as one patient's, and are never split: a regular expression, whose match in "
+        "a file's path is the group's name (or its first pair of parentheses), or a column of the table.",
+        metavar="PATTERN|COLUMN",
+    )
     image_size: int | None = option(
         None,
         "Height and width that images are resized to (default: the preset's; else 224 over a backbone, and their own "
@@ -247,7 +253,8 @@ class ImageSettings(Options):
 
     data: "str | Path | Sequence[Any] | None" = option(
         None,
-        "Images: cifar10, cifar100, mnist, fashion_mnist, digits, a folder of class folders, or an .npz file.",
+        "Images: cifar10, cifar100, mnist, fashion_mnist, digits, a folder of class folders, a zip or tar of one, a "
+        "table of paths and labels (.csv, .tsv, .parquet), or an .npz file.",
         metavar="DATA",
     )
 

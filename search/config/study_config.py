@@ -26,6 +26,7 @@ class StudyConfig(StudySettings):
         height: Of the prepared images, pixels.
         width: Of the prepared images, pixels.
         channels: 1 or 3.
+        validation_images: Number of the data's own validation images; 0 where a part of the training images is drawn.
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
         unknown: What a newer version has stored beside these and this one does not know; kept.
     """
@@ -37,6 +38,7 @@ class StudyConfig(StudySettings):
     height: int
     width: int
     channels: int
+    validation_images: int = 0
     backbones: tuple[Backbone, ...] = ()
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

@@ -33,16 +33,17 @@ from search.data.base import Labels
 from search.errors import InputError
 
 Groups = npt.NDArray[np.str_]
-# Files that a message names.
-MOST_NAMED = 5
+# Files, or groups, that a message names.
+MOST_NAMED = 3
 
 
-def groups_by_pattern(pattern: str, paths: Sequence[str]) -> Groups:
+def groups_by_pattern(pattern: str, paths: Sequence[str], columns: Sequence[str] = ()) -> Groups:
     """The group of each file, by a regular expression that is searched for in its path.
 
     Args:
         pattern: The name of the group is what its first pair of parentheses matches or, without any, all of it.
         paths: Of the files, relative to the folder of the data, with ``/`` between folders.
+        columns: The columns of a table, none of which is called so, for the message.
 
     Raises:
         InputError: The pattern is no regular expression, or is not found in a path; the message names the files.
@@ -51,9 +52,11 @@ def groups_by_pattern(pattern: str, paths: Sequence[str]) -> Groups:
     found = [compiled.search(path) for path in paths]
     names = [match and match[1 if compiled.groups else 0] for match in found]
     if missing := [path for path, name in zip(paths, names, strict=True) if not name]:
+        table = f"a column ({', '.join(columns)}), or " if columns else ""
         raise InputError(
-            f"--groups {pattern!r}: not found in the names of {len(missing):,} of {len(paths):,} images, such as "
-            f"{named(missing)}; expected a pattern that is in every path, such as 'patient\\d+' or '([^/_]+)_[^/]*$'"
+            f"--groups '{pattern}': not found in the names of {len(missing):,} of {len(paths):,} images, such as "
+            f"{named(missing)}; expected {table}a pattern that is in every path, such as 'patient\\d+' or "
+            "'([^/_]+)_[^/]*$'"
         )
     return np.array(names, dtype=np.str_)
 
@@ -68,7 +71,7 @@ def check_pattern(pattern: str) -> "re.Pattern[str]":
         return re.compile(pattern)
     except re.error as error:
         raise InputError(
-            f"--groups {pattern!r}: no regular expression ({error}); expected one such as 'patient\\d+'"
+            f"--groups '{pattern}': no regular expression ({error}); expected one such as 'patient\\d+'"
         ) from None
 
 

@@ -11,16 +11,22 @@ from PIL import Image
 
 from search.config.option import check_choice, check_number
 from search.config.settings import RESIZES
+from search.data.archive import is_archive, unpack
 from search.data.arrays import array_source
 from search.data.base import Say, Source, log_line
 from search.data.cache import cache_root, find_prepared, request_key, sole_writer, write_prepared
 from search.data.damage import DamagedImages, damage_lines, damage_words, write_listing
 from search.data.dataset import Dataset
 from search.data.digits import DigitsSource
+from search.data.file_source import FileSource
 from search.data.folder import FolderSource
+from search.data.groups import check_pattern
 from search.data.keras_datasets import KERAS_SETS, KerasSource
+from search.data.layout import understand
 from search.data.npz import NpzSource
 from search.data.resizing import STRETCH, Sizing
+from search.data.table import is_table
+from search.data.table_source import TableSource
 from search.errors import InputError
 from search.formatting import count
 
@@ -37,12 +43,15 @@ def prepare(
     enlarge: bool = True,
     skip_damaged: bool = False,
     classes: Sequence[str] = (),
+    groups: str | None = None,
+    validation_part: bool = True,
 ) -> Dataset:
     """Find prepared images in the cache, or decode them into it.
 
     Args:
-        data: The name of one of Keras's data sets, ``digits``, the path of an ``.npz`` file or of a folder of images,
-            or the arrays ``(x_train, y_train, x_test, y_test)``.
+        data: The name of one of Keras's data sets, ``digits``, the path of an ``.npz`` file, of a folder of images, of
+            a zip or tar of one, or of a table of images and labels; or the arrays ``(x_train, y_train, x_test,
+            y_test)``.
         image_size: Resize all images to squares of this side, in pixels. It is needed if they have several sizes.
         resize: How to resize: ``stretch``, ``fit`` (with bars) or ``crop`` (to the middle). Prediction does the same.
         test: The fraction of the images to set aside as test images, stratified, if the source has none of its own.
@@ -52,6 +61,9 @@ def prepare(
         enlarge: See ``search.data.resizing.Sizing``.
         skip_damaged: Go on without image files that are damaged or cannot be opened here.
         classes: The classes of a study that is to find its images again; see ``search.data.class_order.in_order``.
+        groups: What no split may divide, see ``TrialSettings``; only image files have groups.
+        validation_part: Whether a validation part that a folder has beside train and test is used. False for a study of
+            an older version, which has left it out.
 
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
@@ -61,8 +73,11 @@ def prepare(
     check_choice("--resize", resize, RESIZES)
     check_number("--test", test, 0.01, 0.9)
     check_number("--seed", seed, 0, 2**31 - 1)
-    source = _source(data, Sizing(image_size, resize, enlarge), test, seed, skip_damaged, classes)
     cache = cache_root() if cache is None else Path(cache)
+    asked: dict[str, Any] = {"sizing": Sizing(image_size, resize, enlarge), "test": test, "seed": seed}
+    files = {"skip_damaged": skip_damaged, "classes": classes, "groups": groups}
+    of_files = _file_source(data, validation_part, cache, say, **asked, **files)
+    source: Source = of_files or _other_source(data, classes=classes, groups=groups, **asked)
     key = request_key(source.request())
     if (found := find_prepared(cache, key, say)) is not None:
         return found
@@ -98,14 +113,53 @@ def _write(cache: Path, key: str, source: Source, say: Say) -> Dataset:
         raise error.listed_in(listing) from error
 
 
-def _source(
+def _file_source(
+    data: str | Path | Sequence[Any], validation_part: bool, cache: Path, say: Say, **asked: Any
+) -> FileSource | None:
+    """The source of image files in a folder or an archive, or named by a table; None if the data is none of these."""
+    if not isinstance(data, (str, Path)) or not data or data in KERAS_SETS or data == "digits":
+        return None
+    path = Path(data).expanduser().absolute()
+    if path.is_file() and is_table(path):
+        return TableSource(table=path, path=path.parent, name=str(path), **asked)
+    if path.is_file() and is_archive(path):
+        folder = unpack(path, cache, say)
+    elif path.is_dir():
+        folder = path
+    else:
+        return None
+    layout = understand(folder)
+    if not validation_part:
+        layout = layout.without_validation()
+    if layout.has_classes or not layout.tables:
+        if asked["groups"] is not None:
+            check_pattern(asked["groups"])
+        return FolderSource(layout=layout, path=folder, name=str(path), **asked)
+    if len(layout.tables) > 1:
+        names = ", ".join(table.name for table in layout.tables)
+        raise InputError(
+            f"--data {path}: has no folders of classes, and the tables {names}: expected one, with a column split for "
+            "its parts; pass it as --data"
+        )
+    table = layout.tables[0]
+    return TableSource(table=table, path=table.parent, name=str(path), sealed=folder != path, **asked)
+
+
+def _other_source(
     data: str | Path | Sequence[Any],
     sizing: Sizing,
     test: float,
     seed: int,
-    skip_damaged: bool,
     classes: Sequence[str],
+    groups: str | None,
 ) -> Source:
+    """The source of images that are no files of their own."""
+    if groups is not None:
+        kind = data if isinstance(data, (str, Path)) else "arrays"
+        raise InputError(
+            f"--groups '{groups}': data ({kind}) has no image files, whose names or table would tell the groups; "
+            "expected a folder, an archive or a table, or leave --groups out"
+        )
     if not isinstance(data, (str, Path)):
         return array_source(data, sizing, classes)
     if data in KERAS_SETS:
@@ -113,14 +167,13 @@ def _source(
     if data == "digits":
         return DigitsSource(sizing, test, seed)
     path = Path(data).expanduser().absolute()
-    if data and path.is_dir():
-        return FolderSource(path, sizing, test, seed, skip_damaged, classes)
     names = ", ".join(sorted([*KERAS_SETS, "digits"]))
-    known = f"one of {names}, an .npz file, or a folder with a folder for each class"
+    known = (
+        f"one of {names}, a folder with a folder for each class, a zip or tar of one, a table (.csv, .tsv, .parquet), "
+        "or an .npz file"
+    )
     if not data or not path.exists():
         raise InputError(f"--data {str(data)!r}: no such data set, file or folder; expected {known}")
     if path.suffix != ".npz":
-        raise InputError(
-            f"--data {path}: a file, but not an .npz; expected {known} (an archive must be unpacked first)"
-        )
+        raise InputError(f"--data {path}: a file of another kind; expected {known}")
     return NpzSource(path, sizing, classes)

@@ -66,7 +66,12 @@ def print_hints(config: StudyConfig, dataset: Dataset, over_backbone: bool) -> N
         over_backbone: Whether its nets stand on a pretrained backbone.
     """
     total = sum(dataset.train_counts)
-    could_fold = config.images is None and total < TOO_MANY_IMAGES and min(dataset.train_counts) >= FOLDS
+    could_fold = (
+        config.images is None
+        and not config.validation_images
+        and total < TOO_MANY_IMAGES
+        and min(dataset.train_counts) >= FOLDS
+    )
     if could_fold and not config.folds:
         held = sum(split_counts(config, dataset)["validation"])
         off = 100 * 1.96 * math.sqrt(0.25 / held)  # At an accuracy of a half, where it is widest.

@@ -18,7 +18,7 @@ from search.data import Dataset, cache_root, open_dataset
 from search.data.base import Say, log_line
 from search.data.preparation import prepare
 from search.errors import InputError
-from search.study.request import check_beside_folds
+from search.study.request import check_beside_folds, check_beside_validation
 from search.study.study import LoadedStudy, quiet
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces.contract import Space
@@ -103,11 +103,13 @@ def check_settings(config: StudyConfig, options: RunOptions) -> None:
     """
     if config.folds:
         check_beside_folds(options, config.folds)
+    check_beside_validation(options, config.validation_images)
     for field, _ in options_of(StudySettings):
         value, made_with = getattr(options, field.name), getattr(config, field.name)
         if field.name in options.requested and value != made_with:
+            made = "without" if made_with is None else f"with {made_with}"
             raise InputError(
-                f"{flag_of(options, field.name)} {value}: study {config.study} was made with {made_with}; "
+                f"{flag_of(options, field.name)} {value}: study {config.study} was made {made}; "
                 "leave the flag out, or choose another --study name"
             )
 
@@ -143,6 +145,7 @@ def find_images(
     """
     config = found.config
     settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
+    settings |= {"groups": config.groups, "validation_part": config.validation_images > 0}
     settings |= {"seed": config.seed, "cache": cache, "say": say, "enlarge": not config.backbones}
     settings |= {"skip_damaged": config.skip_damaged, "classes": config.classes}
     if data is None:

@@ -8,11 +8,11 @@ from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import IMAGE_SIZE
-from search.data.folds import check_folds
+from search.data.folds import check_folds, fold
 from search.data.preparation import prepare
 from search.errors import InputError
 from search.presets import PRESETS
-from search.study.request import preset_of
+from search.study.request import check_beside_validation, preset_of
 from spaces import has_backbone
 from spaces.contract import Space
 
@@ -84,6 +84,7 @@ def prepare_new(options: RunOptions, size: int | None, over_backbone: bool) -> D
         resize=chosen,
         test=options.test,
         seed=options.seed,
+        groups=options.groups,
         cache=options.cache,
         skip_damaged=options.skip_damaged,
         enlarge=not over_backbone,  # It enlarges small images by itself, a batch at a time.
@@ -96,8 +97,11 @@ def new_config(options: RunOptions, dataset: Dataset) -> StudyConfig:
     Raises:
         InputError: It cannot be made of these images.
     """
+    check_beside_validation(options, dataset.validation_images)
     if options.folds:
         check_folds(options.folds, dataset.train_counts, dataset.classes)
+        if dataset.groups:  # Dealt once, so that too few are refused here.
+            fold(dataset.train()[1], options.folds, 0, options.seed, dataset.rule(), dataset.classes)
     settings: dict[str, Any] = {"flip": dataset.flip}
     names = {field.name for field, _ in options_of(StudySettings)}
     if preset := preset_of(options):
@@ -105,7 +109,8 @@ def new_config(options: RunOptions, dataset: Dataset) -> StudyConfig:
             name: value for name, value in vars(preset).items() if name in names and value is not None
         }
         _, labels = dataset.train()
-        if preset.images is not None and preset.images >= (1 - options.validation) * len(labels):
+        left = len(labels) - (dataset.validation_images or options.validation * len(labels))
+        if preset.images is not None and preset.images >= left:
             del settings["images"]
     settings |= {name: getattr(options, name) for name in names & options.requested}
     return StudyConfig(
@@ -116,5 +121,6 @@ def new_config(options: RunOptions, dataset: Dataset) -> StudyConfig:
         height=dataset.height,
         width=dataset.width,
         channels=dataset.channels,
+        validation_images=dataset.validation_images,
         **settings,
     )

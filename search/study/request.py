@@ -65,6 +65,25 @@ def check_beside_folds(options: RunOptions, folds: int) -> None:
     check_fold_options(folds, asked["validation"], asked["images"])
 
 
+def check_beside_validation(options: RunOptions, images: int) -> None:
+    """Refuse options in whose place the data's own validation part stands.
+
+    Args:
+        options: What is asked.
+        images: The number of images of that part; 0 where there is none.
+
+    Raises:
+        InputError: One of these is asked for.
+    """
+    for name in ("validation", "folds"):
+        if images and name in options.requested:
+            raise InputError(
+                f"{flag_of(options, name)} {getattr(options, name)}: the data has a validation part of its own, of "
+                f"{images:,} images, which is used as it is; leave the flag out, or move these images into the "
+                "training part"
+            )
+
+
 def load_space(name: str) -> Space:
     """The space of this name.
 

@@ -23,6 +23,8 @@ def images_section(facts: Facts) -> Section:
     validated = "validation images are drawn first and stay the same"
     if config.folds:
         validated = f"each training image is validated on in one of {config.folds} folds"
+    if config.validation_images:
+        validated = "validation images are the data's own part"
     blocks: list[Block] = [
         Text(
             f"{count(len(config.classes), 'class', 'classes')}, images of {config.height} by {config.width} pixels in "
@@ -78,12 +80,15 @@ def _preparation(facts: Facts) -> Table:
     validation = f"{100 * config.validation:g} % of the training images, stratified"
     if config.folds:
         validation = f"in {config.folds} stratified folds"
+    if config.validation_images:
+        validation = f"the {config.validation_images:,} images of the data's own validation part, as it is"
     rows = [
         ["source", config.data],
         ["fingerprint of pixels, labels and names", config.fingerprint],
         ["resized to", size],
         ["validation", validation],
         ["training images of a trial", f"{config.images:,}, stratified" if config.images else "all others"],
+        *([["never split", f"groups by {config.groups}"]] if config.groups else []),
         ["mirrored in training", "yes" if config.flip else "no"],
         ["class weights", config.class_weights],
     ]

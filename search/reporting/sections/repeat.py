@@ -121,6 +121,7 @@ def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
     of_record = options_of(SweepOptions if sweep else StudySettings)
     taken = {field.name for field, about in of_record if not about.in_python_alone} - PLACE_SETTINGS
     left_out = ({"space"} if sweep else set()) | ({"validation"} if config.folds else {"folds"})
+    left_out |= {"validation"} if config.validation_images else set()
     for field, about in options_of(StudySettings):
         value = getattr(config, field.name)
         if value is None or field.name not in taken - left_out:

@@ -19,14 +19,14 @@ Make = Callable[..., Path]
 # Half the pixels are written when it says so; the rest never will be.
 HALF_WRITER = """
 import sys, time
-import search.data.folder as folder
+import search.data.file_source as source
 from search.data.preparation import prepare
 def half(paths, way, depth, out, say):
     out[: len(out) // 2] = 255
     out.flush()
     print("half", flush=True)
     time.sleep(600)
-folder.decode_all = half
+source.decode_all = half
 prepare(sys.argv[1], cache=__import__("pathlib").Path(sys.argv[2]), say=lambda line: None)
 """
 
@@ -53,7 +53,7 @@ def test_cache_is_found_again_without_decoding(make_folder: Make, cache: Path) -
     time_of_file = (first.folder / "images.npy").stat().st_mtime_ns
     said: list[str] = []
     assert prepare(folder, cache=cache, say=said.append) == first
-    assert said == []
+    assert said == [f"{folder}: a folder for each of 2 classes; 20 % are set aside as test images (--test)"]
     assert (first.folder / "images.npy").stat().st_mtime_ns == time_of_file
 
 

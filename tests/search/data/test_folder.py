@@ -78,7 +78,7 @@ def test_folder_skips_and_counts_what_is_no_image(make_folder: Make, cache: Path
     assert len(warning) == 1
     again: list[str] = []
     prepare(folder, cache=cache, say=again.append)
-    assert again == warning
+    assert again[1:] == warning
 
 
 def test_folder_takes_images_without_ending(make_folder: Make, cache: Path) -> None:
@@ -100,11 +100,11 @@ def test_folder_ignores_hidden_folders(make_folder: Make, cache: Path) -> None:
 
 
 def test_folder_says_which_folders_it_leaves_out(make_folder: Make, cache: Path) -> None:
-    folder = make_folder({"train/a": 3, "train/b": 3, "test/a": 1, "val/a": 1})
+    folder = make_folder({"train/a": 3, "train/b": 3, "test/a": 1, "extra/a": 1})
     said: list[str] = []
     prepare(folder, cache=cache, say=said.append)
     assert any("test/ has no images of b" in line for line in said)
-    assert any("not val" in line for line in said)
+    assert any("only train/ and test/ of" in line and "not extra" in line for line in said)
 
 
 def test_folder_with_truncated_image_names_it(make_folder: Make, cache: Path) -> None:
@@ -183,7 +183,7 @@ def test_folder_goes_on_without_damaged_images_and_says_how_many_a_class(
     assert "(1 of 6 of a, 1 of 6 of b)" in warning[0]
     again: list[str] = []
     prepare(folder, cache=cache, say=again.append, skip_damaged=True)
-    assert again == warning
+    assert again[1:] == warning
 
 
 def test_folder_of_a_class_with_damaged_images_alone_is_refused(make_folder: Make, cache: Path) -> None:

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from search.data import cache_root
@@ -18,10 +20,20 @@ def test_unknown_data_lists_what_is_known(name: str, cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_file_that_is_no_npz(tmp_path: Path, cache: Path) -> None:
-    (tmp_path / "images.tar.gz").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"images\.tar\.gz: a file, but not an \.npz.*unpacked"):
-        prepare(tmp_path / "images.tar.gz", cache=cache)
+def test_file_of_another_kind(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "images.rar").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"images\.rar: a file of another kind; expected .* a zip or tar"):
+        prepare(tmp_path / "images.rar", cache=cache)
+
+
+@pytest.mark.parametrize(
+    "data", ["digits", "cifar10", (np.zeros((2, 4, 4)), [0, 1], np.zeros((1, 4, 4)), [0])]
+)
+def test_groups_of_images_that_are_no_files_are_refused(data: Any, cache: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"^--groups 'p': data .* has no image files, .* or leave --groups out"
+    ):
+        prepare(data, groups="p", cache=cache)
 
 
 @pytest.mark.parametrize("size", [-1, 0, 3, 10**6])

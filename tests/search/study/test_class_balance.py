@@ -40,6 +40,13 @@ def test_balance_of_folds_shows_all_images_and_the_test(capsys: pytest.CaptureFi
     ]
 
 
+def test_no_folds_are_hinted_at_beside_a_validation_part_of_the_data(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "--folds 5" in hints_of(capsys, 200, 8, False)
+    assert "--folds" not in hints_of(capsys, 200, 8, False, validation_images=20)
+
+
 def hints_of(
     capsys: pytest.CaptureFixture[str],
     count: int,

@@ -1,0 +1,146 @@
+"""A zip or tar of images: unpacked once into the cache, and a folder like any other from then on.
+
+An archive comes from anywhere, so nothing in it may do harm: no file is written outside its own folder, no link leads
+out of it, and what would not fit on the disk is refused before it is unpacked, by the sizes that the archive states
+(neither format can hold more of a file than it states).
+"""
+
+import hashlib
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from search.data.base import Say
+from search.data.cache import sole_writer
+from search.data.disk_space import lack_of_room
+from search.errors import InputError
+
+ZIP = (".zip",)
+TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    OSError,
+)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive that ``unpack`` takes, by its name."""
+    return path.name.lower().endswith(ZIP + TAR)
+
+
+def unpack(path: Path, cache: Path, say: Say) -> Path:
+    """Unpack an archive into the cache, unless it is there already.
+
+    Args:
+        path: The archive. One of another size or time of change is another archive.
+        cache: The folder of prepared images.
+        say: Takes lines for people.
+
+    Returns:
+        The folder that it was unpacked into.
+
+    Raises:
+        InputError: It is damaged, encrypted, too large for the disk, or holds what leads out of its folder.
+    """
+    status = path.stat()
+    digest = hashlib.sha256(
+        f"{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape")
+    )
+    folder = cache / "archives" / f"{path.name}-{digest.hexdigest()[:12]}"
+    if folder.is_dir():
+        return folder
+    with sole_writer(cache, folder.name, say):
+        if not folder.is_dir():  # Another process may have unpacked it meanwhile.
+            say(f"unpacking {path} into {folder}")
+            partial = cache / "partial" / folder.name
+            try:
+                partial.mkdir(parents=True)
+                _unpack(path, partial)
+                folder.parent.mkdir(exist_ok=True)
+                partial.rename(folder)
+            except DAMAGE as error:
+                _refuse(path, partial, error)
+    return folder
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    if path.name.lower().endswith(ZIP):
+        _unpack_zip(path, folder)
+    else:
+        _unpack_tar(path, folder)
+
+
+def _unpack_zip(path: Path, folder: Path) -> None:
+    with _open_zip(path) as archive:
+        members = [member for member in archive.infolist() if not _is_left_by_mac(member.filename)]
+        for member in members:
+            member.filename = member.filename.replace("\\", "/")  # Some programs for Windows write them so.
+            inside = PurePosixPath(member.filename)
+            if inside.is_absolute() or ".." in inside.parts:
+                raise InputError(
+                    f"--data {path}: holds {member.filename!r}, which leads out of the archive: not unpacked; make the "
+                    "archive again of a folder"
+                )
+            if member.flag_bits & 1:
+                raise InputError(f"--data {path}: is encrypted; unpack it and pass the folder")
+        _check_room(path, folder, (member.file_size for member in members))
+        archive.extractall(folder, members)
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip. Names of letters outside ASCII are UTF-8 in many that do not say so, such as a Mac's."""
+    try:
+        return zipfile.ZipFile(path, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(path)
+
+
+def _unpack_tar(path: Path, folder: Path) -> None:
+    with tarfile.open(path) as archive:
+        _check_room(path, folder, (member.size for member in archive))
+        for member in archive.getmembers():
+            if not _is_left_by_mac(member.name):
+                archive.extract(member, folder, filter="data")
+
+
+def _is_left_by_mac(name: str) -> bool:
+    """Whether a file is one of those that a Mac adds to an archive for itself."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or bool(parts and parts[-1].startswith("._"))
+
+
+def _check_room(path: Path, folder: Path, sizes: Iterator[int]) -> None:
+    total = 0
+    for (
+        size
+    ) in sizes:  # Of a packed tar each takes unpacking up to there: the first that is too much ends it.
+        total += size
+        if lack := lack_of_room(folder, total, f"the files in {path}"):
+            raise InputError(f"--data {path}: {lack}, or pass --cache FOLDER")
+
+
+def _refuse(path: Path, partial: Path, error: Exception) -> NoReturn:
+    if isinstance(error, tarfile.FilterError):
+        what = (
+            f"holds {error.tarinfo.name!r}, which leads out of the archive or is no plain file: not unpacked"
+        )
+        raise InputError(f"--data {path}: {what}; make the archive again of a folder") from error
+    if isinstance(error, OSError) and error.errno is not None:
+        raise InputError(
+            f"--data {path}: cannot be unpacked into {partial} ({error.strerror}); mend that"
+        ) from error
+    kind = "zip" if path.name.lower().endswith(ZIP) else "tar"
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":- ")
+    raise InputError(
+        f"--data {path}: damaged, or no {kind} ({reason}); copy or download it again, or unpack it yourself and pass "
+        "the folder"
+    ) from error

@@ -1,0 +1,158 @@
+"""How a folder of images is laid out: which of its folders are parts, which are classes, and what cannot be told.
+
+People keep images in many ways, and a wrong guess is a wrong number later: classes called ``train`` and ``test``, or
+test images that were trained on. So a part is known by its name alone (``train``, ``Training``, ``val``, ``test_set``,
+...), and where names allow two readings the folder is refused, with the words that make it plain.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.data.image_files import IMAGE_ENDINGS, is_hidden, is_passed_over
+from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned
+from search.data.table import has_labels, is_table
+from search.errors import InputError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a folder was understood as.
+
+    Attributes:
+        root: The folder that holds parts or classes: the one given, or one that is all there is in it.
+        parts: The folders of ``train``, ``validation`` and ``test``, as far as there are such; else the root alone,
+            under an empty name, with a folder for each class in it.
+        unused: The names of folders beside those.
+        tables: Tables of paths and labels beside them.
+    """
+
+    root: Path
+    parts: Mapping[str, Path]
+    unused: tuple[str, ...] = ()
+    tables: tuple[Path, ...] = ()
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether any part has folders in it, which are classes; else only a table can tell the classes."""
+        alone = "" in self.parts and len(folders_in(self.root)) == 1
+        return not alone and any(folders_in(part) for part in self.parts.values())
+
+    def without_validation(self) -> "Layout":
+        """The same, as it was understood when only train and test were parts."""
+        if not {VALIDATION, TEST} <= set(self.parts):
+            return self
+        parts = {part: path for part, path in self.parts.items() if part != VALIDATION}
+        return dataclasses.replace(self, parts=parts, unused=(*self.unused, self.parts[VALIDATION].name))
+
+    def name(self, part: str) -> str:
+        """A part's folder inside the root, as messages name it: ``valid/``."""
+        return f"{self.parts[part].relative_to(self.root).as_posix()}/"
+
+
+def understand(path: Path) -> Layout:
+    """Find the parts of a folder of images by the names of its folders.
+
+    Args:
+        path: The folder, absolute.
+
+    Raises:
+        InputError: It cannot be read, or its names allow more than one reading; the message says what to do.
+    """
+    root, inside = _innermost(path)
+    roles: dict[str, list[str]] = {}
+    for name in inside:
+        if role := part_of(name):
+            roles.setdefault(role, []).append(name)
+    for role, names in roles.items():
+        if len(names) > 1 and TRAIN in roles:
+            raise InputError(
+                f"--data {root}: has {_slashes(names)}, which all may be the {role} part: expected one; put their "
+                "images together, or move the others elsewhere"
+            )
+    tables = _tables(root)
+    if TRAIN in roles and len(roles) > 1:
+        parts = {role: _part(root / roles[role][0]) for role in (TRAIN, VALIDATION, TEST) if role in roles}
+        used = [names[0] for names in roles.values()]
+        return Layout(root, parts, tuple(name for name in inside if name not in used), tables)
+    _check_plain(root, inside, roles)
+    return Layout(root, {"": root}, tables=tables)
+
+
+def folders_in(path: Path) -> list[str]:
+    """The sorted names of the folders in a folder, without hidden ones and what unpacking leaves (``__MACOSX``).
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    try:
+        with os.scandir(path) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if not is_passed_over(entry.name) and Path(entry.path).is_dir()
+            )
+    except OSError as error:
+        raise InputError(
+            f"--data {path}: this folder cannot be read ({error.strerror}); make it readable"
+        ) from error
+
+
+def _innermost(path: Path) -> tuple[Path, list[str]]:
+    """The first folder that has more in it than one folder of folders, and the names of its folders."""
+    inside = folders_in(path)
+    while len(inside) == 1 and not part_of(inside[0]) and folders_in(path / inside[0]):
+        if _tables(path) or any(name.lower().endswith(IMAGE_ENDINGS) for name in _files(path)):
+            break
+        path /= inside[0]
+        inside = folders_in(path)
+    return path, inside
+
+
+def _part(folder: Path) -> Path:
+    """The folder of a part; unpacking leaves ``test_set/test_set/`` of many."""
+    inside = folders_in(folder)
+    same = len(inside) == 1 and part_of(inside[0]) == part_of(folder.name)
+    return folder / inside[0] if same and folders_in(folder / inside[0]) else folder
+
+
+def _check_plain(root: Path, inside: list[str], roles: Mapping[str, list[str]]) -> None:
+    """Refuse what would be taken for classes and may well be parts. A folder of images alone is a class of any name."""
+    parts = [name for names in roles.values() for name in names if folders_in(root / name)]
+    if TRAIN in roles and (parts or inside == roles[TRAIN]):
+        train = roles[TRAIN][0]
+        others = [name for name in inside if name != train]
+        beside = f", and beside it {_slashes(others)}" if others else ""
+        raise InputError(
+            f"--data {root}: has {train}/ but no test/{beside}: expected both; to set a part of {train}/ aside as test "
+            f"images, pass --data {root / train}"
+        )
+    if parts:
+        raise InputError(
+            f"--data {root}: has {_slashes(parts)} but no train/: expected both; rename the folder of training images "
+            "to train/"
+        )
+    likely = [name for name in inside if parts_mentioned(name)]
+    found = set().union(*(parts_mentioned(name) for name in likely))
+    if TRAIN in found and len(found) > 1 and len(likely) > 1:
+        raise InputError(
+            f"--data {root}: {_slashes(likely)} look like parts, and would be taken for classes: rename them to "
+            "train/, validation/ and test/, or, if they are classes, give them names without these words"
+        )
+
+
+def _tables(root: Path) -> tuple[Path, ...]:
+    tables = (root / name for name in _files(root) if is_table(Path(name)))
+    return tuple(table for table in tables if has_labels(table))
+
+
+def _files(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_file())
+
+
+def _slashes(names: list[str]) -> str:
+    words = [f"{name}/" for name in names[:5]]
+    return ", ".join(words) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

@@ -1,0 +1,232 @@
+"""A table of image files and their labels: ``.csv``, ``.tsv`` or, with ``pyarrow``, ``.parquet``.
+
+One row is one image. Columns are found by their usual names (``path`` or ``image``, ``label`` or ``class``, ``split``),
+whatever their case; a split's words are those of folders (``train``, ``val``, ``Testing``, ...).
+"""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search.data.groups import named
+from search.data.part_names import part_of
+from search.errors import InputError
+
+TABLES = (".csv", ".tsv", ".parquet")
+PATH = (
+    *(
+        "path",
+        "file",
+        "filename",
+        "filepath",
+        "image",
+        "imagepath",
+        "imagefile",
+        "imagefilename",
+        "imagename",
+    ),
+    *("img", "imgpath", "imgfile", "imgname"),
+)
+LABEL = ("label", "labels", "class", "category", "target", "classname", "classlabel", "labelname")
+SPLIT = ("split", "part", "set", "subset")
+DELIMITERS = ",;\t|"
+# A number that is no whole one is a quantity and no class.
+FRACTION = re.compile(r"[-+]?\d*\.\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+WHOLE = re.compile(r"([-+]?\d+)\.0*")
+
+
+class Row(NamedTuple):
+    """One image of a table.
+
+    Attributes:
+        path: Of the file, as the table has it.
+        label: The name of its class.
+        part: ``train``, ``validation`` or ``test``; empty where the table has no split.
+        group: What it is never split from; empty where no column says.
+    """
+
+    path: str
+    label: str
+    part: str
+    group: str
+
+
+Columns = Mapping[str, Sequence[str]]
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table, by its ending."""
+    return path.name.lower().endswith(TABLES)
+
+
+def has_labels(path: Path) -> bool:
+    """Whether a table has columns of paths and labels, by its first line; perhaps, where that cannot be read."""
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        return True
+    try:
+        names = _columns(path, rows=0)
+    except InputError:
+        return False
+    return all(any(_plain(name) in usual for name in names) for usual in (PATH, LABEL))
+
+
+def read_table(path: Path, groups: str | None) -> tuple[list[Row], list[str]]:
+    """Read a table of images.
+
+    Args:
+        path: The table.
+        groups: The name of the column of groups; a name that no column has is left to be a pattern.
+
+    Returns:
+        A row for each image, without those that stand there twice; and the names of all columns.
+
+    Raises:
+        InputError: It cannot be read, a column is missing, or values are missing or contradict each other.
+    """
+    columns = _columns(path)
+    paths = columns[_find(path, columns, "paths", PATH)]
+    labels = columns[_find(path, columns, "labels", LABEL)]
+    if not paths:
+        raise InputError(f"--data {path}: has no rows; expected one for each image")
+    by_column = groups in columns
+    kept: dict[str, Sequence[str]] = {"path": paths, "label": labels}
+    if split := _find(path, columns, "splits", SPLIT, needed=False):
+        kept["split"] = columns[split]
+    if groups is not None and by_column:
+        kept[groups] = columns[groups]
+    for name, values in kept.items():
+        if empty := [str(number) for number, value in enumerate(values, start=1) if not value]:
+            raise InputError(
+                f"--data {path}: no {name} in {len(empty):,} of {len(paths):,} rows (row {named(empty)}); fill it in, "
+                "or remove these rows"
+            )
+    none = [""] * len(paths)
+    parts = _parts(path, kept["split"]) if split else none
+    of_groups = kept[groups] if groups is not None and by_column else none
+    rows = [Row(*values) for values in zip(paths, _classes(path, labels), parts, of_groups, strict=True)]
+    return _once(path, rows), list(columns)
+
+
+def _columns(path: Path, rows: int | None = None) -> dict[str, list[str]]:
+    """The columns of a table as text, empty where there is no value; of ``rows`` rows, or all."""
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path, rows)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            head = file.readline()
+            file.seek(0)
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            names = [name.strip() for name in next(reader, [])]
+            found: list[list[str]] = [[] for _ in names]
+            for values in reader if rows is None else ():
+                if values and len(values) != len(names):
+                    raise InputError(
+                        f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
+                        f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
+                    )
+                for column, value in zip(found, values, strict=False):
+                    column.append(value.strip())
+    except UnicodeDecodeError as error:
+        raise InputError(f"--data {path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise InputError(
+            f"--data {path}: no table that can be read ({error}); save it as CSV again"
+        ) from error
+    except OSError as error:
+        raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
+    return _named_once(path, names, found)
+
+
+def _read_parquet(path: Path, rows: int | None) -> dict[str, list[str]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(
+            f"--data {path}: a .parquet table needs pyarrow; run pip install 'keras-image-search[parquet]', or save "
+            "the table as .csv"
+        ) from None
+    try:
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        if rows is not None:
+            return {name: [] for name in names}
+        plain = [name for name in names if not pyarrow.types.is_nested(file.schema_arrow.field(name).type)]
+        table = file.read(columns=plain)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--data {path}: no .parquet table that can be read ({reason}); save it again"
+        ) from error
+    return _named_once(path, plain, [[_text(value) for value in table[name].to_pylist()] for name in plain])
+
+
+def _text(value: Any) -> str:
+    """A value as text; empty for none, and for NaN, which pandas takes for none."""
+    return "" if value is None or value != value else str(value).strip()
+
+
+def _named_once(path: Path, names: Sequence[str], columns: Sequence[list[str]]) -> dict[str, list[str]]:
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise InputError(
+            f"--data {path}: has several columns called {named(twice)}; give each a name of its own"
+        )
+    return dict(zip(names, columns, strict=True))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.lower())
+
+
+def _find(path: Path, columns: Columns, what: str, usual: Sequence[str], *, needed: bool = True) -> str:
+    """The name of the one column that is called by one of the usual names; empty where none is and none needs to be."""
+    found = [name for name in columns if _plain(name) in usual]
+    if len(found) > 1:
+        raise InputError(
+            f"--data {path}: columns {named(found)} may all be the {what}; remove all but one, or rename them"
+        )
+    if not found and needed:
+        raise InputError(
+            f"--data {path}: no column of {what}: expected one called {', '.join(usual[:4])} or the like; it has "
+            f"{named(list(columns)) or 'none'}; rename one"
+        )
+    return found[0] if found else ""
+
+
+def _classes(path: Path, labels: Sequence[str]) -> list[str]:
+    """The names of classes. Numbers are names if they are whole; a program may have written ``1.0`` for 1."""
+    if fractions := [label for label in labels if FRACTION.fullmatch(label)]:
+        raise InputError(
+            f"--data {path}: labels that are numbers with fractions ({named(list(dict.fromkeys(fractions)))}) are "
+            "quantities; expected the name of a class in each row, or its whole number"
+        )
+    return [found[1] if (found := WHOLE.fullmatch(label)) else label for label in labels]
+
+
+def _parts(path: Path, words: Sequence[str]) -> list[str]:
+    known = {word: part_of(word) for word in dict.fromkeys(words)}
+    if strange := [word for word, part in known.items() if not part]:
+        raise InputError(
+            f"--data {path}: the split {named(strange)} is not known; expected train, validation or test in each row"
+        )
+    return [known[word] for word in words]
+
+
+def _once(path: Path, rows: Sequence[Row]) -> list[Row]:
+    """Each image once; refused if rows of the same image contradict each other."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        known = found.setdefault(row.path, row)
+        if known != row:
+            what = next(
+                name for name in ("label", "part", "group") if getattr(known, name) != getattr(row, name)
+            )
+            several = f"{getattr(known, what)} and {getattr(row, what)}"
+            raise InputError(
+                f"--data {path}: {row.path} is there twice, as {what} {several}; expected one row for each image"
+            )
+    return list(found.values())

@@ -1,0 +1,115 @@
+"""Folders as people have them: what is understood, and what is refused because it can be read in two ways."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.data.layout import Layout, understand
+from search.errors import InputError
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def lay_out(tmp_path: Path) -> Make:
+    """Make a folder of empty files with these paths."""
+
+    def make(*files: str) -> Path:
+        root = tmp_path / "photos"
+        for name in files:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+        return root
+
+    return make
+
+
+def parts(layout: Layout) -> dict[str, str]:
+    return {part: path.relative_to(layout.root).as_posix() for part, path in layout.parts.items()}
+
+
+UNDERSTOOD: dict[str, tuple[list[str], dict[str, str]]] = {
+    "two parts": (["train/a/1.png", "test/a/1.png"], {"train": "train", "test": "test"}),
+    "three parts": (
+        ["train/a/1.png", "val/a/1.png", "test/a/1.png"],
+        {"train": "train", "validation": "val", "test": "test"},
+    ),
+    "without a test": (["train/a/1.png", "valid/a/1.png"], {"train": "train", "validation": "valid"}),
+    "any case": (["Train/a/1.png", "TEST/a/1.png"], {"train": "Train", "test": "TEST"}),
+    "long names": (
+        ["training/a/1.png", "validation/a/1.png", "testing/a/1.png"],
+        {"train": "training", "validation": "validation", "test": "testing"},
+    ),
+    "names with set, unpacked into themselves": (
+        ["training_set/training_set/a/1.png", "test_set/test_set/a/1.png"],
+        {"train": "training_set/training_set", "test": "test_set/test_set"},
+    ),
+    "classes": (["a/1.png", "b/1.png"], {"": "."}),
+    "a class called train": (["train/1.png", "bus/1.png"], {"": "."}),
+    "classes called test and val": (["test/1.png", "val/1.png"], {"": "."}),
+}
+
+
+@pytest.mark.parametrize("name", UNDERSTOOD)
+def test_folder_is_understood(lay_out: Make, name: str) -> None:
+    files, expected = UNDERSTOOD[name]
+    assert parts(understand(lay_out(*files))) == expected
+
+
+def test_outer_folders_are_gone_through(lay_out: Make) -> None:
+    root = lay_out("data/v2/train/a/1.png", "data/v2/test/a/1.png", "README.txt", "__MACOSX/x", ".git/x")
+    layout = understand(root)
+    assert layout.root == root / "data/v2"
+    assert parts(layout) == {"train": "train", "test": "test"}
+    assert layout.name("train") == "train/"
+
+
+def test_only_class_beside_images_is_no_outer_folder(lay_out: Make) -> None:
+    root = lay_out("photos/a/1.png", "loose.png")
+    assert understand(root).root == root
+
+
+def test_folders_beside_parts_are_told(lay_out: Make) -> None:
+    assert understand(lay_out("train/a/1.png", "test/a/1.png", "extra/1.png")).unused == ("extra",)
+
+
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "two validation parts": (
+        ["train/a/1.png", "val/a/1.png", "valid/a/1.png"],
+        "val/, valid/, which all may be the validation part: expected one",
+    ),
+    "two cases": (["train/a/1.png", "Train/a/1.png", "test/a/1.png"], "Train/, train/, which all may be"),
+    "train alone": (["train/a/1.png"], r"has train/ but no test/: expected both; .* pass --data .*/train"),
+    "train beside others": (["train/a/1.png", "cats/1.png"], r"no test/, and beside it cats/: expected both"),
+    "no train": (["val/a/1.png", "test/a/1.png"], "has test/, val/ but no train/: expected both; rename"),
+    "unusual names": (
+        ["seg_train/a/1.png", "seg_test/a/1.png"],
+        "look like parts, and would be taken for classes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_folder_that_can_be_read_in_two_ways_is_refused(lay_out: Make, name: str) -> None:
+    files, message = REFUSED[name]
+    with pytest.raises(InputError, match=message) as caught:
+        understand(lay_out(*files))
+    assert "\n" not in str(caught.value)
+
+
+def test_tables_of_labels_are_found_beside_folders(lay_out: Make) -> None:
+    root = lay_out("images/1.png", "labels.csv", "sizes.csv", "notes.txt")
+    (root / "labels.csv").write_text("image,label\nimages/1.png,cat\n")
+    (root / "sizes.csv").write_text("image,width\nimages/1.png,3\n")
+    layout = understand(root)
+    assert [table.name for table in layout.tables] == ["labels.csv"]
+    assert not layout.has_classes
+
+
+def test_folder_of_folders_beside_a_table_is_not_gone_through(lay_out: Make) -> None:
+    root = lay_out("images/2019/1.png", "images/2020/1.png")
+    (root / "labels.csv").write_text("image,label\nimages/2019/1.png,cat\n")
+    layout = understand(root)
+    assert layout.root == root
+    assert not layout.has_classes

@@ -1,0 +1,156 @@
+"""Tables of paths and labels: columns by their usual names, and every fault of the rows in one line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.data.table import Row, has_labels, read_table
+from search.errors import InputError
+
+ROWS = [("a/1.png", "cat", "train"), ("a/2.png", "dog", "val"), ("a/3.png", "dog", "Testing")]
+READ = [
+    Row("a/1.png", "cat", "train", ""),
+    Row("a/2.png", "dog", "validation", ""),
+    Row("a/3.png", "dog", "test", ""),
+]
+
+
+def table(folder: Path, text: str, name: str = "labels.csv") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    "columns",
+    [("path", "label", "split"), ("Image Path", "Class", "SET"), ("filename", "category", "subset")],
+)
+def test_columns_are_found_by_their_usual_names(
+    tmp_path: Path, delimiter: str, columns: tuple[str, ...]
+) -> None:
+    path = table(tmp_path, "\n".join(delimiter.join(values) for values in [columns, *ROWS]))
+    assert read_table(path, None) == (READ, list(columns))
+
+
+def test_tsv_is_divided_by_tabs_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    path = table(tmp_path, "\ufeffpath\tlabel\na,b.png\tcat, or dog\n", "labels.tsv")
+    assert read_table(path, None)[0] == [Row("a,b.png", "cat, or dog", "", "")]
+
+
+def test_quoted_values_hold_delimiters(tmp_path: Path) -> None:
+    path = table(tmp_path, 'path,label\n"a,b.png","cat, or dog"\n\n')
+    assert read_table(path, None)[0] == [Row("a,b.png", "cat, or dog", "", "")]
+
+
+def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = dict(zip(("path", "label", "split"), map(list, zip(*ROWS, strict=True)), strict=True))
+    parquet.write_table(pyarrow.table({**columns, "boxes": [[1], [2], []]}), tmp_path / "labels.parquet")
+    assert read_table(tmp_path / "labels.parquet", None) == (READ, list(columns))
+    numbers = {"path": ["1.png", "2.png", "3.png"], "label": [0.0, 1.0, None]}
+    parquet.write_table(pyarrow.table(numbers), tmp_path / "labels.parquet")
+    with pytest.raises(InputError, match=r"no label in 1 of 3 rows \(row 3\)"):
+        read_table(tmp_path / "labels.parquet", None)
+    (tmp_path / "labels.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match=r"no .parquet table that can be read \(.*; save it again") as caught:
+        read_table(tmp_path / "labels.parquet", None)
+    assert "\n" not in str(caught.value)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        InputError, match=r"needs pyarrow; run pip install 'keras-image-search\[parquet\]', or save"
+    ):
+        read_table(table(tmp_path, "", "labels.parquet"), None)
+
+
+def test_groups_are_a_column_or_left_to_be_a_pattern(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,patient id\n1.png,cat,7\n2.png,dog,8\n")
+    assert [row.group for row in read_table(path, "patient id")[0]] == ["7", "8"]
+    assert [row.group for row in read_table(path, "patient")[0]] == ["", ""]
+
+
+def test_whole_numbers_are_names_of_classes_as_a_program_wrote_them(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\n1.png,0\n2.png,1.0\n3.png,-1\n")
+    assert [row.label for row in read_table(path, None)[0]] == ["0", "1", "-1"]
+
+
+def test_image_that_is_there_twice_is_taken_once(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\n1.png,cat\n2.png,dog\n1.png,cat\n")
+    assert [row.path for row in read_table(path, None)[0]] == ["1.png", "2.png"]
+
+
+BAD = {
+    "nothing": (
+        "",
+        "no column of paths: expected one called path, file, filename, filepath or the like; it has none",
+    ),
+    "no rows": ("path,label\n", "has no rows; expected one for each image"),
+    "no paths": ("id,label\n1,cat\n", "no column of paths: .*; it has id, label; rename one"),
+    "no labels": (
+        "path,breed\n1.png,cat\n",
+        "no column of labels: expected one called label, .*; it has path, breed",
+    ),
+    "two of labels": (
+        "path,label,class\n1.png,1,cat\n",
+        "columns label, class may all be the labels; remove all but",
+    ),
+    "a name twice": (
+        "path,label,label\n1.png,1,cat\n",
+        "several columns called label; give each a name of its own",
+    ),
+    "empty label": (
+        "path,label\n1.png,cat\n2.png,\n",
+        r"no label in 1 of 2 rows \(row 2\); fill it in, or remove",
+    ),
+    "empty split": ("path,label,split\n1.png,cat,\n", r"no split in 1 of 1 rows \(row 1\)"),
+    "empty group": ("path,label,patient\n1.png,cat,\n", r"no patient in 1 of 1 rows \(row 1\)"),
+    "unknown split": (
+        "path,label,split\n1.png,cat,fold1\n",
+        "the split fold1 is not known; expected train, validation",
+    ),
+    "quantities": (
+        "path,label\n1.png,0.5\n2.png,1.25\n",
+        r"labels that are numbers with fractions \(0.5, 1.25\)",
+    ),
+    "small quantities": ("path,label\n1.png,1e-3\n", r"labels that are numbers with fractions \(1e-3\)"),
+    "other labels": (
+        "path,label\n1.png,cat\n1.png,dog\n",
+        "1.png is there twice, as label cat and dog; expected one row",
+    ),
+    "other parts": (
+        "path,label,split\n1.png,cat,train\n1.png,cat,test\n",
+        "there twice, as part train and test",
+    ),
+    "a comma too many": (
+        "path,label\n1.png,cat, dog\n",
+        "line 2 has 3 values, and the first line names 2 columns; put",
+    ),
+    "open quotes": ('path,label\n"1.png,cat\n', r"no table that can be read \(.*; save it as CSV again"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_table_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    text, message = BAD[name]
+    with pytest.raises(InputError, match=message) as caught:
+        read_table(table(tmp_path, text), "patient")
+    assert "\n" not in str(caught.value)
+
+
+def test_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes("path,label\n1.png,Käfer\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"not UTF-8 .*; save it as CSV UTF-8"):
+        read_table(tmp_path / "labels.csv", None)
+
+
+def test_table_has_labels_if_its_first_line_names_both_columns(tmp_path: Path) -> None:
+    assert has_labels(table(tmp_path, "image,label\n"))
+    assert not has_labels(table(tmp_path, "image,width\n"))
+    assert not has_labels(table(tmp_path, ""))
