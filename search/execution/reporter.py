@@ -48,8 +48,9 @@ class Reporter:
         # Epochs done again after an interruption are stored already.
         self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
-        self._idle = threading.Event()
-        self._idle.set()
+        # Put, but not stored yet: counted here, since a queue is empty while its last message is being stored.
+        self._unstored = 0
+        self._changed = threading.Condition()
         self._failure: BaseException | None = None
         self._shown = False
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
@@ -61,7 +62,8 @@ class Reporter:
 
     def put(self, message: Mapping[str, Any]) -> None:
         """Queue a message to be stored."""
-        self._idle.clear()
+        with self._changed:
+            self._unstored += 1
         self._queue.put(message)
 
     def show_features(self, share: float) -> None:
@@ -74,10 +76,10 @@ class Reporter:
         Raises:
             ClaimLost, DatabaseGone: As ``done``.
         """
-        behind = not self._idle.is_set()
+        behind = self._unstored > 0
         self.put(message)
         if not behind:
-            self._idle.wait(VERDICT_SECONDS)
+            self._wait(VERDICT_SECONDS)
         self.check()  # Where the trial is lost the child must not train on.
         return not self.verdict
 
@@ -88,7 +90,7 @@ class Reporter:
             ClaimLost: The trial is another worker's now.
             DatabaseGone: The database was away for too long.
         """
-        stored = self._idle.wait(seconds)
+        stored = self._wait(seconds)
         self.check()
         return stored
 
@@ -107,17 +109,25 @@ class Reporter:
         self._queue.put(None)
         self._thread.join(timeout=1.0)
 
+    def _wait(self, seconds: float) -> bool:
+        """Wait until nothing is left to store, or nothing more will be; return whether it is all stored."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._unstored or self._failure is not None, seconds)
+            return not self._unstored
+
     def _work(self) -> None:
         while (message := self._queue.get()) is not None:
             try:
                 with self._claim.fenced():
                     self._store(message)
             except BaseException as error:  # Whatever it is: the worker's thread must hear of it.
-                self._failure = error
-                self._idle.set()
+                with self._changed:
+                    self._failure = error
+                    self._changed.notify_all()
                 return
-            if self._queue.empty():
-                self._idle.set()
+            with self._changed:
+                self._unstored -= 1
+                self._changed.notify_all()
 
     def _store(self, message: Mapping[str, Any]) -> None:
         if message["kind"] == "built":

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
+from search.execution import reporter
 from search.execution.reporter import VERDICT_SECONDS, Reporter
 from search.execution.trial import Worker, plan_training, recipe_of
 from search.study.fold_results import FOLDS
@@ -134,6 +135,60 @@ def test_claim_that_is_lost_is_heard_of_by_the_worker(told: Told) -> None:
     with pytest.raises(ClaimLost):
         told.reporter.judge(epoch(1))
     assert told.reports == {}
+
+
+class Stepped:
+    """Runs a reporter's thread line by line up to one of the lines that it runs, once it has stored a first message."""
+
+    def __init__(self, line: int) -> None:
+        self.at_line, self.go_on = threading.Event(), threading.Event()
+        self.lines_left = line
+        self.stored = False
+
+    def trace(self, frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename != reporter.__file__:
+            return None
+        if event == "line" and self.stored and frame.f_code.co_name == "_work":
+            self.lines_left -= 1
+            if self.lines_left == 0:
+                self.at_line.set()
+                self.go_on.wait(20)
+        return self.trace
+
+
+@pytest.mark.parametrize("line", range(1, 6))
+def test_message_put_at_any_moment_counts_as_stored_only_once_it_is(
+    make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, line: int
+) -> None:
+    """The thread had seen an empty queue; a message came; the thread said that all was stored (13 in 200,000)."""
+    told, steps = Told(make_worker(epochs=10)), Stepped(line)
+    second, let_it = threading.Event(), threading.Event()
+
+    def store(message: Any) -> None:
+        if message == "first":
+            steps.stored = True
+        else:
+            second.set()
+            let_it.wait(20)
+
+    monkeypatch.setattr(told.reporter, "_store", store)
+    threading.settrace(steps.trace)
+    try:
+        with told.reporter:
+            told.reporter.put("first")  # type: ignore[arg-type]
+            steps.at_line.wait(0.5)  # It waits for messages where there are not so many lines.
+            putting = threading.Thread(target=told.reporter.put, args=("second",))
+            putting.start()
+            putting.join(0.2)  # The stopped thread may hold a lock.
+            steps.go_on.set()
+            putting.join(20)
+            assert second.wait(20)
+            assert not told.reporter.done(0), "the second message is still to be stored"
+            let_it.set()
+            assert told.reporter.done(20)
+    finally:
+        threading.settrace(None)  # type: ignore[arg-type]
+        let_it.set()
 
 
 def test_budget_is_looked_at_after_each_epoch(told: Told) -> None:
