@@ -8,7 +8,8 @@ Lock
     R, and takes or creates a trial only while F + R < N.
 Sweep
     Before it counts, and under the same lock, it puts the RUNNING trials of dead workers back to WAITING. A trial that
-    is interrupted more than ``MOST_INTERRUPTIONS`` times is failed instead: it may be what kills its workers.
+    is interrupted more than ``MOST_INTERRUPTIONS`` times without having come further than before is failed instead: it
+    may be what kills its workers. Whoever stops a trial in good order does not count.
 Token
     Each claim draws a random token, which is part of the trial's sign of life. A trial belongs to whoever's token it
     has.
@@ -51,7 +52,9 @@ from storage.database import Database
 from storage.liveness import HEARTBEAT, Watch, is_of_this_process, is_worker_dead, sign_of_life
 
 ENDED = "ended"
-INTERRUPTIONS = "interruptions"
+# System attributes of a trial: how often it was put back to WAITING; how often of these without progress, and how far
+# it had come by the last of them.
+INTERRUPTIONS, WITHOUT_PROGRESS = "interruptions", "without_progress"
 MOST_INTERRUPTIONS = 20
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -122,15 +125,18 @@ class Claim:
             claims.database.retry_whole(write)  # A later try needs the time of that try.
         claims.record_contact()
 
-    def requeue(self) -> None:
+    def requeue(self, *, clean: bool = False) -> None:
         """Put the trial back to WAITING under its number; one interrupted too often ends as FAIL.
+
+        Args:
+            clean: Whether this is surely no doing of the trial's: it stopped in good order, or never began.
 
         Raises:
             ClaimLost: The trial belongs to another worker already.
         """
         try:
             with self.fenced():
-                self.claims.requeue(self.trial_id)
+                self.claims.requeue(self.trial_id, clean=clean)
         except ClaimLost:
             # It may be back already: by a first try of ours whose answer was lost, or by a sweep.
             if self.claims.database.get_trial(self.trial_id).state != TrialState.WAITING:
@@ -220,13 +226,28 @@ class Claims:
         """
         return self.database.exclusively(self._lock_name, lambda: self._requeue_dead(self._read_trials()))
 
-    def requeue(self, trial_id: int) -> None:
-        """Put a trial back to WAITING and count the interruption; one too many fails it. Call it under a guard."""
+    def requeue(self, trial_id: int, *, clean: bool = False) -> None:
+        """Put a trial back to WAITING; one that was interrupted too often without progress fails.
+
+        Call it under a guard.
+
+        Args:
+            trial_id: Optuna's key of the trial.
+            clean: See ``Claim.requeue``.
+        """
         database = self.database
-        times = database.get_trial(trial_id).system_attrs.get(INTERRUPTIONS, 0) + 1
-        database.set_trial_system_attr(trial_id, INTERRUPTIONS, times)
+        trial = database.get_trial(trial_id)
+        attributes = trial.system_attrs
+        database.set_trial_system_attr(trial_id, INTERRUPTIONS, attributes.get(INTERRUPTIONS, 0) + 1)
+        # The reports are exact; of a cross-validated trial they are folds, and the last sign of life tells the epoch.
+        reached = max(trial.last_step or 0, attributes.get(HEARTBEAT, {}).get("epoch") or 0)
+        before = attributes.get(WITHOUT_PROGRESS, {"times": 0, "reached": 0})
+        times = before["times"] + (not clean and reached <= before["reached"])
+        after = {"times": times, "reached": max(reached, before["reached"])}
+        if after != before:
+            database.set_trial_system_attr(trial_id, WITHOUT_PROGRESS, after)
         if times > MOST_INTERRUPTIONS:
-            database.set_trial_user_attr(trial_id, "reason", f"interrupted {times} times")
+            database.set_trial_user_attr(trial_id, "reason", f"interrupted {times} times without progress")
             database.set_trial_state_values(trial_id, TrialState.FAIL)
         else:
             database.set_trial_state_values(trial_id, TrialState.WAITING)

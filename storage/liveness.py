@@ -26,6 +26,7 @@ def sign_of_life(token: str, worker: str, now: float, **facts: Any) -> dict[str,
         "host": process_identity.hostname(),
         "place": process_identity.pid_namespace(),
         "pid": os.getpid(),
+        "started": process_identity.start_time(os.getpid()),
         "time": now,
         **facts,
     }
@@ -41,7 +42,9 @@ def is_worker_dead(life: dict[str, Any] | None, now: float, patience: float) -> 
     """
     if life is None:
         return True  # A trial is created with its first sign of life or under the lock: its creator died.
-    if life["place"] == process_identity.pid_namespace() and not process_identity.process_exists(life["pid"]):
+    if life["place"] == process_identity.pid_namespace() and not process_identity.process_exists(
+        life["pid"], life.get("started")
+    ):
         return True
     return bool(now - life["time"] > patience)
 

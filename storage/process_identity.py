@@ -1,6 +1,12 @@
-"""On which machine a process runs, and whether it still exists: what is known of a worker without asking it."""
+"""On which machine a process runs, and whether it still exists: what is known of a worker without asking it.
 
+A system gives the id of a process that has ended to another. An id and the time at which its process started together
+mean one process for good.
+"""
+
+import contextlib
 import os
+import signal
 import socket
 from functools import cache
 from pathlib import Path
@@ -35,8 +41,21 @@ def hostname() -> str:
     return socket.gethostname()
 
 
-def process_exists(pid: int) -> bool:
-    """Whether a process with this id exists in this pid namespace; a zombie does not count."""
+def start_time(pid: int) -> int | None:
+    """When a process of this pid namespace started, in ticks after the boot; None where the system does not tell."""
+    try:
+        return int(_stat(pid)[19])
+    except OSError:
+        return None
+
+
+def process_exists(pid: int, started: int | None = None) -> bool:
+    """Whether a process exists in this pid namespace; a zombie does not count.
+
+    Args:
+        pid: Its id.
+        started: Its ``start_time``: another process that has got its id by now is not it. None where it is not known.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -44,6 +63,19 @@ def process_exists(pid: int) -> bool:
     except PermissionError:
         return True
     try:
-        return not Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+        facts = _stat(pid)
     except OSError:
         return True
+    return facts[0] != "Z" and started in (None, int(facts[19]))
+
+
+def kill_process(pid: int, started: int | None) -> None:
+    """End a process now, if it still exists; see ``process_exists``."""
+    if process_exists(pid, started):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _stat(pid: int) -> list[str]:
+    """What Linux knows of a process, from its state on; before that stands its name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()

@@ -15,7 +15,7 @@ import numpy as np
 
 from search.process.channel import Channel
 from search.training.plan import TrainingPlan
-from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
+from storage.checkpoints import read_furthest, write_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +45,9 @@ class Checkpointer:
     def furthest(self) -> tuple[list[np.ndarray], dict[str, Any]] | None:
         """Read the furthest of the plan's checkpoints that is of this very training: its arrays and its facts."""
         own = (self._plan.checkpoint,) if self._plan.checkpoint else ()
-        found = {path: read_facts(Path(path)) for path in (*self._plan.go_on_from, *own)}
-        ours = {
-            path: facts["epoch"]
-            for path, facts in found.items()
-            if facts and facts["identity"] == self._identity
-        }
-        stored = read_checkpoint(Path(max(ours, key=lambda path: ours[path]))) if ours else None
-        if stored is None and any(found.values()):
-            logger.info("the checkpoint is of another training, or of another Keras: begun again")
+        stored, passed_over = read_furthest(map(Path, (*self._plan.go_on_from, *own)), self._identity)
+        for line in passed_over:
+            logger.info("%s: %s", line, "begun again" if stored is None else "gone on from another")
         return stored
 
     def hold(self, arrays: list[np.ndarray], facts: dict[str, Any]) -> None:
@@ -91,13 +85,19 @@ def restore(model: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: l
     """Set a model and its built optimizer to what ``capture`` gave.
 
     Raises:
-        ValueError: The arrays are of another model.
+        ValueError: The arrays are of another model; nothing has been set.
     """
     variables = _variables(model, optimizer)
     if len(variables) != len(arrays):
         raise ValueError(
             f"the checkpoint has {len(arrays)} arrays where this model has {len(variables)} variables"
         )
+    for variable, array in zip(variables, arrays, strict=True):
+        if tuple(variable.shape) != array.shape:
+            raise ValueError(
+                f"the checkpoint has an array of shape {array.shape} where this model has {tuple(variable.shape)} "
+                f"({variable.path})"
+            )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

@@ -135,7 +135,11 @@ class Training:
             return
         arrays, facts = stored
         count = len(capture(self.model, self.optimizer))
-        restore(self.model, self.optimizer, arrays[:count])
+        try:
+            restore(self.model, self.optimizer, arrays[:count])
+        except ValueError as error:  # The space's net is another by now: better again than never.
+            logger.info("%s: begun again", error)
+            return
         self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
         self.matrix = facts.get("matrix", [])
         if facts["best"] is not None:

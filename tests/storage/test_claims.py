@@ -12,7 +12,15 @@ import pytest
 from optuna.trial import TrialState
 
 from storage import process_identity
-from storage.claims import INTERRUPTIONS, MOST_INTERRUPTIONS, Claim, ClaimLost, Claims, SecondHost
+from storage.claims import (
+    INTERRUPTIONS,
+    MOST_INTERRUPTIONS,
+    WITHOUT_PROGRESS,
+    Claim,
+    ClaimLost,
+    Claims,
+    SecondHost,
+)
 from storage.connect import open_storage
 from storage.database import Database
 from storage.liveness import HEARTBEAT
@@ -114,6 +122,7 @@ def test_claimed_trial_runs_and_has_a_sign_of_life(study: optuna.Study, claims: 
         "host": socket.gethostname(),
         "place": process_identity.pid_namespace(),
         "pid": os.getpid(),
+        "started": process_identity.start_time(os.getpid()),
         "time": clock.seconds,
     }
 
@@ -172,15 +181,56 @@ def test_trial_given_back_waits_under_its_number_with_what_it_has(
     assert (trial.number, trial.user_attrs["epochs"], trial.last_step) == (0, 4, 4)
 
 
-def test_twenty_first_interruption_fails_the_trial(study: optuna.Study, claims: Claims) -> None:
+def test_twenty_first_interruption_without_progress_fails_the_trial(
+    study: optuna.Study, claims: Claims
+) -> None:
     for _ in range(MOST_INTERRUPTIONS):
         claimed(claims).requeue()
         assert states(study) == ["WAITING"]
     claimed(claims).requeue()
     (trial,) = study.trials
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["reason"] == "interrupted 21 times"
+    assert trial.user_attrs["reason"] == "interrupted 21 times without progress"
     assert claims.claim(1) is not None
+
+
+def test_interruption_after_progress_does_not_count_against_the_trial(
+    study: optuna.Study, claims: Claims
+) -> None:
+    claim = claimed(claims)
+    for epoch in range(1, MOST_INTERRUPTIONS + 5):
+        study._storage.set_trial_intermediate_value(claim.trial_id, epoch, 0.5)
+        claim.requeue()
+        claim = claimed(claims)
+    (trial,) = study.trials
+    assert trial.state == TrialState.RUNNING
+    assert trial.system_attrs[INTERRUPTIONS] == MOST_INTERRUPTIONS + 4
+    assert trial.system_attrs[WITHOUT_PROGRESS] == {"times": 0, "reached": MOST_INTERRUPTIONS + 4}
+
+
+def test_progress_within_a_fold_is_known_by_the_sign_of_life(study: optuna.Study, claims: Claims) -> None:
+    for epoch in (11, 12, 12):
+        claim = claimed(claims)
+        study._storage.set_trial_intermediate_value(claim.trial_id, 1, 0.5)  # The first fold's.
+        claim.heartbeat(epoch=epoch)
+        claim.requeue()
+    assert study.trials[0].system_attrs[WITHOUT_PROGRESS] == {"times": 1, "reached": 12}
+
+
+def test_trial_stopped_in_good_order_is_never_given_up(study: optuna.Study, claims: Claims) -> None:
+    """As by one short --timeout after another."""
+    for _ in range(MOST_INTERRUPTIONS + 2):
+        claimed(claims).requeue(clean=True)
+    assert states(study) == ["WAITING"]
+
+
+def test_worker_whose_process_id_is_anothers_by_now_is_dead(
+    study: optuna.Study, claims: Claims, other: Claims
+) -> None:
+    started = process_identity.start_time(os.getpid())
+    assert started is not None
+    live_as(claimed(claims), started=started - 1)
+    assert claimed(other).number == 0
 
 
 def test_live_trial_is_left_alone(study: optuna.Study, claims: Claims, other: Claims, clock: Clock) -> None:

@@ -48,6 +48,30 @@ def test_process_that_has_ended_does_not_exist() -> None:
     assert not process_identity.process_exists(process.pid)
 
 
+def test_process_that_started_at_another_time_is_another() -> None:
+    started = process_identity.start_time(os.getpid())
+    assert started is not None
+    assert process_identity.process_exists(os.getpid(), started)
+    assert not process_identity.process_exists(os.getpid(), started - 1)
+
+
+def test_only_the_process_that_is_meant_is_killed() -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    started = process_identity.start_time(process.pid)
+    assert started is not None
+    process_identity.kill_process(process.pid, started - 1)  # Of the one that had its id before.
+    alive = process.poll() is None
+    process_identity.kill_process(process.pid, started)
+    process.wait(10)
+    assert alive
+
+
+def test_start_of_a_process_that_is_gone_is_not_known() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert process_identity.start_time(process.pid) is None
+
+
 def test_zombie_does_not_exist(wait_until: Callable[..., None]) -> None:
     process = subprocess.Popen(["sleep", "60"])
     assert process_identity.process_exists(process.pid)

@@ -22,7 +22,7 @@ from search.metrics.classification import Scores
 from search.process import backends
 from search.training.plan import TrainingPlan
 from storage.atomic import atomic_write
-from storage.checkpoints import read_checkpoint, read_facts, write_checkpoint
+from storage.checkpoints import read_furthest, write_checkpoint
 
 HIDDEN = 32
 DIGITS = 6
@@ -145,17 +145,12 @@ class Training:
 
     def resume(self):
         own = (self.plan.checkpoint,) if self.plan.checkpoint else ()
-        found = {path: read_facts(Path(path)) for path in (*self.plan.go_on_from, *own)}
-        ours = {
-            path: facts["epoch"]
-            for path, facts in found.items()
-            if facts and facts["identity"] == self._identity
-        }
-        if not ours:
-            if any(found.values()):
-                print("the checkpoint is of another training: begun again", flush=True)
+        stored, passed_over = read_furthest(map(Path, (*self.plan.go_on_from, *own)), self._identity)
+        for line in passed_over:
+            print(f"{line}: {'begun again' if stored is None else 'gone on from another'}", flush=True)
+        if stored is None:
             return
-        arrays, facts = read_checkpoint(Path(max(ours, key=lambda path: ours[path])))
+        arrays, facts = stored
         count = len(self.net.state)
         self.net.restore(arrays[:count])
         self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
