@@ -66,7 +66,28 @@ class TrialOutOfMemory(TrialFailed):
 
 
 class TrialInterrupted(Exception):
-    """Stopped or killed from outside: the trial goes back to WAITING under its number, with its last checkpoint."""
+    """Stopped or killed from outside: the trial goes back to WAITING under its number, with its last checkpoint.
+
+    Args:
+        reason: A few words.
+        clean: Whether this is surely no doing of the trial's, so that it does not count towards the most interruptions
+            that a trial may have.
+    """
+
+    def __init__(self, reason: str, *, clean: bool = False) -> None:
+        super().__init__(reason)
+        self.clean = clean
+
+
+class ServerGone(TrialInterrupted):
+    """The process that starts children has ended, or does not answer: no doing of the trial's.
+
+    Args:
+        reason: A few words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, clean=True)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -40,7 +40,7 @@ from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_p
 from search.study.sweep_cells import cells_wanted
 from search.study.sweep_request import ask_for_sweep
 from search.web.study_page import feed_export, feed_study
-from storage.errors import DatabaseGone
+from storage.errors import DatabaseGone, DatabaseRemoved
 from storage.url import parse, redacted
 
 logger = logging.getLogger(__name__)
@@ -150,6 +150,8 @@ def how_to_go_on(stop: Stop, study: LoadedStudy, storage: str | None, command: s
     again = f"python -m search.{command} --study {study.config.study}"
     try:
         far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
+    except DatabaseRemoved:
+        raise
     except DatabaseGone:
         far = "nothing is lost, but the database does not answer"
     if storage is not None:

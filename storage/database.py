@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.errors import LockLost
+from storage.errors import DatabaseRemoved, LockLost
 from storage.liveness import HEARTBEAT
 from storage.retry import Retrying
 from storage.timeouts import Timeouts
@@ -73,7 +73,11 @@ class Database(BaseStorage):
         self.retrying = Retrying(timeouts)
         self._engine: Engine = inner.engine
         self._local = threading.local()
+        self._file = sqlite_file(url) if is_sqlite(url) else None
+        self._file_identity = self._identify_file()
         sqlalchemy.event.listen(self._engine, "begin", self._on_begin)
+        # SQLite would make an empty database in the place of one that is gone.
+        sqlalchemy.event.listen(self._engine, "do_connect", lambda *_: self._check_file())
 
     def use_timeouts(self, timeouts: Timeouts) -> None:
         """Use other timeouts from now on: those that a study was made with are known once it has been read."""
@@ -136,6 +140,7 @@ class Database(BaseStorage):
         Raises:
             OperationalError, LockLost: Another process held it too long, or the database went away; try again.
         """
+        self._check_file()
         return (
             file_lock(self.url) if self.is_sqlite else advisory_lock(self._engine, name, self.timeouts.grace)
         )
@@ -202,7 +207,26 @@ class Database(BaseStorage):
         """Close the connections."""
         self._engine.dispose()
 
+    def _identify_file(self) -> tuple[int, int] | None:
+        """Which file lies at the path of an SQLite database; None where there is none."""
+        if self._file is None:
+            return None
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _check_file(self) -> None:
+        """Raise if the SQLite file is gone: what is open of it would take every write, and nobody would find them."""
+        if self._file is not None and self._identify_file() != self._file_identity:
+            raise DatabaseRemoved(
+                f"{self._file} was removed, or another file put in its place, while this search ran: what was written "
+                "since is lost; put the database back, or begin the study anew"
+            )
+
     def _on_begin(self, connection: Connection) -> None:
+        self._check_file()
         guard = getattr(self._local, "active", None)
         if guard is not None:
             guard(connection)

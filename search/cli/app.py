@@ -18,7 +18,7 @@ import typer
 from search.cli.verbosity import VERBOSE, with_verbosity
 from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
 from search.execution.stop_requests import this_process_is_ours
-from storage.errors import DatabaseGone
+from storage.errors import DatabaseGone, DatabaseRemoved
 
 # BadParameter -> UsageError -> this one: the base of all that typer says about a wrong command line. Reached
 # through a public name because some releases of typer carry their own click and others use the installed one.
@@ -71,6 +71,9 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
         return 2
     except StudyStopped as stopped:
         _say_error(str(stopped))
+        return 1
+    except DatabaseRemoved as removed:
+        _say_error(f"--storage: {removed}")
         return 1
     except DatabaseGone as gone:
         _say_error(f"--storage: {gone}; nothing that was finished is lost: run the same command again")

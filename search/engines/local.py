@@ -1,7 +1,12 @@
 """Workers in processes of their own on this host, which share one fork server; a worker that dies is started again.
 
 Each is ``python -m search.engines.local``, which reads its specification from standard input, so that no password
-stands in a list of processes. It ends, requeuing its trial, when the process that started it is gone.
+stands in a list of processes. Further lines ask it to stop: not signals, since a scheduler may have sent one to every
+process of a job already, and a second one would leave the trial's child no time. It ends, requeuing its trial, when the
+process that started it is gone.
+
+The fork server is the starter's. A worker that finds it gone, or without an answer, gives its trial back and ends; it
+is started again with a line to the next server, which the starter starts.
 """
 
 import contextlib
@@ -9,6 +14,7 @@ import dataclasses
 import errno
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from search.engines.resources import ResourceSlot
-from search.engines.worker import run_worker
-from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
+from search.engines.worker import run_worker, worker_name
+from search.errors import DiskFull, InputError, ServerGone, StudyStopped, is_disk_full
 from search.execution.stop_requests import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study
@@ -32,7 +38,9 @@ SOON_SECONDS = 10.0
 MOST_EARLY_DEATHS = 5
 LOOK_SECONDS = 0.2
 # How a worker says why it ended. None is 1, with which Python ends a process that has a fault of its own.
-STOPPED, REFUSED, NO_ROOM = 3, 4, 5
+STOPPED, REFUSED, NO_ROOM, SERVER_GONE = 3, 4, 5, 6
+# What a worker is told over its standard input.
+STOP, AT_ONCE = b"stop\n", b"now\n"
 ERROR = "error: "
 
 
@@ -81,32 +89,40 @@ class LocalWorkers:
         Raises:
             StudyStopped: A worker says that the search cannot usefully go on, or cannot be kept alive.
         """
-        running = [self._start(slot, stop) for slot in self._slots]
-        asked = hurried = False
-        last_chance = float("inf")
+        running: list[_Running] = []
         try:
-            while not all(one.done for one in running):
-                if stop.requested and not asked:
-                    asked = True
-                    last_chance = time.monotonic() + EXIT_SECONDS - 1
-                    _signal(running, signal.SIGTERM)
-                if stop.now and not hurried:
-                    hurried = True
-                    _signal(running, signal.SIGTERM)
-                if (
-                    time.monotonic() > last_chance
-                ):  # Stopped, or stuck: its trial is found by its dead process.
-                    _signal(running, signal.SIGKILL)
-                for place, one in enumerate(running):
-                    if not one.done and one.process.poll() is not None:
-                        running[place] = self._after(one, stop)
-                time.sleep(LOOK_SECONDS)
+            with self._server.hurried_by(lambda: stop.by_user):
+                running += (self._start(slot, stop) for slot in self._slots)
+                self._watch(running, stop)
+        except ServerGone:
+            if not stop.requested:  # Else there was no time for another one.
+                raise
         finally:
             _end(running)
 
+    def _watch(self, running: list[_Running], stop: Stop) -> None:
+        """Keep the workers alive until all are done; pass on to them that they shall stop."""
+        asked = hurried = False
+        last_chance = float("inf")
+        while not all(one.done for one in running):
+            if stop.requested and not asked:
+                asked = True
+                last_chance = time.monotonic() + EXIT_SECONDS - 1
+                _tell(running, STOP)
+            if stop.now and not hurried:
+                hurried = True
+                _tell(running, AT_ONCE)
+            if time.monotonic() > last_chance:  # Stopped, or stuck: its trial is found by its dead process.
+                for one in running:
+                    one.process.kill()
+            for place, one in enumerate(running):
+                if not one.done and one.process.poll() is not None:
+                    running[place] = self._after(one, stop)
+            time.sleep(LOOK_SECONDS)
+
     def _start(self, slot: ResourceSlot, stop: Stop, early_deaths: int = 0) -> _Running:
         study, config = self._study, self._study.config
-        line = self._server.share()
+        line = self._share(stop)
         spec = {
             "study": config.study,
             "storage": study.url,
@@ -120,24 +136,40 @@ class LocalWorkers:
             "budget": stop.budget,
             **self._settings,
         }
-        log = study.paths.folder / "logs" / f"worker-{self._slots.index(slot)}-{time.time_ns()}.log"
+        # Until its process has a name.
+        log = study.paths.worker_log(f"starting-{secrets.token_hex(4)}")
         log.parent.mkdir(parents=True, exist_ok=True)
         path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         with line, log.open("ab") as printed:
             process = subprocess.Popen(
                 [sys.executable, "-m", "search.engines.local"],
                 stdin=subprocess.PIPE,
+                bufsize=0,  # What a worker that has died did not take is not tried again when its end is closed.
                 stdout=printed,
                 stderr=printed,
                 pass_fds=[line.fileno()],
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # A terminal's Ctrl-C is passed on by this process, once.
             )
-        with contextlib.suppress(BrokenPipeError):  # It has died already, as the next look at it will tell.
-            if process.stdin is not None:  # Its end, which the worker hears, is this process's end.
-                process.stdin.write(json.dumps(spec).encode() + b"\n")
-                process.stdin.flush()
-        return _Running(slot, process, log, time.monotonic(), early_deaths)
+        log = rename_log(log, study.paths.worker_log(worker_name(process.pid)))
+        one = _Running(slot, process, log, time.monotonic(), early_deaths)
+        _tell(
+            [one], json.dumps(spec).encode() + b"\n"
+        )  # Its end, which the worker hears, is this process's end.
+        return one
+
+    def _share(self, stop: Stop) -> socket.socket:
+        """A line to the fork server; to the next one, where this one is gone.
+
+        Raises:
+            ServerGone: Asked to stop meanwhile.
+        """
+        while True:
+            try:
+                return self._server.share()
+            except ServerGone:
+                if stop.requested:
+                    raise
 
     def _after(self, one: _Running, stop: Stop) -> _Running:
         """Decide what becomes of the resources of a worker that has ended: another worker, or none."""
@@ -146,8 +178,6 @@ class LocalWorkers:
         if one.process.stdin is not None:
             one.process.stdin.close()
         if status == 0 or stop.requested:
-            if not one.log.stat().st_size:
-                one.log.unlink()
             return dataclasses.replace(one, done=True)
         words = one.log.read_text(errors="replace").strip().splitlines()
         last = words[-1] if words else "it said nothing"
@@ -156,6 +186,8 @@ class LocalWorkers:
         last = last.removeprefix(ERROR)
         if status in (STOPPED, REFUSED, NO_ROOM):
             raise StudyStopped(last)
+        if status == SERVER_GONE:
+            return self._start(one.slot, stop, one.early_deaths)
         early = one.early_deaths + 1 if time.monotonic() - one.began < SOON_SECONDS else 0
         if early >= MOST_EARLY_DEATHS:
             raise StudyStopped(
@@ -166,7 +198,7 @@ class LocalWorkers:
 
 def _end(running: Sequence[_Running]) -> None:
     """End all workers that still run."""
-    _signal(running, signal.SIGTERM)
+    _tell(running, STOP)
     over = time.monotonic() + EXIT_SECONDS
     for one in running:
         try:
@@ -176,18 +208,30 @@ def _end(running: Sequence[_Running]) -> None:
             one.process.wait()
 
 
-def _signal(running: Sequence[_Running], number: int) -> None:
+def _tell(running: Sequence[_Running], words: bytes) -> None:
     for one in running:
-        if one.process.poll() is None:
-            one.process.send_signal(number)
+        if one.process.stdin is not None and not one.process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):  # It has died, as the next look at it will tell.
+                one.process.stdin.write(words)
+
+
+def rename_log(log: Path, named: Path) -> Path:
+    """Give a worker's log the name that the worker has in the study; one of an earlier worker of that name stays."""
+    if named.exists():
+        named = named.with_stem(f"{named.stem}-{log.stem.rpartition('-')[2]}")
+    log.rename(named)
+    return named
 
 
 def _listen_to_starter(stop: Stop) -> None:
-    """Ask to stop once the starter's end of our standard input is closed."""
+    """Stop as the starter says, or once its end of our standard input is closed."""
 
     def listen() -> None:
-        while os.read(0, 64):
-            pass
+        while words := os.read(0, 64):
+            if not stop.by_user:
+                stop.on_signal(signal.SIGTERM)
+            if AT_ONCE in words:
+                stop.now = True
         if not stop.by_user:
             stop.on_signal(signal.SIGHUP)
 
@@ -197,7 +241,10 @@ def _listen_to_starter(stop: Stop) -> None:
 def main() -> int:
     """Run one worker as specified on standard input, and return its exit status."""
     this_process_is_ours()
-    spec: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    with os.fdopen(
+        0, "rb", buffering=0, closefd=False
+    ) as starter:  # What follows the line is not for this reader.
+        spec: dict[str, Any] = json.loads(starter.readline())
     stop = Stop()
     _listen_to_starter(stop)
     try:
@@ -205,6 +252,8 @@ def main() -> int:
             _work_as(spec, stop)
     except InputError as error:
         return _say(error, REFUSED)
+    except ServerGone as error:
+        return _say(error, SERVER_GONE)
     except StudyStopped as error:
         return _say(error, NO_ROOM if isinstance(error, DiskFull) else STOPPED)
     except Exception as error:

@@ -36,6 +36,7 @@ def run_worker(
     Raises:
         StudyStopped: The search cannot usefully go on.
         InputError: This host may not work on it.
+        ServerGone: ``server`` is another process's, and has ended or does not answer.
     """
     name = worker_name()
     sweep = sweep_cells.SWEEP in study.optuna.user_attrs
@@ -57,13 +58,17 @@ def run_worker(
     def wanted() -> int:
         return sweep_cells.cells_wanted(study.optuna.get_trials(deepcopy=False)) if sweep else study.wanted
 
-    with logging_to(study.paths.worker_log(name)), catching_signals(stop):
+    with (
+        logging_to(study.paths.worker_log(name)),
+        catching_signals(stop),
+        server.hurried_by(lambda: stop.by_user),
+    ):
         work(worker, wanted)
 
 
-def worker_name() -> str:
-    """The name of this process among the workers of a study."""
-    return f"{process_identity.hostname()}-{os.getpid()}"
+def worker_name(pid: int | None = None) -> str:
+    """The name among a study's workers of a process on this host; by default this process's."""
+    return f"{process_identity.hostname()}-{os.getpid() if pid is None else pid}"
 
 
 @contextmanager

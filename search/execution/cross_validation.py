@@ -50,7 +50,7 @@ def train_folds(
         if len(finished) == plan.folds:
             return finished
         if stop.requested:
-            raise TrialInterrupted("stopped")
+            raise TrialInterrupted("stopped", clean=True)
         which = len(finished)
         # No model: an export is a refit, and so trains a net of its own.
         run = train(dataclasses.replace(plan, fold=which, seed=plan.seed + which, model=None), finished)

@@ -1,4 +1,4 @@
-"""When a worker stops: Ctrl-C once or twice, SIGTERM, a deadline, a budget of compute."""
+"""When a worker stops: Ctrl-C once or twice, another signal that asks for it, a deadline, a budget of compute."""
 
 import contextlib
 import os
@@ -8,9 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
+from search.process.stop_signals import STOP_SIGNALS
+
+# Sooner than this after the first, another SIGTERM is the same: ``timeout`` sends one to a process and to its group.
+SAME_SECONDS = 1.0
 # Whoever sends SIGTERM (a scheduler, a container's end) sends SIGKILL some time later.
 EXIT_SECONDS = 18.0
 SLICE_SECONDS = 0.1
@@ -35,6 +39,7 @@ class Stop:
     budget: float | None = None
     spent: Callable[[], float] = lambda: 0.0
     on_hurry: Callable[[], None] = lambda: None
+    _signalled: float = field(default=0.0, repr=False)
 
     @property
     def by_user(self) -> bool:
@@ -62,7 +67,9 @@ class Stop:
 
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:
         """Stop at the next batch after the first signal, and at once after the second."""
-        self.now = self.by_user
+        again = number == signal.SIGINT or time.monotonic() - self._signalled > SAME_SECONDS
+        self.now = self.now or (self.by_user and again)
+        self._signalled = time.monotonic()
         self.reason = f"stopped by {signal.Signals(number).name}"
         if not self.now:
             self.on_hurry()
@@ -70,19 +77,18 @@ class Stop:
 
 @contextmanager
 def catching_signals(stop: Stop) -> Iterator[None]:
-    """Route SIGINT, SIGTERM and SIGHUP to ``stop`` within the block.
+    """Route ``STOP_SIGNALS`` to ``stop`` within the block.
 
     Outside the main thread Python allows no handlers, and nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if (
-        signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    ):  # Under nohup the terminal's end is no reason to stop.
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
+    # Under nohup the terminal's end is no reason to stop.
+    ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+    before = {
+        number: signal.signal(number, stop.on_signal) for number in STOP_SIGNALS if number not in ignored
+    }
     try:
         yield
     finally:
@@ -120,7 +126,8 @@ def ending_in_time(stop: Stop) -> Iterator[None]:
         while not stop.by_user and not over.is_set():
             with contextlib.suppress(TimeoutError):
                 data = heard.recv(16)
-                if not data or any(number in (signal.SIGINT, signal.SIGTERM) for number in data):
+                # Another than those whose handlers ask to stop: of a nohup's terminal, or of the end of a child.
+                if not data or any(number in STOP_SIGNALS and number != signal.SIGHUP for number in data):
                     break
         if not over.wait(EXIT_SECONDS):
             os._exit(130)

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -30,6 +31,7 @@ from search.execution.samplers import make_sampler
 from search.execution.stop_requests import Stop
 from search.execution.time_spent import Clock, recording_time
 from search.execution.trial_files import TrialFiles, delete_leftovers
+from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.fold_results import (
     TrainingOutcome,
@@ -125,16 +127,16 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         last = reports[max(reports)] if reports else None
         feed_trial(worker.study, worker.server, trial, "pruned", _sentence(pruned), last)
         claim.finish(TrialState.PRUNED, last)
-    except TrialInterrupted:
-        claim.requeue()
+    except TrialInterrupted as interrupted:
+        claim.requeue(clean=interrupted.clean)
         return
     except OSError as error:
         if not is_disk_full(error):
             raise
-        claim.requeue()
+        claim.requeue(clean=True)
         raise DiskFull(error) from None
     except DiskFull:
-        claim.requeue()
+        claim.requeue(clean=True)
         raise
     except TrialOutOfMemory as failure:
         trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
@@ -271,9 +273,9 @@ def _train_in_child(
     with (
         recording_time(trial, worker.clock),
         Reporter(claim, heartbeat, worker.stop, trial, plan) as reporter,
-        worker.server.start(job, plan.to_payload(), log, threads, worker.environment) as child,
+        worker.server.start(job, plan.to_payload(), log, threads, worker.environment, patient=False) as child,
+        _shown(heartbeat, child),
     ):
-        heartbeat.facts["child"] = child.pid
         follower = ChildMonitor(
             reporter,
             worker.stop,
@@ -285,8 +287,18 @@ def _train_in_child(
         )
         done = follower.follow(child)
         if done["stopped"]:
-            raise TrialInterrupted("stopped")
+            raise TrialInterrupted("stopped", clean=True)
     return done, reporter.verdict
+
+
+@contextmanager
+def _shown(heartbeat: Heartbeat, child: Child) -> Iterator[None]:
+    """Have the signs of life name the child for as long as it is there."""
+    heartbeat.facts["child"] = child.pid
+    try:
+        yield
+    finally:
+        heartbeat.facts.pop("child", None)
 
 
 def _record(

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.errors import InputError, StudyStopped
 from search.execution.trial import Worker, run_trial
 from storage.claims import ENDED, SecondHost
-from storage.errors import DatabaseGone
+from storage.errors import DatabaseGone, DatabaseRemoved
 
 SAME_REASON = 10
 LEAST_TRIALS = 12
@@ -26,9 +26,12 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
     Raises:
         StudyStopped: Trials keep failing, or the database or the study is gone; the message says which.
         InputError: The database is a file, and another host works on it.
+        ServerGone: The server of child processes is another process's, and has ended or does not answer.
     """
     try:
         _work(worker, wanted)
+    except DatabaseRemoved as removed:
+        raise StudyStopped(str(removed)) from None
     except DatabaseGone as gone:
         if not worker.stop.requested:  # Else it was given little time, and the next worker finds the trial.
             raise StudyStopped(
@@ -52,8 +55,10 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         worker.clock.switch("waiting")
         _check_there(worker)
         n = wanted()
-        # One who waits looks without the lock: many who do would keep it from those who work.
-        claim = claims.claim(n) if not idle or claims.has_work(n) else None
+        # One who waits looks without the lock: many who do would keep it from those who work. And a claim says that
+        # somebody works on the trial: without a server for its child there is none.
+        may = not idle or claims.has_work(n)
+        claim = claims.claim(n) if may and worker.server.revive() else None
         idle = claim is None
         if claim is not None:
             run_trial(worker, claim)

@@ -6,7 +6,6 @@ a child whose worker is gone notices its closed end and ends (it is the server's
 
 import contextlib
 import json
-import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -16,6 +15,7 @@ from typing import Any
 
 from search.errors import DiskFull, TrialCrashed, TrialInterrupted, TrialOutOfMemory
 from search.process.fork_server_main import LAST_LINES
+from storage.process_identity import kill_process
 
 OOM_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 
@@ -25,20 +25,30 @@ class Child:
 
     Args:
         pid: Its process id.
+        started: Its ``start_time``: another process may have its id by the time that it is to be killed.
         connection: The worker's end of the connection to it.
         log: The file with all that it prints.
-        wait: Waits for the end of the process with an id, and returns its exit status.
+        wait: Waits for its end, and returns its exit status; None where nobody can tell.
 
     Attributes:
         pid: Its process id.
         log: The file with all that it printed.
     """
 
-    def __init__(self, pid: int, connection: Connection, log: Path, wait: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        started: int | None,
+        connection: Connection,
+        log: Path,
+        wait: Callable[[], int | None],
+    ) -> None:
         self.pid = pid
         self.log = log
+        self._started = started
         self._wait = wait
         self._connection = connection
+        self._over = False
         self._status: int | None = None
         self._oom_kills = _oom_kills()
 
@@ -71,17 +81,19 @@ class Child:
         """Ask it to stop at its next batch boundary."""
         self.send({"stop": True})
 
-    def wait(self) -> int:
-        """Wait for its end, and return its exit status as ``subprocess`` gives it (a negative number is a signal)."""
-        if self._status is None:
-            self._status = self._wait(self.pid)
+    def wait(self) -> int | None:
+        """Wait for its end, and return its exit status as ``subprocess`` gives it (a negative number is a signal).
+
+        It is None where nobody can tell, since the process that started it has ended before it.
+        """
+        if not self._over:
+            self._status, self._over = self._wait(), True
         return self._status
 
     def kill(self) -> None:
         """End it now."""
-        if self._status is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        if not self._over:
+            kill_process(self.pid, self._started)
             self.wait()
 
     def last_lines(self) -> str:
@@ -112,6 +124,8 @@ class Child:
     def ending(self) -> Exception:
         """The exception for a child that ended without its last message; its class decides what happens next."""
         status = self.wait()
+        if status is None:
+            return TrialInterrupted("ended after the process that had started it")
         if status == -signal.SIGKILL and _oom_kills() > self._oom_kills:
             return TrialOutOfMemory("out of memory: killed by the system", self.last_lines())
         if status in (-signal.SIGKILL, -signal.SIGTERM):

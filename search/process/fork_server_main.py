@@ -27,11 +27,12 @@ from typing import Any, NoReturn
 from search.errors import is_disk_full
 from search.process import backends
 from search.process.channel import Channel
+from search.process.stop_signals import STOP_SIGNALS
+from storage.process_identity import start_time
 
 LAST_LINES = 20
 ENDING_SECONDS = 10.0
 UNKILLABLE_SECONDS = 20.0
-NONE_STARTED = -1
 
 
 @dataclass
@@ -80,34 +81,39 @@ class _Server:
             return
         request = json.loads(data)
         if "start" in request:
-            self._send(client, self._fork(client, files))
+            pid = self._fork(client, files)
+            # Not waited for yet, so it is still this process that has the id.
+            self._send(client, {"pid": pid, "started": None if pid is None else start_time(pid)})
         elif "adopt" in request:
             joined = socket.socket(fileno=files[0])
             self._clients.append(joined)
             self._selector.register(joined, selectors.EVENT_READ)
-            self._send(client, 0)
+            self._send(client, {})
+        elif "hello" in request:
+            self._send(client, {})
         else:
             child = self._children.get(request["wait"])
             if child is None:  # Waited for before; one client's mistake must not end the server of all.
-                self._send(client, 1)
+                self._send(client, {"status": 1})
                 return
             # A child whose line is closed ends at once; one that does not is killed.
             child.awaited, child.deadline = True, time.monotonic() + ENDING_SECONDS
 
-    def _fork(self, client: socket.socket, files: list[int]) -> int:
+    def _fork(self, client: socket.socket, files: list[int]) -> int | None:
+        """Fork a child, and return its id; None where the system has no room for one."""
+        pid: int | None
         try:
             pid = os.fork()
         except OSError:  # Too many processes, or too little memory: for now.
-            pid = NONE_STARTED
+            pid = None
         if pid == 0:
             self._leave()
             line, log = files
             _become_child(line, log, self._temporary_of(os.getpid()))
         for file in files:
             os.close(file)
-        if pid == NONE_STARTED:
-            return pid
-        self._children[pid] = _Forked(client)
+        if pid is not None:
+            self._children[pid] = _Forked(client)
         return pid
 
     def _temporary_of(self, pid: int) -> Path:
@@ -141,15 +147,15 @@ class _Server:
                     if time.monotonic() > child.deadline + UNKILLABLE_SECONDS and child.awaited:
                         # It hangs in the kernel; whoever waits must not hang with it.
                         child.awaited = False
-                        self._send(child.client, -signal.SIGKILL)
+                        self._send(child.client, {"status": -signal.SIGKILL})
             if child.status is not None and (child.awaited or child.client not in self._clients):
                 del self._children[pid]
                 if child.awaited:
-                    self._send(child.client, child.status)
+                    self._send(child.client, {"status": child.status})
 
-    def _send(self, client: socket.socket, number: int) -> None:
+    def _send(self, client: socket.socket, answer: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # It is gone; the next look at its line will tell.
-            client.send(str(number).encode())
+            client.send(json.dumps(answer).encode())
 
 
 def _become_child(line: int, log: int, temporary: Path) -> NoReturn:
@@ -162,8 +168,6 @@ def _become_child(line: int, log: int, temporary: Path) -> NoReturn:
         except OSError as error:
             if not is_disk_full(error):  # If it is, whoever writes there will say so.
                 raise
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(log, 1)
         os.dup2(log, 2)
         # A line at a time: the end of the worker's line ends this process at once, whatever is not written yet.
@@ -218,8 +222,10 @@ def main(arguments: list[str]) -> None:
 
     In the folder lie the temporary files of its children.
     """
-    # A signal to the whole group is for the worker; this process ends with its sockets.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A terminal sends these to a whole group, and a scheduler to every process of a job. They are for the worker, which
+    # has its child, who inherits this, write a checkpoint first. This process and its children end with their lines.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     owner = socket.socket(fileno=int(arguments[0]))
     for name in arguments[2:]:
         importlib.import_module(name)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from search.progress.notebook import NotebookScreen, in_notebook
 from search.study.snapshot import Snapshot, best_line, ended_line, headline, running_cells, running_heads
+from storage.errors import DatabaseRemoved
 from storage.retry import reason
 
 __all__ = ["Progress", "Snapshot"]
@@ -83,6 +84,8 @@ class Progress:
             self._last = self._read()
         except KeyError:
             trouble = "the study is not in the database any more"
+        except DatabaseRemoved:
+            trouble = "the database's file is gone"
         except Exception as error:  # Whatever it is, the search itself is not concerned.
             trouble = f"the database did not answer ({reason(error)}); trying again"
         log = self._where[1]

@@ -24,7 +24,7 @@ from storage.database import Database
 from storage.paths import StudyPaths
 from storage.queries import StudySummary, missing_rights, read_study_summary
 from storage.timeouts import Timeouts
-from storage.url import default_url, parse, passwords_of, redacted, storage_url
+from storage.url import default_url, is_sqlite, parse, passwords_of, redacted, sqlite_file, storage_url
 
 if TYPE_CHECKING:
     from search.data import Dataset
@@ -184,6 +184,9 @@ def find_study(
             if there is None:
                 return None
             _check_ours(there)
+        # A file is there or not, however patient one is; opening one that is gone would make an empty one.
+        elif is_sqlite(parse(url)) and not sqlite_file(parse(url)).exists():
+            return None
         opened = open_storage(url, timeouts, patient=patient)
     except ValueError as error:
         raise flag_error(error) from None

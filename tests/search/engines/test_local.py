@@ -13,13 +13,21 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.engines.local import MOST_EARLY_DEATHS, NO_ROOM, LocalWorkers
+from search.engines.local import (
+    AT_ONCE,
+    MOST_EARLY_DEATHS,
+    NO_ROOM,
+    SERVER_GONE,
+    STOP,
+    LocalWorkers,
+    rename_log,
+)
 from search.engines.resources import VISIBLE, ResourceSlot, make_slots
 from search.errors import DiskFull, StudyStopped
 from search.execution.stop_requests import Stop
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
-from storage.claims import INTERRUPTIONS
+from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS
 from storage.liveness import HEARTBEAT
 from storage.process_identity import process_exists
 
@@ -290,3 +298,88 @@ def test_password_stands_in_no_command_line_and_no_file(
     assert list((study.paths.folder / "logs").iterdir())
     assert not [path for path in files if b"sesame" in path.read_bytes()]
     assert "sesame" not in "".join(capfd.readouterr())
+
+
+@pytest.fixture
+def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """A fork server that may be harmed, whose children train in NumPy; another may follow it at once."""
+    monkeypatch.setenv("SEARCH_TEST_TRAINING", "numpy")
+    monkeypatch.setattr("search.process.fork_server.BETWEEN_LAUNCHES", 0.0)
+    with ForkServer("tensorflow") as server:
+        yield server
+
+
+@pytest.mark.slow
+@ON_SQLITE
+def test_fork_server_that_is_gone_costs_no_trial_and_no_epoch(
+    open_digits, own_server: ForkServer, until, far
+) -> None:
+    study = open_digits(trials=4, epochs=30)
+    workers = LocalWorkers(study, own_server, make_slots(2, None, None, 2), checkpoint_seconds=0.0)
+    running = Running(workers, Stop())
+    until(lambda: far(study, 2))
+    assert own_server.process is not None
+    harmed = own_server.process.pid
+    own_server.process.kill()
+    running.end()
+    trials = study.optuna.trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert all(len(trial.intermediate_values) == 30 for trial in trials)
+    assert all(trial.system_attrs.get(WITHOUT_PROGRESS, {"times": 0})["times"] == 0 for trial in trials)
+    assert set(workers.statuses) == {SERVER_GONE, 0}
+    assert own_server.process.pid != harmed
+    assert not process_exists(harmed)
+
+
+@pytest.mark.slow
+@ON_SQLITE
+def test_log_of_a_worker_has_the_name_that_the_study_knows_it_by(open_digits, run) -> None:
+    """Two slots alike had one name, worker-0."""
+    study = open_digits(trials=4)
+    earlier = study.paths.worker_log("earlier")
+    earlier.parent.mkdir(parents=True)
+    run(study, 2).end()
+    names = {trial.user_attrs["worker"] for trial in study.optuna.trials}
+    assert names <= {path.stem for path in earlier.parent.glob("*.log")}
+    assert not list(earlier.parent.glob("starting-*"))
+
+
+def test_log_of_an_earlier_worker_of_that_name_stays(tmp_path: Path) -> None:
+    """Process ids come again, in a container soon."""
+    named, log = tmp_path / "host-57.log", tmp_path / "starting-0a1b2c3d.log"
+    named.write_text("earlier")
+    log.write_text("new")
+    assert rename_log(log, named).read_text() == "new"
+    assert named.read_text() == "earlier"
+
+
+TOLD = """
+import sys, time
+from search.engines import local
+
+def obey(spec, stop):
+    print("ready", flush=True)
+    while not stop.requested:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    sys.stderr.write(f"{stop.by_user} {stop.now}")
+
+local._work_as = obey
+sys.exit(local.main())
+"""
+
+
+@pytest.mark.parametrize(("words", "at_once"), [(STOP, False), (STOP + AT_ONCE, True)])
+def test_worker_told_to_stop_after_a_signal_to_all_takes_it_for_one_request(
+    words: bytes, at_once: bool
+) -> None:
+    """A scheduler's SIGTERM reaches the worker and its starter, which passes it on."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as worker:
+        assert worker.stdin is not None
+        assert worker.stderr is not None
+        worker.stdin.write(b"{}\n" + words + STOP)
+        worker.stdin.flush()
+        assert worker.wait(60) == 130
+        assert worker.stderr.read().decode() == f"True {at_once}"

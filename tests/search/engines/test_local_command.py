@@ -1,6 +1,7 @@
 """The real command with two workers: a signal stops all of it in time, and whatever ends it loses no trial."""
 
 import contextlib
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -61,6 +62,23 @@ def test_signal_at_the_search_stops_all_in_time_and_gives_the_trials_back(
     printed = command.process.communicate(timeout=20)[0]
     assert command.process.returncode == 130, printed
     assert f"stopped by {name}: 0 of 2 trials finished, nothing is lost; go on with: " in printed
+    until(lambda: not command.commands.alive(), 2)
+    check_given_back(study)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+def test_signal_to_every_process_of_a_job_stops_all_in_time_and_gives_the_trials_back(
+    command: SearchCommand, until, far
+) -> None:
+    """As Slurm sends it, to the workers' children and their server, too."""
+    study = until(command.study, 90)
+    until(lambda: far(study, 2) if command.process.poll() is None else True, 90)
+    for pid in command.commands.alive():
+        os.kill(pid, signal.SIGTERM)
+    printed = command.process.communicate(timeout=20)[0]
+    assert command.process.returncode == 130, printed
+    assert "stopped by SIGTERM: 0 of 2 trials finished, nothing is lost; go on with: " in printed
     until(lambda: not command.commands.alive(), 2)
     check_given_back(study)
 

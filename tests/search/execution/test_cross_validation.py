@@ -196,6 +196,9 @@ class InSecondFold:
         self.started: list[tuple[int, int]] = []
         self.epoch = 0
 
+    def revive(self) -> bool:
+        return self._server.revive()
+
     def start(
         self,
         job: str,
@@ -203,8 +206,9 @@ class InSecondFold:
         log: Path,
         threads: int = 0,
         environment: Mapping[str, str] = {},
+        **more: Any,
     ) -> Child:
-        child = self._server.start(job, payload, log, threads, environment)
+        child = self._server.start(job, payload, log, threads, environment, **more)
         if job != "search.training.job:train":
             return child
         if payload["fold"] == 1 and all(fold != 1 for fold, _ in self.started):

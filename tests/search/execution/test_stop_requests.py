@@ -23,7 +23,9 @@ def test_nothing_is_asked_of_a_new_one() -> None:
     assert not stop.by_user
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+)
 def test_one_signal_asks_for_a_stop_in_good_order(number: signal.Signals) -> None:
     stop = Stop()
     with catching_signals(stop):
@@ -39,6 +41,23 @@ def test_second_signal_asks_for_a_stop_at_once() -> None:
     with catching_signals(stop):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
+    assert stop.now
+
+
+def test_sigterm_that_comes_twice_together_is_one() -> None:
+    """``timeout`` sends it to the process and to its group; the child needs its time to write a checkpoint."""
+    stop = Stop()
+    for _ in range(2):
+        stop.on_signal(signal.SIGTERM)
+    assert stop.by_user
+    assert not stop.now
+
+
+def test_second_sigterm_later_asks_for_a_stop_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.execution.stop_requests.SAME_SECONDS", -1.0)
+    stop = Stop()
+    for _ in range(2):
+        stop.on_signal(signal.SIGTERM)
     assert stop.now
 
 

@@ -42,10 +42,19 @@ class StrikingServer:
         self.started: list[dict[str, Any]] = []
         self._server, self._signals = server, signals
 
+    def revive(self) -> bool:
+        return self._server.revive()
+
     def start(
-        self, job: str, payload: dict[str, Any], log: Path, threads: int = 0, environment: Any = None
+        self,
+        job: str,
+        payload: dict[str, Any],
+        log: Path,
+        threads: int = 0,
+        environment: Any = None,
+        **more: Any,
     ) -> Child:
-        child = self._server.start(job, payload, log, threads, environment)
+        child = self._server.start(job, payload, log, threads, environment, **more)
         if job != "search.training.job:train":
             return child
         if len(self.started) < len(self._signals):
@@ -165,7 +174,7 @@ def test_child_killed_from_outside_goes_on_under_its_number(make_worker, fast_se
 
 @pytest.mark.slow
 def test_interrupted_trial_on_tensorflow_learns_as_if_nothing_had_happened(make_worker, fork_server) -> None:
-    server = StrikingServer(fork_server, [signal.SIGKILL, signal.SIGTERM])
+    server = StrikingServer(fork_server, [signal.SIGKILL, signal.SIGKILL])
     interrupted, whole = make_worker("one", server, epochs=12), make_worker("two", fork_server, epochs=12)
     for worker in (interrupted, whole):
         work(worker, lambda: 1)

@@ -1,6 +1,7 @@
 """A worker's loop: exactly N finished trials, in what order, and every way to stop and go on."""
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -20,7 +21,7 @@ from search.execution.worker_loop import check_failures, work
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study
 from storage.checkpoints import read_checkpoint
-from storage.claims import INTERRUPTIONS, Claims
+from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS, Claims
 
 
 def states(worker: Worker) -> list[TrialState]:
@@ -154,6 +155,9 @@ class Search:
         )  # fmt: skip
         return self
 
+    def alive(self) -> list[int]:
+        return self._commands.alive()
+
     @property
     def study(self) -> LoadedStudy:
         return load_study("s", None, self.place / "studies")
@@ -240,3 +244,37 @@ def test_trial_of_a_killed_worker_goes_on_in_the_next(search: Search, fast_serve
     assert trial.state == TrialState.COMPLETE
     assert trial.system_attrs[INTERRUPTIONS] == 1
     assert trial.user_attrs["worker"] == "another"
+
+
+@pytest.mark.slow
+def test_database_removed_under_a_search_ends_it_with_one_line(search: Search) -> None:
+    """It said "all finished", with exit code 0, and no database."""
+    search.start("--trials", "1", "--epochs", "1000", epoch_seconds=0.1)
+    search.wait_until(lambda trial: (trial.last_step or 0) >= 2)
+    for file in (search.place / "studies").glob("search.db*"):
+        file.unlink()
+    assert search.end() == 1
+    last = search.output.strip().splitlines()[-1]
+    assert last.startswith(
+        "error: studies/search.db was removed, or another file put in its place, while this search ran"
+    )
+    assert list((search.place / "studies").glob("search.db*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signal_to_every_process_of_a_search_loses_no_epoch(search: Search, number: int) -> None:
+    """As Slurm sends it: its child died without a checkpoint."""
+    search.start("--trials", "1", "--epochs", "1000", epoch_seconds=0.1)
+    search.wait_until(lambda trial: (trial.last_step or 0) >= 3)
+    for pid in search.alive():
+        os.kill(pid, number)
+    assert search.end() == 130
+    assert (
+        f"stopped by {signal.Signals(number).name}: 0 of 1 trials finished, nothing is lost" in search.output
+    )
+    (trial,) = search.study.optuna.trials
+    stored = read_checkpoint(*search.study.paths.checkpoints(0))
+    assert stored is not None
+    assert (trial.state, trial.last_step) == (TrialState.WAITING, stored[1]["epoch"])
+    assert trial.system_attrs[WITHOUT_PROGRESS]["times"] == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
+from search.errors import ServerGone, StudyStopped, TrialCrashed, TrialInterrupted, TrialOutOfMemory
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from storage.process_identity import process_exists
@@ -132,13 +132,13 @@ def test_job_that_does_not_exist_is_a_crash(start) -> None:
         child.result(60)
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
-def test_child_killed_from_outside_is_interrupted(start, name: str) -> None:
+def test_child_killed_from_outside_is_interrupted(start) -> None:
     with start("sleep") as child:
         assert child.receive(60) == {"kind": "ready"}
-        os.kill(child.pid, getattr(signal, name))
-        with pytest.raises(TrialInterrupted, match=name):
+        os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(TrialInterrupted, match="SIGKILL") as interrupted:
             child.result(60)
+    assert not interrupted.value.clean
 
 
 def test_exit_by_itself_is_a_crash(start) -> None:
@@ -233,12 +233,18 @@ def test_log_is_appended_to(start) -> None:
     assert child.log.read_text().count("said in the child") == 2
 
 
-def test_ctrl_c_at_a_terminal_does_not_reach_the_child(start) -> None:
-    with start("sleep", {"seconds": 0.5}) as child:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
+def test_signal_to_every_process_of_a_job_leaves_child_and_server_to_their_worker(
+    start, fast_server: ForkServer, name: str
+) -> None:
+    """As Slurm sends it: the worker is to have the child write a checkpoint first."""
+    with start("wait_for_stop") as child:
         assert child.receive(60) == {"kind": "ready"}
         assert os.getpgid(child.pid) != os.getpgid(0)
-        os.kill(child.pid, signal.SIGINT)
-        assert child.result(60) == {"kind": "done"}
+        for pid in (child.pid, fast_server.process.pid):
+            os.kill(pid, getattr(signal, name))
+        child.stop()
+        assert child.result(60) == {"kind": "done", "before": False, "after": True}
 
 
 def test_children_started_by_several_threads_are_kept_apart(start) -> None:
@@ -365,9 +371,9 @@ def test_client_hears_at_once_of_the_servers_death_while_others_children_live(
                 assert children[-1].receive(60) == {"kind": "ready"}
             own_server.process.kill()
             before = time.monotonic()
-            with pytest.raises(StudyStopped, match="the process that starts trials has ended"):
+            with pytest.raises(ServerGone, match="the process that starts trials is gone"):
                 client.start("child_jobs:echo", {}, tmp_path / "log.txt")
-            with pytest.raises(StudyStopped):
+            with pytest.raises(ServerGone, match="the process that starts trials has ended"):
                 own_server.share()
             assert time.monotonic() - before < 2
             assert all(child.receive(0) is None for child in children), "they live as long as their workers"
@@ -416,14 +422,6 @@ def test_temporary_files_of_a_killed_owners_server_end_with_the_server(tmp_path:
     assert gone_within(server, 5)
     assert there
     assert not folder.exists()
-
-
-@pytest.mark.slow
-def test_start_on_a_dead_server_stops_the_study(own_server: ForkServer, tmp_path: Path) -> None:
-    own_server.process.kill()
-    own_server.process.wait()
-    with pytest.raises(StudyStopped, match="the process that starts trials has ended"):
-        own_server.start("child_jobs:echo", {}, tmp_path / "log.txt")
 
 
 def test_server_that_cannot_import_says_its_last_line(tmp_path: Path, monkeypatch) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -259,7 +260,8 @@ def test_what_a_killed_deletion_left_is_not_taken_from_a_new_study(
 def test_worker_whose_study_is_deleted_ends_in_one_line(make: Make, url: str, when: str) -> None:
     study = make()
     claims = Claims(study.storage, study.study_id, "here-1")
-    worker = Worker(study, None, claims, Stop())  # type: ignore[arg-type]  # It starts no child.
+    no_child = SimpleNamespace(revive=lambda: True)
+    worker = Worker(study, no_child, claims, Stop())  # type: ignore[arg-type]
 
     def wanted() -> int:
         if when == "between":

@@ -93,9 +93,12 @@ class DrawingHere:
     def __init__(self, server: ForkServer) -> None:
         self._server = server
 
-    def start(self, job: str, payload: dict[str, Any], *more: Any) -> Any:
+    def revive(self) -> bool:
+        return self._server.revive()
+
+    def start(self, job: str, payload: dict[str, Any], *more: Any, **named: Any) -> Any:
         if job != "search.web.drawing:draw":
-            return self._server.start(job, payload, *more)
+            return self._server.start(job, payload, *more, **named)
         said: list[dict[str, Any]] = []
         drawing.draw(payload, SimpleNamespace(send=said.append))
         return nullcontext(SimpleNamespace(result=lambda seconds: said.pop()))
