@@ -21,6 +21,12 @@ def score(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def metric_words(metric: str) -> str:
+    """A metric's name in words: ``macro f1``, ``recall of hot_dog``."""
+    kind, _, name = metric.partition(":")
+    return f"{kind.replace('_', ' ')}{f' of {name}' if name else ''}"
+
+
 def percent(fraction: float) -> str:
     """A fraction as a person reads it, to a tenth; never 100.0 % for less than all."""
     shown = f"{100 * fraction:.1f}"

@@ -40,7 +40,8 @@ class Option:
         metavar: What stands for the value in a command's help.
         low: The smallest value that makes sense; None where there is no bound.
         high: The largest value that makes sense.
-        choices: The words it may be; empty for any.
+        choices: The words it may be; empty for any. One such as ``recall:CLASS`` stands for all that begin with what is
+            before its colon.
         unit: Of the value; ``SECONDS``, ``FLOPS`` and ``FLOPS_AN_IMAGE`` may be typed as 2h, 1PFLOP and 170MFLOP.
         repeatable: Whether the flag may be given several times.
         in_python_alone: Whether it is an argument of a function and no flag: what it takes cannot be typed.
@@ -189,7 +190,10 @@ def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     Raises:
         InputError: It is none.
     """
-    if value not in choices:
+    heads = [choice.partition(":")[0] + ":" for choice in choices if ":" in choice]
+    if value not in choices and not any(
+        value.startswith(head) and len(value) > len(head) for head in heads if isinstance(value, str)
+    ):
         raise InputError(f"{flag} {value!r}: expected one of {', '.join(choices)}")
 
 

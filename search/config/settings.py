@@ -15,7 +15,7 @@ from search.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 CLASS_WEIGHTS = ("none", "balanced")
-METRICS = ("accuracy", "macro_f1", "loss")
+METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "auc", "recall:CLASS", "loss")
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
 RESIZES = ("stretch", "fit", "crop")
@@ -120,7 +120,12 @@ class StudySettings(TrialSettings):
         "(default: the preset's, or stretch).",
         choices=RESIZES,
     )
-    metric: str = option("accuracy", "Validation metric that ranks the trials.", choices=METRICS)
+    metric: str = option(
+        "accuracy",
+        "Validation metric that ranks the trials: auc is the mean over the classes of each against all others, "
+        "recall:cat how many of the cats are found.",
+        choices=METRICS,
+    )
     class_weights: str = option(
         "none", "Whether images of rare classes weigh more in the loss.", choices=CLASS_WEIGHTS
     )

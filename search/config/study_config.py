@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from search.config.option import check_number, flag_of
 from search.config.settings import StudySettings, check_study_name
+from search.errors import InputError
 from spaces.contract import Backbone, InputSpec
 
 # The keys of a stored config that are not named as their option is.
@@ -52,6 +53,12 @@ class StudyConfig(StudySettings):
         super().__post_init__()
         if self.images is not None:
             check_number(flag_of(self, "images"), self.images, len(self.classes), 10**9)
+        _, _, name = self.metric.partition(":")
+        if name and name not in self.classes:
+            shown = ", ".join(self.classes[:10]) + (", ..." if self.classes[10:] else "")
+            raise InputError(
+                f"--metric {self.metric}: no class {name!r} in these images; expected one of {shown}"
+            )
         if self.max_cost == 0:
             object.__setattr__(self, "max_cost", default_max_cost(self.height, self.width))
 

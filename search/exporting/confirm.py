@@ -23,6 +23,7 @@ from search.exporting.race import (
 )
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
 from search.formatting import percent
+from search.metrics.classification import one_image
 from search.study.class_balance import split_counts
 from search.study.study import LoadedStudy, compute_spent
 
@@ -71,15 +72,16 @@ def confirm_best(
     def train(trial: "FrozenTrial", seed: int, keep: bool) -> RaceRun:
         return run_once(loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory)
 
-    images = sum(split_counts(loaded.config, loaded.dataset())["validation"])
-    return run_race(loaded.config, racers, spent, images, train, say)
+    config = loaded.config
+    counts = split_counts(config, loaded.dataset())["validation"]
+    return run_race(config, racers, spent, one_image(config.metric, counts, config.classes), train, say)
 
 
 def run_race(
     config: "StudyConfig",
     racers: Sequence[Racer],
     search_compute: float,
-    images: int,
+    step: float,
     train: Callable[["FrozenTrial", int, bool], RaceRun],
     say: Callable[[str], None],
 ) -> Race:
@@ -89,7 +91,7 @@ def run_race(
         config: The study's settings.
         racers: Those that race, in the order of the search; they have not run yet.
         search_compute: FLOPs that the search has spent.
-        images: Number of validation images.
+        step: What one validation image changes the metric by.
         train: Runs one training: of this trial's configuration, with this seed, keeping its weights or not.
         say: Gets lines for a person.
 
@@ -111,7 +113,7 @@ def run_race(
             shown = "diverged" if run.value is None else f"validation {config.metric} {run.value:.4f}"
             say(f"confirm: round {len(seeds) + 1}, trial {racer.trial.number} with seed {seed}: {shown}")
         seeds.append(seed)
-        eliminate(racing, config.metric, images, say)
+        eliminate(racing, config.metric, step, say)
     if not racing:
         raise StudyStopped(
             "--confirm: every configuration diverged when it was trained again (a loss became no number); nothing "
@@ -120,14 +122,12 @@ def run_race(
     return Race(config, racers, seeds, reason, search_compute)
 
 
-def eliminate(racing: Sequence[Racer], metric: str, images: int, say: Callable[[str], None]) -> None:
+def eliminate(racing: Sequence[Racer], metric: str, step: float, say: Callable[[str], None]) -> None:
     """Drop those that diverged in the last round, and those that are clearly behind the leader."""
     for racer in racing:
         if racer.runs[-1].value is None:
             racer.eliminated = f"its loss became NaN or infinite with seed {racer.runs[-1].seed}"
     left = {racer.trial.number: racer for racer in racing if not racer.eliminated}
-    # Accuracy comes in steps of one image, macro F1 in about such; a loss in none.
-    step = 0.0 if metric == "loss" else 1 / images
     behind = eliminations(values_of(list(left.values())), step, lower_is_better=metric == "loss")
     for number, elimination in behind.items():
         left[number].eliminated = elimination.reason

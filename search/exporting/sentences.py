@@ -8,7 +8,7 @@ import numpy as np
 
 from search.exporting.assessment import Calibration
 from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
-from search.formatting import accuracy_words, count, often, percent
+from search.formatting import accuracy_words, count, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
 from search.study.fold_results import FOLDS
@@ -82,7 +82,7 @@ def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
     spread = f"; standard deviation {stdev(values):.4f}" if len(values) > 1 else ""
     each = ", ".join(f"{value:.4f}" for value in values)
     return (
-        f"Folds: trial {trial.number} has a validation {metric.replace('_', ' ')} of {fmean(values):.4f}, the mean of "
+        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {fmean(values):.4f}, the mean of "
         f"{finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these images, so "
         "that it has no such value of its own."
     )

@@ -1,8 +1,11 @@
 """``summary.json``: the flat facts of an export, with no path or host name of the machine it was made on."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from search.config.study_config import StudyConfig
 from search.errors import StudyStopped
@@ -20,8 +23,9 @@ from search.exporting.sentences import (
     result_sentences,
     shrinkage,
 )
+from search.formatting import metric_words
 from search.metrics.baselines import baseline_sentence
-from search.metrics.classification import Scores
+from search.metrics.classification import Scores, one_image
 from search.study.fold_results import at_kept_epoch
 
 if TYPE_CHECKING:
@@ -45,11 +49,10 @@ def check_recorded_value(config: StudyConfig, value: float | None, validation: S
     Raises:
         StudyStopped: It does not, so that the file is not that of the weights that scored.
     """
-    figures = {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1, "loss": validation.loss}
-    scored = figures[config.metric]
-    allowed = max(SAME_VALUE if device == "cpu" else SAME_VALUE_GPU, 2 / len(validation.labels)) * max(
-        1.0, abs(value or 0.0)
-    )
+    scored = validation.figure(config.metric, config.classes)
+    counts = np.bincount(validation.labels, minlength=len(config.classes)).tolist()
+    step = max(1 / len(validation.labels), one_image(config.metric, counts, config.classes))
+    allowed = max(SAME_VALUE if device == "cpu" else SAME_VALUE_GPU, 2 * step) * max(1.0, abs(value or 0.0))
     if value is not None and not abs(scored - value) <= allowed:
         raise StudyStopped(
             f"the kept weights score a validation {config.metric} of {scored:.4f} where the trial recorded "
@@ -87,6 +90,7 @@ def summarise(
         "params": trial.user_attrs["params"],
         "metric": config.metric,
         "value": trial.value,
+        "test_value": test_value(config, scored.test),
         **({"validation_note": _validation_note(scored, images, where)} if training.refit else {}),
         "words": [
             *result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds),
@@ -124,6 +128,12 @@ def mistakes(config: StudyConfig, scored: ScoringResult) -> list[dict[str, Any]]
         }
         for index in scored.mistakes.indices.tolist()
     ]
+
+
+def test_value(config: StudyConfig, test: Scores) -> float | None:
+    """The study's metric of the test images; None where it has no meaning, as the recall of a class without any."""
+    value = test.figure(config.metric, config.classes)
+    return value if math.isfinite(value) else None
 
 
 def how_trained(summary: Mapping[str, Any]) -> str:
@@ -200,6 +210,12 @@ def _further_sentences(
 ) -> Sequence[str]:
     """The sentences that only some exports have: on folds, on the backbone, on baselines."""
     sentences = [fold_sentence(trial, config.folds, config.metric)] if config.folds else []
+    if config.metric not in ("accuracy", "macro_f1", "loss"):  # These are said of every export.
+        value = test_value(config, scored.test)
+        sentences.append(
+            f"By the metric that ranked the trials, {metric_words(config.metric)}: "
+            + ("no test image is of this class." if value is None else f"{value:.4f} on the test images.")
+        )
     if backbone:
         sentences.append(backbone_sentence(backbone, int(training.facts["parameters"])))
     return sentences + [baseline_sentence(found, scored.test.accuracy) for found in scored.baselines.values()]

@@ -105,6 +105,66 @@ class Scores:
         """The mean F1 of the classes that are there or predicted."""
         return float(mean_of_defined(self.f1))
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that are there."""
+        return float(mean_of_defined(class_figures(self.confusion_matrix).recall))
+
+    @property
+    def auc(self) -> float:
+        """The mean area under the ROC curves of each class that is there, against all others; NaN for a single class.
+
+        It is the chance that an image of a class gets a higher probability of it than an image of another class does.
+        """
+        from sklearn.metrics import (
+            roc_auc_score,  # Here, since every trial's child process imports this module.
+        )
+
+        there = np.unique(self.labels)
+        if len(there) < 2:
+            return float("nan")
+        return float(
+            np.mean([roc_auc_score(self.labels == one, self.probabilities[:, one]) for one in there])
+        )
+
+    def figure(self, metric: str, classes: Sequence[str]) -> float:
+        """What ``--metric`` names, of these images; NaN where it has no meaning, as the recall of an absent class.
+
+        Args:
+            metric: One of ``search.config.settings.METRICS``, such as ``macro_f1`` or ``recall:cat``.
+            classes: Names, in label order.
+        """
+        kind, _, name = metric.partition(":")
+        if kind == "recall":
+            return float(class_figures(self.confusion_matrix).recall[list(classes).index(name)])
+        return float(getattr(self, kind))
+
+    def validation_figures(self, metric: str, classes: Sequence[str]) -> dict[str, float]:
+        """What a training reports of its validation images after each epoch, and the study's metric among it."""
+        return {f"val_{name}": self.figure(name, classes) for name in validated(metric)}
+
+
+def validated(metric: str) -> tuple[str, ...]:
+    """The figures of validation images that every training reports, and the study's metric."""
+    return tuple(dict.fromkeys(("loss", "accuracy", "macro_f1", metric)))
+
+
+def one_image(metric: str, counts: Sequence[int], classes: Sequence[str]) -> float:
+    """About the most that one image can change a metric by; 0 of the loss, which does not come in steps.
+
+    Args:
+        metric: As in ``Scores.figure``.
+        counts: How many images there are of each class, in label order.
+        classes: Names, in label order.
+    """
+    kind, _, name = metric.partition(":")
+    if kind == "loss":
+        return 0.0
+    there = [counts[classes.index(name)]] if name else [count for count in counts if count]
+    # Means over classes weigh the images of the smallest class most.
+    images = len(there) * min(there) if kind in ("balanced_accuracy", "auc") else sum(there)
+    return 1 / max(1, images)
+
 
 class ClassFigures(NamedTuple):
     """Figures of each class, ``(..., classes)``, float64; NaN where a figure has no meaning.

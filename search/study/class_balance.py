@@ -6,8 +6,9 @@ import math
 import numpy as np
 
 from search.config.study_config import StudyConfig
-from search.data import Dataset, split
+from search.data import Dataset, split, training_split
 from search.data.folds import TOO_MANY_IMAGES
+from search.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,39 @@ def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
         "validation": np.bincount(labels[parts.validation], minlength=count).tolist(),
         "test": test,
     }
+
+
+def check_metric(config: StudyConfig, dataset: Dataset) -> None:
+    """Refuse a metric that the validation images give no value: a class that none of them shows has no recall.
+
+    Raises:
+        InputError: It is one, of the validation images or those of a fold.
+    """
+    kind, _, name = config.metric.partition(":")
+    if kind not in ("recall", "auc"):
+        return
+    _, labels = dataset.train()
+    for fold in range(max(1, config.folds)):
+        parts = training_split(
+            labels,
+            validation=config.validation,
+            images=config.images,
+            folds=config.folds,
+            which=fold,
+            seed=config.seed,
+            rule=dataset.rule(),
+        )
+        there = set(labels[parts.validation].tolist())
+        if config.classes.index(name) not in there if name else len(there) < 2:
+            where = f" in fold {fold + 1}" if config.folds else ""
+            lacking = (
+                f"no validation image{where} is of this class"
+                if name
+                else f"one class alone is validated{where}"
+            )
+            raise InputError(
+                f"--metric {config.metric}: {lacking}, so that it has no value; add images, or choose another metric"
+            )
 
 
 def print_balance(config: StudyConfig, dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ import optuna
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.study.backbones import bring_backbones, check_backbones, share_backbones, with_backbones
-from search.study.class_balance import print_balance, print_hints
+from search.study.class_balance import check_metric, print_balance, print_hints
 from search.study.compatibility import (
     SPACE,
     check_joining,
@@ -76,6 +76,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     size = image_size(options, space)
     dataset = prepare_new(options, size, has_backbone(space))
     config = new_config(options, dataset)
+    check_metric(config, dataset)
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)
         check_fine_tune(options.study, name, options.fine_tune, config.backbones)

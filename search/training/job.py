@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from search.data import open_dataset
+from search.metrics.classification import validated
 from search.process import backends
 from search.process.channel import Channel
 from search.training.batches import TrainingFeed, balanced_weights
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 ADAPT_IMAGES = 2000
 # Of every figure that is reported, stored and shown: more of them are float32's own.
 DIGITS = 6
-HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 
 
 def train(payload: dict[str, Any], channel: Channel) -> None:
@@ -72,7 +72,8 @@ class Training:
 
     Attributes:
         epoch: Number of finished epochs.
-        history: One entry an epoch for each name of ``HISTORY``; the ``val_`` ones are empty in a refit.
+        history: One entry an epoch for loss, accuracy, ``val_`` with each of ``validated``, and seconds; the ``val_``
+            ones are empty in a refit.
         checkpoints: Writes its state, and finds what it goes on from.
         matrix: Confusion matrix of the validation images by the weights to keep; empty where there is none.
     """
@@ -90,7 +91,9 @@ class Training:
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
         self.optimizer = self.fitted.optimizer
-        self.history: dict[str, list[float]] = {name: [] for name in HISTORY}
+        self.classes = dataset.classes
+        names = ("loss", "accuracy", *(f"val_{name}" for name in validated(plan.metric)), "seconds")
+        self.history: dict[str, list[float]] = {name: [] for name in names}
         self.epoch = 0
         self.matrix: list[list[int]] = []
         self._best: tuple[int, float, list[np.ndarray]] | None = None
@@ -189,7 +192,15 @@ class Training:
 
     def _validate(self, channel: Channel) -> dict[str, float]:
         with AveragedWeights(self.model, self.optimizer):
-            found, matrix = validate(self.model, self.images, self.labels, self.validation, channel.pulse)
+            found, matrix = validate(
+                self.model,
+                self.images,
+                self.labels,
+                self.validation,
+                channel.pulse,
+                self.plan.metric,
+                self.classes,
+            )
             better = self._best is None or found["val_loss"] < self._best[1]
             if better or not self.plan.early_stopping:
                 self.matrix = matrix

@@ -75,7 +75,7 @@ class TrainingPlan:
     @property
     def value_name(self) -> str:
         """The entry of the history that is the trial's value."""
-        return "val_loss" if self.metric == "loss" else f"val_{self.metric}"
+        return f"val_{self.metric}"
 
     @property
     def epochs_before(self) -> int:

@@ -1,13 +1,13 @@
 """Scores on the validation images, of exactly the weights in the model, from one pass."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from search.metrics.classification import Scores
+from search.metrics.classification import Scores, validated
 from search.metrics.inference import logits
 
 # With more classes a confusion matrix is no picture, and long to send.
@@ -18,8 +18,8 @@ class Validated(NamedTuple):
     """What one pass over the validation images gave.
 
     Attributes:
-        figures: ``val_loss`` (cross-entropy in nats, never smoothed or weighted), ``val_accuracy`` and
-            ``val_macro_f1``; NaN where the net diverged.
+        figures: ``val_loss`` (cross-entropy in nats, never smoothed or weighted), ``val_accuracy``,
+            ``val_macro_f1`` and that of the study's metric; NaN where the net diverged.
         matrix: Counts, true classes by predicted ones; empty where it diverged, or for more than ``MOST_CLASSES``.
     """
 
@@ -33,6 +33,8 @@ def validate(
     labels: np.ndarray,
     chosen: np.ndarray,
     pulse: Callable[[], None] | None = None,
+    metric: str = "accuracy",
+    classes: Sequence[str] = (),
 ) -> Validated:
     """Score the model on the validation images.
 
@@ -42,11 +44,13 @@ def validate(
         labels: ``(N,)``, int64.
         chosen: ``(M,)``: the validation images among them.
         pulse: Called after each batch.
+        metric: The study's.
+        classes: Names of the classes, for a metric of one of them.
     """
     outputs = logits(model, images, chosen, pulse)
     if not np.isfinite(outputs).all():
-        return Validated(dict.fromkeys(("val_loss", "val_accuracy", "val_macro_f1"), math.nan), [])
+        return Validated({f"val_{name}": math.nan for name in validated(metric)}, [])
     found = Scores(labels[chosen], outputs)
-    figures = {"val_loss": found.loss, "val_accuracy": found.accuracy, "val_macro_f1": found.macro_f1}
+    figures = found.validation_figures(metric, classes)
     small = outputs.shape[1] <= MOST_CLASSES
     return Validated(figures, found.confusion_matrix.tolist() if small else [])

@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from search.errors import InputError
+from search.formatting import metric_words
 from search.process.fork_server import ForkServer
 from search.study.class_balance import split_counts
 from search.study.study import LoadedStudy
@@ -88,7 +89,7 @@ def _write(study: LoadedStudy) -> None:
 def study_note(study: LoadedStudy) -> str:
     """A study in plain words, as Markdown, from what its database has now."""
     config, attributes = study.config, study.optuna.user_attrs
-    metric = config.metric.replace("_", " ")
+    metric = metric_words(config.metric)
     ranked = study.ranked()
     left = artifacts_of(study)
     exported = attributes.get(EXPORT)

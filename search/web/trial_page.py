@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from search.formatting import duration
+from search.formatting import duration, metric_words
 from search.process.fork_server import ForkServer
 from search.study.fold_results import FOLDS
 from search.study.study import KEPT_MODELS, LoadedStudy
@@ -89,7 +89,7 @@ def trial_note(
             number=trial.number,
             state=state,
             value=value,
-            metric=metric.replace("_", " "),
+            metric=metric_words(metric),
             why=why,
             settings={
                 name.replace("_", " "): plain(value) for name, value in recorded.get("params", {}).items()

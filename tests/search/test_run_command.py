@@ -82,7 +82,10 @@ def prepared(place: Path) -> list[Path]:
         (["--budget", "0PFLOP"], "--budget '0PFLOP'"),
         (["--max-cost", "-170MFLOP"], "--max-cost '-170MFLOP'"),
         (["--max-cost", "cheap"], "--max-cost 'cheap'"),
-        (["--metric", "auc"], "--metric 'auc'"),
+        (
+            ["--metric", "f1"],
+            "--metric 'f1': expected one of accuracy, macro_f1, balanced_accuracy, auc, recall:CLASS",
+        ),
         (["--sampler", "guess"], "--sampler 'guess'"),
         (["--pruner", "guess"], "--pruner 'guess'"),
         (["--resize", "squash"], "--resize 'squash'"),

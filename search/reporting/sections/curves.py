@@ -53,7 +53,10 @@ def _drawings(trial: TrialFacts, history: Mapping[str, Any], kept: int) -> Chart
 
 
 def _epochs(trial: TrialFacts, history: Mapping[str, Any]) -> Table:
-    known = [name for name in SHOWN if history.get(name)]
+    # The study's metric too, if it is none of these.
+    known = [
+        name for name in (*SHOWN[:-1], *sorted(set(history) - set(SHOWN)), SHOWN[-1]) if history.get(name)
+    ]
     rows: Rows = []
     for epoch in range(len(history["loss"])):
         figures = (history[name][epoch] if epoch < len(history[name]) else None for name in known)

@@ -5,7 +5,7 @@ from typing import Any
 
 from search.exporting.assessment import validated_images
 from search.exporting.sentences import ledger_sentence
-from search.formatting import count
+from search.formatting import count, metric_words
 from search.reporting.elements import Block, Section, Table, Text, Tiles
 from search.reporting.facts import Facts
 from search.reporting.formatting import (
@@ -135,6 +135,9 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
         ["macro F1, 95 % interval", DASH],
         ["cross-entropy", decimal_or_dash(validation["loss"])],
     ]
+    other = facts.config.metric not in ("accuracy", "macro_f1", "loss")
+    if other:
+        rows.append([metric_words(facts.config.metric), decimal_or_dash(validation[facts.config.metric])])
     head = ["figure", f"validation ({images:,} images)" if images else "validation"]
     if test and facts.exported is not None:
         matrix = facts.exported.matrix()
@@ -146,6 +149,7 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
             decimal_or_dash(macro_f1_of(matrix) if matrix else test["macro_f1"]),
             f"{f1[0]:.4f} to {f1[1]:.4f}" if f1 else DASH,
             decimal_or_dash(test["test_loss"]),
+            *([decimal_or_dash(test.get("test_value"))] if other else []),
         ]
         rows = [[*row, figure] for row, figure in zip(rows, tested, strict=True)]
     return Table("Figures on validation and test images", head, rows)
@@ -200,12 +204,13 @@ def _validation(facts: Facts, trial: TrialFacts) -> Mapping[str, float | None]:
         # Of an older study, or of one that another program has written.
         except (KeyError, IndexError, TypeError):
             figures[name] = None
-    if figures[facts.config.metric] is None:
+    if figures.get(facts.config.metric) is None:
         figures[facts.config.metric] = trial.value
     if facts.exported is not None:
         summary = facts.exported.summary
         if facts.exported.how_trained and not summary.get("refit"):
-            figures["macro_f1"] = None  # Of this training it is not recorded.
+            # Of this training they are not recorded.
+            figures |= dict.fromkeys({"macro_f1", facts.config.metric} - {"accuracy", "loss"}, None)
         figures |= {
             name: summary[f"validation_{name}"]
             for name in ("accuracy", "loss")

@@ -70,7 +70,14 @@ def test_input_spec_is_what_goes_into_a_net() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "direction"), [("accuracy", "maximize"), ("macro_f1", "maximize"), ("loss", "minimize")]
+    ("metric", "direction"),
+    [
+        ("accuracy", "maximize"),
+        ("macro_f1", "maximize"),
+        ("recall:dog", "maximize"),
+        ("auc", "maximize"),
+        ("loss", "minimize"),
+    ],
 )
 def test_direction_follows_the_metric(metric: str, direction: str) -> None:
     assert dataclasses.replace(CONFIG, metric=metric).direction == direction
@@ -98,7 +105,13 @@ def test_cost_bound_is_eight_three_layer_nets_scaled_with_the_area() -> None:
         ("seed", -1, "--seed -1"),
         ("early_stopping", -1, "--early-stopping -1"),
         ("max_parameters", 0, "--max-parameters 0"),
-        ("metric", "auc", "--metric 'auc'"),
+        ("metric", "f1", "--metric 'f1'"),
+        ("metric", "recall:", "--metric 'recall:'"),
+        (
+            "metric",
+            "recall:bee",
+            "--metric recall:bee: no class 'bee' in these images; expected one of cat, dog",
+        ),
         ("class_weights", "heavy", "--class-weights 'heavy'"),
         ("sampler", "guess", "--sampler 'guess'"),
         ("pruner", "shears", "--pruner 'shears'"),

@@ -130,6 +130,13 @@ def test_metric_loss_scores_the_validation_loss(make_worker) -> None:
     assert trial.value == trial.user_attrs["history"]["val_loss"][-1]
 
 
+@pytest.mark.parametrize("metric", ["recall:3", "balanced_accuracy", "auc"])
+def test_metric_that_is_not_always_reported_is_where_it_is_asked_for(make_worker, metric: str) -> None:
+    trial = run_next(make_worker(metric=metric))
+    assert trial.value == trial.user_attrs["history"][f"val_{metric}"][-1]
+    assert 0 <= trial.value <= 1
+
+
 def test_hopeless_trial_is_pruned_with_its_history(make_worker) -> None:
     worker = make_worker(pruner="halving", epochs=8)
     for params in (GOOD, HOPELESS):

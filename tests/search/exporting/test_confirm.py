@@ -43,7 +43,7 @@ def race(table: dict[int, list[Any]], compute: float = 1e9, config: Any = CONFIG
         return RaceRun(seed, {}, table[of.number][place], 100.0, Path("weights") if keep else None)
 
     racers = [Racer(trial(number, 0.97 - place / 100)) for place, number in enumerate(table)]
-    return run_race(config, racers, compute, 1000, train, lambda line: None), trained
+    return run_race(config, racers, compute, 1 / 1000, train, lambda line: None), trained
 
 
 def test_every_configuration_is_trained_with_the_same_seeds() -> None:

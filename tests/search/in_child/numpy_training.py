@@ -18,7 +18,7 @@ import numpy as np
 
 import spaces
 from search.data import open_dataset
-from search.metrics.classification import Scores
+from search.metrics.classification import Scores, validated
 from search.process import backends
 from search.training.plan import TrainingPlan
 from storage.atomic import atomic_write
@@ -27,7 +27,6 @@ from storage.checkpoints import read_furthest, write_checkpoint
 HIDDEN = 32
 DIGITS = 6
 LARGEST = 1e20  # Of a logit: a net beyond it has diverged, whether or not its numbers have run over by now.
-HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 VERSIONS = {"python": platform.python_version(), "numpy": np.__version__}
 
 # A child sets its backend's threads before its job, and would import Keras for it.
@@ -125,7 +124,9 @@ class Training:
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.net = build(plan)
-        self.history = {name: [] for name in HISTORY}
+        self.classes = dataset.classes
+        names = ("loss", "accuracy", *(f"val_{name}" for name in validated(plan.metric)), "seconds")
+        self.history = {name: [] for name in names}
         self.epoch, self.matrix = 0, []
         self._best = None
         self._identity = f"{plan.identity} numpy"
@@ -210,14 +211,14 @@ class Training:
     def _validate(self):
         outputs = self.net.logits(self.images[self.validation])
         if not (np.abs(outputs) < LARGEST).all():
-            return dict.fromkeys(("val_loss", "val_accuracy", "val_macro_f1"), math.nan)
+            return {f"val_{name}": math.nan for name in validated(self.plan.metric)}
         scores = Scores(self.labels[self.validation], outputs)
         better = self._best is None or scores.loss < self._best[1]
         if better or not self.plan.early_stopping:
             self.matrix = scores.confusion_matrix.tolist()
         if self.plan.early_stopping and better:
             self._best = (self.epoch + 1, scores.loss, [np.array(weight) for weight in self.net.weights])
-        return {"val_loss": scores.loss, "val_accuracy": scores.accuracy, "val_macro_f1": scores.macro_f1}
+        return scores.validation_figures(self.plan.metric, self.classes)
 
     def latest(self):
         newest = {name: values[-1] if values else None for name, values in self.history.items()}

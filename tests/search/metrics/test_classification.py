@@ -1,6 +1,14 @@
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+    recall_score,
+    roc_auc_score,
+)
 
 from search.metrics.classification import (
     Scores,
@@ -8,6 +16,7 @@ from search.metrics.classification import (
     class_report,
     log_probabilities,
     mean_of_defined,
+    one_image,
 )
 
 
@@ -91,6 +100,48 @@ def test_class_report_has_a_dash_where_a_figure_has_no_meaning() -> None:
     assert ["dog", "-", "-", "-", "0"] in lines
     assert ["macro", "avg", "1.0000", "1.0000", "1.0000", "5"] in lines
     assert values["dog"] == {"precision": None, "recall": None, "f1-score": None, "support": 0}
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    scores, names = some(classes=3, count=60), ["cat", "dog", "a:b"]
+    recalls = recall_score(scores.labels, scores.predicted, average=None)
+
+    assert [scores.figure(f"recall:{name}", names) for name in names] == pytest.approx(list(recalls))
+    assert scores.figure("balanced_accuracy", names) == pytest.approx(
+        balanced_accuracy_score(scores.labels, scores.predicted)
+    )
+    assert scores.figure("auc", names) == pytest.approx(
+        roc_auc_score(scores.labels, scores.probabilities, multi_class="ovr", average="macro")
+    )
+    assert scores.figure("loss", names) == scores.loss
+
+
+def test_metrics_are_over_the_classes_that_are_there() -> None:
+    labels, names = np.array([0, 0, 1, 1]), ["cat", "dog", "emu"]
+    scores = Scores(labels, np.eye(3, dtype=np.float32)[[0, 2, 1, 1]])
+
+    assert scores.figure("balanced_accuracy", names) == 0.75
+    assert scores.figure("auc", names) == pytest.approx((0.75 + 1) / 2)
+    assert np.isnan(scores.figure("recall:emu", names))
+    assert np.isnan(Scores(labels[:2], scores.logits[:2]).auc)
+
+
+def test_every_training_reports_the_studys_metric_beside_the_usual() -> None:
+    found = some().validation_figures("recall:b", ["a", "b", "c", "d"])
+
+    assert list(found) == ["val_loss", "val_accuracy", "val_macro_f1", "val_recall:b"]
+    assert list(some().validation_figures("loss", "abcd")) == ["val_loss", "val_accuracy", "val_macro_f1"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "step"),
+    [
+        ("accuracy", 1 / 60), ("macro_f1", 1 / 60), ("loss", 0), ("recall:b", 1 / 10),
+        ("balanced_accuracy", 1 / 20), ("auc", 1 / 20),
+    ],
+)  # fmt: skip
+def test_one_image_changes_a_metric_by_its_share_of_what_the_metric_is_of(metric: str, step: float) -> None:
+    assert one_image(metric, [50, 10, 0], ["a", "b", "c"]) == pytest.approx(step)
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,24 @@ def test_validation_figures_after_a_race_are_those_of_the_exported_weights(new_s
     assert "A race chose this configuration by fresh trainings" in said(section)
 
 
+def test_metric_that_is_not_always_shown_is_where_it_ranks_the_trials(new_study, tmp_path) -> None:
+    history = {"val_accuracy": [0.5], "val_macro_f1": [0.5], "val_loss": [1.0], "val_recall:3": [0.75]}
+    trial = create_trial(value=0.75, user_attrs={"history": history, "kept_epoch": 1})
+    study = new_study(trials=[trial], metric="recall:3")
+    assert tables(result_section(facts_of(study), "none"))[0].rows[-1] == ["recall of 3", "0.7500"]
+
+    figures = {
+        "test_accuracy": 0.6,
+        "test_loss": 1.0,
+        "macro_f1": 0.6,
+        "test_images": 9,
+        "validation_images": 5,
+    }
+    exported = ExportReader(tmp_path, {"trial": 0, "test_value": None, **figures})
+    rows = tables(result_section(read_facts(study, exported), ""))[0].rows
+    assert rows[-1] == ["recall of 3", "0.7500", DASH]
+
+
 def test_steps_of_a_study_in_folds_are_its_folds(new_study) -> None:
     trial = create_trial(value=0.7, intermediate_values={1: 0.6, 2: 0.7})
     section = search_section(facts_of(new_study(trials=[trial], folds=2)))

@@ -1,6 +1,7 @@
 """How many images of each class every split has, counted and shown."""
 
 import dataclasses
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from search.config.study_config import StudyConfig
-from search.data import fold
+from search.data import Split, fold
 from search.data.splits import SplitRule
-from search.study.class_balance import print_balance, print_hints, split_counts
+from search.errors import InputError
+from search.study.class_balance import check_metric, print_balance, print_hints, split_counts
 
 LABELS = np.repeat(np.arange(2), [50, 31])
 IMAGES: Any = SimpleNamespace(
@@ -30,6 +32,27 @@ def test_counts_of_folds_are_right_to_one_image_of_a_class() -> None:
         for name, chosen in (("training", part.train), ("validation", part.validation)):
             assert np.abs(np.bincount(LABELS[chosen]) - counts[name]).max() <= 1
     assert counts["test"] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("metric", "folds", "said"),
+    [
+        ("recall:bees", 0, "--metric recall:bees: no validation image is of this class"),
+        ("auc", 0, "--metric auc: one class alone is validated, so that it has no value"),
+        ("recall:ants", 0, ""),
+        ("balanced_accuracy", 0, ""),
+        ("recall:bees", 4, ""),
+    ],
+)
+def test_metric_without_a_value_on_the_validation_images_is_refused(
+    metric: str, folds: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(CONFIG, metric=metric, folds=folds)
+    if not folds:  # As where the data brings its own validation part, which may lack a class.
+        part = Split(np.arange(81), np.arange(5))
+        monkeypatch.setattr("search.study.class_balance.training_split", lambda *_, **__: part)
+    with pytest.raises(InputError, match=said) if said else nullcontext():
+        check_metric(config, IMAGES)
 
 
 def test_balance_of_folds_shows_all_images_and_the_test(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from search.data import Dataset, fold, split
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.training.checkpointing import capture
-from search.training.job import HISTORY, Training
+from search.training.job import Training
 from search.training.plan import TrainingPlan
 from search.training.validation import validate
 from spaces.contract import InputSpec
@@ -45,6 +45,8 @@ PLAIN = Recipe(learning_rate=0.02, ema=0.9, batch_size=32, augmentation=0.0)
 
 # Of a training on pixels: it says nothing before its first epoch.
 UNHEARD: Any = None
+
+HISTORY = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "seconds")
 
 
 @dataclasses.dataclass
