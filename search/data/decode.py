@@ -137,9 +137,11 @@ def decode_picture(
     """As ``decode``, of a picture that somebody has opened and keeps; ``name`` is what messages call it."""
     try:
         # A copy is loaded, and no longer tells of what kind the file was.
+        name_of_file = getattr(picture, "filename", "")
         mend(picture)
-        found = deep(picture)
-        return _pixels(picture.copy(), found, height, width, channels, method, depth)
+        found, copy = deep(picture), picture.copy()
+        picture.filename = name_of_file  # type: ignore[attr-defined]
+        return _pixels(copy, found, height, width, channels, method, depth)
     except MemoryError:
         raise
     except Exception as error:

@@ -432,3 +432,28 @@ def test_arrays_are_what_their_numbers_say(bits: int, dtype: type, tmp_path: Pat
     np.testing.assert_array_equal(dataset.test()[0][..., 0], images[8:] >> (bits - 8))
     np.savez(tmp_path / "a.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), given, strict=True)))
     assert prepare(tmp_path / "a.npz", cache=cache).preprocessing["deeper_than_8_bits"] == f"{bits} bits"
+
+
+def test_an_export_without_the_range_predicts_as_before(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = save_colours(tmp_path / "images", *COLOURS["PNG"], 16)
+    dataset = prepare(tmp_path / "images", cache=cache)
+    dataset.preprocessing.pop("deeper_than_8_bits")
+    grey, colour = tmp_path / "grey.png", Path(next(iter(saved)))
+    Image.fromarray(GREY16).save(grey)
+    answered = predicted([grey, colour], dataset, tmp_path / "export", monkeypatch)
+    np.testing.assert_array_equal(answered[str(grey)][:, :, 0], GREY16 >> 8)
+    np.testing.assert_array_equal(answered[str(colour)], saved[str(colour)] >> 8)
+
+
+def test_an_export_with_an_unknown_range_is_refused(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_colours(tmp_path / "images", *COLOURS["PNG"], 16)
+    dataset = prepare(tmp_path / "images", cache=cache)
+    dataset.preprocessing["deeper_than_8_bits"] = "11 bits"
+    with pytest.raises(
+        InputError, match=r"spoilt \(deeper_than_8_bits '11 bits': expected one of refused, 8 bits"
+    ):
+        predicted([tmp_path / "a.png"], dataset, tmp_path / "export", monkeypatch)

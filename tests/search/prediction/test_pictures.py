@@ -115,8 +115,10 @@ def test_opened_picture_is_read_as_its_file_is(name: str, tmp_path: Path) -> Non
     path = tmp_path / f"a.{ending}"
     save(path)
     shape = InputShape(6, 8, 1, "stretch", depth)
-    of_file, of_picture = (said_of(*list_pictures(given, depth), shape) for given in (path, Image.open(path)))
+    picture = Image.open(path)
+    of_file, of_picture = (said_of(*list_pictures(given, depth), shape) for given in (path, picture))
     assert of_picture == of_file
+    assert isinstance(of_file, str) or picture.filename == str(path)
     assert isinstance(of_file, str) == (name in ("colour", "signed"))
 
 
