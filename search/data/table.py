@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from os.path import normpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,6 +107,7 @@ def read_table(path: Path, groups: str | None) -> tuple[list[Row], list[str]]:
     none = [""] * len(paths)
     parts = _parts(path, kept["split"]) if split else none
     of_groups = kept[groups] if groups is not None and by_column else none
+    paths = [normpath(place) for place in paths]  # ./a.png is a.png.
     rows = [Row(*values) for values in zip(paths, _classes(path, labels), parts, of_groups, strict=True)]
     return _once(path, rows), list(columns)
 

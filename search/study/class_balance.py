@@ -19,6 +19,8 @@ FOLDS, FEW_PHOTOGRAPHS, PHOTOGRAPH = 5, 5_000, 64
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
     """Count the images of each class in ``training``, ``validation`` and ``test``; in folds exact to one image a class.
 
+    Groups, of which folds have whole ones, make that less exact.
+
     Raises:
         InputError: A class has too few images to be split.
     """

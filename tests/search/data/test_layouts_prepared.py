@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.data.dataset import Dataset
+from search.data.dataset import Dataset, open_dataset
 from search.data.decode import decode
 from search.data.preparation import prepare
 from search.errors import InputError
@@ -85,6 +85,15 @@ def test_data_with_a_validation_part_is_other_data_than_without(
     assert any("only train/ and test/ of" in line and "not val" in line for line in said)
     shutil.rmtree(folder / "val")
     assert prepared(folder)[0].fingerprint == without_it.fingerprint != with_it.fingerprint
+
+
+def test_what_the_data_says_about_the_split_is_known_without_its_test_images(
+    make_folder: Make, prepared: Callable[..., Any]
+) -> None:
+    dataset, _ = prepared(make_folder({"train/a": 3, "train/b": 3, "val/b": 1, "test/a": 1}), groups=".*")
+    shutil.rmtree(dataset.folder / "sealed")
+    rule = open_dataset(dataset.folder).rule()
+    assert (rule.validation, rule.groups.tolist()[-1]) == (1, "val/b/000.png")
 
 
 def test_unlabelled_test_images_are_refused_with_the_fix(

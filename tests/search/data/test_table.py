@@ -82,7 +82,7 @@ def test_whole_numbers_are_names_of_classes_as_a_program_wrote_them(tmp_path: Pa
 
 
 def test_image_that_is_there_twice_is_taken_once(tmp_path: Path) -> None:
-    path = table(tmp_path, "path,label\n1.png,cat\n2.png,dog\n1.png,cat\n")
+    path = table(tmp_path, "path,label\n1.png,cat\n2.png,dog\n./1.png,cat\n")
     assert [row.path for row in read_table(path, None)[0]] == ["1.png", "2.png"]
 
 

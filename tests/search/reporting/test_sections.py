@@ -119,6 +119,14 @@ def test_images_are_counted_in_every_split(new_study, digits) -> None:
     assert table.rows[-1][-1] == str(sum(digits.test_counts))
 
 
+def test_what_the_data_said_about_the_split_is_in_the_report(new_study) -> None:
+    section = images_section(facts_of(new_study(validation_images=20, groups="patient")))
+    rows = [row for table in tables(section) for row in table.rows]
+    assert ["validation", "the 20 images of the data's own validation part, as it is"] in rows
+    assert ["never split", "groups by patient"] in rows
+    assert "validation images are the data's own part" in said(section)
+
+
 def exported_with(study: LoadedStudy, folder: Path, matrix: list[list[int]]) -> Facts:
     """Facts of a study whose export, of an older version, counted a class without an image as 0."""
     config = dataclasses.replace(study.config, classes=("cat", "dog", "accuracy"))

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from search.config.settings import RunOptions
 from search.data import Dataset
 from search.errors import InputError
+from search.execution.trial import plan_training
 from search.process.choice import check_backend
 from search.study.class_balance import print_balance
 from search.study.first_trials import read_trial
 from search.study.opening import open_study
-from search.study.study import DATASET, find_study
+from search.study.study import DATASET, LoadedStudy, find_study
+from search.training.plan import TrainingPlan
 from spaces import photo_cnn
+from spaces.recipe import Recipe
 
 
 @pytest.fixture
@@ -228,3 +232,74 @@ def test_new_study_whose_folder_would_be_a_file_is_refused(tmp_path: Path) -> No
     ):
         open_study(RunOptions.given("notes", data="digits", root=tmp_path))
     assert (tmp_path / "notes").read_text() == "mine"
+
+
+@pytest.fixture
+def request_of_parts(request_for, tmp_path: Path):
+    """Make a request for a study of a folder with a validation part, of which each patient has two images."""
+    numbers = np.random.default_rng(0)
+    for part, patients in {"train": range(6), "val": range(6, 8), "test": range(8, 10)}.items():
+        for kind in "ab":
+            for patient in patients:
+                folder = tmp_path / "photos" / part / kind
+                folder.mkdir(parents=True, exist_ok=True)
+                for index in range(2):
+                    pixels = numbers.integers(0, 256, (8, 8), dtype=np.uint8)
+                    Image.fromarray(pixels).save(folder / f"p{patient}_{index}.png")
+
+    def make(**more: Any) -> RunOptions:
+        return request_for(**{"data": tmp_path / "photos", "cache": tmp_path / "cache", **more})
+
+    return make
+
+
+def plan_of(study: LoadedStudy, **more: Any) -> TrainingPlan:
+    return dataclasses.replace(plan_training(study, 0, {}, Recipe()), **more)
+
+
+def test_trials_validate_on_the_datas_own_part(request_of_parts) -> None:
+    opened = open_study(request_of_parts())
+    assert opened.config.validation_images == 8
+    chosen = plan_of(opened).split(opened.dataset())
+    assert (chosen.train.tolist(), chosen.validation.tolist()) == (list(range(24)), list(range(24, 32)))
+    assert open_study(request_of_parts()).config == opened.config
+
+
+@pytest.mark.parametrize(("name", "value"), [("validation", 0.1), ("folds", 3)])
+def test_what_the_datas_own_part_stands_for_is_refused(request_of_parts, name: str, value: float) -> None:
+    message = (
+        f"^--{name} {value}: the data has a validation part of its own, of 8 images, .* leave the flag out"
+    )
+    with pytest.raises(InputError, match=message):
+        open_study(request_of_parts(**{name: value}))
+    open_study(request_of_parts())
+    with pytest.raises(InputError, match=message):
+        open_study(request_of_parts(**{name: value}))
+
+
+def test_groups_are_kept_whole_in_every_fold_and_asked_for_again_alike(
+    request_of_parts, tmp_path: Path
+) -> None:
+    train = tmp_path / "photos" / "train"
+    opened = open_study(request_of_parts(data=train, groups=r"p\d", folds=3, test=0.3))
+    groups = opened.dataset().rule().groups
+    assert len(set(groups)) == 4
+    for which in range(3):
+        chosen = plan_of(opened, folds=3, fold=which).split(opened.dataset())
+        assert not set(groups[chosen.train]) & set(groups[chosen.validation])
+    assert open_study(request_of_parts(data=train)).config == opened.config
+    with pytest.raises(
+        InputError, match=r"^--groups x: study s was made with p\\d; leave the flag out, or choose"
+    ):
+        open_study(request_of_parts(data=train, groups="x"))
+    with pytest.raises(
+        InputError, match=r"^class 'a' is in 4 groups .* too few for --folds 5: expected at least 5"
+    ):
+        open_study(request_of_parts(study="t", data=train, groups=r"p\d", folds=5, test=0.3))
+
+
+def test_study_of_an_older_version_left_its_validation_part_out(request_of_parts, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "val").rename(tmp_path / "val")
+    first = open_study(request_of_parts())
+    (tmp_path / "val").rename(tmp_path / "photos" / "val")
+    assert open_study(request_of_parts()).config == first.config

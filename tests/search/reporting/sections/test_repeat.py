@@ -59,6 +59,12 @@ def test_folds_take_the_place_of_a_part_held_out_and_backbones_are_named(new_stu
     assert options.backbones == ("/a place/net.keras", "MobileNetV2")
 
 
+def test_validation_part_of_the_data_takes_the_place_of_a_fraction_and_groups_are_named(new_study) -> None:
+    options = options_of_search(new_study(validation_images=20, groups=r"(patient \d+)_'"))
+    assert "validation" not in options.requested
+    assert options.groups == r"(patient \d+)_'"
+
+
 def test_command_of_a_race_names_no_trial(new_study, tmp_path: Path) -> None:
     summary = {"trial": 7, "confirm": {"winner": 7}, "backbone": {"fine_tuned": {"epochs": 3}}}
     facts = read_facts(new_study(), ExportReader(tmp_path, summary))
