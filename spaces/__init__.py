@@ -7,18 +7,20 @@ by its module's name. Nothing here knows a command: an error about a parameter b
 
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import NamedTuple, cast
 
 from spaces.contract import Backbone, Cost, InputSpec, Params, Space
+from spaces.framework_check import framework_of
 from spaces.recipe import Recipe
+from spaces.source import digest, find
 
 __all__ = [
-    "REGISTERED", "Backbone", "Cost", "InputSpec", "Params", "Recipe", "Space", "has_backbone", "load"
+    "REGISTERED", "Backbone", "Cost", "InputSpec", "Params", "Recipe", "Space", "SpaceChanged", "check_as_read",
+    "code_of", "has_backbone", "load", "load_as"
 ]  # fmt: skip
 
 REGISTERED = {
@@ -30,32 +32,92 @@ REGISTERED = {
 FUNCTIONS = ("sample", "cost", "build")
 # What a space over a frozen backbone has besides.
 BACKBONE_FUNCTIONS = ("backbone", "frozen", "head")
-FRAMEWORKS = frozenset({"keras", "tensorflow", "jax", "torch"})
+# An editor has saved a file by then.
+SAVING_SECONDS = 2.0
+
+
+class SpaceChanged(ValueError):
+    """The code of a space is not what another process, or this one, has read of it."""
+
+
+class _Known(NamedTuple):
+    """A module that has been checked: another of this name, or the same reloaded, has another spec."""
+
+    spec: ModuleSpec | None
+    code: str
+
+
+_known: dict[str, _Known] = {}
 
 
 def load(name: str) -> Space:
     """Load a space by its registered name (``cnn``) or its module's name (``my_package.my_space``).
 
-    Modules in the current directory are found too, as they are under ``python -m``.
+    Modules in the current directory are found too, as they are under ``python -m``. A user's module is checked once a
+    process, in another one: see ``spaces.framework_check``.
 
     Raises:
         ValueError: There is none of this name, or it is no space, or it imports Keras at module level; in one line,
             which begins with ``space``.
     """
-    path = REGISTERED.get(name, name)
-    if not all(part.isidentifier() for part in path.split(".")):
-        raise ValueError(f"space {name!r}: expected {_expected()}")
-    if (
-        "" not in sys.path and str(Path.cwd()) not in sys.path
-    ):  # Where an installed script runs, it is missing.
-        sys.path.append(str(Path.cwd()))
-    module = _import(name, path)
-    missing = [function for function in FUNCTIONS if not callable(getattr(module, function, None))]
-    if missing:
-        raise ValueError(
-            f"space {name}: {path} lacks {', '.join(missing)}; a space has functions {', '.join(FUNCTIONS)}"
-        )
+    path = _path_of(name)
+    module = _unless_reloaded(path)
+    if module is None:
+        if path not in REGISTERED.values() and (framework := framework_of(path)):
+            raise ValueError(
+                f"space {name}: {path} imports {framework} at module level, and the process that samples never "
+                "loads that (its crashes must not end the search); move the import inside build"
+            )
+        module = _import(name, path)
     return cast(Space, module)
+
+
+def load_as(name: str, code: str) -> Space:
+    """Load a space where its nets are built, if its code is what the process that sampled has read.
+
+    Args:
+        name: As ``load`` takes it.
+        code: What ``code_of`` gave there; empty for anything.
+
+    Raises:
+        SpaceChanged: It is other code; in one line.
+        ValueError: It cannot be imported; in one line.
+    """
+    path = _path_of(name)
+    module = _unless_reloaded(path)
+    if module is None:
+        if code and path not in REGISTERED.values() and not _wait_for(path, code):
+            raise SpaceChanged(_changed(name))
+        module = _import(name, path)
+    if code and code_of(cast(Space, module)) != code:
+        raise SpaceChanged(_changed(name))
+    return cast(Space, module)
+
+
+def code_of(space: Space) -> str:
+    """What tells two versions of a space apart; empty where nothing does.
+
+    Of a registered space it is its ``VERSION``, so that a mended docstring is no other space; of a user's it is a
+    digest of its code when it was loaded (``spaces.source``).
+    """
+    module = cast(ModuleType, space)
+    if module.__name__ in REGISTERED.values():
+        return f"version {module.VERSION}"
+    known = _known.get(module.__name__)
+    if known is not None and known.spec is module.__spec__:
+        return known.code
+    return digest(module.__spec__) if module.__spec__ is not None else ""
+
+
+def check_as_read(space: Space) -> None:
+    """Check that the files of a loaded space are still what was loaded; a file that is being saved is waited for.
+
+    Raises:
+        SpaceChanged: They are not; in one line.
+    """
+    path = cast(ModuleType, space).__name__
+    if path not in REGISTERED.values() and not _wait_for(path, code_of(space)):
+        raise SpaceChanged(_changed(path))
 
 
 def has_backbone(space: Space) -> bool:
@@ -63,28 +125,63 @@ def has_backbone(space: Space) -> bool:
     return all(callable(getattr(space, function, None)) for function in BACKBONE_FUNCTIONS)
 
 
+def _path_of(name: str) -> str:
+    path = REGISTERED.get(name, name)
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ValueError(f"space {name!r}: expected {_expected()}")
+    if (
+        "" not in sys.path and str(Path.cwd()) not in sys.path
+    ):  # Where an installed script runs, it is missing.
+        sys.path.append(str(Path.cwd()))
+    return path
+
+
+def _unless_reloaded(path: str) -> ModuleType | None:
+    """The module, if it is the very one that has been checked before."""
+    module, known = sys.modules.get(path), _known.get(path)
+    return module if module is not None and known is not None and known.spec is module.__spec__ else None
+
+
 def _import(name: str, path: str) -> ModuleType:
-    """Import the module ``path`` while no framework can be imported; ``name`` is what the user asked for."""
-    imported_before = sys.modules.get(path)
-    with _no_frameworks() as refused:
-        try:
-            module = importlib.import_module(path)
-        except Exception as error:
-            if not refused:
-                raise ValueError(_import_error(name, path, error)) from error
-        else:
-            refused += _frameworks_in(module)
-    if not refused:
-        return module
-    if imported_before is None:
-        sys.modules.pop(path, None)  # It may have caught the ImportError and gone on.
-    raise ValueError(
-        f"space {name}: {path} imports {refused[0]} at module level, and the process that samples never "
-        "loads that (its crashes must not end the search); move the import inside build"
-    )
+    """Import the module ``path`` and check what it has; ``name`` is what the user asked for."""
+    code = _code_now(path)
+    try:
+        module = importlib.import_module(path)
+    except (Exception, SystemExit) as error:  # A script may end itself.
+        if _code_now(path) != code:
+            raise SpaceChanged(_changed(name)) from error
+        raise ValueError(_import_error(name, path, error)) from error
+    if _code_now(path) != code:
+        raise SpaceChanged(_changed(name))
+    missing = [function for function in FUNCTIONS if not callable(getattr(module, function, None))]
+    if missing:
+        raise ValueError(
+            f"space {name}: {path} lacks {', '.join(missing)}; a space has functions {', '.join(FUNCTIONS)}"
+        )
+    _known[path] = _Known(module.__spec__, code)
+    return module
 
 
-def _import_error(name: str, path: str, error: Exception) -> str:
+def _code_now(path: str) -> str:
+    spec = find(path) if path not in REGISTERED.values() else None
+    return digest(spec) if spec is not None else ""
+
+
+def _wait_for(path: str, code: str) -> bool:
+    """Whether the files of a module have this code, now or once they have been saved."""
+    deadline = time.monotonic() + SAVING_SECONDS
+    while _code_now(path) != code:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(SAVING_SECONDS / 10)
+    return True
+
+
+def _changed(name: str) -> str:
+    return f"space {name}: its code has been changed since the search read it"
+
+
+def _import_error(name: str, path: str, error: BaseException) -> str:
     """The message for a module that cannot be imported, in one line."""
     if isinstance(error, ModuleNotFoundError) and f"{path}.".startswith(f"{error.name}."):
         if "." not in path:
@@ -98,52 +195,3 @@ def _import_error(name: str, path: str, error: Exception) -> str:
 
 def _expected() -> str:
     return f"one of {', '.join(REGISTERED)}, or a module of yours such as my_package.my_space"
-
-
-class _FrameworkBlocker:
-    """A finder of modules that is asked first, refuses every framework and records which one was imported."""
-
-    def __init__(self) -> None:
-        self.refused: list[str] = []
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if _is_framework(fullname):
-            self.refused.append(fullname.partition(".")[0])
-            raise ImportError(f"{fullname} must not be imported here")
-        return None
-
-
-@contextmanager
-def _no_frameworks() -> Iterator[list[str]]:
-    """Let no framework be imported in the ``with`` block, even if it was before, as in a notebook.
-
-    Yields:
-        A list to which the names of the frameworks are added that the block tries to import.
-    """
-    blocker = _FrameworkBlocker()
-    hidden = {name: module for name, module in sys.modules.items() if _is_framework(name)}
-    for name in hidden:
-        del sys.modules[name]
-    sys.meta_path.insert(0, blocker)
-    try:
-        yield blocker.refused
-    finally:
-        sys.meta_path.remove(blocker)
-        sys.modules.update(hidden)
-
-
-def _is_framework(name: str) -> bool:
-    return name.partition(".")[0] in FRAMEWORKS
-
-
-def _frameworks_in(module: ModuleType) -> list[str]:
-    """The frameworks that a module holds objects of. One imported before is not run again, and so not caught."""
-    origins = (
-        value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        for value in vars(module).values()
-    )
-    return [
-        origin.partition(".")[0] for origin in origins if isinstance(origin, str) and _is_framework(origin)
-    ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import optuna
 
+VERSION = 1
 MOST_BLOCKS = 6
 MOST_FILTERS = 512
 PATCH = 2

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import optuna
 
+VERSION = 1
 FEWEST_FILTERS = 16
 MOST_FILTERS = 1024
 RATES = {"adam": 0.001, "sgd": 0.15}  # What ``rate`` multiplies.

@@ -4,6 +4,9 @@ A module, ours or a user's (``my_package.my_space``), is a space if it has ``sam
 also have ``recipe``, ``adapt`` and ``first``. A space over a frozen backbone has ``backbone``, ``frozen`` and ``head``
 as well, and perhaps ``tune``: the frozen part's features of each image are then computed once, and all trials train
 heads on them. A space must not import Keras at module level, since the process that samples never loads it.
+
+A study goes on only with the space that it was made with. A user's space is known by its code (``spaces.source``); a
+registered one by its ``VERSION``, a whole number that is raised by whoever changes its ranges, costs, nets or recipes.
 """
 
 from collections.abc import Mapping

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import optuna
 
+VERSION = 1
 MOST_BLOCKS = 5
 FEWEST_FILTERS = 16
 # With this, the notebook's 500 images keep its batches of 32. On 164 photographs of ants and bees these would make five

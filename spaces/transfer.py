@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import optuna
 
+VERSION = 1
 STANDARDIZE = "standardize"
 # The fraction of a backbone's layers with weights, from its end, that a second phase of training trains; at least one.
 TUNED = 0.3
