@@ -6,6 +6,9 @@ The rest end one trial, each in the way that the docstring says; the worker goes
 
 import errno
 import os
+import sysconfig
+import traceback
+from pathlib import Path
 
 
 class InputError(Exception):
@@ -19,6 +22,19 @@ def flag_error(error: ValueError) -> InputError:
     ``space 'x': unknown``.
     """
     return InputError(f"--{error}")
+
+
+class SpaceFailed(Exception):
+    """A space raised something, or returned what its contract does not allow.
+
+    Args:
+        words: What and where, in one line.
+        kind: The name of the class of what was raised.
+    """
+
+    def __init__(self, words: str, kind: str = "ValueError") -> None:
+        super().__init__(words)
+        self.kind = kind
 
 
 class StudyStopped(Exception):
@@ -39,6 +55,20 @@ class DiskFull(StudyStopped):
         )
 
 
+class SpaceChanged(StudyStopped):
+    """The code of a space is not what the search began with: the trial goes back to WAITING, and the search ends.
+
+    Args:
+        words: What ``spaces`` said.
+    """
+
+    def __init__(self, words: object) -> None:
+        super().__init__(
+            f"{words}; nothing that was finished is lost: bring the code back as it was and run the same command "
+            "again, or search the new code under another --study name"
+        )
+
+
 class TrialPruned(Exception):
     """The trial ends PRUNED and counts: the pruner's verdict, or a loss that became NaN or infinite."""
 
@@ -47,14 +77,16 @@ class TrialFailed(Exception):
     """The trial ends FAIL with this reason and does not count.
 
     Args:
-        reason: A few words, the same for every failure of one kind: repeated reasons stop the study.
+        reason: A few words, the same but for numbers for every failure of one kind: repeated ones stop the study.
         last_lines: The end of the child's log, for a person to read.
+        raised: Whether it is an exception of the space's or the training's code, which will be raised again.
     """
 
-    def __init__(self, reason: str, last_lines: str = "") -> None:
+    def __init__(self, reason: str, last_lines: str = "", *, raised: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.last_lines = last_lines
+        self.raised = raised
 
 
 class TrialCrashed(TrialFailed):
@@ -88,6 +120,36 @@ class ServerGone(TrialInterrupted):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, clean=True)
+
+
+def failure_words(error: BaseException) -> str:
+    """An exception in one line: its class, its first line, and where in the user's own code it was raised."""
+    return join_words(type(error).__name__, str(error), place_of(error))
+
+
+def join_words(kind: str, message: str, place: str) -> str:
+    """What ``failure_words`` gives, of its parts."""
+    first_line = message.strip().splitlines()[:1]
+    return ": ".join([kind, *first_line])[:300] + (f" ({place})" if place else "")
+
+
+def place_of(error: BaseException) -> str:
+    """The line of the user's own code that an exception came through last, such as ``my_space.py, line 12, in build``.
+
+    It is empty where it came through none: what is installed, and this program's own packages, are not the user's.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    return (
+        f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name}" if frames else ""
+    )
+
+
+def _is_users(file: str) -> bool:
+    ours = [str(Path(__file__).parents[1] / name) for name in ("search", "spaces", "storage")]
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return not file.startswith("<") and not any(
+        Path(file).is_relative_to(place) for place in [*ours, *installed]
+    )
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ from search.exporting.builder import build_export
 from search.exporting.export import Export
 from search.exporting.folder import SWEEP_FILES, check_target
 from search.exporting.formats import check_formats
-from search.exporting.request import ExportRequest, check_export, choose_trial
+from search.exporting.request import ExportRequest, check_export, check_space, choose_trial
 from search.exporting.weights import kept_weights
 from search.metrics.baselines import check_baselines
 from search.process.choice import check_backend
@@ -187,6 +187,7 @@ def make_export(options: ExportOptions) -> Export:
     check_fine_tune(study, config.space, options.fine_tune, config.backbones)
     check_confirm(study, folds, options.confirm)
     chosen = choose_trial(loaded, options.trial)
+    check_space(loaded, {"refit": refit, "confirm": options.confirm, "fine-tune": bool(options.fine_tune)})
     if not (refit or options.confirm):
         kept_weights(loaded, chosen)
     # Looked for once, not for every file.

@@ -87,6 +87,7 @@ class LocalWorkers:
         """Start the workers, and wait until all have ended.
 
         Raises:
+            InputError: A worker may not work on the study, or its space has never worked.
             StudyStopped: A worker says that the search cannot usefully go on, or cannot be kept alive.
         """
         running: list[_Running] = []
@@ -184,7 +185,9 @@ class LocalWorkers:
         if status == NO_ROOM and not last.startswith(ERROR):  # Its log lies on that disk, too.
             raise DiskFull(os.strerror(errno.ENOSPC))
         last = last.removeprefix(ERROR)
-        if status in (STOPPED, REFUSED, NO_ROOM):
+        if status == REFUSED:
+            raise InputError(last)
+        if status in (STOPPED, NO_ROOM):
             raise StudyStopped(last)
         if status == SERVER_GONE:
             return self._start(one.slot, stop, one.early_deaths)

@@ -1,7 +1,6 @@
 """One trial's whole life, top to bottom, as its worker sees it."""
 
 import dataclasses
-import json
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ import optuna
 from optuna.trial import TrialState
 
 import spaces
-from search.config.study_config import StudyConfig
 from search.errors import (
     DiskFull,
+    SpaceFailed,
+    StudyStopped,
     TrialCrashed,
     TrialFailed,
     TrialInterrupted,
@@ -33,6 +33,7 @@ from search.execution.time_spent import Clock, recording_time
 from search.execution.trial_files import TrialFiles, delete_leftovers
 from search.process.child import Child
 from search.process.fork_server import ForkServer
+from search.study.compatibility import RAISED
 from search.study.fold_results import (
     TrainingOutcome,
     images_seen,
@@ -41,15 +42,15 @@ from search.study.fold_results import (
     mean_value,
     value_of,
 )
+from search.study.proposal import asking_space, propose
 from search.study.seeds import seed_number, trial_seed
 from search.study.study import MODEL, LoadedStudy
 from search.training.plan import TrainingPlan
 from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
-from spaces.contract import Params, Space
+from spaces.contract import Params
 from spaces.recipe import Recipe
 from storage.claims import Claim, ClaimLost, Claims
-from storage.errors import DatabaseGone
 from storage.heartbeat import Heartbeat
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
@@ -92,7 +93,8 @@ def run_trial(worker: Worker, claim: Claim) -> None:
     Every way to end is one ``except``: the class of the exception decides (see ``search.errors``).
 
     Raises:
-        DiskFull: Something could not be written; the trial has been requeued.
+        StudyStopped: A disk is full, the space's code has changed, or no child can be started; the trial has been
+            requeued.
     """
     worker.clock.switch("sampling")
     files = TrialFiles(worker.study, claim)
@@ -113,7 +115,13 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         sampler=make_sampler(config, claim.number),
         pruner=make_pruner(config),
     )
-    trial = optuna.trial.Trial(study, claim.trial_id)
+    try:
+        with asking_space():  # Joint sampling, by what other trials sampled, happens here.
+            trial = optuna.trial.Trial(study, claim.trial_id)
+    except SpaceFailed as failed:
+        study.sampler = optuna.samplers.RandomSampler()
+        _fail(worker, optuna.trial.Trial(study, claim.trial_id), claim, _failure(failed))
+        return
     uploaded = None
     try:
         plan = _sample(worker, trial, files)
@@ -135,7 +143,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
             raise
         claim.requeue(clean=True)
         raise DiskFull(error) from None
-    except DiskFull:
+    except StudyStopped:
         claim.requeue(clean=True)
         raise
     except TrialOutOfMemory as failure:
@@ -175,32 +183,21 @@ def plan_training(study: LoadedStudy, number: int, params: Params, recipe: Recip
         early_stopping=config.early_stopping,
         class_weights=config.class_weights,
         flip=config.flip,
+        space_code=spaces.code_of(spaces.load(config.space)),
     )
-
-
-def recipe_of(space: Space, params: Params, config: StudyConfig) -> Recipe:
-    """The recipe of a configuration: the space's own where it has one, else the default."""
-    if hasattr(space, "recipe"):
-        return space.recipe(params, config.input_spec)
-    return Recipe()
 
 
 def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingPlan:
     config = worker.study.config
-    space = spaces.load(config.space)
     try:
-        params = space.sample(trial, config.input_spec)
-        parameters, flops = map(int, space.cost(params, config.input_spec))
-        recipe = recipe_of(space, params, config)
-        plan = plan_training(worker.study, seed_number(trial), params, recipe)
-        json.dumps(plan.to_payload())
-    except (ClaimLost, DatabaseGone):
-        raise
-    except Exception as error:  # Of a user's own space anything may come; it ends this trial, not the worker.
-        raise TrialFailed(f"the space failed: {error!r}", traceback.format_exc()) from error
+        proposal = propose(spaces.load(config.space), trial, config.input_spec)
+    except SpaceFailed as failed:
+        raise _failure(failed) from failed
+    parameters, flops = map(int, proposal.cost)
+    plan = plan_training(worker.study, seed_number(trial), proposal.params, proposal.recipe)
     attributes = trial.user_attrs
     for name, value in {
-        "params": dict(params),
+        "params": proposal.params,
         "parameters": parameters,
         "flops": flops,
         "seed": plan.seed,
@@ -341,9 +338,14 @@ def _once_more(worker: Worker, trial: optuna.Trial, claim: Claim, kind: str, fai
     return True
 
 
+def _failure(failed: SpaceFailed) -> TrialFailed:
+    return TrialFailed(str(failed), "".join(traceback.format_exception(failed)), raised=True)
+
+
 def _fail(worker: Worker, trial: optuna.Trial, claim: Claim, failure: TrialFailed) -> None:
     trial.set_user_attr("reason", failure.reason)
     trial.set_user_attr("last_lines", failure.last_lines)
+    trial.set_user_attr(RAISED, failure.raised)
     feed_trial(worker.study, worker.server, trial, "failed", _sentence(failure))
     claim.finish(TrialState.FAIL)
 

@@ -1,12 +1,20 @@
 """A worker's loop: claim a trial, run it, and so on, until the study has all its trials."""
 
 import itertools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.errors import InputError, StudyStopped
+import spaces
+from search.config.study_config import StudyConfig
+from search.errors import InputError, SpaceChanged, SpaceFailed, StudyStopped
 from search.execution.trial import Worker, run_trial
+from search.study.compatibility import RAISED, check_code
+from search.study.proposal import own_configurations
+from search.study.request import load_space
+from search.study.sweep_cells import FIXED, REPEAT
+from spaces.contract import Params, Space
 from storage.claims import ENDED, SecondHost
 from storage.errors import DatabaseGone, DatabaseRemoved
 
@@ -25,7 +33,7 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
 
     Raises:
         StudyStopped: Trials keep failing, or the database or the study is gone; the message says which.
-        InputError: The database is a file, and another host works on it.
+        InputError: The database is a file, and another host works on it; or the space is not the study's.
         ServerGone: The server of child processes is another process's, and has ended or does not answer.
     """
     try:
@@ -47,6 +55,9 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
 def _work(worker: Worker, wanted: Callable[[], int]) -> None:
     claims = worker.claims
     before = {trial.number for trial in _ended(worker)}  # Failures of an earlier run may have been mended.
+    space = load_space(worker.study.config.space)
+    check_code(worker.study, space)
+    default = _default(space, worker.study.config)
     idle = False
     while not worker.stop.requested:
         worker.stop.check_budget()
@@ -54,6 +65,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
             return
         worker.clock.switch("waiting")
         _check_there(worker)
+        _check_code(space)
         n = wanted()
         # One who waits looks without the lock: many who do would keep it from those who work. And a claim says that
         # somebody works on the trial: without a server for its child there is none.
@@ -62,7 +74,11 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         idle = claim is None
         if claim is not None:
             run_trial(worker, claim)
-            check_failures([trial for trial in _ended(worker) if trial.number not in before])
+            new = [trial for trial in _ended(worker) if trial.number not in before]
+            if default is not None:
+                worked = bool(worker.study.finished())
+                check_default(new, worker.study.config.space, default, worked=worked)
+            check_failures(new)
         elif claims.finished() >= n:
             return
         else:
@@ -76,8 +92,41 @@ def _check_there(worker: Worker) -> None:
         ) from None
 
 
-def check_failures(trials: list[FrozenTrial]) -> None:
+def _check_code(space: Space) -> None:
+    """Stop before a trial is claimed that its child would refuse to train."""
+    try:
+        spaces.check_as_read(space)
+    except spaces.SpaceChanged as changed:
+        raise SpaceChanged(changed) from None
+
+
+def check_default(trials: Sequence[FrozenTrial], name: str, default: Params, *, worked: bool) -> None:
+    """Stop a search whose space fails, by an exception, for its own default configuration: so would most others.
+
+    Args:
+        trials: Those that have ended in this run.
+        name: Name of the space.
+        default: Its default configuration.
+        worked: Whether a trial of the study has ever finished.
+
+    Raises:
+        InputError: It is a user's space, and has never worked.
+        StudyStopped: It is a registered one, or has worked.
+    """
+    for trial in trials:
+        failed = trial.state == TrialState.FAIL and trial.user_attrs.get(RAISED)
+        # A sweep has many cells, of which one may fail.
+        if failed and trial.system_attrs.get(FIXED) == default and REPEAT not in trial.user_attrs:
+            raise (StudyStopped if worked or name in spaces.REGISTERED else InputError)(
+                f"space {name}: its own default configuration, trial {trial.number}, fails: {_reason(trial)}; mend the "
+                "space, then run the same command again"
+            )
+
+
+def check_failures(trials: Sequence[FrozenTrial]) -> None:
     """Stop a study that fails ten times in a row for one reason, or on more than a third of its trials.
+
+    Reasons that differ in numbers and addresses alone are one: the name of a layer counts the layers before it.
 
     Args:
         trials: Those that have ended in this run; the second rule waits for twelve.
@@ -92,13 +141,25 @@ def check_failures(trials: list[FrozenTrial]) -> None:
     failed = [trial for trial in ended if trial.state == TrialState.FAIL]
     if not failed:
         return
-    reasons = [_reason(trial) for trial in ended]
-    streak = len(list(itertools.takewhile(lambda reason: reason == reasons[-1] != "", reversed(reasons))))
+    kinds = [_kind(_reason(trial)) for trial in ended]
+    streak = len(list(itertools.takewhile(lambda kind: kind == kinds[-1] != "", reversed(kinds))))
     last = f"the last one, trial {failed[-1].number}: {_reason(failed[-1])}"
     if streak >= SAME_REASON:
         raise StudyStopped(f"{streak} trials in a row failed for one reason; {last}")
     if len(ended) >= LEAST_TRIALS and len(failed) > len(ended) / 3:
         raise StudyStopped(f"{len(failed)} of {len(ended)} trials failed; {last}")
+
+
+def _default(space: Space, config: StudyConfig) -> Params | None:
+    try:
+        return next(iter(own_configurations(space, config)), None)
+    except SpaceFailed:  # It worked when the study was created.
+        return None
+
+
+def _kind(reason: str) -> str:
+    """A reason with its numbers masked, but for the line of code."""
+    return re.sub(r"(?<!line )(?<!\d)(0x[0-9a-fA-F]+|\d+(\.\d+)?(e[+-]?\d+)?)", "#", reason)
 
 
 def _ended(worker: Worker) -> list[FrozenTrial]:

@@ -3,26 +3,23 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from search.data.decode import DEPTH
 from search.data.duplicates import duplicate_notes
 from search.data.pixel_range import WHITE, WHOLE
-from search.execution.trial import recipe_of
 from search.exporting.fine_tuning import tuned_words
 from search.exporting.summary import how_trained
 from search.formatting import duration
 from search.metrics.classification import Scores, confusions
 from search.study.class_balance import split_counts
+from search.study.compatibility import check_code
+from search.study.proposal import recipe_of
 from search.study.request import load_space
 from search.study.study import LoadedStudy, compute_of
 from search.templates.loader import environment
-
-if TYPE_CHECKING:
-    from search.config.study_config import StudyConfig
-
 
 # Shown: the classes with the lowest F1, and the pairs of classes that are confused most often.
 WEAKEST, CONFUSED = 3, 3
@@ -59,7 +56,7 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
             depth_code=_depth_code(dataset.preprocessing.get(DEPTH)),
             counts=counts,
             classes=config.classes if len(config.classes) <= MOST_CLASSES else (),
-            recipe=_recipe(config, summary["params"]),
+            recipe=_recipe(loaded, summary["params"]),
             tuned=tuned_words((summary.get("backbone") or {}).get("fine_tuned")),
             weakest=_weakest(test, config.classes),
             confused=[
@@ -81,10 +78,12 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _recipe(config: "StudyConfig", params: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe; empty where a user's own space cannot be loaded here, which must not cost the scoring."""
+def _recipe(loaded: LoadedStudy, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe; empty where the study's space is not here as it was, which must not cost the scoring."""
     try:
-        return dataclasses.asdict(recipe_of(load_space(config.space), params, config))
+        space = load_space(loaded.config.space)
+        check_code(loaded, space)
+        return dataclasses.asdict(recipe_of(space, params, loaded.config.input_spec))
     except Exception:  # A user's own space may raise anything.
         return {}
 

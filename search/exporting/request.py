@@ -1,6 +1,6 @@
 """What an export is asked for, with the checks that come before anything slow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,8 @@ from search.config.settings import check_study_name
 from search.errors import InputError
 from search.exporting.folder import check_target
 from search.exporting.race import Race
+from search.study.compatibility import check_code
+from search.study.request import load_space
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -69,6 +71,24 @@ def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | 
                 f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
             )
     return check_target(out or Path("exports") / study)
+
+
+def check_space(loaded: "LoadedStudy", asked: Mapping[str, bool]) -> None:
+    """Refuse to build nets for an export by another version of the study's space; kept weights need no space.
+
+    Args:
+        loaded: The open study.
+        asked: Whether each of the flags is asked for with which an export trains.
+
+    Raises:
+        InputError: The space is another, or is not here.
+    """
+    config = loaded.config
+    flags = [f"--{name}" for name, wanted in asked.items() if wanted]
+    if flags or config.backbones:
+        kept = flags and not (config.folds or config.backbones)
+        instead = f", or export the kept weights, without {' and '.join(flags)}" if kept else ""
+        check_code(loaded, load_space(config.space), instead)
 
 
 def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":

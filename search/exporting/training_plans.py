@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.execution.trial import ACCUMULATE, plan_training, recipe_of
+from search.execution.trial import ACCUMULATE, plan_training
+from search.study.proposal import recipe_of
 from search.study.request import load_space
 from search.study.seeds import seed_number
 
@@ -24,7 +25,7 @@ def trial_plan(
 ) -> "TrainingPlan":
     """The trial's own training, in batches of the size that fitted; it writes neither checkpoint nor weights."""
     params = trial.user_attrs["params"]
-    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config)
+    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config.input_spec)
     return dataclasses.replace(
         plan_training(loaded, seed_number(trial), params, recipe),
         accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,

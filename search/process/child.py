@@ -13,7 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search.errors import DiskFull, TrialCrashed, TrialInterrupted, TrialOutOfMemory
+import spaces
+from search.errors import (
+    DiskFull,
+    SpaceChanged,
+    TrialCrashed,
+    TrialInterrupted,
+    TrialOutOfMemory,
+    join_words,
+)
 from search.process.fork_server_main import LAST_LINES
 from storage.process_identity import kill_process
 
@@ -109,6 +117,7 @@ class Child:
             TrialCrashed, TrialOutOfMemory, TrialInterrupted: The child ended without it, reported an error, or sent
                 nothing for ``timeout`` seconds.
             DiskFull: The child could not write.
+            SpaceChanged: The code of the space is not what the worker has read.
         """
         try:
             message = self.receive(timeout)
@@ -145,13 +154,16 @@ class Child:
         self.wait()
 
 
-def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory | DiskFull:
+def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory | DiskFull | SpaceChanged:
     """The exception for a job's ``error`` message."""
     if message["full"]:
         return DiskFull(message["message"])
-    kind = TrialOutOfMemory if message["oom"] else TrialCrashed
-    first_line = str(message["message"]).strip().splitlines()[:1]
-    return kind(": ".join([message["type"], *first_line])[:300], message["traceback"])
+    if message["type"] == spaces.SpaceChanged.__name__:
+        return SpaceChanged(message["message"])
+    words = join_words(message["type"], message["message"], message["place"])
+    if message["oom"]:
+        return TrialOutOfMemory(words, message["traceback"])
+    return TrialCrashed(words, message["traceback"], raised=True)
 
 
 def _oom_kills() -> int:

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from search.errors import is_disk_full
+from search.errors import is_disk_full, place_of
 from search.process import backends
 from search.process.channel import Channel
 from search.process.stop_signals import STOP_SIGNALS
@@ -204,6 +204,7 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
                 "type": type(error).__name__,
                 "message": str(error),
                 "traceback": "\n".join(lines),
+                "place": place_of(error),
                 "oom": backends.is_out_of_memory(error),
                 "full": is_disk_full(error),
             }

@@ -10,20 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
+import spaces
 from search.config.option import flag_of, options_of
 from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.data import Dataset, cache_root, open_dataset
 from search.data.base import Say, log_line
 from search.data.preparation import prepare
-from search.errors import InputError
+from search.errors import InputError, SpaceFailed
+from search.study.proposal import propose
 from search.study.request import check_beside_folds, check_beside_validation
 from search.study.study import LoadedStudy, quiet
-from search.study.sweep_cells import SWEEP, Sweep
+from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep
 from spaces.contract import Space
+from storage.liveness import HEARTBEAT
 
-SPACE, BACKEND, VERSIONS = "space_digest", "backend", "versions"
+SPACE, CODE, BACKEND, VERSIONS = "space_digest", "space_code", "backend", "versions"
+# Of a trial that failed: whether by an exception of the space's or the training's code.
+RAISED = "raised"
 PROBES = 3
 # The distribution that this program is installed as.
 PROGRAM = "keras-image-search"
@@ -33,8 +39,12 @@ def space_digest(space: Space, config: StudyConfig) -> str:
     """A digest of what a space does with a few seeded samples: ranges, costs and recipes.
 
     Two hosts may have two versions of a space under one name, and mixing their trials would spoil the study.
+
+    Raises:
+        InputError: None of the samples succeeds.
     """
-    seen = []
+    seen: list[list[Any]] = []
+    failed: list[SpaceFailed] = []
     aside = optuna.storages.InMemoryStorage()
     for seed in range(PROBES):
         with quiet():
@@ -43,15 +53,75 @@ def space_digest(space: Space, config: StudyConfig) -> str:
             study_name=f"probe {seed}", storage=aside, sampler=optuna.samplers.RandomSampler(seed=seed)
         ).ask()
         try:
-            params = space.sample(trial, config.input_spec)
-            recipe = space.recipe(params, config.input_spec) if hasattr(space, "recipe") else None
-            seen.append([params, list(space.cost(params, config.input_spec)), repr(recipe), _ranges(trial)])
-        except (
-            Exception
-        ) as error:  # Of a user's own space anything may come; it will end the trials that meet it.
-            seen.append([type(error).__name__])
+            found = propose(space, trial, config.input_spec)
+        except SpaceFailed as error:  # It will end the trials that meet it.
+            seen.append([error.kind])
+            failed.append(error)
+            continue
+        recipe = found.recipe if hasattr(space, "recipe") else None
+        seen.append([found.params, list(found.cost), repr(recipe), _ranges(trial)])
+    if len(failed) == PROBES:
+        raise InputError(
+            f"space {config.space}: {failed[0]}; mend the space, then run the same command again"
+        )
     text = json.dumps(_rounded(seen), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def space_facts(space: Space, config: StudyConfig) -> dict[str, str]:
+    """What a study stores of its space, for everybody who goes on with it to compare."""
+    return {SPACE: space_digest(space, config), CODE: spaces.code_of(space)}
+
+
+def renew_space(found: LoadedStudy, space: Space) -> None:
+    """Let a space be mended whose nets have never been trained, for there is nothing then to mix its new nets with.
+
+    What was queued, and failed by an exception, is queued again.
+    """
+    trials = found.optuna.get_trials(deepcopy=False)
+    begun = any(trial.state != TrialState.FAIL and HEARTBEAT in trial.system_attrs for trial in trials)
+    if begun or any(trial.intermediate_values for trial in trials):
+        return
+    if found.optuna.user_attrs.get(SPACE) != space_digest(space, found.config):
+        return  # What has been queued may be out of its ranges.
+    if CODE in found.optuna.user_attrs:
+        found.optuna.set_user_attr(CODE, spaces.code_of(space))
+    queued = [trial for trial in trials if FIXED in trial.system_attrs and REPEAT not in trial.user_attrs]
+    waiting = [trial.system_attrs[FIXED] for trial in queued if trial.state != TrialState.FAIL]
+    for trial in queued:
+        if trial.user_attrs.get(RAISED) and (values := trial.system_attrs[FIXED]) not in waiting:
+            found.optuna.enqueue_trial(values)
+            waiting.append(values)
+
+
+def check_code(found: LoadedStudy, space: Space, instead: str = ", or choose another --study name") -> None:
+    """Refuse to train with another version of a study's space: two nets would stand under one name.
+
+    A study from before its code was stored is compared by ``space_digest`` alone.
+
+    Args:
+        found: The study.
+        space: Its space, as it is here.
+        instead: What else mends it than to bring the same files, for the message.
+
+    Raises:
+        InputError: It is another version.
+    """
+    there, here = found.optuna.user_attrs.get(CODE), spaces.code_of(space)
+    if there in (None, here):
+        return
+    ours = found.config.space in spaces.REGISTERED
+    how = f"{there} there, {here} here" if ours else "its code differs, in build perhaps"
+    raise _other_version(found.config, how, instead)
+
+
+def _other_version(
+    config: StudyConfig, how: str, instead: str = ", or choose another --study name"
+) -> InputError:
+    return InputError(
+        f"space {config.space}: study {config.study} was made with another version of it ({how}); "
+        f"bring the same files here{instead}"
+    )
 
 
 def surroundings(backend: str) -> dict[str, Any]:
@@ -73,10 +143,8 @@ def check_joining(found: LoadedStudy, space: Space, backend: str, say: Say = log
     """
     attributes, config = found.optuna.user_attrs, found.config
     if attributes.get(SPACE) not in (None, space_digest(space, config)):
-        raise InputError(
-            f"space {config.space}: study {config.study} was made with another version of it (its ranges, costs or "
-            "recipe differ); bring the same files here, or choose another --study name"
-        )
+        raise _other_version(config, "its ranges, costs or recipe differ")
+    check_code(found, space)
     if config.unknown:
         say(
             f"warning: study {config.study} was made by another version of this program; what it stored beside what is "

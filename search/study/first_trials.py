@@ -9,7 +9,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 
 from search.config.study_config import StudyConfig
-from search.errors import InputError
+from search.errors import InputError, SpaceFailed
+from search.study.proposal import own_configurations, propose
 from spaces.contract import InputSpec, Space
 
 
@@ -22,8 +23,12 @@ def first_trials(
         InputError: A configuration cannot be tried in this space.
     """
     spec = config.input_spec
-    own = space.first(spec) if hasattr(space, "first") else []
-    checked = [check_trial(space, values, spec, f"space {config.space}") for values in own]
+    source = f"space {config.space}"
+    try:
+        own = own_configurations(space, config)
+    except SpaceFailed as failed:
+        raise InputError(f"{source}: {failed}") from None
+    checked = [check_trial(space, values, spec, source) for values in own]
     for item in try_first:
         checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))
     return checked
@@ -64,14 +69,19 @@ def check_trial(
     """
     trial = _Tried(dict(values))
     try:
-        space.cost(space.sample(trial, input_spec), input_spec)
-    except Exception as error:  # Of a user's own space anything may come.
-        raise InputError(f"{source}: {error}") from None
+        propose(space, trial, input_spec)
+    except SpaceFailed as failed:
+        wrong = failed.__cause__
+        raise InputError(f"{source}: {wrong if isinstance(wrong, _Untried) else failed}") from None
     unknown = sorted(set(values) - set(trial.distributions))
     if unknown:
         known = ", ".join(sorted(trial.distributions))
         raise InputError(f"{source}: {', '.join(unknown)} is not sampled by this space; expected {known}")
     return dict(values)
+
+
+class _Untried(ValueError):
+    """A value is missing, or is none of its parameter."""
 
 
 class _Tried(optuna.trial.FixedTrial):
@@ -83,18 +93,18 @@ class _Tried(optuna.trial.FixedTrial):
 
     def _suggest(self, name: str, distribution: optuna.distributions.BaseDistribution) -> Any:
         if name not in self._given:
-            raise ValueError(f"{name} is missing; expected a value of {distribution}")
+            raise _Untried(f"{name} is missing; expected a value of {distribution}")
         value = self._given[name]
         if not isinstance(distribution, CategoricalDistribution) and (
             isinstance(value, bool) or not isinstance(value, int | float)
         ):
-            raise ValueError(f"{name} = {value!r} is no number; expected a value of {distribution}")
+            raise _Untried(f"{name} = {value!r} is no number; expected a value of {distribution}")
         try:
             inside = distribution._contains(distribution.to_internal_repr(value))
         except (ValueError, TypeError):
             inside = False
         if not inside:
-            raise ValueError(f"{name} = {value!r} is outside what this space samples, {distribution}")
+            raise _Untried(f"{name} = {value!r} is outside what this space samples, {distribution}")
         return super()._suggest(name, distribution)
 
 

@@ -13,12 +13,12 @@ from search.config.study_config import StudyConfig
 from search.study.backbones import bring_backbones, check_backbones, share_backbones, with_backbones
 from search.study.class_balance import check_metric, print_balance, print_hints
 from search.study.compatibility import (
-    SPACE,
     check_joining,
     check_kind,
     check_settings,
     find_images,
-    space_digest,
+    renew_space,
+    space_facts,
     surroundings,
 )
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
@@ -91,7 +91,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
         options.storage,
         options.root,
         trials=options.trials or _trials_of_preset(options),
-        about={SPACE: space_digest(space, config), **surroundings(backend)},
+        about={**space_facts(space, config), **surroundings(backend)},
         begin=begin,
     )
     return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
@@ -110,6 +110,7 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
     check_confirm(config.study, config.folds, options.confirm)
     space = load_space(config.space)
+    renew_space(found, space)
     check_joining(found, space, backend)
     joined = dataclasses.replace(found, prepared=find_images(found, options.data, options.cache).folder)
     bring_backbones(joined)

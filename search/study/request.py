@@ -127,7 +127,7 @@ def check_fine_tune(study: str, space: str, epochs: int | None, backbones: Seque
             f"--fine-tune {epochs}: backbone {empty} has no weights, so nothing would be tuned; leave the flag out, or "
             "give another --backbone"
         )
-    if epochs is not None and not hasattr(spaces.load(space), "tune"):
+    if epochs is not None and not hasattr(load_space(space), "tune"):
         raise InputError(
             f"--fine-tune {epochs}: space {space} of study {study} has no backbone; leave the flag out"
         )

@@ -12,9 +12,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.study_config import StudyConfig
-from search.errors import InputError
+from search.errors import InputError, SpaceFailed
 from search.formatting import describe
 from search.study.first_trials import check_trial
+from search.study.proposal import own_configurations, propose
 from search.study.seeds import FIRST_TRY, seed_number
 from search.study.study import WANTED
 from spaces.contract import Params, Space
@@ -150,9 +151,8 @@ def _too_large(space: Space, config: StudyConfig, values: Params) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Values out of range are refused later, in words.
-            params = space.sample(optuna.trial.FixedTrial(dict(values)), config.input_spec)
-        cost = space.cost(params, config.input_spec)
-    except Exception:  # Of a user's own space anything may come; the check of the values says it in words.
+            cost = propose(space, optuna.trial.FixedTrial(dict(values)), config.input_spec).cost
+    except SpaceFailed:  # The check of the values says it in words.
         return ""
     if cost.flops > config.max_cost:
         return f"{cost.flops / 1e6:,.1f} MFLOP an image, over --max-cost {config.max_cost / 1e6:,.1f}MFLOP"
@@ -162,7 +162,10 @@ def _too_large(space: Space, config: StudyConfig, values: Params) -> str:
 
 
 def _default(space: Space, config: StudyConfig) -> Params:
-    own = space.first(config.input_spec) if hasattr(space, "first") else []
+    try:
+        own = own_configurations(space, config)
+    except SpaceFailed as failed:
+        raise InputError(f"space {config.space}: {failed}") from None
     if not own:
         raise InputError(
             f"--base: space {config.space} has no configuration of its own; expected a net of the notebooks, "

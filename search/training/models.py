@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import spaces
 from search.data import Dataset, Split
 from search.data.backbones import with_files
 from search.process.channel import Channel
@@ -29,7 +28,7 @@ class Net:
 
     def __init__(self, plan: TrainingPlan) -> None:
         self.plan = plan
-        self.space: Space = spaces.load(plan.space)
+        self.space: Space = plan.load_space()
         self.spec = spec_here(plan)
 
     def build(self) -> keras.Model:
@@ -105,7 +104,7 @@ class Tuned(Net):
 
 def net_of(plan: TrainingPlan) -> Net:
     """What ``plan`` trains."""
-    if not has_backbone(spaces.load(plan.space)):
+    if not has_backbone(plan.load_space()):
         return Net(plan)
     return Tuned(plan) if plan.tune else Head(plan)
 

@@ -7,8 +7,9 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import spaces
 from search.data import training_split
-from spaces.contract import Backbone, InputSpec
+from spaces.contract import Backbone, InputSpec, Space
 from spaces.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class TrainingPlan:
         tune: File of a kept head, to be trained on with the last part of its backbone, as one net, on pixels.
         folds: Number of folds of a cross-validated trial; 0 holds ``validation`` of the images out.
         fold: Which of the folds this training is, from 0.
+        space_code: What ``spaces.code_of`` gave where the params were sampled; empty for any code.
     """
 
     space: str
@@ -71,6 +73,15 @@ class TrainingPlan:
     tune: str | None = None
     folds: int = 0
     fold: int = 0
+    space_code: str = ""
+
+    def load_space(self) -> Space:
+        """Load the space where its net is built.
+
+        Raises:
+            SpaceChanged: Its code is not what the params were sampled by.
+        """
+        return spaces.load_as(self.space, self.space_code)
 
     @property
     def value_name(self) -> str:
@@ -91,7 +102,7 @@ class TrainingPlan:
     def identity(self) -> str:
         """A digest of all that a checkpoint must agree with; another study's of the same number does not."""
         values = dataclasses.asdict(self)
-        for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory"):
+        for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory", "space_code"):
             del values[name]
         values["tune"] = None if self.tune is None else _weights_digest(self.tune)
         values["dataset"] = values["dataset"].rsplit("/", 1)[

@@ -10,8 +10,9 @@ import pytest
 
 from search.data import Dataset
 from search.data.preparation import prepare
-from search.execution.trial import Worker, plan_training, recipe_of
+from search.execution.trial import Worker, plan_training
 from search.process.fork_server import ForkServer
+from search.study.proposal import recipe_of
 from search.study.study import load_study
 from search.workflows import export_study
 from spaces import load
@@ -95,7 +96,7 @@ def test_child_that_trained_has_loaded_no_database(
     worker: Worker = make_worker(epochs=1, images=100)
     config, space = worker.study.config, load("cnn")
     params = space.first(config.input_spec)[0]
-    plan = plan_training(worker.study, 0, params, recipe_of(space, params, config))
+    plan = plan_training(worker.study, 0, params, recipe_of(space, params, config.input_spec))
     payload = {**plan.to_payload(), "space": "cnn"}
     job = "child_jobs:train_and_list_modules"
     with fork_server.start(job, payload, tmp_path / "log.txt", threads=1) as child:

@@ -10,6 +10,7 @@ import spaces
 from search.config.option import flag_of, options_of
 from search.config.settings import StudySettings, SweepOptions
 from search.config.study_config import StudyConfig
+from search.errors import SpaceFailed
 from search.exporting.formats import FORMATS
 from search.formatting import often
 from search.metrics.baselines import NAMES
@@ -17,6 +18,7 @@ from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section,
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, plain_value
+from search.study.proposal import own_configurations
 from storage.paths import StudyPaths
 from storage.url import default_url
 
@@ -146,9 +148,8 @@ def _tried(facts: Facts) -> list[Mapping[str, Any]]:
     if facts.sweep is not None:
         return []
     try:
-        space = spaces.load(facts.config.space)
-        own = space.first(facts.config.input_spec) if hasattr(space, "first") else []
-    except Exception:  # A user's own space may not be here, and may raise anything.
+        own = own_configurations(spaces.load(facts.config.space), facts.config)
+    except (ValueError, SpaceFailed):  # A user's own space may not be here, and may raise anything.
         own = []
     tried = [trial.system_attrs.get("fixed_params") for trial in facts.frozen]
     return [values for values in tried if values and values not in own][:MOST_TRIED]

@@ -11,8 +11,9 @@ import pytest
 
 from search.execution import reporter
 from search.execution.reporter import VERDICT_SECONDS, Reporter
-from search.execution.trial import Worker, plan_training, recipe_of
+from search.execution.trial import Worker, plan_training
 from search.study.fold_results import FOLDS
+from search.study.proposal import recipe_of
 from search.study.study import compute_spent
 from spaces import load
 from storage.claims import Claim, ClaimLost
@@ -47,7 +48,7 @@ class Told:
         self.trial = optuna.trial.Trial(worker.study.optuna, claim.trial_id)
         params = space.sample(self.trial, config.input_spec)
         self.trial.set_user_attr("flops", 1)
-        plan = plan_training(worker.study, claim.number, params, recipe_of(space, params, config))
+        plan = plan_training(worker.study, claim.number, params, recipe_of(space, params, config.input_spec))
         plan = dataclasses.replace(plan, folds=config.folds, fold=fold)
         self.heart = Heartbeat(claim)
         self.reporter = Reporter(claim, self.heart, worker.stop, self.trial, plan)

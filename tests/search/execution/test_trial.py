@@ -5,6 +5,7 @@ Four of them train on TensorFlow; the others in NumPy, by ``in_child/numpy_train
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -218,7 +219,9 @@ def test_error_in_build_fails_the_trial_with_its_first_line(make_worker, fault) 
     run_next(worker)
     trial = run_next(worker)
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["reason"] == "ValueError: no such layer"
+    words, _, place = trial.user_attrs["reason"].partition(" (")
+    assert words == "ValueError: no such layer"
+    assert re.fullmatch(r"small_space\.py, line \d+, in break_as_asked\)", place)
     assert "in build" in trial.user_attrs["last_lines"]
 
 
@@ -237,7 +240,7 @@ def test_out_of_memory_twice_fails_the_trial(make_worker, fault) -> None:
     assert run_next(worker).state == TrialState.WAITING
     trial = run_next(worker)
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["reason"] == "MemoryError: too wide"
+    assert trial.user_attrs["reason"].startswith("MemoryError: too wide (small_space.py, line ")
 
 
 def test_out_of_memory_in_training_does_not_go_on_from_its_checkpoint(

@@ -17,7 +17,7 @@ from search.data import Dataset
 from search.errors import InputError, StudyStopped
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker
-from search.execution.worker_loop import check_failures, work
+from search.execution.worker_loop import check_default, check_failures, work
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study
 from storage.checkpoints import read_checkpoint
@@ -123,6 +123,46 @@ def why_stopped(*reasons: str) -> str:
 def test_ten_failures_in_a_row_stop_the_study_if_they_are_of_one_reason() -> None:
     assert why_stopped(*["broke"] * 10).startswith("10 trials in a row failed for one reason")
     assert why_stopped(*["broke"] * 9, "broke otherwise") == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ValueError: layer conv2d_17 at 0x7f3a", "ValueError: layer conv2d_4 at 0x7f99ab", True),
+        ("ValueError: 3.5e-7 of 12,345", "ValueError: 4 of 12", False),
+        ("ValueError: x=1.25 (a.py, line 12, in build)", "ValueError: x=3 (a.py, line 12, in build)", True),
+        ("ValueError: x=1 (a.py, line 12, in build)", "ValueError: x=1 (a.py, line 123, in build)", False),
+        ("ValueError: x=1", "TypeError: x=1", False),
+    ],
+)
+def test_reasons_that_differ_in_numbers_alone_are_one(one: str, other: str, same: bool) -> None:
+    assert (why_stopped(*[one, other] * 5) != "") is same
+
+
+def default_failed(**more: object) -> list[FrozenTrial]:
+    about = {"reason": "ValueError: no such layer (a.py, line 3, in build)", "raised": True, **more}
+    fixed = {"fixed_params": {"width": 16}}
+    return [optuna.trial.create_trial(state=TrialState.FAIL, user_attrs=about, system_attrs=fixed)]
+
+
+@pytest.mark.parametrize(
+    ("name", "worked", "error"),
+    [("mine", False, InputError), ("mine", True, StudyStopped), ("cnn", False, StudyStopped)],
+)
+def test_default_that_fails_stops_the_study(name: str, worked: bool, error: type[Exception]) -> None:
+    with pytest.raises(
+        error, match=rf"space {name}: its own default configuration, trial -?[0-9]+, fails: ValueError"
+    ):
+        check_default(default_failed(), name, {"width": 16}, worked=worked)
+
+
+@pytest.mark.parametrize(
+    ("more", "default"),
+    [({}, {"width": 8}), ({"raised": False}, {"width": 16}), ({"repeat": 0}, {"width": 16})],
+    ids=["another configuration", "no exception, as out of memory", "a sweep's cell"],
+)
+def test_other_failure_than_of_the_default_does_not_stop_the_study(more: dict, default: dict) -> None:
+    check_default(default_failed(**more), "mine", default, worked=False)
 
 
 def test_success_breaks_a_row_of_failures() -> None:

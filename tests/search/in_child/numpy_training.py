@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-import spaces
 from search.data import open_dataset
 from search.metrics.classification import Scores, validated
 from search.process import backends
@@ -104,7 +103,7 @@ class Net:
 
 def build(plan):
     """The net; where the space has a fault to offer, with the fault that its params ask for."""
-    break_as_asked = getattr(spaces.load(plan.space), "break_as_asked", None)
+    break_as_asked = getattr(plan.load_space(), "break_as_asked", None)
     if break_as_asked is not None:
         break_as_asked(plan.params)
     spec = plan.input_spec

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState, create_trial
 from PIL import Image
 
 import spaces
@@ -20,15 +22,21 @@ from search.data.preparation import prepare
 from search.errors import InputError
 from search.study.compatibility import (
     BACKEND,
+    RAISED,
     SPACE,
     VERSIONS,
+    check_code,
     check_joining,
     find_images,
+    renew_space,
     space_digest,
+    space_facts,
     surroundings,
 )
 from search.study.study import LoadedStudy, create_study
+from search.study.sweep_cells import FIXED
 from spaces.contract import Space
+from storage.liveness import HEARTBEAT
 
 IN_CHILD = Path(__file__).parents[1] / "in_child"
 DIGEST = """
@@ -234,10 +242,97 @@ def test_digest_ignores_what_is_the_workers_own(study_of, photographs, tmp_path:
     assert space_digest(space, study.config) == space_digest(space, other)
 
 
-def test_digest_of_a_space_that_fails_is_one_all_the_same(study_of, photographs, tmp_path: Path) -> None:
-    study = study_of(photographs)
-    broken = space_of(tmp_path / "here", ("def cost(params, input_spec):", "def cost(params):"))
-    assert space_digest(broken, study.config) != space_digest(space_of(tmp_path / "there"), study.config)
+def test_digest_of_a_space_that_fails_now_and_then_is_one_all_the_same(
+    study_of, photographs, tmp_path: Path
+) -> None:
+    config = study_of(photographs).config
+    fails = (
+        'if params["fault"] == "large":',
+        'if 1 / (params["width"] > 18) > 1 or params["fault"] == "large":',
+    )
+    assert space_digest(space_of(tmp_path / "here", fails), config) != space_digest(
+        space_of(tmp_path / "there"), config
+    )
+
+
+def test_space_that_fails_at_every_sample_is_refused_with_the_line_of_its_code(
+    study_of, photographs, tmp_path: Path
+) -> None:
+    broken = space_of(tmp_path / "here", ("flatten()", "flat()"))
+    with pytest.raises(InputError) as refused:
+        space_digest(broken, study_of(photographs).config)
+    assert re.fullmatch(
+        r"space small_space: AttributeError: 'CostCounter' object has no attribute 'flat' "
+        r"\(small_space.py, line \d+, in cost\); mend the space, then run the same command again",
+        str(refused.value),
+    )
+
+
+BUILD = ("momentum=0.8", "momentum=0.9")
+
+
+def made_with(study: LoadedStudy, space: Space) -> LoadedStudy:
+    for name, value in space_facts(space, study.config).items():
+        study.optuna.set_user_attr(name, value)
+    return study
+
+
+def test_other_build_is_refused_though_ranges_costs_and_recipes_are_the_same(
+    study_of, photographs, tmp_path: Path
+) -> None:
+    study = made_with(study_of(photographs), space_of(tmp_path / "here"))
+    check_joining(study, space_of(tmp_path / "mended", ("A space of one", "One space of a")), "tensorflow")
+    with pytest.raises(InputError) as refused:
+        check_joining(study, space_of(tmp_path / "there", BUILD), "tensorflow")
+    assert str(refused.value) == (
+        "space small_space: study s was made with another version of it (its code differs, in build perhaps); bring "
+        "the same files here, or choose another --study name"
+    )
+
+
+def test_study_of_a_registered_space_goes_by_its_version(study_of, photographs, monkeypatch) -> None:
+    space = spaces.load("cnn")
+    study = made_with(study_of(photographs), space)
+    study = dataclasses.replace(study, config=dataclasses.replace(study.config, space="cnn"))
+    check_code(study, space)
+    monkeypatch.setattr(space, "VERSION", 2)
+    with pytest.raises(InputError, match=r"another version of it \(version 1 there, version 2 here\)"):
+        check_code(study, space)
+
+
+@pytest.mark.parametrize("state", ["FAIL", "COMPLETE", "RUNNING"])
+def test_space_can_be_mended_while_no_net_of_it_has_been_trained(
+    study_of, photographs, tmp_path: Path, state: str
+) -> None:
+    study, mended = (
+        made_with(study_of(photographs), space_of(tmp_path / "here")),
+        space_of(tmp_path / "there", BUILD),
+    )
+    study.optuna.add_trial(
+        create_trial(
+            state=TrialState[state],
+            value=0.5 if state == "COMPLETE" else None,
+            system_attrs={FIXED: {"width": 16}, HEARTBEAT: {}},
+            user_attrs={RAISED: True},
+        )
+    )
+    renew_space(study, mended)
+    if state != "FAIL":
+        with pytest.raises(InputError, match="another version"):
+            check_joining(study, mended, "tensorflow")
+        return
+    check_joining(study, mended, "tensorflow")
+    renew_space(study, mended)  # Once more: what waits is not queued again.
+    waiting = study.optuna.get_trials(states=(TrialState.WAITING,))
+    assert [trial.system_attrs[FIXED] for trial in waiting] == [{"width": 16}]
+
+
+def test_space_of_other_ranges_is_not_taken_for_a_mended_one(study_of, photographs, tmp_path: Path) -> None:
+    study = made_with(study_of(photographs), space_of(tmp_path / "here"))
+    other = space_of(tmp_path / "there", ('"width", 4, 32', '"width", 4, 64'))
+    renew_space(study, other)
+    with pytest.raises(InputError, match="its ranges, costs or recipe differ"):
+        check_joining(study, other, "tensorflow")
 
 
 @pytest.mark.slow

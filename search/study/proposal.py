@@ -1,0 +1,134 @@
+"""What a space answers when it is asked for a configuration: checked, and its failures in one form of words.
+
+A space may be a user's, and of a user's code anything may come. Whoever asks one asks it through here.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import distribution_to_json, json_to_distribution
+
+from search.config.study_config import StudyConfig
+from search.errors import DiskFull, SpaceFailed, failure_words, is_disk_full
+from spaces.contract import Cost, InputSpec, Params, Space
+from spaces.recipe import Recipe
+from storage.claims import ClaimLost
+from storage.errors import DatabaseGone
+
+# They are about the trial or its database, whatever code they come through.
+PASSED_ON = (
+    ClaimLost,
+    DatabaseGone,
+    optuna.exceptions.StorageInternalError,
+    optuna.exceptions.UpdateFinishedTrialError,
+)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One configuration, with all that a space says of it without Keras.
+
+    Attributes:
+        params: Its values, plain.
+        cost: What its net costs.
+        recipe: How it is trained: the space's own recipe, or the default one.
+    """
+
+    params: dict[str, Any]
+    cost: Cost
+    recipe: Recipe
+
+
+def propose(space: Space, trial: optuna.trial.BaseTrial, input_spec: InputSpec) -> Proposal:
+    """Sample a configuration.
+
+    Args:
+        space: Whose it is.
+        trial: Suggests the values.
+        input_spec: Of the study.
+
+    Raises:
+        SpaceFailed: The space raises something, or returns what its contract does not allow.
+        DiskFull: The suggested values could not be stored.
+    """
+    with asking_space():
+        params = space.sample(trial, input_spec)
+        _check_params(params, trial)
+        cost = _checked_cost(space.cost(params, input_spec))
+        return Proposal(dict(params), cost, recipe_of(space, params, input_spec))
+
+
+@contextmanager
+def asking_space() -> Iterator[None]:
+    """Within the block, raise whatever a user's code raises as ``SpaceFailed``.
+
+    Raises:
+        SpaceFailed: In one line, with the place in the user's code.
+        DiskFull: What the block stores finds no room.
+    """
+    try:
+        yield
+    except (*PASSED_ON, SpaceFailed):
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise DiskFull(error) from None
+        raise SpaceFailed(failure_words(error), type(error).__name__) from error
+
+
+def recipe_of(space: Space, params: Params, input_spec: InputSpec) -> Recipe:
+    """The recipe of a configuration: the space's own where it has one, else the default."""
+    if not hasattr(space, "recipe"):
+        return Recipe()
+    recipe = space.recipe(params, input_spec)
+    if not isinstance(recipe, Recipe):
+        raise SpaceFailed(f"recipe returned {recipe!r:.80}; expected a spaces.Recipe")
+    return recipe
+
+
+def own_configurations(space: Space, config: StudyConfig) -> list[dict[str, Any]]:
+    """The configurations that the space itself wants tried first, its default before the others; often none.
+
+    Raises:
+        SpaceFailed: ``first`` raises something, or returns no list of dicts.
+    """
+    if not hasattr(space, "first"):
+        return []
+    with asking_space():
+        own = space.first(config.input_spec)
+    if not isinstance(own, list | tuple) or not all(isinstance(values, dict) for values in own):
+        raise SpaceFailed(f"first returned {own!r:.80}; expected a list of dicts of values")
+    return list(own)
+
+
+def _check_params(params: Any, trial: optuna.trial.BaseTrial) -> None:
+    if not isinstance(params, dict):
+        raise SpaceFailed(f"sample returned {params!r:.80}; expected a dict of values")
+    try:
+        json.dumps(params)
+    except (TypeError, ValueError) as error:
+        raise SpaceFailed(f"sample returned what is not plain ({error}); expected text and numbers") from None
+    for name, distribution in trial.distributions.items():
+        # What does not come back from the database as it was makes joint sampling fail, after some ten trials.
+        if json_to_distribution(distribution_to_json(distribution)) != distribution:
+            raise SpaceFailed(
+                f"sample suggests {name} from {distribution}, which cannot be stored; expected choices that are text, "
+                "numbers, true or false, or None"
+            )
+
+
+def _checked_cost(cost: Any) -> Cost:
+    """The cost, in numbers that are not negative."""
+    try:
+        parameters, flops = cost
+        sound = all(math.isfinite(number) and number >= 0 for number in (parameters, flops))
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise SpaceFailed(f"cost returned {cost!r:.80}; expected (parameters, operations of a forward pass)")
+    return Cost(parameters, flops)

@@ -1,0 +1,96 @@
+"""A space is asked through one door: what it may return, and in which words its failures are told."""
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from search.config.study_config import StudyConfig
+from search.errors import SpaceFailed
+from search.study.proposal import own_configurations, propose
+from spaces.contract import Cost, InputSpec
+from spaces.recipe import Recipe
+from storage.claims import ClaimLost
+from storage.errors import DatabaseGone
+
+SPEC = InputSpec(8, 8, 1, 10)
+CONFIG = StudyConfig("s", "digits", "f" * 32, ("a", "b"), 8, 8, 1)
+
+
+def sample(trial: Any, input_spec: Any) -> Any:
+    return {"width": trial.suggest_int("width", 4, 32)}
+
+
+def space(**functions: Any) -> Any:
+    """A space of these functions, and of others that are right."""
+    return SimpleNamespace(**{"sample": sample, "cost": lambda params, spec: (10, 20), **functions})
+
+
+def raising(error: Exception) -> Any:
+    def function(*_: Any) -> Any:
+        raise error
+
+    return function
+
+
+def proposed(**functions: Any) -> Any:
+    return propose(space(**functions), optuna.create_study().ask(), SPEC)
+
+
+def test_proposal_has_what_the_space_says() -> None:
+    found = proposed(recipe=lambda params, spec: Recipe(batch_size=params["width"]))
+    assert found.cost == Cost(10, 20)
+    assert found.recipe.batch_size == found.params["width"]
+
+
+@pytest.mark.parametrize("name", ["sample", "cost", "recipe"])
+def test_failure_of_any_function_is_told_in_the_same_words(name: str) -> None:
+    with pytest.raises(SpaceFailed) as failed:
+        proposed(**{name: raising(ValueError("no such layer\nand more to say"))})
+    assert re.fullmatch(
+        r"ValueError: no such layer \(test_proposal.py, line \d+, in function\)", str(failed.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("functions", "words"),
+    [
+        ({"sample": lambda trial, spec: [3]}, "sample returned [3]; expected a dict"),
+        ({"sample": lambda trial, spec: {"x": np.zeros(2)}}, "sample returned what is not plain (Object"),
+        ({"sample": lambda trial, spec: {"x": trial.suggest_categorical("x", ((3, 3), (5, 5)))}}, "cannot be stored"),
+        ({"cost": lambda params, spec: 7}, "cost returned 7; expected (parameters, operations"),
+        ({"cost": lambda params, spec: (1, 2, 3)}, "cost returned (1, 2, 3)"),
+        ({"cost": lambda params, spec: (-1, 2)}, "cost returned (-1, 2)"),
+        ({"cost": lambda params, spec: (1, float("nan"))}, "cost returned (1, nan)"),
+        ({"cost": lambda params, spec: ("many", "more")}, "cost returned ('many', 'more')"),
+        ({"recipe": lambda params, spec: {"batch_size": 8}}, "recipe returned {'batch_size': 8}; expected"),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
+def test_answer_that_the_contract_does_not_allow_is_named(functions: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpaceFailed, match=re.escape(words)):
+        proposed(**functions)
+
+
+@pytest.mark.parametrize("error", [ClaimLost("gone"), DatabaseGone("away")])
+def test_what_the_database_raises_is_no_failure_of_the_space(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        proposed(sample=raising(error))
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (lambda spec: {"width": 4}, "first returned {'width': 4}; expected a list of dicts"),
+        (lambda spec: None, "first returned None"),
+        (raising(KeyError("width")), "KeyError: 'width' (test_proposal.py, line "),
+    ],
+)
+def test_own_configurations_are_a_list_of_dicts(first: Any, words: str) -> None:
+    assert own_configurations(space(), CONFIG) == []
+    assert own_configurations(space(first=lambda spec: [{"width": 4}]), CONFIG) == [{"width": 4}]
+    with pytest.raises(SpaceFailed, match=re.escape(words)):
+        own_configurations(space(first=first), CONFIG)
