@@ -1,7 +1,7 @@
 """The cache of decoded images: a data set is found by what was asked for, named by its content, and whole or absent.
 
-* ``<cache>/<fingerprint>/`` is one prepared data set; ``sealed/`` in it has the test images, ``names/`` (and
-  ``sealed/names/``) what each source calls the images.
+* ``<cache>/<fingerprint>/`` is one prepared data set; ``sealed/`` in it has the test images, ``names-*.json`` in both
+  what each source calls the images.
 * ``<cache>/requests/<key>.json`` says which data set answers a request.
 * ``<cache>/partial/<key>/`` is a data set that is being written, and is renamed once it is whole. Its writer holds the
   lock ``partial/<key>.lock``, which tells it from one that a killed process has left.
@@ -227,10 +227,9 @@ def _keep_range(partial: Path, folder: Path) -> None:
 
 def _add_names(partial: Path, folder: Path) -> None:
     """Put what a source calls its images beside what others call the same ones."""
-    for inside in (NAMES, f"{SEALED}/{NAMES}"):
-        (folder / inside).mkdir(exist_ok=True)
-        for file in (partial / inside).glob("*.json"):
-            file.replace(folder / inside / file.name)
+    for new, old in ((partial, folder), (partial / SEALED, folder / SEALED)):
+        for file in new.glob(NAMES):
+            file.replace(old / file.name)
 
 
 def _sweep(cache: Path, own: str) -> None:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from storage.atomic import atomic_write
 
-# The folder of one part's files, within that of the prepared images or of the sealed ones.
-NAMES = "names"
+# The files, a source each, lie beside the images of their part.
+NAMES = "names-*.json"
 
 
 class ImageNames(NamedTuple):
@@ -38,11 +38,8 @@ def write_names(folder: Path, source: str, images: Sequence[str], notes: Sequenc
         images: See ``ImageNames``.
         notes: See ``ImageNames``.
     """
-    file = (
-        folder / NAMES / f"{hashlib.sha256(source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
-    )
-    file.parent.mkdir(exist_ok=True)
-    with atomic_write(file) as aside:
+    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    with atomic_write(folder / NAMES.replace("*", digest)) as aside:
         aside.write_text(
             json.dumps({"source": source, "images": list(images), "notes": list(notes)}), "utf-8"
         )
@@ -60,7 +57,7 @@ def read_names(folder: Path, source: str, count: int) -> ImageNames:
         Nothing where no names are known, as of images that an older version has prepared.
     """
     known: dict[str, ImageNames] = {}
-    for file in sorted((folder / NAMES).glob("*.json")):
+    for file in sorted(folder.glob(NAMES)):
         try:
             stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             found = ImageNames(list(stored["images"]), list(stored["notes"]))
