@@ -21,7 +21,7 @@ from search.errors import InputError
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
 from search.exporting.export import Export
-from search.exporting.folder import SWEEP_FILES, check_target
+from search.exporting.folder import SWEEP_FILES, check_target, reserved
 from search.exporting.formats import check_formats
 from search.exporting.request import ExportRequest, check_export, check_space, choose_trial
 from search.exporting.weights import kept_weights
@@ -206,7 +206,8 @@ def make_export(options: ExportOptions) -> Export:
         baselines,
         say,
     )
-    with server_of(options.server, chosen) as running:
+    with reserved(target, say), server_of(options.server, chosen) as running:
+        check_target(target)  # Another may have been there until now.
         export = build_export(target, request, running, confirm=options.confirm)
     feed_export(loaded, target, export.summary, export.report)
     return export

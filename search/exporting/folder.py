@@ -3,9 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from search.errors import InputError
 from search.exporting.formats import FORMATS
@@ -79,6 +81,30 @@ def _loss(target: Path, foreign: Sequence[str], files: Sequence[str]) -> str:
                 f"--out {target.with_name(f'{target.name}_{ending}')}"
             )
     return f"holds {foreign[0]!r}, which no export wrote and which would be lost; name another folder"
+
+
+@contextmanager
+def reserved(target: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Keep every other process from writing to ``target`` within the block; if one does so already, wait for its end.
+
+    Whoever writes there reserves it before the work: what two have scored only one of them could put there.
+
+    Args:
+        target: The folder; see ``check_target``.
+        say: Gets a line for a person before a wait.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"another process writes to {target}: waiting for its end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # First: who gets a file that is gone makes another.
+        lock.release()
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """The files of a sweep in one folder: a table, two pictures, and whether its cells differ."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.exporting.folder import atomic_folder
+from search.exporting.folder import SWEEP_FILES, atomic_folder, check_target, reserved
 from search.exporting.writers import write_json
 from search.metrics.significance import compare_cells
 from search.plotting.sweep import write_sweep_curves, write_sweep_values
@@ -12,6 +13,8 @@ from search.reporting.sweep_runs import SweepRun, finished_cells, read_runs, wri
 from search.study.class_balance import split_counts
 from search.study.study import LoadedStudy
 from search.study.sweep_cells import SWEEP, cells_wanted
+
+logger = logging.getLogger(__name__)
 
 
 def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
@@ -51,7 +54,8 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
         ],
         "left_out": sweep["left_out"],
     }
-    with atomic_folder(target) as folder:
+    with reserved(target, logger.info), atomic_folder(target) as folder:
+        check_target(target, SWEEP_FILES)  # An export may have taken it meanwhile.
         write_runs(folder / "sweep.csv", runs, varied)
         if cells:
             write_sweep_curves(folder / "sweep_curves.png", cells, study.config.study)

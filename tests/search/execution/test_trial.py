@@ -180,6 +180,25 @@ def test_child_killed_from_outside_goes_on_under_its_number(make_worker, fast_se
     assert stored[1]["history"]["seconds"] == trial.user_attrs["history"]["seconds"][:went_on_from]
 
 
+def test_trial_whose_checkpoint_is_damaged_inside_begins_again(make_worker, fast_server) -> None:
+    """It passed for whole, and the trial failed twice, by ``BadZipFile``."""
+    server = StrikingServer(fast_server, [signal.SIGKILL])
+    worker = make_worker(server=server, epochs=6, epoch_seconds=0.05)
+    run_next(worker)
+    (checkpoint,) = worker.study.paths.checkpoints(0)
+    with zipfile.ZipFile(checkpoint) as archive:
+        place = archive.getinfo("array00000.npy").header_offset + 300
+    with checkpoint.open("r+b") as file:
+        file.seek(place)
+        file.write(bytes(range(100)))
+    trial = run_next(worker)
+    assert (trial.number, trial.state) == (0, TrialState.COMPLETE)
+    assert len(trial.user_attrs["history"]["val_accuracy"]) == 6
+    log = worker.study.paths.log(0).read_text()
+    assert f"checkpoint {checkpoint.name} is damaged: begun again" in log
+    assert log.count("epoch 1:") == 2
+
+
 @pytest.mark.slow
 def test_interrupted_trial_on_tensorflow_learns_as_if_nothing_had_happened(make_worker, fork_server) -> None:
     server = StrikingServer(fork_server, [signal.SIGKILL, signal.SIGKILL])

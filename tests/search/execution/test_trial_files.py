@@ -1,8 +1,10 @@
 """What a trial goes on from, what is kept of it, and what is cleared away; with a common disk and without."""
 
 import dataclasses
+import shutil
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +175,30 @@ def test_hosts_without_a_common_disk_go_on_from_the_uploaded_checkpoint(
     assert facts["epoch"] == 5
     again.delete_checkpoints()
     assert names(shared) == []
+
+
+def test_uploaded_checkpoint_is_fetched_where_the_one_here_is_damaged_inside(
+    make_worker, shared: Path
+) -> None:
+    """By its facts the one here was as far."""
+    worker = make_worker(artifacts=str(shared))
+    claim = claimed(worker)
+    files = TrialFiles(worker.study, claim)
+    leave_checkpoint(files, 5)
+    shutil.copy(files.checkpoint, shared / "s-uploaded.npz")
+    recorded = {"artifact": "s-uploaded.npz", "epoch": 5}
+    worker.study.storage.set_trial_system_attr(claim.trial_id, CHECKPOINT, recorded)
+    claim.requeue()
+    with zipfile.ZipFile(files.checkpoint) as archive:
+        place = archive.getinfo("array00000.npy").header_offset + 150
+    with files.checkpoint.open("r+b") as file:
+        file.seek(place)
+        file.write(b"damaged")
+
+    again = TrialFiles(worker.study, claimed(worker))
+    assert again.go_on_from() == (str(files.checkpoint), str(again.checkpoint))
+    assert read_facts(files.checkpoint) is None
+    assert read_facts(again.checkpoint) == {"epoch": 5}
 
 
 @pytest.mark.slow

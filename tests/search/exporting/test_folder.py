@@ -1,9 +1,10 @@
+import threading
 from pathlib import Path
 
 import pytest
 
 from search.errors import InputError
-from search.exporting.folder import SWEEP_FILES, atomic_folder, check_target
+from search.exporting.folder import SWEEP_FILES, atomic_folder, check_target, reserved
 
 
 def test_folder_is_absent_when_the_filling_fails(tmp_path: Path) -> None:
@@ -64,3 +65,43 @@ def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="not a folder that can be written to"):
         check_target(tmp_path / "file" / "out")
+
+
+def test_second_writer_of_a_folder_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+    """13 of 200 pairs of exports failed when both had scored the test images."""
+    target, order, said = tmp_path / "deep" / "out", [], []
+    waits = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        waits.set()
+
+    def write_second() -> None:
+        with reserved(target, say):
+            order.append("second begins")
+
+    with reserved(target, said.append):
+        second = threading.Thread(target=write_second)
+        second.start()
+        assert waits.wait(20)
+        with atomic_folder(target) as folder:
+            (folder / "summary.json").write_text("first")
+        order.append("first is there")
+    second.join(20)
+    assert order == ["first is there", "second begins"]
+    assert said == [f"another process writes to {target}: waiting for its end"]
+    assert list(target.parent.iterdir()) == [target], "no lock file lies beside it"
+
+
+def test_writers_of_other_folders_do_not_wait(tmp_path: Path) -> None:
+    said: list[str] = []
+    with reserved(tmp_path / "one", said.append), reserved(tmp_path / "two", said.append):
+        assert said == []
+
+
+def test_folder_of_a_writer_that_failed_is_free(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(KeyError), reserved(tmp_path / "out", said.append):
+        raise KeyError
+    with reserved(tmp_path / "out", said.append):
+        assert said == []
