@@ -10,15 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from search.data.base import Labels, Loaded, Part, Pixels, Say
+from search.data.base import Loaded, Part, Pixels, Say
 from search.data.common_range import common_range
 from search.data.damage import Damaged, DamagedImages
 from search.data.decode import Header, decode, decode_all, map_in_threads, read_header
 from search.data.deep_files import Deep
+from search.data.found_files import ClassImages, Found, Images, counts_of, flatten
 from search.data.groups import check_apart, groups_by_pattern, named
 from search.data.part_names import TEST, TRAIN, VALIDATION
 from search.data.pixel_range import RULE
@@ -27,53 +28,6 @@ from search.data.splits import TEST as TEST_DRAW
 from search.data.splits import hold_out
 from search.errors import InputError
 from search.formatting import count
-
-# The paths of the image files of each class.
-ClassImages = dict[str, list[str]]
-
-
-class Images(NamedTuple):
-    """Image files with their classes.
-
-    Attributes:
-        paths: Of the files, ``N``, class by class.
-        labels: Their class numbers, ``(N,)``, int64.
-    """
-
-    paths: list[str]
-    labels: Labels
-
-    def at(self, places: Labels) -> "Images":
-        """Those at these places ``(M,)``."""
-        return Images([self.paths[place] for place in places], self.labels[places])
-
-    def and_also(self, others: "Images") -> "Images":
-        """These and, behind them, others."""
-        return Images([*self.paths, *others.paths], np.concatenate([self.labels, others.labels]))
-
-    def without(self, paths: Mapping[str, str]) -> "Images":
-        """Those that are not among ``paths``."""
-        return self.at(
-            np.array([place for place, path in enumerate(self.paths) if path not in paths], np.int64)
-        )
-
-
-class Found(NamedTuple):
-    """The image files of a source.
-
-    Attributes:
-        images: Of each part (``train``, ``validation``, ``test``), or of all under an empty name, where there are none.
-        reading: What is read, in words, for a line that says so.
-        notes: Lines for people.
-        groups: The group of each file that images of no other part may be of, by its path; None where a pattern says.
-        columns: Those of a table.
-    """
-
-    images: dict[str, ClassImages]
-    reading: str
-    notes: Sequence[str] = ()
-    groups: Mapping[str, str] | None = None
-    columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,25 +86,23 @@ class FileSource(ABC):
         found = self.find()
         images = found.images
         classes = self._check_classes(images)
-        train = _flatten(images.get(TRAIN, images.get("", {})), classes)
-        validation, test = (_flatten(images.get(part, {}), classes) for part in (VALIDATION, TEST))
+        train = flatten(images.get(TRAIN, images.get("", {})), classes)
+        validation, test = (flatten(images.get(part, {}), classes) for part in (VALIDATION, TEST))
         paths = train.paths + validation.paths + test.paths
         say(f"reading {len(paths):,} image files {found.reading}")
+        grouped = self._grouped(found, {TRAIN: train, VALIDATION: validation, TEST: test})
         shape, deep, damaged = self._look_at(paths, images, say)
         if damaged:
             train, validation, test = (part.without(damaged) for part in (train, validation, test))
             self._check_left({TRAIN: train, VALIDATION: validation, TEST: test}, images, classes)
-        grouped = self._grouped(found, {TRAIN: train, VALIDATION: validation, TEST: test})
         if TEST not in images:
             train, test = self._set_aside(train, grouped, classes, 2 if validation.paths else 3)
         train = train.and_also(validation)
+        of_train, of_test = (
+            {path: deep[path] for path in part.paths if path in deep} for part in (train, test)
+        )
         depth, said = common_range(
-            f"--data {self.name}",
-            {path: deep[path] for path in train.paths if path in deep},
-            {path: deep[path] for path in test.paths if path in deep},
-            len(train.paths),
-            TEST not in images,
-            say,
+            f"--data {self.name}", of_train, of_test, len(train.paths), TEST not in images, say
         )
         return Loaded(
             classes=classes,
@@ -158,15 +110,18 @@ class FileSource(ABC):
             width=shape[1],
             channels=shape[2],
             flip=True,
-            train=Part(
-                train.labels, partial(self._fill, train.paths, test.paths, images, depth), self._names(train)
-            ),
-            test=Part(test.labels, partial(self._fill, test.paths, [], images, depth), self._names(test)),
+            train=self._part(train, test.paths, images, depth),
+            test=self._part(test, [], images, depth),
             method=self.sizing.method,
-            notes=(*found.notes, *_missing(self, images), *_group_notes(grouped), *said),
+            notes=(
+                *found.notes,
+                *_missing(self, images),
+                *_group_notes(grouped, [*train.paths, *test.paths]),
+                *said,
+            ),
             depth=depth,
             left_out=tuple(self._named(damaged, images)),
-            image_files=_counts(images),
+            image_files=counts_of(images),
             validation=len(validation.paths),
             groups=[grouped[path] for path in train.paths] if grouped else (),
         )
@@ -208,13 +163,13 @@ class FileSource(ABC):
         headers, damaged = map_in_threads(lambda index: read_header(paths[index]), paths, "looked at", say)
         readable = [header for header in headers if header is not None]
         if not readable:
-            raise DamagedImages(self.name, self._named(damaged, images), _counts(images))
+            raise DamagedImages(self.name, self._named(damaged, images), counts_of(images))
         height, width = self._size(readable)
         shape = height, width, 1 if all(header.grey for header in readable) else 3
         if damaged or self.skip_damaged:
             damaged |= self._undecodable([path for path in paths if path not in damaged], shape, say)
         if damaged and not self.skip_damaged:
-            raise DamagedImages(self.name, self._named(damaged, images), _counts(images))
+            raise DamagedImages(self.name, self._named(damaged, images), counts_of(images))
         deep = {
             path: header.deep
             for path, header in zip(paths, headers, strict=True)
@@ -231,6 +186,12 @@ class FileSource(ABC):
 
         return map_in_threads(decode_one, paths, "checked", say)[1]
 
+    def _part(
+        self, part: Images, next_ones: Sequence[str], images: dict[str, ClassImages], depth: str
+    ) -> Part:
+        fill = partial(self._fill, part.paths, next_ones, images, depth)
+        return Part(part.labels, fill, [self._relative(path) for path in part.paths])
+
     def _fill(
         self,
         paths: Sequence[str],
@@ -244,7 +205,7 @@ class FileSource(ABC):
         damaged = decode_all(paths, self.sizing.method, depth, out, say)
         if damaged:
             damaged |= self._undecodable(next_ones, out.shape[1:], say)
-            raise DamagedImages(self.name, self._named(damaged, images), _counts(images))
+            raise DamagedImages(self.name, self._named(damaged, images), counts_of(images))
 
     def _named(self, damaged: Mapping[str, str], images: dict[str, ClassImages]) -> list[Damaged]:
         return [
@@ -254,9 +215,6 @@ class FileSource(ABC):
             for path in paths
             if path in damaged
         ]
-
-    def _names(self, images: Images) -> list[str]:
-        return [self._relative(path) for path in images.paths]
 
     def _relative(self, path: str) -> str:
         """A file's path inside the data's folder; bytes that are no UTF-8 are written as escapes."""
@@ -313,20 +271,6 @@ class FileSource(ABC):
         return self.sizing.side, self.sizing.side
 
 
-def _counts(images: dict[str, ClassImages]) -> dict[str, int]:
-    """The number of image files of each class, over all parts."""
-    total: Counter[str] = Counter()
-    for of_class in images.values():
-        total.update({name: len(paths) for name, paths in of_class.items()})
-    return dict(total)
-
-
-def _flatten(of_class: ClassImages, classes: Sequence[str]) -> Images:
-    paths = [path for name in classes for path in of_class.get(name, [])]
-    counts = [len(of_class.get(name, [])) for name in classes]
-    return Images(paths, np.repeat(np.arange(len(classes), dtype=np.int64), counts))
-
-
 def _missing(source: FileSource, images: dict[str, ClassImages]) -> list[str]:
     """Warnings of the classes that a part has no images of."""
     return [
@@ -336,11 +280,11 @@ def _missing(source: FileSource, images: dict[str, ClassImages]) -> list[str]:
     ]
 
 
-def _group_notes(grouped: Mapping[str, str]) -> list[str]:
+def _group_notes(grouped: Mapping[str, str], paths: Sequence[str]) -> list[str]:
     """How many groups there are, and of which sizes, which shows whether a pattern says what it was meant to say."""
     if not grouped:
         return []
-    sizes = Counter(grouped.values())
+    sizes = Counter(grouped[path] for path in paths)
     low, high = min(sizes.values()), max(sizes.values())
     each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     return [

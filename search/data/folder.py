@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from search.data.class_order import in_order, order_request
-from search.data.file_source import ClassImages, FileSource, Found
+from search.data.file_source import FileSource
+from search.data.found_files import ClassImages, Found
 from search.data.image_files import IMAGE_ENDINGS, FolderContent, is_image, look_into
 from search.data.layout import Layout, folders_in
 from search.data.part_names import TEST, TRAIN, VALIDATION

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from search.data.class_order import in_order, order_request
-from search.data.file_source import ClassImages, FileSource, Found
+from search.data.file_source import FileSource
+from search.data.found_files import ClassImages, Found
 from search.data.groups import named
 from search.data.image_files import File
 from search.data.part_names import TEST, TRAIN, VALIDATION
