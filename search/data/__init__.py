@@ -1,9 +1,10 @@
 """Images and labels, decoded once into a cache and opened from it ever after.
 
-A source (``base.Source``) is a folder of photographs (``layout`` says what its folders are), a table of them, arrays, an
-.npz file or a standard data set; a new one is a file here and a branch in ``preparation``. An ``archive`` is unpacked to
-a folder. ``splits``, ``folds`` and ``groups`` divide the training images, ``duplicates`` finds those that are there
-twice, ``backbones`` makes pretrained nets ready. Training images lie apart from test images, which only an export opens.
+A source (``base.Source``) is a folder of photographs (``layout`` says what its folders are), a table of them, arrays,
+an .npz file or a standard data set; a new one is a file here and a branch in ``preparation``. An ``archive`` is
+unpacked to a folder. ``splits``, ``folds`` and ``groups`` divide the training images, ``duplicates`` finds those that
+are there twice, ``backbones`` makes pretrained nets ready. Training images lie apart from test images, which only an
+export opens.
 """
 
 from typing import TYPE_CHECKING
