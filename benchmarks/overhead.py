@@ -35,7 +35,7 @@ from record import make_parser, print_table, write_result
 
 import search.execution.trial
 from search.config.settings import RunOptions
-from search.data.decode import cores
+from search.data.threads import cores
 from search.engines.resources import make_slots
 from search.execution.stop_requests import Stop
 from search.process.child import Child

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.option import arguments_of, options_of
 from search.config.settings import ExportOptions, RunOptions, SweepOptions, WorkerOptions
-from search.data.decode import cores
+from search.data.threads import cores
 from search.engines.local import LocalWorkers
 from search.engines.resources import ResourceSlot, make_slots
 from search.engines.worker import HURRY_SECONDS, run_worker, worker_name

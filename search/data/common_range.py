@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from search.data.base import Say
-from search.data.decode import map_in_threads, read_values
+from search.data.decode import read_values
 from search.data.deep_files import Deep
 from search.data.pixel_range import FULL, REFUSED, Misfit, Values, check_fits, decide, describe, merge
+from search.data.threads import map_in_threads
 from search.errors import InputError
 
 

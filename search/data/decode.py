@@ -1,25 +1,22 @@
 """How an image file becomes uint8 pixels: the same function serves training and prediction."""
 
-import os
 import re
 import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from search.data.base import Pixels, Say
 from search.data.deep_files import Deep, deep, eight_bits, measure_deep
-from search.data.image_files import CannotOpen, open_image
+from search.data.image_files import CannotOpen, UnreadableImage, open_image
 from search.data.pillow_faults import mend
 from search.data.pixel_range import REFUSED, Misfit, Values
 from search.data.resizing import STRETCH, as_pixels, resize
-from search.errors import InputError
+from search.data.threads import map_in_threads
 
 ORIENTATION_TAG = 0x0112
 # For each value of that EXIF tag, what brings the picture upright.
@@ -34,28 +31,11 @@ UPRIGHT = {
 }
 # TIFF's tags of the size as it is stored; whether Pillow says that or the upright one depends on its version.
 TIFF_SIZE = (256, 257)
-# Images that a thread decodes before it reports.
-CHUNK = 64
 # Pixels of a large image. One such image a core could fill the memory, so that they are decoded one at a time.
 LARGE = 1 << 24
 _large_image = threading.Lock()
-SECONDS_BETWEEN_LINES = 10.0
 # Under this name a data set's preprocessing has what becomes of images of more than 8 bits.
 DEPTH = "deeper_than_8_bits"
-Result = TypeVar("Result")
-
-
-class UnreadableImage(InputError):
-    """An image file cannot be opened or decoded.
-
-    Args:
-        path: The file.
-        reason: Why, in words.
-    """
-
-    def __init__(self, path: str | Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}; remove or replace this file to go on without it")
-        self.reason = reason
 
 
 class Header(NamedTuple):
@@ -231,54 +211,6 @@ def decode_all(paths: Sequence[str], method: str, depth: str, out: Pixels, say: 
         out[index] = decode(paths[index], height, width, channels, method, depth)
 
     return map_in_threads(decode_one, paths, "decoded", say)[1]
-
-
-def map_in_threads(
-    work: Callable[[int], Result], paths: Sequence[str], done: str, say: Say
-) -> tuple[list[Result | None], dict[str, str]]:
-    """Call ``work`` with the place of each file on several threads; Pillow releases the GIL while it decodes.
-
-    Args:
-        work: What to call.
-        paths: The files.
-        done: What the work has done to an image, for the lines about its progress, such as ``decoded``.
-        say: Takes lines for people.
-
-    Returns:
-        The results in order, None for a file for which ``work`` raised ``UnreadableImage``; and these files, with the
-        reasons.
-    """
-    Image.init()  # Pillow cannot register its plugins from several threads at once.
-    count = len(paths)
-    results: list[Result | None] = [None] * count
-    reasons: dict[int, str] = {}
-
-    def work_on_chunk(start: int) -> None:
-        for index in range(start, min(start + CHUNK, count)):
-            try:
-                results[index] = work(index)
-            except UnreadableImage as error:
-                reasons[index] = error.reason
-
-    last_line = time.monotonic()
-    pool = ThreadPoolExecutor(min(32, cores()))
-    try:
-        chunks = [pool.submit(work_on_chunk, start) for start in range(0, count, CHUNK)]
-        for number, future in enumerate(as_completed(chunks), start=1):
-            future.result()
-            if time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
-                last_line = time.monotonic()
-                say(f"  {done} {min(number * CHUNK, count):,} of {count:,} images")
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return results, {paths[index]: reasons[index] for index in sorted(reasons)}
-
-
-def cores() -> int:
-    """The number of cores that this process may use; a container, Slurm or taskset may leave it fewer than exist."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _orientation(image: Image.Image) -> int:

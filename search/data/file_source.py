@@ -17,7 +17,7 @@ import numpy as np
 from search.data.base import Loaded, Part, Pixels, Say
 from search.data.common_range import common_range
 from search.data.damage import Damaged, DamagedImages
-from search.data.decode import Header, decode, decode_all, map_in_threads, read_header
+from search.data.decode import Header, decode, decode_all, read_header
 from search.data.deep_files import Deep
 from search.data.found_files import ClassImages, Found, Images, counts_of, flatten
 from search.data.groups import check_apart, groups_by_pattern, named
@@ -26,6 +26,7 @@ from search.data.pixel_range import RULE
 from search.data.resizing import Sizing
 from search.data.splits import TEST as TEST_DRAW
 from search.data.splits import hold_out
+from search.data.threads import map_in_threads
 from search.errors import InputError
 from search.formatting import count
 

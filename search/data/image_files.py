@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from search.errors import InputError
 from search.formatting import count
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
@@ -72,6 +73,19 @@ class FolderContent:
 
 class CannotOpen(Exception):
     """A file is an image, and not one that can be opened here; the message says how to mend that."""
+
+
+class UnreadableImage(InputError):
+    """An image file cannot be opened or decoded.
+
+    Args:
+        path: The file.
+        reason: Why, in words.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; remove or replace this file to go on without it")
+        self.reason = reason
 
 
 def is_hidden(name: str) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 
 from search.config.option import check_choice
 from search.config.settings import RESIZES
-from search.data.decode import DEPTH, UnreadableImage
+from search.data.decode import DEPTH
+from search.data.image_files import UnreadableImage
 from search.data.pixel_range import REFUSED, WHITE
 from search.errors import InputError
 from search.metrics.classification import log_probabilities

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.decode import UnreadableImage, decode
-from search.data.image_files import is_image, look_into
+from search.data.decode import decode
+from search.data.image_files import UnreadableImage, is_image, look_into
 from search.errors import InputError
 from search.prediction.pictures import find_images
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.decode import UnreadableImage
+from search.data.image_files import UnreadableImage
 from search.data.pixel_range import REFUSED, UNIT
 from search.errors import InputError
 from search.prediction.pictures import InputShape, Picture, list_pictures
