@@ -16,18 +16,28 @@ if TYPE_CHECKING:
 
 def lines_of(contents: "Contents") -> list[str]:
     """What goes and what stays, for a person."""
-    goes = [
-        f"study {contents.study} with all its trials ({contents.trials})",
+    goes = []
+    if contents.trials is not None:
+        goes.append(f"study {contents.study} with all its trials ({contents.trials})")
+    for count, what in (
+        (contents.unfinished, "deletions of it that were cut short"),
+        (contents.orphans, "studies of this name that were deleted by other means, which left files"),
+    ):
+        if count:
+            goes.append(f"{what} ({count})")
+    goes.append(
         f"{contents.folder}: models ({contents.models}), checkpoints ({contents.checkpoints}), logs and pictures, "
-        f"{contents.size / 1e6:.1f} MB",
-    ]
+        f"{contents.size / 1e6:.1f} MB"
+    )
     if contents.store is not None:
         goes.append(f"{contents.store}: artifacts of this study ({contents.artifacts})")
     if contents.scorings:
         goes.append(f"the count of scorings of its test images ({contents.scorings})")
     stays = "exports and prepared images"
     if contents.shared:
-        stays += f", and what a study of this name in another database has in {contents.folder}"
+        stays += f", and what another study of this name has in {contents.folder}"
+    if contents.elsewhere:
+        stays += f", and all of this name that is of {', '.join(contents.elsewhere)} (see --storage)"
     return [*(f"goes: {line}" for line in goes), f"stays: {stays}"]
 
 

@@ -6,11 +6,14 @@ from search.cli.app import main, make_app
 from search.cli.options import flags_of
 from search.cli.verbosity import print_result
 from search.config.settings import RunOptions
+from search.errors import StudyStopped
 
 
 @flags_of(RunOptions)
 def run(options: RunOptions) -> None:
     """Search for a good image classifier: sample, train, prune, and export the best trial.
+
+    It exits with 1 where no trial is complete, so that there is nothing to export.
 
     Ctrl-C stops at the next batch and loses no finished epoch: the same command goes on. --trials counts the finished
     trials of the whole study, so that a larger number adds to it.
@@ -21,11 +24,16 @@ def run(options: RunOptions) -> None:
     result = search_and_export(options)
     if result.export is not None:
         print_result(f"exported to {result.export.folder}")
-    if result.stopped:
-        print_result(result.stopped)
     if result.by_user:
+        print_result(result.stopped)
         # A signal, not --timeout or --budget: make and shell scripts must not go on as if all were done.
         raise typer.Exit(130)
+    if result.best is None:  # Nor where the time was up before anything came of it.
+        raise StudyStopped(
+            "; ".join(filter(None, (result.none_complete, result.stopped))) or "no trial has finished"
+        )
+    if result.stopped:
+        print_result(result.stopped)
 
 
 app = make_app(

@@ -16,14 +16,16 @@ from search.config.settings import ExportOptions, RunOptions, SweepOptions, Work
 from search.data.threads import cores
 from search.engines.local import LocalWorkers
 from search.engines.resources import ResourceSlot, make_slots
-from search.engines.worker import HURRY_SECONDS, run_worker, worker_name
+from search.engines.worker import HURRY_SECONDS, run_worker
 from search.errors import InputError
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
+from search.exporting.choice import choose_trial, parse_without
+from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
 from search.exporting.folder import SWEEP_FILES, check_target, reserved
 from search.exporting.formats import check_formats
-from search.exporting.request import ExportRequest, check_export, check_space, choose_trial
+from search.exporting.request import ExportRequest, check_export, check_space
 from search.exporting.weights import kept_weights
 from search.metrics.baselines import check_baselines
 from search.process.choice import check_backend
@@ -34,6 +36,7 @@ from search.study.backbones import bring_backbones
 from search.study.class_balance import split_counts
 from search.study.compatibility import BACKEND, check_joining, find_images
 from search.study.opening import open_study
+from search.study.outcome import why_none_complete
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space
 from search.study.snapshot import Snapshot, take_snapshot
 from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_password
@@ -41,7 +44,7 @@ from search.study.sweep_cells import cells_wanted
 from search.study.sweep_request import ask_for_sweep
 from search.web.study_page import feed_export, feed_study
 from storage.errors import DatabaseGone, DatabaseRemoved
-from storage.url import parse, redacted
+from storage.process_identity import worker_name
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +58,14 @@ class StudyResult:
         stopped: Why it ended before its N trials; empty where it did not.
         by_user: Whether it was a signal (Ctrl-C) that ended it.
         export: The best trial's export; None where none was asked for or nothing is finished.
+        none_complete: Why no trial can be ranked or exported although some have ended, and what to do; else empty.
     """
 
     study: LoadedStudy
     stopped: str
     by_user: bool
     export: Export | None
+    none_complete: str = ""
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -87,28 +92,49 @@ def search_and_export(options: RunOptions) -> StudyResult:
         InputError: Something given is wrong; nothing has been written then.
         StudyStopped: Trials keep failing.
     """
+    begun = time.monotonic()
     check_request(options)  # Before a framework is imported for what cannot be.
     backend = check_backend(options.backend, options.gpu_memory)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     if options.export:  # Better now than after hours of search.
-        check_target(options.out or Path("exports") / options.study)
+        target = check_target(options.out or Path("exports") / options.study)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened = open_study(options, backend)
+        if options.export and has_all_trials(opened) and (there := earlier_export(target, opened, options)):
+            logger.info(already_exported(opened, there))
+            return StudyResult(opened, "", False, there)
         feed_study(opened, server)
         stop = Stop(
-            deadline=None if options.timeout is None else time.monotonic() + options.timeout,
+            deadline=None if options.timeout is None else begun + options.timeout,
             budget=options.budget,
             spent=lambda: compute_spent(opened),
         )
         search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
         made = None
+        none_complete = "" if stop.by_user else why_none_complete(opened)
         if options.export and not stop.by_user and opened.ranked():
             shared = {field.name for field, _ in options_of(ExportOptions)}
             wanted = {name: value for name, value in vars(options).items() if name in shared}
             made = make_export(ExportOptions.given(**wanted, server=server, prepared=opened.prepared))
-    stopped = how_to_go_on(stop, opened, options.storage)
+    stopped = how_to_go_on(stop, opened)
     opened.storage.retrying.clear_deadline()
-    return StudyResult(opened, stopped, stop.by_user, made)
+    return StudyResult(opened, stopped, stop.by_user, made, none_complete)
+
+
+def has_all_trials(study: LoadedStudy) -> bool:
+    """Whether a study has its N finished trials."""
+    return len(study.finished()) >= study.wanted
+
+
+def already_exported(study: LoadedStudy, export: Export) -> str:
+    """That there is nothing to do, in words, and what would do more."""
+    finished = len(study.finished())
+    again = study.command("export", "--out", str(export.folder))
+    return (
+        f"study {study.config.study} has its {study.wanted} trials, and trial {export.summary['trial']} is exported "
+        f"already: nothing was searched, and the test images were not scored again; search on with "
+        f"{study.command('run', '--trials', str(finished + max(5, study.wanted // 2)))}, export again with {again}"
+    )
 
 
 def search(
@@ -126,6 +152,7 @@ def search(
         StudyStopped: It cannot usefully go on.
         InputError: This host may not work on it.
     """
+    wanted = study.wanted
     images = sum(split_counts(study.config, study.dataset())["training"])
 
     def look_now() -> Snapshot:
@@ -135,30 +162,42 @@ def search(
     if len(slots) == 1:
         with ending_in_time(stop), Progress(look_now, log=study.paths.worker_log(worker_name())):
             run_worker(study, server, stop, slots[0], **settings)
+        warn_of_other_target(study, wanted, stop)
         return
     workers = LocalWorkers(study, server, slots, **settings)
     stop.on_hurry = lambda: study.storage.retrying.set_deadline(HURRY_SECONDS)
     with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
         workers.run(stop)
     stop.check_budget()  # They have ended by it; say so.
+    warn_of_other_target(study, wanted, stop)
 
 
-def how_to_go_on(stop: Stop, study: LoadedStudy, storage: str | None, command: str = "run") -> str:
+def warn_of_other_target(study: LoadedStudy, wanted: int, stop: Stop) -> None:
+    """Warn that another command has changed how many trials the study shall have while this one worked on it.
+
+    Args:
+        study: The open study.
+        wanted: How many it was to have when this process began.
+        stop: By which it ended; after a signal the database is asked nothing more.
+    """
+    if not stop.by_user and (now := study.wanted) != wanted:
+        logger.warning(
+            f"study {study.config.study} was to have {wanted} trials when this command began to work on it, and is to "
+            f"have {now} now: another command has asked for that"
+        )
+
+
+def how_to_go_on(stop: Stop, study: LoadedStudy, command: str = "run") -> str:
     """Why a study ended before it was done, how far it is, and what goes on with it; empty where it is done."""
     if not stop.reason:
         return ""
-    again = f"python -m search.{command} --study {study.config.study}"
     try:
         far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
     except DatabaseRemoved:
         raise
     except DatabaseGone:
         far = "nothing is lost, but the database does not answer"
-    if storage is not None:
-        again += f" --storage {redacted(parse(storage))}"
-    if study.paths.root != Path("studies"):
-        again += f" --studies {study.paths.root}"
-    return f"{stop.reason}: {far}; go on with: {again}"
+    return f"{stop.reason}: {far}; go on with: {study.command(command)}"
 
 
 def make_export(options: ExportOptions) -> Export:
@@ -183,16 +222,24 @@ def make_export(options: ExportOptions) -> Export:
         raise InputError(
             f"--trial {options.trial} names what to export and --confirm finds it by a race: leave one of the two out"
         )
+    if "without" in options.requested and not options.without:
+        raise InputError("--without: names no trial; expected numbers such as 7 or 7,9, or leave it out")
+    if options.trial is not None and options.without:
+        raise InputError(
+            f"--trial {options.trial} names what to export and --without narrows a choice: leave one of the two out"
+        )
     formats, baselines = check_formats(options.formats), check_baselines(options.baselines)
     check_fine_tune(study, config.space, options.fine_tune, config.backbones)
     check_confirm(study, folds, options.confirm)
-    chosen = choose_trial(loaded, options.trial)
+    without = parse_without(loaded, options.without)
+    chosen = choose_trial(loaded, options.trial, without)
     check_space(loaded, {"refit": refit, "confirm": options.confirm, "fine-tune": bool(options.fine_tune)})
     if not (refit or options.confirm):
         kept_weights(loaded, chosen)
     # Looked for once, not for every file.
     loaded = replace(loaded, prepared=options.prepared or loaded.dataset().folder)
     bring_backbones(loaded)
+    loaded.leave_marker()
     if folds:
         say(f"searched in {folds} folds, so the configuration is retrained on all training images")
     request = ExportRequest(
@@ -205,6 +252,7 @@ def make_export(options: ExportOptions) -> Export:
         formats,
         baselines,
         say,
+        without=without,
     )
     with reserved(target, say), server_of(options.server, chosen) as running:
         check_target(target)  # Another may have been there until now.
@@ -243,6 +291,7 @@ def join(options: WorkerOptions) -> str:
     check_joining(found, load_space(found.config.space), backend)
     joined = replace(found, prepared=find_images(found, options.data, options.cache).folder)
     bring_backbones(joined)
+    joined.leave_marker()
     stop = Stop()
     with ForkServer(backend) as server:
         search(
@@ -253,6 +302,8 @@ def join(options: WorkerOptions) -> str:
             gpu_memory=options.gpu_memory,
             checkpoint_seconds=options.checkpoint_seconds,
         )
+    if not stop.reason and (why := why_none_complete(joined)):
+        logger.warning(why)
     return stop.reason
 
 
@@ -285,18 +336,19 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
         InputError: Something given is wrong.
         StudyStopped: Trials keep failing.
     """
+    begun = time.monotonic()
     target = check_target(options.out or Path("exports") / options.study, SWEEP_FILES)
     backend = check_backend(options.backend, options.gpu_memory)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     sweep, request = ask_for_sweep(options)
     opened = open_study(request, backend, sweep)
-    stop = Stop(deadline=None if options.timeout is None else time.monotonic() + options.timeout)
+    stop = Stop(deadline=None if options.timeout is None else begun + options.timeout)
     if len(opened.finished()) < cells_wanted(opened.optuna.get_trials(deepcopy=False)):
         with ForkServer(backend) as server:
             feed_study(opened, server)
             search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
     summary = {} if stop.by_user else report_sweep(opened, target)
-    stopped = how_to_go_on(stop, opened, options.storage, "sweep")
+    stopped = how_to_go_on(stop, opened, "sweep")
     opened.storage.retrying.clear_deadline()
     return SweepResult(opened, stopped, stop.by_user, target, summary)
 

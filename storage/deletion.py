@@ -1,7 +1,11 @@
 """How a study is deleted from the database and the disk; a deletion that is cut short can be finished later.
 
 First the study leaves the database, in one transaction, so that no worker goes on with half a study. What then remains
-to be removed is written down beforehand, in a journal, which is the last file to go.
+to be removed is written down beforehand, in a journal, which is the last file to go. A journal names its database: the
+deletion is finished only where that database no longer knows the study.
+
+A study that was deleted by other means (a dashboard, Optuna) leaves no journal, but a marker: a file in its folder that
+names its database. So its files can be told from those of a study of the same name in another database.
 """
 
 import json
@@ -26,15 +30,17 @@ class DeletionJournal:
 
     Attributes:
         paths: The paths of its files.
-        pictures: The names of its files in ``paths.pictures``.
+        pictures: The names of its files in ``paths.pictures``; None where nobody knows them.
         artifacts: The names of its files in the artifact store.
         store: Where that store is; None if the study has none.
+        database: Identity of its database (``storage.url.identity``); empty in a journal of an older version.
     """
 
     paths: StudyPaths
-    pictures: Sequence[str] = ()
+    pictures: Sequence[str] | None = ()
     artifacts: Sequence[str] = ()
     store: str | None = None
+    database: str = ""
 
     @property
     def journal(self) -> Path:
@@ -45,51 +51,68 @@ class DeletionJournal:
         """The files whose names say that they are this study's; nothing behind a link."""
         files = [path for path, _, _ in self.paths.trial_files()]
         files += [path for path, _ in self.paths.race_files()]
-        files += [self.paths.pictures / name for name in self.pictures if Path(name).name == name]
+        files += [self.paths.pictures / name for name in self.pictures or () if Path(name).name == name]
         return [path for path in files if self._is_inside(path)]
-
-    def shares_folder(self) -> bool:
-        """Whether a study of the same name in another database has files in the same folder."""
-        own = set(self.files())
-        folder = self.paths.folder
-        subfolders = [folder / name for name in ("checkpoints", "models", "confirm", "pictures")]
-        return any(path not in own for subfolder in subfolders for path in _files(subfolder))
-
-    def size(self) -> int:
-        """How many bytes on this disk ``remove`` frees; what links point to does not count."""
-        files = self.files() if self.shares_folder() else _files(self.paths.folder)
-        return sum(path.lstat().st_size for path in files if path.is_symlink() or path.exists())
 
     def write(self) -> None:
         """Write the journal."""
         self.paths.root.mkdir(parents=True, exist_ok=True)
-        record = {"pictures": list(self.pictures), "artifacts": list(self.artifacts), "store": self.store}
+        record = {name: getattr(self, name) for name in ("pictures", "artifacts", "store", "database")}
         with atomic_write(self.journal) as aside:
             aside.write_text(json.dumps(record))
 
-    def remove(self, store: Store | None) -> None:
-        """Remove everything, and the journal last. It may be repeated.
-
-        Args:
-            store: The artifact store; None if the study has none.
-
-        Raises:
-            OSError: A file cannot be removed.
-        """
-        for name in self.artifacts if store is not None else ():
-            discard(store, name)
-        folder = self.paths.folder
-        if folder.is_symlink():
-            folder.unlink()
-        elif self.shares_folder():
-            for path in self.files():
-                path.unlink(missing_ok=True)
-        elif folder.is_dir():
-            shutil.rmtree(folder)  # It removes a link, and not what the link points to.
-        self.journal.unlink(missing_ok=True)
-
     def _is_inside(self, path: Path) -> bool:
         return not (self.paths.folder.is_symlink() or path.parent.is_symlink())
+
+
+def is_shared(folder: Path, remains: Sequence[DeletionJournal]) -> bool:
+    """Whether a study's folder holds files of a study of the same name that is not among these.
+
+    Args:
+        folder: The folder.
+        remains: What is to be removed from it.
+    """
+    if any(uid not in {one.paths.uid for one in remains} for uid in markers_of(folder)):
+        return True
+    own = {path for one in remains for path in one.files()}
+    subfolders = ["checkpoints", "models", "confirm"]
+    if all(one.pictures is not None for one in remains):
+        subfolders.append("pictures")
+    return any(path not in own for name in subfolders for path in _files(folder / name))
+
+
+def size_of(folder: Path, remains: Sequence[DeletionJournal]) -> int:
+    """How many bytes on this disk ``remove`` frees; what links point to does not count."""
+    files = (
+        [path for one in remains for path in one.files()] if is_shared(folder, remains) else _files(folder)
+    )
+    return sum(path.lstat().st_size for path in files if path.is_symlink() or path.exists())
+
+
+def remove(folder: Path, remains: Sequence[DeletionJournal], stores: Sequence[Store | None]) -> None:
+    """Remove everything of these studies, and their journals last. It may be repeated.
+
+    Args:
+        folder: The folder that they share.
+        remains: What is to be removed.
+        stores: The artifact store of each; None if it has none.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    for one, store in zip(remains, stores, strict=True):
+        for name in one.artifacts if store is not None else ():
+            discard(store, name)
+    if folder.is_symlink():
+        folder.unlink()
+    elif is_shared(folder, remains):
+        for one in remains:
+            for path in (*one.files(), one.paths.marker):
+                path.unlink(missing_ok=True)
+    elif folder.is_dir():
+        shutil.rmtree(folder)  # It removes a link, and not what the link points to.
+    for one in remains:
+        one.journal.unlink(missing_ok=True)
 
 
 def journals_of(root: Path, study: str) -> list[DeletionJournal]:
@@ -101,6 +124,29 @@ def journals_of(root: Path, study: str) -> list[DeletionJournal]:
             record = json.loads(path.read_text())
             journals.append(replace(DeletionJournal(StudyPaths(root, study, match[1])), **record))
     return journals
+
+
+def leave_marker(paths: StudyPaths, database: str) -> None:
+    """Say in a study's folder which database it is in.
+
+    Args:
+        paths: The study's paths.
+        database: Its identity (``storage.url.identity``).
+    """
+    if paths.uid and not paths.marker.exists():
+        paths.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(paths.marker) as aside:
+            aside.write_text(json.dumps({"database": database}))
+
+
+def markers_of(folder: Path) -> dict[str, str]:
+    """The databases of the studies that have left a marker in a folder, by the studies' identifiers."""
+    found = {}
+    for path in sorted(folder.glob(".study-*.json")) if not folder.is_symlink() else ():
+        match = re.fullmatch(r"\.study-([0-9a-f]+)\.json", path.name)
+        if match is not None:
+            found[match[1]] = str(json.loads(path.read_text())["database"])
+    return found
 
 
 def delete_from_database(database: Database, study_id: int) -> None:

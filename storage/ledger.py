@@ -1,24 +1,30 @@
 """The test ledger: every scoring of a study's test images is recorded on the study before it happens."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import optuna
 
 KEY = "test_ledger"
 
 
-def record_scoring(study: optuna.Study, trial: int, why: str) -> int:
+def record_scoring(study: optuna.Study, trial: int, why: str, without: Sequence[int] = ()) -> int:
     """Record that the test images are about to be scored.
 
     Args:
         study: The study that the test images belong to.
         trial: The number of the trial that is scored.
         why: The reason, such as ``export`` or ``refit``.
+        without: Numbers of the trials that somebody left out of the choice.
 
     Returns:
         How many times they have been scored, this time included.
     """
-    entries = [*study.user_attrs.get(KEY, []), {"trial": trial, "why": why, "time": time.time()}]
+    entry: dict[str, Any] = {"trial": trial, "why": why, "time": time.time()}
+    if without:
+        entry["without"] = list(without)
+    entries = [*study.user_attrs.get(KEY, []), entry]
     study.set_user_attr(KEY, entries)
     return len(entries)
 

@@ -36,6 +36,11 @@ class StudyPaths:
         """The folder of what the dashboard shows of the study and its trials, a file an artifact."""
         return self.folder / "pictures"
 
+    @property
+    def marker(self) -> Path:
+        """The file that says which database the study is in, so that files nobody knows any more can be told."""
+        return self.folder / f".study-{self.uid}.json"
+
     def trial(self, number: int) -> Path:
         """The folder of one trial."""
         return self.folder / "trials" / f"{number:05d}"

@@ -41,6 +41,11 @@ def hostname() -> str:
     return socket.gethostname()
 
 
+def worker_name(pid: int | None = None) -> str:
+    """The name among those at work on a study of a process on this host; by default this process's."""
+    return f"{hostname()}-{os.getpid() if pid is None else pid}"
+
+
 def start_time(pid: int) -> int | None:
     """When a process of this pid namespace started, in ticks after the boot; None where the system does not tell."""
     try:

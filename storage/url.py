@@ -6,6 +6,8 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage.process_identity import hostname
+
 ENVIRONMENT = "SEARCH_STORAGE"
 EXAMPLES = "sqlite:///studies/search.db or postgresql://user@host/database"
 # SQLite's locks and its write-ahead log need one kernel that sees all writers.
@@ -90,6 +92,23 @@ def redacted(url: URL) -> str:
     """The URL with stars in place of its passwords, to be shown to people."""
     secret = {name: "***" for name in url.query if _is_secret(name)}
     return url.update_query_dict(secret).render_as_string(hide_password=True)
+
+
+def identity(url: str, root: Path) -> str:
+    """What tells a database from others, in words: its URL without a password, and whose file it is.
+
+    Args:
+        url: The database's URL.
+        root: The folder of all studies. A database in it may be moved and shared with it; any other file is this
+            host's own, for another may have one of the same path.
+    """
+    bare = without_password(parse(url))
+    if not is_sqlite(bare):
+        return bare.render_as_string()
+    file = sqlite_file(bare).resolve()
+    if file.is_relative_to(root.resolve()):
+        return f"sqlite:///{file.relative_to(root.resolve())} in the folder of all studies"
+    return f"sqlite:///{file} on {hostname()}"
 
 
 def passwords_of(url: URL) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from search.cli.closed_pipe import outliving_readers
 from search.errors import InputError
 
 WARNING = "warning:"
@@ -43,7 +44,10 @@ def with_verbosity(function: Callable[..., None], chatty: bool) -> Callable[...,
                 format="%(asctime)s %(levelname)s %(name)s: %(message)s",
                 stream=sys.stderr,
             )
-        with _quietly() if quiet and chatty else contextlib.nullcontext():
+        with (
+            outliving_readers() if chatty else contextlib.nullcontext(),
+            _quietly() if quiet and chatty else contextlib.nullcontext(),
+        ):
             function(**given)
 
     before = inspect.signature(function)

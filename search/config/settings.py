@@ -366,6 +366,12 @@ class ExportOptions(DeviceSettings, ExportSettings, PlaceSettings, NameSettings)
     trial: int | None = option(
         None, "Number of the trial (default: the best by validation).", metavar="NUMBER"
     )
+    without: Sequence[str | int] = option(
+        (),
+        "Numbers of trials that turned out wrong and are left out of the choice, separated by commas; recorded with "
+        "the export.",
+        metavar="LIST",
+    )
     formats: Sequence[str] = option(
         (),
         "Further formats, written beside model.keras and compared with it: onnx, saved_model, litert.",

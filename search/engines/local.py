@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from search.engines.resources import ResourceSlot
-from search.engines.worker import run_worker, worker_name
+from search.engines.worker import run_worker
 from search.errors import DiskFull, InputError, ServerGone, StudyStopped, is_disk_full
 from search.execution.stop_requests import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study
+from storage.process_identity import worker_name
 from storage.timeouts import Timeouts
 
 # A worker that dies sooner than this after its start, so often in a row, will do so for ever.

@@ -1,7 +1,6 @@
 """One worker: everything from an open study to the end of its loop, the same for every engine."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study import sweep_cells
 from search.study.study import LoadedStudy
-from storage import process_identity
 from storage.claims import Claims, sampled_trial
+from storage.process_identity import worker_name
 
 # Of the twenty seconds that a stop may take, what the database may have: after the child's ten.
 HURRY_SECONDS = 14.0
@@ -64,11 +63,6 @@ def run_worker(
         server.hurried_by(lambda: stop.by_user),
     ):
         work(worker, wanted)
-
-
-def worker_name(pid: int | None = None) -> str:
-    """The name among a study's workers of a process on this host; by default this process's."""
-    return f"{process_identity.hostname()}-{os.getpid() if pid is None else pid}"
 
 
 @contextmanager

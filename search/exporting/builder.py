@@ -25,7 +25,10 @@ from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import write_files
 from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
+from storage.occupancy import ExportAtWork, StudyGone
+from storage.process_identity import worker_name
 
 
 def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, confirm: bool) -> Export:
@@ -41,8 +44,24 @@ def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, 
         StudyStopped: A training, the scoring or the check of the model failed.
     """
     loaded = request.loaded
+    at_work = ExportAtWork(loaded.storage, loaded.study_id, worker_name(), loaded.still_there)
     try:
-        if confirm and (race := confirm_best(loaded, server, request.say, request.gpu_memory)):
+        with at_work:
+            return _build(target, request, server, confirm)
+    except StudyGone:
+        raise _deleted(loaded) from None
+    except KeyError:
+        if loaded.still_there():
+            raise
+        raise _deleted(loaded) from None
+
+
+def _build(target: Path, request: ExportRequest, server: "ForkServer", confirm: bool) -> Export:
+    loaded = request.loaded
+    try:
+        if confirm and (
+            race := confirm_best(loaded, server, request.say, request.gpu_memory, request.without)
+        ):
             request = replace(request, trial=race.exported_trial, race=race)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)
@@ -61,6 +80,12 @@ def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, 
     return replace(export, folder=target)
 
 
+def _deleted(loaded: LoadedStudy) -> StudyStopped:
+    return StudyStopped(
+        f"study {loaded.config.study} is not in the database any more: somebody has deleted it; nothing exported"
+    )
+
+
 def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> Export:
     """Make every file of an export in the empty ``folder``, and check the model by loading it in a fresh process."""
     loaded, trial, say = request.loaded, request.trial, request.say
@@ -77,20 +102,26 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
         # Under a lock: two exports at once must not lose a count.
         why = "refit" if request.refit else "confirm" if request.race else "export"
-        times = loaded.storage.exclusively("ledger", lambda: record_scoring(loaded.optuna, trial.number, why))
+        times = loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why))
         scored = score_in_child(server, payload, log, int(trial.user_attrs.get("threads") or 0))
         if not request.refit:
             value = trial.value if tuned is None else tuned.value_after
             device = str(training.facts.get("device", "cpu"))
             check_recorded_value(config, value, scored.validation, device)
         backbone = backbone_facts(loaded, trial, tuned)
-        summary = summarise(config, trial, training, scored, times, request.race, backbone)
+        summary = summarise(config, trial, training, scored, times, request.race, backbone, request.without)
         report = write_files(folder, request, training, scored, summary)
         verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
     for sentence in summary["words"]:
         say(sentence)
     say(f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images")
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
+
+
+def _record_scoring(request: ExportRequest, why: str) -> int:
+    if not request.loaded.still_there():  # Its key may be another study's by now, whose ledger it is not.
+        raise StudyGone
+    return record_scoring(request.loaded.optuna, request.trial.number, why, request.without)
 
 
 def write_other_formats(request: ExportRequest, model: Path, scratch: Path, server: "ForkServer") -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from search.errors import StudyStopped
+from search.exporting.choice import candidates
 from search.exporting.race import (
     COMPUTE_SHARE,
     MOST_RACERS,
@@ -39,6 +40,7 @@ def confirm_best(
     server: "ForkServer",
     say: Callable[[str], None],
     gpu_memory: float | None = None,
+    without: Sequence[int] = (),
 ) -> Race | None:
     """Race the best configurations of a study.
 
@@ -49,6 +51,7 @@ def confirm_best(
         server: Starts the children.
         say: Gets lines for a person.
         gpu_memory: GB to take of a GPU at most.
+        without: Numbers of trials that do not take part.
 
     Returns:
         The race; None, with a line that says why, where there is nothing to race or too little compute for it.
@@ -56,7 +59,7 @@ def confirm_best(
     Raises:
         StudyStopped: A training failed, or every configuration diverged.
     """
-    best, spent = distinct(loaded.ranked())[:MOST_RACERS], compute_spent(loaded)
+    best, spent = distinct(candidates(loaded, without))[:MOST_RACERS], compute_spent(loaded)
     costs = [epoch_cost(trial) * loaded.config.epochs for trial in best]
     count = entrant_count(costs, COMPUTE_SHARE * spent)
     if count < 2:

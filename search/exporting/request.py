@@ -34,6 +34,7 @@ class ExportRequest:
         baselines: Models to compare it with.
         say: Gets lines for a person.
         race: The race that found the trial, if there was one.
+        without: Numbers of the trials that were left out of the choice.
     """
 
     loaded: "LoadedStudy"
@@ -46,6 +47,7 @@ class ExportRequest:
     baselines: tuple[str, ...]
     say: Callable[[str], None]
     race: Race | None = None
+    without: tuple[int, ...] = ()
 
 
 def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | None) -> Path:
@@ -89,31 +91,3 @@ def check_space(loaded: "LoadedStudy", asked: Mapping[str, bool]) -> None:
         kept = flags and not (config.folds or config.backbones)
         instead = f", or export the kept weights, without {' and '.join(flags)}" if kept else ""
         check_code(loaded, load_space(config.space), instead)
-
-
-def choose_trial(loaded: "LoadedStudy", number: int | None) -> "FrozenTrial":
-    """The trial to export: the one of this number, or for None the best of the finished ones.
-
-    Raises:
-        InputError: There is no such trial, it has not finished, or none has.
-    """
-    study = loaded.config.study
-    if number is None:
-        ranked = loaded.ranked()
-        if not ranked:
-            raise InputError(
-                f"study {study}: no trial has finished yet, so there is nothing to export; run "
-                f"python -m search.run --study {study} first"
-            )
-        return ranked[0]
-    trials = loaded.optuna.get_trials(deepcopy=False)
-    if not 0 <= number < len(trials):
-        last = f"0 to {len(trials) - 1}" if trials else "none yet"
-        raise InputError(f"--trial {number}: study {study} has no such trial; its trials: {last}")
-    trial = trials[number]
-    if trial.state.name not in ("COMPLETE", "PRUNED"):
-        state = {"RUNNING": "is still running", "WAITING": "has not run yet", "FAIL": "failed"}[
-            trial.state.name
-        ]
-        raise InputError(f"--trial {number}: it {state}; only a trial that has finished can be exported")
-    return trial

@@ -74,6 +74,13 @@ def ledger_sentence(scorings: int) -> str:
     return f"The test images of this study have been scored {often(scorings)} (this one included)."
 
 
+def without_sentence(without: Sequence[int]) -> str:
+    """Which trials somebody has left out of the choice (``--without``)."""
+    *most, last = map(str, without)
+    named = f"trials {', '.join(most)} and {last} were" if most else f"trial {last} was"
+    return f"By hand, {named} left out of the choice of the trial (--without)."
+
+
 def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
     """The values of a trial's folds, for the refit that is exported of it."""
     values = fold_values(trial)

@@ -22,6 +22,7 @@ from search.exporting.sentences import (
     race_sentences,
     result_sentences,
     shrinkage,
+    without_sentence,
 )
 from search.formatting import metric_words
 from search.metrics.baselines import baseline_sentence
@@ -68,6 +69,7 @@ def summarise(
     times_test_scored: int,
     race: Race | None = None,
     backbone: Mapping[str, Any] | None = None,
+    without: Sequence[int] = (),
 ) -> dict[str, Any]:
     """All facts of one export.
 
@@ -79,6 +81,7 @@ def summarise(
         times_test_scored: How often the test images have been scored, this time included.
         race: The race that found the trial (``--confirm``), if there was one.
         backbone: Of a net over a frozen backbone, see ``search.exporting.backbone.backbone_facts``.
+        without: Numbers of the trials that were left out of the choice.
     """
     images = training.images or scored.train_images
     fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
@@ -96,6 +99,7 @@ def summarise(
             *result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds),
             *_further_sentences(config, trial, training, scored, backbone),
             ledger_sentence(times_test_scored),
+            *([without_sentence(without)] if without else ()),
             *(race_sentences(race, training.refit) if race else ()),
         ],
         **_scores(trial, training, scored),
@@ -104,6 +108,7 @@ def summarise(
         "mistakes": mistakes(config, scored),
         **({"baselines": scored.baselines} if scored.baselines else {}),
         **({"backbone": backbone, "cached_path": scored.cached_path} if backbone else {}),
+        **({"without": list(without)} if without else {}),
         "refit": training.refit,
         "times_test_scored": times_test_scored,
         "train_images": images,

@@ -123,16 +123,22 @@ class LineScreen:
         self._console = console
         self._log = log
         self._told: set[int] | None = None
+        self._wanted: int | None = None
         self._tenths = 0
         self._trouble = ""
 
     def show(self, snapshot: Snapshot, trouble: str = "") -> None:
         """Print the trials that ended since the last look."""
         if self._told is None:
-            self._told = {trial.number for trial in snapshot.ended}
+            self._told, self._wanted = {trial.number for trial in snapshot.ended}, snapshot.wanted
             self._say(headline(snapshot))
             if self._log is not None:
                 self._say(f"log: {self._log}")
+        if snapshot.wanted != self._wanted:
+            self._say(
+                f"from now on the study shall have {snapshot.wanted} trials, not {self._wanted} (--trials)"
+            )
+            self._wanted = snapshot.wanted
         shares = [trial.features for trial in snapshot.running if trial.features is not None]
         if shares and int(10 * max(shares)) > self._tenths:
             self._tenths = int(10 * max(shares))

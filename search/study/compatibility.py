@@ -20,6 +20,7 @@ from search.data import Dataset, cache_root, open_dataset
 from search.data.base import Say, log_line
 from search.data.preparation import prepare
 from search.errors import InputError, SpaceFailed
+from search.presets import PRESETS
 from search.study.proposal import propose
 from search.study.request import check_beside_folds, check_beside_validation
 from search.study.study import LoadedStudy, quiet
@@ -179,6 +180,31 @@ def check_settings(config: StudyConfig, options: RunOptions) -> None:
             raise InputError(
                 f"{flag_of(options, field.name)} {value}: study {config.study} was made {made}; "
                 "leave the flag out, or choose another --study name"
+            )
+
+
+def check_preset(config: StudyConfig, options: RunOptions) -> None:
+    """Check that a preset that is asked for again brings nothing that the study was not made with.
+
+    What is asked for beside it takes its place, as it did when the study was made.
+
+    Raises:
+        InputError: It brings something else.
+    """
+    preset = PRESETS.get(options.preset or "")
+    if preset is None:
+        return
+    names = {field.name for field, _ in options_of(StudySettings)} - options.requested
+    settings = {name: value for name, value in vars(preset).items() if name in names and value is not None}
+    if config.images is None:  # A preset's subset is dropped where there are not so many images.
+        settings.pop("images", None)
+    if options.data is None:
+        settings["data"] = preset.data
+    for name, value in settings.items():
+        if value != getattr(config, name):
+            raise InputError(
+                f"--preset {options.preset}: brings {name.replace('_', ' ')} {value}, and study {config.study} was "
+                f"made with {getattr(config, name)}; leave --preset out, or choose another --study name"
             )
 
 

@@ -15,6 +15,7 @@ from search.study.class_balance import check_metric, print_balance, print_hints
 from search.study.compatibility import (
     check_joining,
     check_kind,
+    check_preset,
     check_settings,
     find_images,
     renew_space,
@@ -37,6 +38,7 @@ from search.study.sweep_cells import SWEEP, Sweep
 from spaces import has_backbone
 from spaces.contract import Space
 from storage.claims import lock_name
+from storage.occupancy import occupants
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +109,7 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     found.check_rights()
     check_kind(found, sweep)
     check_settings(config, options)
+    check_preset(config, options)
     check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
     check_confirm(config.study, config.folds, options.confirm)
     space = load_space(config.space)
@@ -117,15 +120,29 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     check_backbones(joined, options.backbones)
     if options.data is not None and not Path(found.optuna.user_attrs.get(DATASET, "")).is_dir():
         found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
+    found.leave_marker()
     begin = _beginning(space, config, options, sweep, found.optuna.user_attrs.get(SWEEP))
     print_balance(config, joined.dataset())
     # A sweep's cells are counted by those who claim them, and so queued under their lock.
     lock = "studies" if sweep is None else lock_name(found.study_id)
     with quiet():
         found.storage.exclusively(lock, lambda: begin(found.optuna))
+    if options.trials is not None and options.trials < found.wanted:
+        warn_of_fewer(found, options.trials)
     if options.trials is not None or not found.wanted:
         found.want(options.trials or _trials_of_preset(options))
     return joined
+
+
+def warn_of_fewer(found: LoadedStudy, trials: int) -> None:
+    """Warn that a study shall have fewer trials than before, and name those who work on it and end by it."""
+    database = found.storage
+    busy = database.retrying.call(lambda _: occupants(database, found.study_id, database.timeouts.grace))
+    ends = f"; it ends the work of {', '.join(map(str, busy))} once so many are finished" if busy else ""
+    logger.warning(
+        f"--trials {trials}: study {found.config.study} was to have {found.wanted} trials; from now on it shall have "
+        f"{trials}{ends}; to undo it: {found.command('run', '--trials', str(found.wanted))}"
+    )
 
 
 def _beginning(

@@ -1,6 +1,5 @@
 """How a study stands at one moment, read from its database, and the words that every screen has for it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -97,7 +96,7 @@ def read_snapshot(
     wanted: int | None = None,
     training_images: int | None = None,
     now: float | None = None,
-    grace: float = math.inf,
+    grace: float | None = None,
     trials: "Sequence[FrozenTrial] | None" = None,
 ) -> Snapshot:
     """Read how a study stands; nothing is written.
@@ -108,7 +107,7 @@ def read_snapshot(
         wanted: Number of finished trials that end the search.
         training_images: Images an epoch, from which the time left of a running trial is estimated.
         now: The time, by the clock of the signs of life.
-        grace: Seconds of silence after which a worker is shown as lost.
+        grace: Seconds of silence after which a worker is shown as lost; None shows none as lost.
         trials: The study's trials, with ``ATTRIBUTES``, if they have been read already.
     """
     trials = study.get_trials(deepcopy=False) if trials is None else trials
@@ -163,7 +162,9 @@ def _ended(trial: "FrozenTrial") -> Ended:
     )
 
 
-def _running(trial: "FrozenTrial", training_images: int | None, now: float | None, grace: float) -> Running:
+def _running(
+    trial: "FrozenTrial", training_images: int | None, now: float | None, grace: float | None
+) -> Running:
     life = trial.system_attrs.get(HEARTBEAT, {})
     # A sign of life may be a beat old; what was reported is not.
     epoch = max([int(life.get("epoch") or 0), *trial.intermediate_values])
@@ -183,7 +184,7 @@ def _running(trial: "FrozenTrial", training_images: int | None, now: float | Non
         max(0.0, now - life["time"]) if now is not None and "time" in life else None,
         life.get("features"),
         life.get("fold"),
-        now is not None and is_worker_dead(life or None, now, grace),
+        now is not None and grace is not None and is_worker_dead(life or None, now, grace),
     )
 
 
@@ -216,7 +217,7 @@ def best_line(snapshot: Snapshot) -> str:
     """The best trial so far, with its score and its params."""
     best = snapshot.best
     if best is None:
-        return "no trial has finished yet"
+        return "none of the ended trials is complete" if snapshot.ended else "no trial has finished yet"
     return f"best {snapshot.metric} {score(best.value)}, trial {best.number}: {words(best.params)}"
 
 

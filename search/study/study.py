@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shlex
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +22,20 @@ from search.errors import InputError, flag_error
 from storage.artifacts import Store, open_artifacts
 from storage.connect import grants, open_storage
 from storage.database import Database
+from storage.deletion import leave_marker
 from storage.paths import StudyPaths
 from storage.queries import StudySummary, missing_rights, read_study_summary
 from storage.timeouts import Timeouts
-from storage.url import default_url, is_sqlite, parse, passwords_of, redacted, sqlite_file, storage_url
+from storage.url import (
+    default_url,
+    identity,
+    is_sqlite,
+    parse,
+    passwords_of,
+    redacted,
+    sqlite_file,
+    storage_url,
+)
 
 if TYPE_CHECKING:
     from search.data import Dataset
@@ -98,6 +109,24 @@ class LoadedStudy:
         """Optuna's key of the study."""
         return self.optuna._study_id
 
+    def command(self, name: str, *more: str) -> str:
+        """A command of ours on this study, quoted for a shell, such as ``python -m search.run --study s``.
+
+        Args:
+            name: Of the command: ``run``, ``export``.
+            more: Further words of its command line.
+        """
+        words = ["python", "-m", f"search.{name}", "--study", self.config.study, *more]
+        if self.url != default_url(self.paths.root):
+            words += ["--storage", redacted(parse(self.url))]
+        if self.paths.root != Path("studies"):
+            words += ["--studies", str(self.paths.root)]
+        return shlex.join(words)
+
+    def leave_marker(self) -> None:
+        """Say in the study's folder on this host which database it is in, before files of it are left there."""
+        leave_marker(self.paths, identity(self.url, self.paths.root))
+
     def still_there(self) -> bool:
         """Whether nobody has deleted the study.
 
@@ -135,9 +164,7 @@ class LoadedStudy:
         for place in places:
             if place.name == self.config.fingerprint and place.is_dir():
                 return self._opened(place)
-        how = (
-            f"prepare them again: python -m search.run --study {self.config.study} --data {self.config.data}"
-        )
+        how = f"prepare them again: {self.command('run', '--data', self.config.data)}"
         if self.config.data == "arrays":
             how = "pass the same arrays to run_study again"
         raise InputError(
@@ -319,7 +346,11 @@ def create_study(
 
     with quiet():
         made = opened.exclusively("studies", create)
-    return None if made is None else LoadedStudy(made, config, StudyPaths(root, config.study, uid), url)
+    if made is None:
+        return None
+    study = LoadedStudy(made, config, StudyPaths(root, config.study, uid), url)
+    study.leave_marker()
+    return study
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def ask_for_sweep(options: SweepOptions) -> tuple[Sweep, RunOptions]:
     found = find_study(options.study, options.storage, options.root)
     vary, base = options.vary, options.base
     preset = PRESETS.get(options.preset or options.study)
-    if found is None and preset is not None:
+    if preset is not None and (found is None or options.preset is not None):
         vary, base = vary or preset.vary, base or preset.base
     shared = {field.name for field, _ in options_of(RunOptions)} & options.requested
     asked: dict[str, Any] = {name: getattr(options, name) for name in shared - {"out"}}

@@ -17,6 +17,8 @@ from search.study.study import LoadedStudy, load_study
 from search.web.guard import MOST_BYTES, Application, Guard, Rules
 from search.web.pictures import Pictures
 from search.web.storage import ShownStorage
+from storage.occupancy import occupants
+from storage.retry import is_outage, reason
 
 LEAST_LETTERS = 8
 
@@ -106,8 +108,20 @@ def make_application(
             return ""
         return ""
 
+    def busy(study_id: int) -> str:
+        database = loaded.storage
+        try:
+            found = occupants(database, study_id, database.timeouts.grace + database.timeouts.outage)
+        except KeyError:  # There is no such study, as the application will say.
+            return ""
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return f"the database does not answer ({reason(error)})"
+        return f"worked on by {', '.join(map(str, found))}; stop them first" if found else ""
+
     application: Any = wsgi(storage, artifact_store=Pictures(storage, loaded.paths.root, allow_changes))
-    return Guard(application, Rules(names, password, allow_changes), trouble)
+    return Guard(application, Rules(names, password, allow_changes), trouble, busy=busy)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,7 +1,6 @@
 """What the dashboard shows of a study: what it searches, its data, the best so far, its export, how to take part."""
 
 import logging
-import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,6 @@ from search.web.notes import read_note, write_note
 from search.web.picture_names import SAMPLES
 from search.web.trial_page import plain
 from storage.errors import DatabaseGone
-from storage.url import default_url, parse, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -180,21 +178,14 @@ def _counts(study: LoadedStudy) -> dict[str, list[int]]:
 
 
 def _commands(study: LoadedStudy) -> dict[str, str]:
-    where: list[str] = []
-    if study.url != default_url(study.paths.root):
-        where = ["--storage", redacted(parse(study.url))]
-    if study.paths.root != Path("studies"):
-        where += ["--studies", str(study.paths.root)]
-
-    def command(name: str) -> str:
-        return shlex.join(["python", "-m", f"search.{name}", "--study", study.config.study, *where])
-
     return {
-        "Join it, from any host that reaches its database:": command("worker"),
-        "See who works on it:": command("status"),
-        "Stop a worker with Ctrl-C: its trial is given back, nothing is lost. Go on:": command("worker"),
-        "Export the best trial, which scores the test images and is counted:": command("export"),
-        "Write a report, one HTML file:": command("report"),
+        "Join it, from any host that reaches its database:": study.command("worker"),
+        "See who works on it:": study.command("status"),
+        "Stop a worker with Ctrl-C: its trial is given back, nothing is lost. Go on:": study.command(
+            "worker"
+        ),
+        "Export the best trial, which scores the test images and is counted:": study.command("export"),
+        "Write a report, one HTML file:": study.command("report"),
     }
 
 

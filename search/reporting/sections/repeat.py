@@ -89,7 +89,11 @@ def _search(facts: Facts) -> list[str]:
 def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
     summary = exported.summary
     words = ["export", "--study", config.study]
-    words += ["--confirm"] if summary.get("confirm") else ["--trial", str(summary["trial"])]
+    if summary.get("confirm"):
+        left_out = ",".join(map(str, summary.get("without", ())))
+        words += ["--confirm", *(["--without", left_out] if left_out else [])]
+    else:
+        words += ["--trial", str(summary["trial"])]
     tuned = (summary.get("backbone") or {}).get("fine_tuned")
     words += ["--fine-tune", str(tuned["epochs"])] if tuned else []
     if summary.get("refit"):
@@ -190,6 +194,12 @@ def _versions(facts: Facts) -> Table:
     return Table("Versions and seeds", head, rows, text_columns=(1, 2, 3))
 
 
+def _why(entry: Mapping[str, Any]) -> str:
+    """What a scoring was for, with the trials that somebody had left out of the choice."""
+    left_out = ", ".join(map(str, entry.get("without", ())))
+    return f"{entry.get('why', DASH)}{f', without trial {left_out}' if left_out else ''}"
+
+
 def _scorings(facts: Facts) -> list[Block]:
     if not facts.scorings:
         return [Text("The test images have never been scored in this study.")]
@@ -197,7 +207,7 @@ def _scorings(facts: Facts) -> list[Block]:
         [
             number,
             plain_value(entry.get("trial", DASH)),
-            str(entry.get("why", DASH)),
+            _why(entry),
             f"{datetime.fromtimestamp(float(entry['time']), UTC):%Y-%m-%d %H:%M} UTC"
             if "time" in entry
             else DASH,

@@ -264,7 +264,7 @@ def test_progress_survives_a_database_that_does_not_answer(look_often, until) ->
         raise OSError("locked")
 
     with Progress(read, console):
-        until(lambda: "the database did not answer (OSError); trying again" in written(console))
+        until(lambda: "the database did not answer (locked); trying again" in written(console))
 
 
 def test_progress_leaves_an_exception_of_the_search_alone() -> None:

@@ -1,15 +1,19 @@
 """A study removed: all that is its own goes, nothing else does, and nobody is at work on it."""
 
+import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
 from optuna.artifacts import upload_artifact
+from sqlalchemy.exc import OperationalError
 
 from search.cli.app import main
 from search.config.study_config import StudyConfig
@@ -18,13 +22,19 @@ from search.errors import InputError, StudyStopped
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker
 from search.execution.worker_loop import work
-from search.study.deletion import contents_of, delete_study
+from search.exporting import builder
+from search.exporting.request import ExportRequest
+from search.study.deletion import Contents, contents_of, delete_study
 from search.study.study import KEPT, MODEL, LoadedStudy, create_study, find_study
+from search.web.dashboard import make_application
 from storage.artifacts import CHECKPOINT, upload
 from storage.claims import Claim, Claims
-from storage.deletion import DeletionJournal, journals_of
-from storage.ledger import record_scoring
+from storage.deletion import DeletionJournal, journals_of, remove
+from storage.ledger import record_scoring, times_scored
 from storage.liveness import HEARTBEAT
+from storage.occupancy import EXPORTS, ExportAtWork
+from storage.timeouts import Timeouts
+from storage.url import identity
 
 ROOT = Path(__file__).parents[3]
 Make = Callable[..., LoadedStudy]
@@ -227,11 +237,11 @@ def test_deletion_takes_the_artifacts_and_no_others(make: Make, tmp_path: Path) 
 def test_deletion_that_was_killed_can_be_repeated(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     study = make()
 
-    def die(self: DeletionJournal, store: object) -> None:
+    def die(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(DeletionJournal, "remove", die)
+        patch.setattr("search.study.deletion.remove", die)
         with pytest.raises(KeyboardInterrupt):
             delete_study("s", storage=study.url, root=study.paths.root)
     assert gone(study)
@@ -247,11 +257,11 @@ def test_what_a_killed_deletion_left_is_not_taken_from_a_new_study(
 ) -> None:
     study = make()
     with monkeypatch.context() as patch:
-        patch.setattr(DeletionJournal, "remove", lambda self, store: None)
+        patch.setattr("search.study.deletion.remove", lambda *_: None)
         delete_study("s", storage=study.url, root=study.paths.root)
     new = make()
     (left,) = journals_of(study.paths.root, "s")
-    left.remove(None)
+    remove(study.paths.folder, [left], [None])
     assert not study.paths.model(0, "ab").exists()
     assert new.paths.model(0, "ab").exists()
 
@@ -274,3 +284,177 @@ def test_worker_whose_study_is_deleted_ends_in_one_line(make: Make, url: str, wh
     with pytest.raises(StudyStopped, match=r"^study s is not in the database any more: .*$"):
         work(worker, wanted)
     assert new is None or len(new.optuna.trials) == 2
+
+
+def test_deletion_that_the_database_refuses_leaves_no_journal(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make()
+
+    def refuse(*_: object) -> None:
+        raise OperationalError("DELETE", {}, Exception("database is locked"))
+
+    monkeypatch.setattr("search.study.deletion.delete_from_database", refuse)
+    with pytest.raises(InputError, match=r"^--storage: the database did not answer .*locked.*; try again$"):
+        delete_study("s", storage=study.url, root=study.paths.root)
+    assert not gone(study)
+    assert journals_of(study.paths.root, "s") == []
+
+
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("named", [True, False], ids=["named", "of an older version"])
+def test_journal_of_a_living_study_is_finished_from_no_database(
+    make: Make, url: str, tmp_path: Path, named: bool
+) -> None:
+    living = make(storage=f"sqlite:///{tmp_path / 'studies' / 'search.db'}")
+    remains = DeletionJournal(living.paths, database=identity(living.url, living.paths.root) if named else "")
+    remains.write()
+    with pytest.raises(InputError, match=r"^--study s: no such study in the database given"):
+        delete_study("s", storage=url, root=living.paths.root)
+    asked: list[Contents] = []
+    assert not delete_study("s", root=living.paths.root, agreed=lambda one: bool(asked.append(one)))
+    assert (asked[0].unfinished, asked[0].trials) == (0, 2)
+    assert living.paths.model(0, "ab").exists()
+
+
+def test_deletion_that_was_cut_short_asks_before_it_is_finished(
+    make: Make, deleting: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make()
+    with monkeypatch.context() as patch:
+        patch.setattr("search.study.deletion.remove", lambda *_: None)
+        delete_study("s", storage=study.url, root=study.paths.root)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    assert deleting(study)[0] == 2
+    assert study.paths.model(0, "ab").exists()
+    code, printed, _ = deleting(study, "--yes")
+    assert (code, printed.splitlines()[0]) == (0, "goes: deletions of it that were cut short (1)")
+    assert not study.paths.folder.exists()
+
+
+def test_deletion_clears_what_a_study_left_that_was_deleted_by_optuna(make: Make, deleting: Run) -> None:
+    study = make()
+    optuna.delete_study(study_name="s", storage=study.storage)
+    code, printed, error = deleting(study, "--yes")
+    assert (code, error) == (0, "")
+    assert printed.splitlines()[:2] == [
+        "goes: studies of this name that were deleted by other means, which left files (1)",
+        f"goes: {study.paths.folder}: models (2), checkpoints (0), logs and pictures, 2.0 MB",
+    ]
+    assert list(study.paths.root.iterdir()) == []
+    assert deleting(study, "--yes")[0] == 2
+
+
+def test_deletion_clears_the_orphans_of_the_same_name_too(make: Make) -> None:
+    old = make()
+    optuna.delete_study(study_name="s", storage=old.storage)
+    new = make()
+    assert contents_of(new).shared
+    asked: list[Contents] = []
+    delete_study("s", storage=new.url, root=new.paths.root, agreed=lambda one: not asked.append(one))
+    assert (asked[0].orphans, asked[0].models, asked[0].shared) == (1, 4, False)
+    assert not new.paths.folder.exists()
+
+
+def test_orphans_of_another_database_are_left_to_it(make: Make, deleting: Run, tmp_path: Path) -> None:
+    study = make()
+    other = make(storage=f"sqlite:///{tmp_path / 'other.db'}")
+    optuna.delete_study(study_name="s", storage=study.storage)
+    code, printed, _ = deleting(study, "--yes")
+    stays = printed.splitlines()[-2]
+    assert code == 0
+    assert stays.startswith("stays: exports and prepared images, and what another study of this name has in ")
+    assert "other.db on " in stays
+    assert not study.paths.model(0, "ab").exists()
+    assert other.paths.model(0, "ab").exists()
+    assert other.paths.log(0).exists()
+
+
+def test_files_that_no_database_is_named_for_are_left(make: Make) -> None:
+    study = make()
+    study.paths.marker.unlink()  # As an older version left it.
+    optuna.delete_study(study_name="s", storage=study.storage)
+    with pytest.raises(InputError, match=r"^--study s: no such study"):
+        delete_study("s", storage=study.url, root=study.paths.root)
+    assert study.paths.model(0, "ab").exists()
+
+
+def at_work(study: LoadedStudy) -> ExportAtWork:
+    return ExportAtWork(study.storage, study.study_id, "here-2", study.still_there)
+
+
+def test_deletion_is_refused_during_an_export(make: Make, deleting: Run) -> None:
+    study = make()
+    with at_work(study), at_work(study):
+        code, printed, error = deleting(study, "--yes")
+    assert (code, printed, error.count("\n")) == (2, "", 1)
+    assert error.count("here-2 (an export that began ") == 2
+    assert delete_study("s", storage=study.url, root=study.paths.root)
+
+
+def test_deletion_does_not_wait_for_an_export_whose_process_is_gone(make: Make) -> None:
+    study = make()
+    with at_work(study):
+        lives = study.storage.get_study_system_attrs(study.study_id)[EXPORTS]
+        dead = {token: {**life, "pid": 2**22 + 1} for token, life in lives.items()}
+        study.storage.set_study_system_attr(study.study_id, EXPORTS, dead)
+        assert delete_study("s", storage=study.url, root=study.paths.root)
+
+
+def test_export_gives_signs_of_life(make: Make) -> None:
+    study = make()
+    study.storage.use_timeouts(Timeouts(grace=0.5))
+    with at_work(study):
+        before = study.storage.get_study_system_attrs(study.study_id)[EXPORTS]
+        time.sleep(0.4)
+        after = study.storage.get_study_system_attrs(study.study_id)[EXPORTS]
+    assert before.keys() == after.keys()
+    assert [one["time"] for one in before.values()] < [one["time"] for one in after.values()]
+    assert study.storage.get_study_system_attrs(study.study_id)[EXPORTS] == {}
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_export_whose_study_is_deleted_ends_in_one_line(
+    make: Make, monkeypatch: pytest.MonkeyPatch, anew: bool, tmp_path: Path
+) -> None:
+    study = make()
+    trial = study.optuna.trials[0]
+    request = ExportRequest(study, trial, False, None, None, None, (), (), print)
+
+    def build(*_: object) -> None:
+        optuna.delete_study(study_name="s", storage=study.storage)
+        if anew:  # In SQLite it has the key of the one that was deleted.
+            made.append(make())
+        builder._record_scoring(request, "export")
+
+    made: list[LoadedStudy] = []
+    monkeypatch.setattr(builder, "_build", build)
+    with pytest.raises(
+        StudyStopped, match=r"^study s is not in the database any more: .*; nothing exported$"
+    ):
+        builder.build_export(tmp_path / "out", request, None, confirm=False)  # type: ignore[arg-type]
+    assert [times_scored(one.optuna) for one in made] == [0] * anew
+
+
+def test_dashboard_does_not_delete_a_study_that_is_worked_on(make: Make) -> None:
+    study = make()
+    guard = make_application(study, frozenset({"localhost"}), allow_changes=True)
+
+    def delete() -> tuple[int, str]:
+        answers: list[str] = []
+        environ: dict[str, object] = {
+            "PATH_INFO": f"/api/studies/{study.study_id}", "REQUEST_METHOD": "DELETE", "wsgi.input": io.BytesIO(),
+            "HTTP_HOST": "localhost",
+        }  # fmt: skip
+        setup_testing_defaults(environ)
+        body = b"".join(guard(environ, lambda status, *_: answers.append(status)))
+        return int(answers[0][:3]), body.decode()
+
+    claim_of(study)
+    with at_work(study):
+        code, body = delete()
+        assert (code, "here-1 (trial 2, " in body, "here-2 (an export " in body) == (409, True, True)
+    for trial in study.optuna.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
+    assert delete()[0] == 204
+    assert gone(study)

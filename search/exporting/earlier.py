@@ -1,0 +1,78 @@
+"""An export that is there already and is the one that would be made: it is not made, and nothing scored, again."""
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.exporting.choice import candidates
+from search.exporting.confirm import distinct
+from search.exporting.export import Export
+
+if TYPE_CHECKING:
+    from search.config.settings import RunOptions
+    from search.study.study import LoadedStudy
+
+
+def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -> Export | None:
+    """Read the export at ``target``, if it is the one that a search of this study would make now.
+
+    Args:
+        target: Its folder.
+        loaded: The open study.
+        options: What is asked of the search and its export.
+
+    Returns:
+        The export; None where there is none, where it is another, or where a file of it cannot be read.
+    """
+    try:
+        summary: dict[str, Any] = json.loads((target / "summary.json").read_text(encoding="utf-8"))
+        if not (target / "model.keras").is_file() or not _is_same(summary, loaded, options):
+            return None
+        report = (target / "classification_report.txt").read_text(encoding="utf-8")
+        labels = json.loads((target / "labels.json").read_text(encoding="utf-8"))
+        with (target / "confusion_matrix.csv").open(encoding="utf-8", newline="") as file:
+            rows = [[int(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    import numpy as np
+
+    return Export(target, summary, report, np.array(rows, dtype=np.int64), labels)
+
+
+def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions") -> bool:
+    config, best = loaded.config, candidates(loaded)
+    refit = options.refit or config.folds > 0
+    tuned = (summary.get("backbone") or {}).get("fine_tuned") or {}
+    asked_for = (
+        config.study,
+        config.fingerprint,
+        refit,
+        (options.refit_epochs or config.epochs) if refit else summary["epochs"],
+        options.fine_tune,
+        options.confirm,
+    )
+    there = (
+        summary["study"],
+        summary["data_fingerprint"],
+        summary["refit"],
+        tuned.get("head_epochs") or summary["epochs"],
+        tuned.get("epochs"),
+        "confirm" in summary,
+    )
+    if there != asked_for or not best or summary.get("without"):
+        return False
+    chosen = best[0]
+    if options.confirm:  # The same race, if the same configurations had been the best.
+        raced = [one["trial"] for one in summary["confirm"]["configurations"]]
+        if raced != [trial.number for trial in distinct(best)[: len(raced)]]:
+            return False
+        chosen = next(trial for trial in best if trial.number == summary["trial"])
+        value = next(
+            one["search_value"]
+            for one in summary["confirm"]["configurations"]
+            if one["trial"] == chosen.number
+        )
+        return bool(value == chosen.value and summary["params"] == chosen.user_attrs["params"])
+    found = (summary["trial"], summary["value"], summary["params"])
+    return bool(found == (chosen.number, chosen.value, chosen.user_attrs["params"]))
