@@ -172,8 +172,8 @@ class ForkServer:
             log: The file to which all that the child prints is appended.
             threads: CPU threads of the backend in the child; 0 for as many as there are cores.
             environment: Variables to set in the child before it touches a device.
-            patient: Whether to try again with another server where this one is gone; who holds a trial gives it back
-                instead.
+            patient: Whether to wait for another server where this one is gone, and to try again; who holds a trial
+                gives it back instead.
 
         Raises:
             StudyStopped: No server can be started.
@@ -181,6 +181,8 @@ class ForkServer:
             TrialInterrupted: The system has no room for another process just now.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
+        if not patient and self._line is None:
+            raise ServerGone("the process that starts trials is gone")
         for tries in range(1, MOST_STARTS + 1):
             try:
                 child = self._start(log)

@@ -26,7 +26,8 @@ def draw_in_child(server: ForkServer, folder: Path, log: Path, payload: dict[str
         TrialCrashed, TrialInterrupted, TrialOutOfMemory: Nothing could be drawn.
     """
     job = "search.web.drawing:draw"
-    with server.start(job, {"folder": str(folder), **payload}, log) as child:
+    # Not patient: a trial that is trained must not wait a minute for its pictures.
+    with server.start(job, {"folder": str(folder), **payload}, log, patient=False) as child:
         return [folder / name for name in child.result(DRAWING_SECONDS)["files"]]
 
 

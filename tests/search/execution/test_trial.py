@@ -4,6 +4,7 @@ Four of them train on TensorFlow; the others in NumPy, by ``in_child/numpy_train
 """
 
 import contextlib
+import dataclasses
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,16 +22,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import create_engine, text
 
 from benchmarks.postgres import PostgresServer, missing
-from search.errors import DiskFull, StudyStopped
+from search.errors import DiskFull, ServerGone, StudyStopped
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker, run_trial
+from search.execution.trial import Worker, _shown, run_trial
 from search.execution.worker_loop import work
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.study import KEPT_MODELS, load_study
 from storage.artifacts import artifact_ids
 from storage.checkpoints import read_checkpoint
-from storage.claims import Claims
+from storage.claims import WITHOUT_PROGRESS, Claims
+from storage.heartbeat import Heartbeat
 from storage.timeouts import Timeouts
 
 GOOD = {"width": 16, "rate": 0.05, "dropout": 0.1}
@@ -219,6 +222,59 @@ def test_crash_is_tried_once_more(make_worker, fast_server) -> None:
     assert trial.user_attrs["first_failure"] == "the training process ended by itself: signal SIGSEGV"
     assert run_next(worker).state == TrialState.COMPLETE
     assert len(worker.study.optuna.trials) == 1
+
+
+class GoneServer(StrikingServer):
+    """A fork server that is gone when a trial first asks it for a child; the next look at it finds another."""
+
+    def __init__(self, server: ForkServer) -> None:
+        super().__init__(server, [])
+        self.asked: list[str] = []
+
+    def revive(self) -> bool:
+        self.asked.append("revive")
+        return len(self.asked) != 3  # The second is gone as well.
+
+    def start(self, job: str, *arguments: Any, **more: Any) -> Child:
+        if job == "search.training.job:train":
+            self.asked.append("start")
+            if self.asked.count("start") == 1:
+                raise ServerGone("the process that starts trials has ended")
+        return super().start(job, *arguments, **more)
+
+
+def test_trial_whose_server_is_gone_waits_unclaimed_and_unblamed_for_the_next(
+    make_worker, fast_server
+) -> None:
+    worker = make_worker(server=GoneServer(fast_server))
+    worker.study.storage.use_timeouts(dataclasses.replace(Timeouts(), poll=0.05))
+    states: list[list[TrialState]] = []
+    revive = worker.server.revive
+
+    def look_and_revive() -> bool:
+        states.append([trial.state for trial in worker.study.optuna.trials])
+        return revive()
+
+    worker.server.revive = look_and_revive
+    work(worker, lambda: 1)
+    (trial,) = worker.study.optuna.trials
+    assert (trial.number, trial.state) == (0, TrialState.COMPLETE)
+    assert worker.server.asked == ["revive", "start", "revive", "revive", "start", "revive"]
+    assert states[1:3] == [[TrialState.WAITING]] * 2, "nobody claims to work on it meanwhile"
+    assert trial.system_attrs.get(WITHOUT_PROGRESS, {"times": 0})["times"] == 0
+
+
+def test_sign_of_life_names_the_child_only_while_there_is_one(make_worker, fast_server) -> None:
+    """Its id may be another's soon after."""
+    seen: list[object] = []
+    worker = make_worker(server=StrikingServer(fast_server, []))
+    claim = worker.claims.claim(1)
+    assert claim is not None
+    heartbeat = Heartbeat(claim)
+    with _shown(heartbeat, SimpleNamespace(pid=17)):  # type: ignore[arg-type]
+        seen.append(heartbeat.facts.get("child"))
+    assert seen == [17]
+    assert "child" not in heartbeat.facts
 
 
 def test_second_crash_fails_the_trial_with_reason_and_last_lines(make_worker, fault) -> None:
