@@ -9,6 +9,7 @@ import numpy as np
 
 from search.formatting import shorten
 from search.metrics.classification import Integers
+from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,7 @@ def write_matrix_csv(path: Path, matrix: Integers, classes: Sequence[str]) -> No
             writer.writerow([name, *row.tolist()])
 
 
+@with_any_letters
 def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title: str) -> None:
     """Draw the counts as text, and the fraction of the true class as colour.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.plotting.axes import ring, whole_numbers
+from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ COLOURS = {"training": "#1f77b4", "validation": "#d95f02", "ink": "#777777"}
 FEW_EPOCHS = 30
 
 
+@with_any_letters
 def write_curves(path: Path, history: History, kept: int, title: str, dpi: int = 130) -> None:
     """Write ``curves.png``; the validation lists may be empty, as they are after a refit.
 

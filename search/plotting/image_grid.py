@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy.typing as npt
 
 from search.formatting import often, percent, shorten, shorten_path
+from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,6 +106,7 @@ def write_mistakes(
     write_grid(path, tiles, f"{title} (scored {often(times_test_scored)})")
 
 
+@with_any_letters
 def write_grid(path: Path, tiles: Sequence[Tile], title: str) -> None:
     """Draw pictures in rows, each with its text below; small ones are enlarged without smoothing.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from search.plotting.axes import ring
+from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,7 @@ class RacerLine(NamedTuple):
     dropped: bool
 
 
+@with_any_letters
 def write_race(
     path: Path, racers: Sequence[RacerLine], seeds: Sequence[int], metric: str, title: str, ringed: int | None
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from search.formatting import describe, rank
 from search.plotting.axes import are_numbers, positions, ring, whole_numbers
+from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +50,7 @@ class DrawnRun(Protocol):
 Cells = Mapping[str, Sequence[DrawnRun]]
 
 
+@with_any_letters
 def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
     """Write ``sweep_curves.png``: training and validation accuracy by epoch, a colour a cell, a line a run.
 
@@ -85,6 +87,7 @@ def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
     figure.savefig(path)
 
 
+@with_any_letters
 def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: str) -> None:
     """Write ``sweep.png``: best validation accuracy (runs, mean and spread), time and parameters by the varied value.
 
