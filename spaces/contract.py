@@ -58,7 +58,7 @@ class InputSpec:
         width: Width of the images, in pixels.
         channels: 1 or 3.
         classes: The number of classes.
-        size: The side in pixels to which the net resizes the images for its backbone; 0 for none.
+        size: The size to which the net resizes the images for its backbone, see ``sides``; 0 for none.
         backbones: The backbones to choose from, in a space over a frozen backbone.
     """
 
@@ -66,8 +66,16 @@ class InputSpec:
     width: int
     channels: int
     classes: int
-    size: int = 0
+    size: int | str = 0
     backbones: tuple[Backbone, ...] = ()
+
+
+def sides(size: int | str) -> tuple[int, int]:
+    """Height and width of a size in pixels: the side of a square, or ``32x64``, 32 high and 64 wide."""
+    if isinstance(size, int):
+        return size, size
+    height, _, width = size.partition("x")
+    return int(height), int(width)
 
 
 class Cost(NamedTuple):

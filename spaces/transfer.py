@@ -6,7 +6,7 @@ them, in seconds, and never sees a pixel. The exported net is backbone and head 
 
 from typing import TYPE_CHECKING, Any
 
-from spaces.contract import Backbone, Cost, InputSpec, Params
+from spaces.contract import Backbone, Cost, InputSpec, Params, sides
 from spaces.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def frozen(params: Params, input_spec: InputSpec) -> "keras.Model":
     x = layers.Concatenate(dtype="float32")([inputs] * 3) if input_spec.channels == 1 else inputs
     if input_spec.size:
         # In float32 under any policy: trials on a GPU must see what the exported net sees.
-        x = layers.Resizing(input_spec.size, input_spec.size, dtype="float32")(x)
+        x = layers.Resizing(*sides(input_spec.size), dtype="float32")(x)
     return keras.Model(inputs, net(x, training=False))
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
+from search.config.value_types import as_image_size
 from search.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -49,14 +50,12 @@ class TrialSettings(Options):
         "a file's path is the group's name (or its first pair of parentheses), or a column of the table.",
         metavar="PATTERN|COLUMN",
     )
-    image_size: int | None = option(
+    image_size: "str | int | tuple[int, int] | None" = option(
         None,
-        "Height and width that images are resized to (default: the preset's; else 224 over a backbone, and their own "
-        "size without one).",
-        low=4,
-        high=2048,
+        "Size that images are resized to, such as 64 for squares or 32x64 for a height of 32 and a width of 64 "
+        "(default: the preset's; else 224 over a backbone, and their own size without one).",
         unit="pixels",
-        metavar="PIXELS",
+        metavar="PIXELS|HxW",
     )
     skip_damaged: bool = option(
         False,
@@ -95,6 +94,14 @@ class TrialSettings(Options):
         """
         super().__post_init__()
         object.__setattr__(self, "max_cost", int(self.max_cost))  # 170e6 is a number of operations, too.
+        if self.image_size is not None:
+            size = as_image_size(flag_of(self, "image_size"), self.image_size)
+            object.__setattr__(self, "image_size", size)
+
+    @property
+    def stored_size(self) -> int | str | None:
+        """``image_size`` as it is after its check, a side or ``32x64``."""
+        return cast("int | str | None", self.image_size)
 
 
 @dataclass(frozen=True, kw_only=True)

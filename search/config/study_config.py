@@ -9,7 +9,7 @@ from typing import Any, Literal
 from search.config.option import check_number, flag_of
 from search.config.settings import StudySettings, check_study_name
 from search.errors import InputError
-from spaces.contract import Backbone, InputSpec
+from spaces.contract import Backbone, InputSpec, sides
 
 # The keys of a stored config that are not named as their option is.
 STORED = {"max_cost": "max_flops"}
@@ -65,8 +65,8 @@ class StudyConfig(StudySettings):
     @property
     def input_spec(self) -> InputSpec:
         """What goes into every net of this study."""
-        size = self.image_size or 0
-        enlarged = bool(self.backbones) and (self.height, self.width) != (size, size)
+        size = self.stored_size or 0
+        enlarged = bool(self.backbones) and (self.height, self.width) != sides(size)
         return InputSpec(
             self.height,
             self.width,

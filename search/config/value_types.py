@@ -1,6 +1,7 @@
 """Values as an option's type: what Python hands over is checked by type, as what is typed is by its parser."""
 
 import numbers
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,8 @@ from typing import Any
 
 from search.errors import InputError
 
+# Sides of images, in pixels.
+SHORTEST, LONGEST = 4, 2048
 EXPECTED = {
     int: "a whole number",
     float: "a number",
@@ -47,3 +50,31 @@ def of_type(flag: str, value: Any, hint: Any, unit: str = "") -> Any:
         unit = f" of {unit}" if unit and kind in (int, float) else ""
         raise InputError(f"{flag} {value!r}: expected {EXPECTED[kind]}{unit}")
     return kind(value) if kind in (int, float, Path) else value
+
+
+def as_image_size(flag: str, value: Any) -> int | str:
+    """A size of images in the form that is stored: the side of a square in pixels, or ``32x64``, 32 high and 64 wide.
+
+    Args:
+        flag: Named in the message.
+        value: A number, a text such as ``64`` or ``32x64``, or a pair of height and width.
+
+    Raises:
+        InputError: It is none of these, or a side is shorter than 4 pixels or longer than 2,048.
+    """
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", value) if isinstance(value, str) else None
+    if match:
+        found: Sequence[Any] = [int(match[1]), int(match[2] or match[1])]
+    else:
+        found = value if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
+    whole: list[Any] = [
+        side for side in found if isinstance(side, numbers.Real) and not isinstance(side, bool)
+    ]
+    if len(found) != 2 or len(whole) != 2 or not all(SHORTEST <= side <= LONGEST for side in whole):
+        raise InputError(
+            f"{flag} {value}: expected a number from {SHORTEST} to {LONGEST}, or two such as 32x64"
+        )
+    if any(side % 1 for side in whole):
+        raise InputError(f"{flag} {value}: expected whole numbers of pixels")
+    height, width = map(int, whole)
+    return height if height == width else f"{height}x{width}"

@@ -29,6 +29,7 @@ from search.data.splits import hold_out
 from search.data.threads import map_in_threads
 from search.errors import InputError
 from search.formatting import count
+from spaces.contract import sides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +270,7 @@ class FileSource(ABC):
                 f"--data {self.name}: images of {len(sizes)} sizes (sides from {low} to {high} pixels): pass the one "
                 "to resize them all to, such as --image-size 64"
             )
-        return self.sizing.side, self.sizing.side
+        return sides(self.sizing.side)
 
 
 def _missing(source: FileSource, images: dict[str, ClassImages]) -> list[str]:

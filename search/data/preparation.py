@@ -11,6 +11,7 @@ from PIL import Image
 
 from search.config.option import check_choice, check_number
 from search.config.settings import RESIZES
+from search.config.value_types import as_image_size
 from search.data.archive import is_archive, unpack
 from search.data.arrays import array_source
 from search.data.base import Say, Source, log_line
@@ -34,7 +35,7 @@ from search.formatting import count
 def prepare(
     data: str | Path | Sequence[Any],
     *,
-    image_size: int | None = None,
+    image_size: int | str | tuple[int, int] | None = None,
     resize: str = STRETCH,
     test: float = 0.2,
     seed: int = 0,
@@ -52,7 +53,8 @@ def prepare(
         data: The name of one of Keras's data sets, ``digits``, the path of an ``.npz`` file, of a folder of images, of
             a zip or tar of one, or of a table of images and labels; or the arrays ``(x_train, y_train, x_test,
             y_test)``.
-        image_size: Resize all images to squares of this side, in pixels. It is needed if they have several sizes.
+        image_size: Resize all images to this size in pixels, the side of a square, or height and width as ``32x64`` or
+            ``(32, 64)``. It is needed if they have several sizes.
         resize: How to resize: ``stretch``, ``fit`` (with bars) or ``crop`` (to the middle). Prediction does the same.
         test: The fraction of the images to set aside as test images, stratified, if the source has none of its own.
         seed: The seed with which the test images are drawn.
@@ -68,13 +70,12 @@ def prepare(
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
     """
-    if image_size is not None:
-        check_number("--image-size", image_size, 4, 2048)
+    size = None if image_size is None else as_image_size("--image-size", image_size)
     check_choice("--resize", resize, RESIZES)
     check_number("--test", test, 0.01, 0.9)
     check_number("--seed", seed, 0, 2**31 - 1)
     cache = cache_root() if cache is None else Path(cache)
-    asked: dict[str, Any] = {"sizing": Sizing(image_size, resize, enlarge), "test": test, "seed": seed}
+    asked: dict[str, Any] = {"sizing": Sizing(size, resize, enlarge), "test": test, "seed": seed}
     files = {"skip_damaged": skip_damaged, "classes": classes, "groups": groups}
     of_files = _file_source(data, validation_part, cache, say, **asked, **files)
     source: Source = of_files or _other_source(data, classes=classes, groups=groups, **asked)

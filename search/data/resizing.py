@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from search.data.base import Pixels
+from spaces.contract import sides
 
 STRETCH = "stretch"
 BILINEAR = Image.Resampling.BILINEAR
@@ -15,12 +16,12 @@ class Sizing(NamedTuple):
     """The size that images are to get.
 
     Attributes:
-        side: The side of the squares that they become, in pixels; None keeps the size that all of them have.
+        side: The size that they become, see ``spaces.contract.sides``; None keeps the size that all of them have.
         method: How to resize; see ``resize``.
         enlarge: Whether images of one size that is smaller are resized too. A net over a backbone does that itself.
     """
 
-    side: int | None = None
+    side: int | str | None = None
     method: str = STRETCH
     enlarge: bool = True
 
@@ -37,10 +38,11 @@ class Sizing(NamedTuple):
         if self.side is None:
             return height, width
         # A net that enlarges its images stretches them, which would distort those of other proportions.
-        undistorted = height == width or self.method == STRETCH
-        if not self.enlarge and undistorted and max(height, width) <= self.side:
+        high, wide = sides(self.side)
+        undistorted = height * wide == width * high or self.method == STRETCH
+        if not self.enlarge and undistorted and height <= high and width <= wide:
             return height, width
-        return self.side, self.side
+        return high, wide
 
 
 def resize(image: Image.Image, height: int, width: int, method: str = STRETCH) -> Image.Image:

@@ -10,7 +10,7 @@ from search.exporting.fine_tuning import tuned_words
 from search.exporting.training_plans import trial_plan
 from search.formatting import count
 from search.training.feature_cache import features_file
-from spaces.contract import Backbone
+from spaces.contract import Backbone, sides
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -86,11 +86,12 @@ def backbone_sentence(facts: Mapping[str, Any], parameters: int) -> str:
         facts: Of its backbone, see ``backbone_facts``.
         parameters: Of its head.
     """
+    size = "x".join(map(str, sides(facts["size"])))
     state, rest = "frozen", ", the only ones that were trained"
     if tuned := facts["fine_tuned"]:
         part = tuned_words(tuned if "layers" in tuned else None)
         state, rest = f"{part} fine-tuned in {count(tuned['epochs'], 'epoch')}", ""
     return (
-        f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, at {facts['size']}x{facts['size']} "
+        f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, at {size} "
         f"pixels) with a head of {parameters:,} parameters{rest}."
     )

@@ -14,14 +14,14 @@ from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_bac
 from search.data.base import Say, log_line
 from search.errors import InputError
 from search.study.study import LoadedStudy
-from spaces.contract import Backbone
+from spaces.contract import Backbone, sides
 from storage.artifacts import Store, fetch, open_artifacts, upload
 
 logger = logging.getLogger(__name__)
 
 
 def with_backbones(
-    config: StudyConfig, requested: Sequence[str], dataset: Dataset, image_size: int | None
+    config: StudyConfig, requested: Sequence[str], dataset: Dataset, image_size: int | str | None
 ) -> StudyConfig:
     """The config of a new study with its backbones, which are made ready in the cache beside its images.
 
@@ -35,7 +35,7 @@ def with_backbones(
                 f"--image-size {image_size}: backbone {backbone.name} takes images of {backbone.side}x{backbone.side} "
                 f"pixels alone; pass --image-size {backbone.side}"
             )
-        if image_size is not None and image_size < backbone.least:
+        if image_size is not None and min(sides(image_size)) < backbone.least:
             raise InputError(
                 f"--image-size {image_size}: backbone {backbone.name} leaves nothing of so small an image; pass "
                 f"{backbone.least} or more"

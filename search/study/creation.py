@@ -44,14 +44,14 @@ def space_name(options: RunOptions) -> str:
     return options.space if preset is None or "space" in options.requested else preset.space
 
 
-def image_size(options: RunOptions, space: Space) -> int | None:
-    """The side in pixels that images are resized to; None keeps theirs.
+def image_size(options: RunOptions, space: Space) -> int | str | None:
+    """The size in pixels that images are resized to, see ``spaces.contract.sides``; None keeps theirs.
 
     Raises:
         InputError: A backbone is asked for, and the space takes none.
     """
     preset = preset_of(options)
-    size = options.image_size or (preset.image_size if preset else None)
+    size = options.stored_size or (preset.image_size if preset else None)
     if has_backbone(space):
         return size or IMAGE_SIZE
     if options.backbones:
@@ -62,7 +62,7 @@ def image_size(options: RunOptions, space: Space) -> int | None:
     return size
 
 
-def prepare_new(options: RunOptions, size: int | None, over_backbone: bool) -> Dataset:
+def prepare_new(options: RunOptions, size: int | str | None, over_backbone: bool) -> Dataset:
     """The images of a new study, decoded into the cache unless they are there.
 
     Raises:

@@ -1,11 +1,14 @@
 """What a second phase of training tunes of a backbone: a part of the layers that hold weights, and never none."""
 
+from pathlib import Path
+
 import keras
 import pytest
 from keras import layers
 
 from search.training.models import tuned_part
 from spaces import transfer
+from spaces.contract import Backbone, InputSpec
 
 
 def whole(*inside: keras.Layer) -> keras.Model:
@@ -55,3 +58,15 @@ def test_backbone_of_batch_normalisation_alone_has_nothing_to_tune() -> None:
     model = whole(layers.BatchNormalization(), layers.GlobalAveragePooling2D())
     transfer.tune(model)
     assert tuned_part(model) == {"layers": 0, "of_layers": 1, "parameters": 0}
+
+
+@pytest.mark.parametrize(("size", "seen"), [("8x12", (8, 12)), (16, (16, 16))])
+def test_images_are_enlarged_to_the_size_that_the_backbone_sees(
+    tmp_path: Path, size: int | str, seen: tuple[int, int]
+) -> None:
+    inputs = keras.Input((None, None, 3))
+    keras.Model(inputs, layers.GlobalAveragePooling2D()(inputs)).save(tmp_path / "b.keras")
+    one = Backbone("b", "b.keras", "0", 3, 0, file=str(tmp_path / "b.keras"))
+    net = transfer.frozen({"backbone": "b"}, InputSpec(4, 6, 1, 2, size, (one,)))
+    (resizing,) = (layer for layer in net.layers if isinstance(layer, layers.Resizing))
+    assert (resizing.height, resizing.width) == seen

@@ -8,7 +8,7 @@ import pytest
 
 from search.config.study_config import StudyConfig, default_max_cost
 from search.errors import InputError
-from spaces.contract import InputSpec
+from spaces.contract import Backbone, InputSpec
 
 CONFIG = StudyConfig(
     study="s", data="digits", fingerprint="f" * 32, classes=("cat", "dog"), height=32, width=32, channels=3
@@ -127,3 +127,13 @@ def test_wrong_value_is_refused_in_one_line_with_what_was_expected(name: str, va
     assert line.startswith(said)
     assert "expected" in line
     assert "\n" not in line
+
+
+def test_size_that_is_no_square_comes_back_and_is_what_a_backbone_sees() -> None:
+    config = dataclasses.replace(CONFIG, image_size=(32, 64), height=32, width=64)
+    assert config.image_size == "32x64"
+    assert StudyConfig.from_json(config.to_json()) == config
+    over = dataclasses.replace(config, backbones=(Backbone("b", "b", "0", 4, 9),))
+    assert over.input_spec.size == 0
+    assert dataclasses.replace(over, height=16, width=32).input_spec.size == "32x64"
+    assert dataclasses.replace(over, image_size=64, width=32).input_spec.size == 64

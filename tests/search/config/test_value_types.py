@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.config.value_types import of_type
+from search.config.value_types import as_image_size, of_type
 from search.errors import InputError
 
 
@@ -46,3 +46,35 @@ def test_value_of_another_type_is_refused(value: object, hint: Any, said: str) -
     with pytest.raises(InputError) as refused:
         of_type("--x", value, hint, "pixels")
     assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (64, 64),
+        ("64", 64),
+        ("32x64", "32x64"),
+        ((32, 64), "32x64"),
+        ([8, 8], 8),
+        ("16x16", 16),
+        (np.int64(5), 5),
+    ],
+)
+def test_image_size_is_stored_in_one_form(value: object, stored: object) -> None:
+    found = as_image_size("--image-size", value)
+    assert (found, type(found)) == (stored, type(stored))
+
+
+@pytest.mark.parametrize(
+    "value", [3, 2049, "3x64", "64x", "64by32", "x", (32,), (32, 64, 3), True, None, "-4", 2**70]
+)
+def test_image_size_that_is_none_is_refused(value: object) -> None:
+    with pytest.raises(
+        InputError, match=r"--image-size .*: expected a number from 4 to 2048, or two such as 32x64"
+    ):
+        as_image_size("--image-size", value)
+
+
+def test_image_size_of_half_pixels_is_refused() -> None:
+    with pytest.raises(InputError, match=r"--image-size 32\.5: expected whole numbers of pixels"):
+        as_image_size("--image-size", 32.5)

@@ -62,3 +62,10 @@ def test_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"cache folder .* cannot be written"):
         prepare("digits", cache=tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize("size", ["6x10", (6, 10)])
+def test_images_become_as_high_and_wide_as_asked_for(size: object, cache: Path) -> None:
+    dataset = prepare("digits", image_size=size, cache=cache)  # type: ignore[arg-type]
+    assert dataset.train()[0].shape[1:] == (6, 10, 1)
+    assert (dataset.preprocessing["height"], dataset.preprocessing["width"]) == (6, 10)

@@ -18,3 +18,11 @@ def test_smaller_images_stay_as_they_are_unless_their_proportions_would_be_stret
     assert Sizing(224, "crop", enlarge=False).of(32, 32) == (32, 32)
     assert Sizing(224, "crop", enlarge=False).of(120, 160) == (224, 224)
     assert Sizing(24, "stretch", enlarge=False).of(32, 40) == (24, 24)
+
+
+def test_sizing_to_other_proportions() -> None:
+    assert Sizing("32x64").of(100, 100) == (32, 64)
+    assert Sizing("32x64").request() == {"image_size": "32x64"}
+    assert Sizing("32x64", "crop", enlarge=False).of(16, 32) == (16, 32)
+    assert Sizing("32x64", "crop", enlarge=False).of(16, 16) == (32, 64)
+    assert Sizing("32x64", enlarge=False).of(40, 40) == (32, 64)
