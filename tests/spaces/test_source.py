@@ -130,7 +130,7 @@ CODE = {
     "cnn": (1, "6edbba3ac7046624"),
     "cnn_wide": (1, "34b8b07f95a8b479"),
     "photo_cnn": (1, "38fb16be1fbc546a"),
-    "transfer": (1, "89dc55242eac26e3"),
+    "transfer": (1, "2dc83663ffaedb2a"),
 }
 
 
