@@ -106,9 +106,8 @@ def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
 
 def _refused_by_database(fault: Exception) -> str:
     """Why the database refuses what a command asks of it, in words; empty for any other fault."""
-    retry = sys.modules.get(
-        "storage.retry"
-    )  # Not imported for it, which takes a second: else nobody has asked one.
+    # Its import takes a second; where nobody has imported it, nobody has asked a database.
+    retry = sys.modules.get("storage.retry")
     if retry is None or not retry.is_refusal(fault):
         return ""
     return (

@@ -280,7 +280,7 @@ class RequestSettings(ImageSettings, NameSettings):
     )
     timeout: float | None = option(
         None,
-        "Stop after this time and give the running trial back.",
+        "Stop so long after the start of the command, and give the running trial back.",
         low=0,
         unit=SECONDS,
         metavar="TIME",

@@ -1,0 +1,40 @@
+"""A long command whose reader is gone (``run | head -1``) goes on, and says so once."""
+
+import subprocess
+import sys
+
+WORK = """
+import sys, typer
+from search.cli.app import main, make_app
+from search.cli.verbosity import print_result
+
+def work() -> None:
+    "Work."
+    for number in range(3000):
+        print("line", number, flush=number % 100 == 0)
+    print_result("done")
+    open(sys.argv[0] + ".done", "w").close()
+
+main(make_app(work, example="work", chatty=True), [])
+"""
+
+
+def ending_of(tmp_path, shell: str) -> "subprocess.CompletedProcess[str]":
+    (tmp_path / "work.py").write_text(WORK)
+    command = shell.replace("WORK", f"{sys.executable} {tmp_path / 'work.py'}")
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+
+
+def test_command_whose_reader_is_gone_goes_on_to_its_end(tmp_path) -> None:
+    ended = ending_of(tmp_path, "WORK | head -1; echo ${PIPESTATUS[0]}")
+    assert ended.stdout == "line 0\n0\n"
+    assert (tmp_path / "work.py.done").exists()
+    assert ended.stderr.splitlines() == [
+        "warning: nobody reads the output any more (its pipe is closed); the work goes on"
+    ]
+
+
+def test_command_whose_errors_nobody_reads_either_goes_on(tmp_path) -> None:
+    ended = ending_of(tmp_path, "WORK 2>&1 | head -1; echo ${PIPESTATUS[0]}")
+    assert ended.stdout == "line 0\n0\n"
+    assert (tmp_path / "work.py.done").exists()

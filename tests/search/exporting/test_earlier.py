@@ -1,0 +1,91 @@
+"""The command of a finished study run again: what is exported already is found, and nothing else is taken for it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.config.settings import RunOptions
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
+from search.exporting.earlier import earlier_export
+from search.study.study import LoadedStudy
+from search.workflows import search_and_export
+from storage.ledger import times_scored
+
+
+@pytest.fixture
+def study(make_worker: Callable[..., Worker]) -> LoadedStudy:
+    worker = make_worker("small")
+    work(worker, lambda: 2)
+    worker.study.want(2)
+    return worker.study
+
+
+@pytest.fixture
+def folder(study: LoadedStudy, export_of: Callable[..., Path]) -> Path:
+    """An export of the best trial, as the real writers make it, with something in the place of a model."""
+    made = export_of(study)
+    (made / "model.keras").write_bytes(b"")
+    return made
+
+
+def asked(study: LoadedStudy, **more: Any) -> RunOptions:
+    made: RunOptions = RunOptions.given("small", root=study.paths.root, **more)
+    return made
+
+
+def test_export_of_the_same_trial_is_found(study: LoadedStudy, folder: Path) -> None:
+    found = earlier_export(folder, study, asked(study))
+    assert found is not None
+    assert (found.folder, found.summary["trial"]) == (folder, study.ranked()[0].number)
+    assert found.confusion_matrix.sum() == found.summary["test_images"]
+    assert found.labels == list(study.config.classes)
+
+
+@pytest.mark.parametrize("more", [{"refit": True}, {"confirm": True}, {"fine_tune": 3}])
+def test_export_that_was_made_otherwise_is_not_taken_for_it(
+    study: LoadedStudy, folder: Path, more: dict[str, Any]
+) -> None:
+    assert earlier_export(folder, study, asked(study, **more)) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"trial": 77},
+        {"value": 0.123},
+        {"data_fingerprint": "other"},
+        {"study": "other"},
+        {"without": [7]},
+        {"refit": True},
+    ],
+)
+def test_export_of_something_else_is_not_taken_for_it(
+    study: LoadedStudy, folder: Path, changed: dict[str, Any]
+) -> None:
+    file = folder / "summary.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+    assert earlier_export(folder, study, asked(study)) is None
+
+
+@pytest.mark.parametrize("name", ["model.keras", "summary.json", "labels.json", "confusion_matrix.csv"])
+def test_export_that_lacks_a_file_is_made_again(study: LoadedStudy, folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert earlier_export(folder, study, asked(study)) is None
+
+
+def test_finished_study_whose_command_is_run_again_does_nothing(
+    study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = (times_scored(study.optuna), study.finished())
+    monkeypatch.setattr("search.workflows.search", lambda *_, **__: pytest.fail("it searches"))
+    monkeypatch.setattr("search.workflows.make_export", lambda *_: pytest.fail("it exports"))
+    result = search_and_export(asked(study, out=folder))
+    assert result.export is not None
+    assert (times_scored(study.optuna), study.finished()) == before
+    assert "study small has its 2 trials, and trial " in caplog.text
+    assert "the test images were not scored again" in caplog.text
+    assert f"search.export --study small --out {folder}" in caplog.text
