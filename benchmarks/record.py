@@ -1,7 +1,6 @@
 """What every benchmark needs around its figures: its command line, machine and versions, a table, a JSON file."""
 
 import argparse
-import functools
 import json
 import os
 import platform
@@ -67,15 +66,28 @@ def peak_flops(size: int = 1536, tries: int = 5) -> float:
     return 2.0 * size**3 / min(seconds) * len(os.sched_getaffinity(0))
 
 
-@functools.cache  # A result that is written in the repository changes what git says.
 def commit() -> str:
-    """The state of the code, as git names it; empty outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    """The state of the code, as git names it; empty outside a repository.
+
+    Results are no code: one that a benchmark has just written does not make the code another.
+    """
+    changes = [
+        "git",
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":/",
+        f":(exclude){RESULTS.name}",
+    ]
     try:
-        named = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+        named, changed = (
+            subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True).stdout
+            for command in (["git", "describe", "--always", "--exclude", "*"], changes)
+        )
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return named.stdout.strip()
+    return named.strip() + ("-dirty" if changed.strip() else "")
 
 
 def versions() -> dict[str, str]:

@@ -1,35 +1,36 @@
-"""``benchmarks/chaos.py``: workers and children are killed and paused, the database is taken away."""
+"""``benchmarks/chaos.py``: a study is killed, stopped, told to end, its disk is full, its database is taken away."""
 
+import copy
+import dataclasses
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.postgres import PostgresServer
-from search.process.fork_server import ForkServer
+from search.execution.trial import Worker
+from search.execution.worker_loop import work
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import chaos
+import chaos_account
 
 # Whole, it is a run of the benchmark: real nets, as in the measured table. Short, epochs are of NumPy and cost little.
-WHOLE = chaos.Settings(harms=10)
-SHORT = chaos.Settings(
-    trials=5, workers=3, epochs=60, images=200, space="small_space", grace=1.5, between=1.5,
-    disturbances=(2.5, 6.0), most=200.0, harms=6,
-)  # fmt: skip
-EPOCH_SECONDS = 0.05
-
-
-@pytest.fixture(scope="module")
-def slow_server() -> Iterator[ForkServer]:
-    """As ``fast_server``, but an epoch takes so long that there is something to lose."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEARCH_TEST_TRAINING", "numpy")
-        patch.setenv("SEARCH_TEST_EPOCH_SECONDS", str(EPOCH_SECONDS))
-        server = ForkServer("tensorflow")
-    with server:
-        yield server
+WHOLE = dataclasses.replace(chaos.TRAININGS["keras"], faults=20)
+SHORT = dataclasses.replace(
+    chaos.TRAININGS["numpy"],
+    epochs=25,
+    trials=8,
+    workers=2,
+    between=0.4,
+    most=200.0,
+    faults=6,
+    kinds=Counter(
+        ["kill fork server", "kill worker", "stop worker", "term all", "database restart", "torn checkpoint"]
+    ),
+)
 
 
 @pytest.mark.soak
@@ -39,12 +40,21 @@ def test_chaos_loses_nothing(
     database: str, whole_soak: bool, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     settings = WHOLE if whole_soak else SHORT
-    server: ForkServer = request.getfixturevalue("fork_server" if whole_soak else "slow_server")
     if database == "postgres":
         request.getfixturevalue("postgres")  # It says so where there is none to be had.
         with PostgresServer() as frail:  # This one is stopped now and then.
-            row = chaos.run(server, frail, settings, 1, tmp_path)
+            row = chaos.run(frail, settings, 1, tmp_path)
     else:
-        row = chaos.run(server, None, settings, 1, tmp_path)
-    assert chaos.failures(row, settings) == []
-    assert sum(row["harm"].values()) == settings.harms
+        row = chaos.run(None, settings, 1, tmp_path)
+    assert row["failures"] == []
+    assert sum(row["faults"].values()) == settings.faults
+
+
+def test_curve_that_comes_out_otherwise_is_found(make_worker: Callable[..., Worker]) -> None:
+    worker = make_worker()
+    work(worker, lambda: 2)
+    trials = worker.study.optuna.get_trials()
+    assert chaos_account.other_curves(worker.study, trials) == []
+    doctored = copy.deepcopy(trials)
+    doctored[1].intermediate_values[2] += 0.001
+    assert chaos_account.other_curves(worker.study, doctored) == [1]
