@@ -178,8 +178,10 @@ def export_of(monkey: Monkey) -> str:
 
 def temporary_left(monkey: Monkey) -> list[str]:
     """Files that were to be renamed or removed: in the study's folder, and in that for temporary files."""
-    study = monkey.study.paths.folder
-    hidden = [str(path.relative_to(study)) for path in study.rglob(".*")]
+    paths = monkey.study.paths
+    hidden = [
+        str(path.relative_to(paths.folder)) for path in paths.folder.rglob(".*") if path != paths.marker
+    ]
     left = sorted(path.name for path in monkey.place.temporary.iterdir())
     # Nobody is left to remove the folder of a fork server that was killed together with its owner.
     return hidden + left[monkey.done["kill all"] :]

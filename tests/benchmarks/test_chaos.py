@@ -106,6 +106,7 @@ def test_process_that_outlives_its_run_is_counted_and_ended(
 
 
 def test_temporary_files_left_are_found(monkey: Monkey) -> None:
+    monkey.study.paths.marker.touch()  # It is to stay.
     assert chaos_account.temporary_left(monkey) == []
     (monkey.study.paths.folder / ".77.00001-a.npz").touch()
     (monkey.place.temporary / "search-abc").mkdir()
