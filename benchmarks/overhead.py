@@ -128,11 +128,11 @@ class Timeline:
         return timed
 
     def _start(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(job: str, payload: dict[str, Any], log: Path, *rest: Any) -> Child:
+        def timed(job: str, payload: dict[str, Any], log: Path, *rest: Any, **named: Any) -> Child:
             if job != TRAINING:
-                return start(job, payload, log, *rest)
+                return start(job, payload, log, *rest, **named)
             self.trials[-1].started = time.monotonic()
-            made: Child = start("timed_job:train", payload, log, *rest)
+            made: Child = start("timed_job:train", payload, log, *rest, **named)
             return made
 
         return timed

@@ -33,7 +33,7 @@ from record import make_parser, print_table, write_result
 from search.data import split
 from search.errors import InputError, StudyStopped, TrialFailed
 from search.exporting.child_training import wait_until_done
-from search.exporting.request import choose_trial
+from search.exporting.choice import choose_trial
 from search.exporting.training_plans import refit_plan
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, load_study

@@ -27,6 +27,7 @@ def finish_next(study: LoadedStudy, value: float) -> None:
     cost = space.cost(params, spec)
     for name, fact in {
         "params": params, "parameters": cost.parameters, "flops": cost.flops, "backend": "tensorflow", "threads": 1,
+        "history": {}, "epochs": EPOCHS, "kept_epoch": EPOCHS, "compute": 1.0,
     }.items():  # fmt: skip
         trial.set_user_attr(name, fact)
     study.optuna.tell(trial, value)

@@ -97,7 +97,7 @@ def test_child_that_trained_has_loaded_no_database(
     config, space = worker.study.config, load("cnn")
     params = space.first(config.input_spec)[0]
     plan = plan_training(worker.study, 0, params, recipe_of(space, params, config.input_spec))
-    payload = {**plan.to_payload(), "space": "cnn"}
+    payload = {**plan.to_payload(), "space": "cnn", "space_code": ""}
     job = "child_jobs:train_and_list_modules"
     with fork_server.start(job, payload, tmp_path / "log.txt", threads=1) as child:
         while (message := child.receive(100)) is not None and message["kind"] != "modules":

@@ -23,7 +23,7 @@ from search.engines.local import (
     rename_log,
 )
 from search.engines.resources import VISIBLE, ResourceSlot, make_slots
-from search.errors import DiskFull, StudyStopped
+from search.errors import DiskFull, InputError, StudyStopped
 from search.execution.stop_requests import Stop
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
@@ -74,7 +74,7 @@ def run(fast_server: ForkServer) -> Iterator[Callable[..., Running]]:
     yield start
     for one in started:
         one.stop.on_signal(signal.SIGTERM)
-        with contextlib.suppress(StudyStopped):
+        with contextlib.suppress(StudyStopped, InputError):
             one.end()
 
 
@@ -272,7 +272,7 @@ def test_wrong_input_of_a_worker_reaches_the_search(open_digits, run) -> None:
     lost = study.storage.get_study_id_from_name("s")
     running = run(study)
     study.storage.delete_study(lost)
-    with pytest.raises(StudyStopped, match=r"^--study s: no such study in "):
+    with pytest.raises(InputError, match=r"^--study s: no such study in "):
         running.end()
 
 
