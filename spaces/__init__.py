@@ -156,7 +156,7 @@ def _import(name: str, path: str) -> ModuleType:
     missing = [function for function in FUNCTIONS if not callable(getattr(module, function, None))]
     if missing:
         raise ValueError(
-            f"space {name}: {path} lacks {', '.join(missing)}; a space has functions {', '.join(FUNCTIONS)}"
+            f"space {name}: {path} lacks {', '.join(missing)}; expected a module with functions {', '.join(FUNCTIONS)}"
         )
     _known[path] = _Known(module.__spec__, code)
     return module
@@ -190,7 +190,10 @@ def _import_error(name: str, path: str, error: BaseException) -> str:
             f"space {name}: no module {error.name} in {Path.cwd()} or on PYTHONPATH; expected {_expected()}"
         )
     text = str(error).partition("\n")[0]
-    return f"space {name}: {path} cannot be imported: {type(error).__name__}: {text}"
+    return (
+        f"space {name}: {path} cannot be imported: {type(error).__name__}: {text}; mend it, python -c 'import {path}' "
+        "shows where"
+    )
 
 
 def _expected() -> str:

@@ -65,9 +65,12 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
 def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     try:
         code = app(args=None if argv is None else list(argv), standalone_mode=False)
-    except (InputError, _CommandLineError) as error:
+    except InputError as error:
+        _say_error(str(error))
+        return 2
+    except _CommandLineError as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        _say_error(message)
+        _say_error(f"{message.rstrip('.')}; --help says what is expected")
         return 2
     except StudyStopped as stopped:
         _say_error(str(stopped))

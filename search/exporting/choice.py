@@ -32,9 +32,9 @@ def parse_without(loaded: "LoadedStudy", without: Sequence[str | int]) -> tuple[
     for one in without:
         text = str(one).strip()
         if not text.isascii() or not text.isdigit() or int(text) >= count:
-            trials = f"0 to {count - 1}" if count else "none yet"
+            trials = f"0 to {count - 1}" if count else "one that has run, and none has yet"
             raise InputError(
-                f"--without {one}: study {loaded.config.study} has no such trial; its trials: {trials}"
+                f"--without {one}: study {loaded.config.study} has no such trial; expected {trials}"
             )
         numbers.append(int(text))
     return tuple(sorted(set(numbers)))
@@ -63,8 +63,8 @@ def choose_trial(loaded: "LoadedStudy", number: int | None, without: Sequence[in
         raise InputError(_why_no_candidate(loaded, without))
     trials = loaded.optuna.get_trials(deepcopy=False)
     if not 0 <= number < len(trials):
-        last = f"0 to {len(trials) - 1}" if trials else "none yet"
-        raise InputError(f"--trial {number}: study {study} has no such trial; its trials: {last}")
+        last = f"0 to {len(trials) - 1}" if trials else "one that has run, and none has yet"
+        raise InputError(f"--trial {number}: study {study} has no such trial; expected {last}")
     trial = trials[number]
     if trial.state.name not in ("COMPLETE", "PRUNED"):
         state = {"RUNNING": "is still running", "WAITING": "has not run yet", "FAIL": "failed"}[

@@ -105,6 +105,8 @@ def delete_study(
     check_study_name(study)
     try:
         found = find_study(study, storage, root)
+        if found is None and not root.is_dir():  # So nothing is left of it there, either.
+            load_study(study, storage, root)
         left = _left(study, storage_url(storage, root), root)
         remains = [*left.unfinished, *left.orphans]
         if found is None and not remains:

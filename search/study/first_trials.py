@@ -104,7 +104,9 @@ class _Tried(optuna.trial.FixedTrial):
         except (ValueError, TypeError):
             inside = False
         if not inside:
-            raise _Untried(f"{name} = {value!r} is outside what this space samples, {distribution}")
+            raise _Untried(
+                f"{name} = {value!r} is outside what this space samples; expected a value of {distribution}"
+            )
         return super()._suggest(name, distribution)
 
 

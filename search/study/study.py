@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.settings import check_study_name
 from search.config.study_config import StudyConfig
 from search.data import cache_root, open_dataset
-from search.errors import InputError, flag_error
+from search.errors import InputError, flag_error, is_disk_full
 from storage.artifacts import Store, open_artifacts
 from storage.connect import grants, open_storage
 from storage.database import Database
@@ -314,7 +314,14 @@ def create_study(
     """
     url = storage_url(storage, root)
     if url == default_url(root):
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            raise InputError(
+                f"--studies {root}: cannot be made ({error.strerror}); give a folder that can be written"
+            ) from None
     try:
         opened = open_storage(url, timeouts or Timeouts(grace=config.grace))
     except ValueError as error:

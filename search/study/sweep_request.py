@@ -52,7 +52,9 @@ def find_base(base: str, storage: str | None, root: Path) -> tuple[str, Mapping[
         loaded = load_study(name, storage, root)
         ranked = loaded.ranked()
         if not ranked:
-            raise InputError(f"--base {base}: no trial of that study has finished yet")
+            raise InputError(
+                f"--base {base}: no trial of that study has finished yet; run it first, or give another base"
+            )
         return loaded.config.space, ranked[0].params
     nets, net = notebook_nets(), base.replace("-", " ").replace("_", " ")
     if net in nets:

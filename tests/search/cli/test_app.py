@@ -34,7 +34,7 @@ def raising(error: BaseException) -> Callable[[], None]:
         (InputError("--data x: no such folder"), 2, "error: --data x: no such folder\n"),
         (InputError("two\n  lines"), 2, "error: two lines\n"),
         (StudyStopped("ten failures in a row"), 1, "error: ten failures in a row\n"),
-        (typer.BadParameter("not this"), 2, "error: Invalid value: not this\n"),
+        (typer.BadParameter("not this"), 2, "error: Invalid value: not this; --help says what is expected\n"),
         (
             OSError(errno.ENOSPC, "No space left on device", "/photos/a.keras"),
             1,

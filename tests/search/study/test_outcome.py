@@ -119,7 +119,7 @@ def test_trials_that_turned_out_wrong_are_left_out_of_the_choice(study: LoadedSt
 
 @pytest.mark.parametrize("without", ["9", "-1", "", "best", "1.5"])
 def test_what_is_no_trial_cannot_be_left_out(study: LoadedStudy, without: str) -> None:
-    with pytest.raises(InputError, match=r"^--without .*: study s has no such trial; its trials: 0 to 0$"):
+    with pytest.raises(InputError, match=r"^--without .*: study s has no such trial; expected 0 to 0$"):
         parse_without(study, [without])
 
 
