@@ -183,8 +183,10 @@ def temporary_left(monkey: Monkey) -> list[str]:
         str(path.relative_to(paths.folder)) for path in paths.folder.rglob(".*") if path != paths.marker
     ]
     left = sorted(path.name for path in monkey.place.temporary.iterdir())
-    # Nobody is left to remove the folder of a fork server that was killed together with its owner.
-    return hidden + left[monkey.done["kill all"] :]
+    # Nobody is left to remove the folder of a fork server that was killed, as its owner was: at once, or one by one.
+    orphans = [name for name in left if name.startswith("search-")]
+    excused = orphans[: monkey.done["kill all"] + monkey.done["kill command"]]
+    return hidden + [name for name in left if name not in excused]
 
 
 def failures(row: dict[str, Any], trials: int, epochs: int) -> list[str]:

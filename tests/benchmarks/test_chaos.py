@@ -111,8 +111,9 @@ def test_temporary_files_left_are_found(monkey: Monkey) -> None:
     (monkey.study.paths.folder / ".77.00001-a.npz").touch()
     (monkey.place.temporary / "search-abc").mkdir()
     assert chaos_account.temporary_left(monkey) == [".77.00001-a.npz", "search-abc"]
+    (monkey.place.temporary / "other").touch()
     monkey.done["kill all"] += 1  # Nobody was left to remove the latter.
-    assert chaos_account.temporary_left(monkey) == [".77.00001-a.npz"]
+    assert chaos_account.temporary_left(monkey) == [".77.00001-a.npz", "other"]
 
 
 def test_traceback_of_a_worker_is_found(monkey: Monkey) -> None:
