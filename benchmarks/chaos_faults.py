@@ -197,7 +197,7 @@ class Monkey:
         if not marked(self.mark)["child"]:
             raise NobodyThere
         self.command.hit_by.add("full disk")
-        hit = self._running()
+        hit = self._unfinished()
         ballast = self.place.disk / "ballast"
         with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
             for size in (2**20, 2**12, 1):
@@ -205,13 +205,14 @@ class Monkey:
                     while file.write(bytes(size)):
                         pass
         time.sleep(self.rng.uniform(0.5, 1.0) * self.grace)
-        hit |= self._running()
+        hit |= self._unfinished()
         ballast.unlink()
         self.excused.update(hit)
 
-    def _running(self) -> set[int]:
+    def _unfinished(self) -> set[int]:
+        """The trials that a full disk may cost an epoch: those that wait may run and wait again between two looks."""
         trials = self.study.view.get_trials(deepcopy=False)
-        return {trial.number for trial in trials if trial.state.name == "RUNNING"}
+        return {trial.number for trial in trials if not trial.state.is_finished()}
 
     def _tear_checkpoint(self) -> None:
         """A worker dies, and what it left of its trial is damaged before another looks at it."""
