@@ -1,10 +1,11 @@
 """The test ledger: every scoring of a study's test images is recorded on the study before it happens."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 
 KEY = "test_ledger"
 
@@ -19,7 +20,7 @@ def record_scoring(study: optuna.Study, trial: int, why: str, without: Sequence[
         without: Numbers of the trials that somebody left out of the choice.
 
     Returns:
-        How many times they have been scored, this time included.
+        How many times this study has scored them, this time included.
     """
     entry: dict[str, Any] = {"trial": trial, "why": why, "time": time.time()}
     if without:
@@ -30,5 +31,16 @@ def record_scoring(study: optuna.Study, trial: int, why: str, without: Sequence[
 
 
 def times_scored(study: optuna.Study) -> int:
-    """How many times the test images of ``study`` have been scored."""
+    """How many times ``study`` has scored its test images."""
     return len(study.user_attrs.get(KEY, []))
+
+
+def times_scored_by_all(storage: BaseStorage, of: Callable[[Mapping[str, Any]], bool]) -> int:
+    """How many times certain studies of a database have scored their test images.
+
+    Args:
+        storage: The database.
+        of: Tells by a study's attributes whether it counts.
+    """
+    studies = storage.get_all_studies()
+    return sum(len(study.user_attrs.get(KEY, [])) for study in studies if of(study.user_attrs))

@@ -61,7 +61,12 @@ class TrialSettings(Options):
         False,
         "Go on without image files that are damaged or cannot be opened here; how many is said a class.",
     )
-    seed: int = option(0, "Seed of the splits, the sampler and every trial.", low=0, high=2**31 - 1)
+    seed: int = option(
+        0,
+        "Seed of the validation split or the folds, the sampler and every trial; the test images stay the same.",
+        low=0,
+        high=2**31 - 1,
+    )
     flip: bool = option(
         True,
         "Whether a mirrored image still shows its class, so that augmentation may mirror (default: no for digits and "

@@ -28,6 +28,9 @@ class StudyConfig(StudySettings):
         width: Of the prepared images, pixels.
         channels: 1 or 3.
         validation_images: Number of the data's own validation images; 0 where a part of the training images is drawn.
+        test_seed: The seed with which test images are drawn from data that sets none aside. It is 0 whatever the
+            study's own seed, so that no study trains on what another study of the same data is tested on. Studies of an
+            older version drew them with their own.
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
         unknown: What a newer version has stored beside these and this one does not know; kept.
     """
@@ -40,6 +43,7 @@ class StudyConfig(StudySettings):
     width: int
     channels: int
     validation_images: int = 0
+    test_seed: int = 0
     backbones: tuple[Backbone, ...] = ()
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -101,6 +105,7 @@ class StudyConfig(StudySettings):
             if one.name != "unknown"
         }
         stored: dict[str, Any] = json.loads(text)
+        stored.setdefault("test_seed", stored.get("seed", 0))
         values = {names[key]: value for key, value in stored.items() if key in names}
         values["unknown"] = {key: value for key, value in stored.items() if key not in names}
         values["classes"] = tuple(values["classes"])

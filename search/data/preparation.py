@@ -57,7 +57,8 @@ def prepare(
             ``(32, 64)``. It is needed if they have several sizes.
         resize: How to resize: ``stretch``, ``fit`` (with bars) or ``crop`` (to the middle). Prediction does the same.
         test: The fraction of the images to set aside as test images, stratified, if the source has none of its own.
-        seed: The seed with which the test images are drawn.
+        seed: The seed with which the test images are drawn. A study draws them with 0, whatever its own seed, so that
+            all studies of the same data are tested on the same images.
         cache: The folder of prepared images; by default ``cache_root()``.
         say: Takes lines for people, about progress and skipped files.
         enlarge: See ``search.data.resizing.Sizing``.

@@ -25,6 +25,7 @@ from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import write_files
 from search.process.fork_server import ForkServer
+from search.study.scorings import times_images_scored
 from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
@@ -102,14 +103,16 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
         # Under a lock: two exports at once must not lose a count.
         why = "refit" if request.refit else "confirm" if request.race else "export"
-        times = loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why))
+        times, by_others = loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why))
         scored = score_in_child(server, payload, log, int(trial.user_attrs.get("threads") or 0))
         if not request.refit:
             value = trial.value if tuned is None else tuned.value_after
             device = str(training.facts.get("device", "cpu"))
             check_recorded_value(config, value, scored.validation, device)
         backbone = backbone_facts(loaded, trial, tuned)
-        summary = summarise(config, trial, training, scored, times, request.race, backbone, request.without)
+        summary = summarise(
+            config, trial, training, scored, times, by_others, request.race, backbone, request.without
+        )
         report = write_files(folder, request, training, scored, summary)
         verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
     for sentence in summary["words"]:
@@ -118,10 +121,13 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
 
 
-def _record_scoring(request: ExportRequest, why: str) -> int:
+def _record_scoring(request: ExportRequest, why: str) -> tuple[int, int]:
+    """Count the scoring; return how often the images have been scored with it, and how often of these by others."""
     if not request.loaded.still_there():  # Its key may be another study's by now, whose ledger it is not.
         raise StudyGone
-    return record_scoring(request.loaded.optuna, request.trial.number, why, request.without)
+    own = record_scoring(request.loaded.optuna, request.trial.number, why, request.without)
+    times = times_images_scored(request.loaded)
+    return times, times - own
 
 
 def write_other_formats(request: ExportRequest, model: Path, scratch: Path, server: "ForkServer") -> None:

@@ -74,6 +74,13 @@ def ledger_sentence(scorings: int) -> str:
     return f"The test images of this study have been scored {often(scorings)} (this one included)."
 
 
+def others_sentence(scorings: int) -> str:
+    """How many of the scorings were those of other studies."""
+    if scorings == 1:
+        return "One of these scorings was made by another study of the same images."
+    return f"{scorings} of these scorings were made by other studies of the same images."
+
+
 def without_sentence(without: Sequence[int]) -> str:
     """Which trials somebody has left out of the choice (``--without``)."""
     *most, last = map(str, without)

@@ -19,6 +19,7 @@ from search.exporting.sentences import (
     fold_sentence,
     fold_values,
     ledger_sentence,
+    others_sentence,
     race_sentences,
     result_sentences,
     shrinkage,
@@ -67,6 +68,7 @@ def summarise(
     training: TrainingResult,
     scored: ScoringResult,
     times_test_scored: int,
+    by_others: int = 0,
     race: Race | None = None,
     backbone: Mapping[str, Any] | None = None,
     without: Sequence[int] = (),
@@ -79,6 +81,7 @@ def summarise(
         training: The training whose weights are exported.
         scored: The scores of these weights.
         times_test_scored: How often the test images have been scored, this time included.
+        by_others: How often of these by other studies of the same images.
         race: The race that found the trial (``--confirm``), if there was one.
         backbone: Of a net over a frozen backbone, see ``search.exporting.backbone.backbone_facts``.
         without: Numbers of the trials that were left out of the choice.
@@ -99,6 +102,7 @@ def summarise(
             *result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds),
             *_further_sentences(config, trial, training, scored, backbone),
             ledger_sentence(times_test_scored),
+            *([others_sentence(by_others)] if by_others else ()),
             *([without_sentence(without)] if without else ()),
             *(race_sentences(race, training.refit) if race else ()),
         ],
@@ -111,6 +115,7 @@ def summarise(
         **({"without": list(without)} if without else {}),
         "refit": training.refit,
         "times_test_scored": times_test_scored,
+        **({"times_scored_by_others": by_others} if by_others else {}),
         "train_images": images,
         "validation_images": len(scored.validation.labels),
         "test_images": len(scored.test.labels),

@@ -10,9 +10,11 @@ from search.errors import InputError
 from search.reporting.trial_facts import TrialFacts, trial_facts
 from search.study.class_balance import split_counts
 from search.study.compatibility import VERSIONS
+from search.study.scorings import times_images_scored
 from search.study.study import WANTED, LoadedStudy
 from search.study.sweep_cells import SWEEP
 from storage.ledger import KEY as LEDGER
+from storage.ledger import times_scored
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -34,6 +36,7 @@ class Facts:
         attributes: The study's own attributes.
         requested_trials: How many finished trials were requested; None where that is not known.
         exported: Its export; None where there is none.
+        scored_by_others: How often other studies of the same images have scored the test images.
         made_at: When the database was read, in seconds since the epoch.
     """
 
@@ -43,6 +46,7 @@ class Facts:
     attributes: Mapping[str, Any]
     requested_trials: int | None
     exported: "ExportReader | None"
+    scored_by_others: int
     made_at: float
 
     @property
@@ -68,7 +72,7 @@ class Facts:
 
     @property
     def scorings(self) -> Sequence[Mapping[str, Any]]:
-        """The ledger: every scoring of the test images."""
+        """The ledger: every scoring of the test images by this study."""
         return list(self.attributes.get(LEDGER, []))
 
     def in_state(self, *states: str) -> list[TrialFacts]:
@@ -133,5 +137,6 @@ def read_facts(loaded: LoadedStudy, exported: "ExportReader | None" = None) -> F
         attributes,
         attributes.get(WANTED) or None,
         exported,
+        times_images_scored(loaded, loaded.view._storage) - times_scored(loaded.view),
         time.time(),
     )

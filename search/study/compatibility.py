@@ -240,7 +240,7 @@ def find_images(
     config = found.config
     settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
     settings |= {"groups": config.groups, "validation_part": config.validation_images > 0}
-    settings |= {"seed": config.seed, "cache": cache, "say": say, "enlarge": not config.backbones}
+    settings |= {"seed": config.test_seed, "cache": cache, "say": say, "enlarge": not config.backbones}
     settings |= {"skip_damaged": config.skip_damaged, "classes": config.classes}
     if data is None:
         for place in ([cache / config.fingerprint] if cache else []) + [cache_root() / config.fingerprint]:

@@ -83,7 +83,6 @@ def prepare_new(options: RunOptions, size: int | str | None, over_backbone: bool
         image_size=size,
         resize=chosen,
         test=options.test,
-        seed=options.seed,
         groups=options.groups,
         cache=options.cache,
         skip_damaged=options.skip_damaged,

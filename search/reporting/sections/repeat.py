@@ -201,8 +201,10 @@ def _why(entry: Mapping[str, Any]) -> str:
 
 
 def _scorings(facts: Facts) -> list[Block]:
+    others = facts.scored_by_others
+    by_others = f" Other studies of the same images have scored them {often(others)}." if others else ""
     if not facts.scorings:
-        return [Text("The test images have never been scored in this study.")]
+        return [Text(f"The test images have never been scored in this study.{by_others}")]
     rows: Rows = [
         [
             number,
@@ -214,8 +216,8 @@ def _scorings(facts: Facts) -> list[Block]:
         ]
         for number, entry in enumerate(facts.scorings, start=1)
     ]
-    text = f"The test images have been scored {often(len(rows))} in this study."
-    if len(rows) > 1:
+    text = f"The test images have been scored {often(len(rows))} in this study.{by_others}"
+    if len(rows) + others > 1:
         text += " The more often somebody looks at them and chooses, the less their figures are worth."
     head = ["scoring", "trial", "for", "when"]
     return [Text(text), Table("Every scoring of the test images", head, rows, text_columns=(2, 3))]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.exporting.assessment import validated_images
-from search.exporting.sentences import ledger_sentence
+from search.exporting.sentences import ledger_sentence, others_sentence
 from search.formatting import count, metric_words
 from search.reporting.elements import Block, Section, Table, Text, Tiles
 from search.reporting.facts import Facts
@@ -59,8 +59,11 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
     else:
         summary = facts.exported.summary
         # It says how often they had been scored then; among the tiles is how often they have been scored until now.
-        outdated = ledger_sentence(int(summary.get("times_test_scored", 0)))
-        blocks += [Text(sentence) for sentence in summary.get("words", []) if sentence != outdated]
+        outdated = (
+            ledger_sentence(int(summary.get("times_test_scored", 0))),
+            others_sentence(int(summary.get("times_scored_by_others", 0))),
+        )
+        blocks += [Text(sentence) for sentence in summary.get("words", []) if sentence not in outdated]
         best = facts.ranked[0] if facts.ranked else None
         if best is not None and best.number != trial.number and "confirm" not in summary:
             blocks.append(
@@ -106,8 +109,15 @@ def _tiles(facts: Facts) -> Tiles:
         if facts.config.backbones:
             cost = "of the head on a backbone"
         tiles.append(("Parameters", recorded_size(trial.recorded, "parameters"), cost))
+    others = facts.scored_by_others
     tiles.append(
-        ("Test images scored", count(len(facts.scorings), "time"), "in this study; each scoring is counted")
+        (
+            "Test images scored",
+            count(len(facts.scorings) + others, "time"),
+            f"{others:,} of them by other studies of the same images"
+            if others
+            else "in this study; each scoring is counted",
+        )
     )
     return Tiles(tiles)
 

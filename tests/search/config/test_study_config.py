@@ -34,6 +34,12 @@ def test_config_stored_before_there_were_folds_loads() -> None:
     assert CONFIG.folds == 0
 
 
+def test_config_stored_when_each_study_drew_its_own_test_images_keeps_them() -> None:
+    stored = json.loads(dataclasses.replace(CONFIG, seed=5).to_json())
+    assert stored.pop("test_seed") == 0
+    assert StudyConfig.from_json(json.dumps(stored)).test_seed == 5
+
+
 def test_config_of_a_newer_version_opens_and_keeps_what_is_unknown() -> None:
     stored = {**json.loads(CONFIG.to_json()), "length": "compute", "unknown": 3, "backbones": []}
     config = StudyConfig.from_json(json.dumps(stored))

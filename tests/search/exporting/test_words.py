@@ -7,7 +7,7 @@ import numpy as np
 
 from search.exporting.assessment import assess_calibration, assess_fit
 from search.exporting.scoring_result import Mistakes, ScoringResult
-from search.exporting.sentences import ledger_sentence, result_sentences
+from search.exporting.sentences import ledger_sentence, others_sentence, result_sentences
 from search.metrics.classification import Scores
 
 TRIAL: Any = SimpleNamespace(
@@ -86,3 +86,8 @@ def test_words_of_a_refit_after_a_race_speak_of_the_race() -> None:
 def test_ledger_counts_this_scoring_too() -> None:
     assert ledger_sentence(1) == "The test images of this study have been scored once (this one included)."
     assert ledger_sentence(4) == "The test images of this study have been scored 4 times (this one included)."
+
+
+def test_scorings_by_other_studies_are_told_apart() -> None:
+    assert others_sentence(1) == "One of these scorings was made by another study of the same images."
+    assert others_sentence(3) == "3 of these scorings were made by other studies of the same images."

@@ -1,5 +1,6 @@
 """The report of every kind of study: whole, half done, hardly begun, odd."""
 
+import dataclasses
 import html
 import json
 import re
@@ -16,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.data.preparation import prepare
 from search.errors import InputError
+from search.study.study import create_study
 from search.study.sweep_cells import FIXED, REPEAT, SWEEP
 from storage.ledger import record_scoring
 
@@ -94,6 +96,16 @@ def test_page_of_a_searched_and_exported_study_says_all_of_it(new_study, exporte
     assert "failed here" in said
     assert text.count("data:image/png;base64,") == 2
     assert text.count("<svg") == 4 + 2
+
+
+def test_page_counts_what_other_studies_have_scored(new_study, report) -> None:
+    study = new_study(["finished"])
+    config = dataclasses.replace(study.config, study="other")
+    other = create_study(config, study.dataset().folder, None, study.paths.root)
+    record_scoring(other.optuna, 0, "export")
+    said = words(report(study))
+    assert "Test images scored 1 time 1 of them by other studies of the same images" in said
+    assert "never been scored in this study. Other studies of the same images have scored them once." in said
 
 
 def test_page_without_an_export_says_so_and_shows_the_search(new_study, report) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ import pytest
 from PIL import Image
 
 from search.config.settings import RunOptions
-from search.data import Dataset
+from search.config.study_config import StudyConfig
+from search.data import Dataset, prepare
 from search.errors import InputError
 from search.execution.trial import plan_training
 from search.process.choice import check_backend
 from search.study.class_balance import print_balance
 from search.study.first_trials import read_trial
 from search.study.opening import open_study
-from search.study.study import DATASET, LoadedStudy, find_study
+from search.study.study import DATASET, LoadedStudy, create_study, find_study
 from search.training.plan import TrainingPlan
 from spaces import photo_cnn
 from spaces.recipe import Recipe
@@ -70,6 +72,25 @@ def test_study_goes_on_without_its_data_being_said(request_for) -> None:
     assert again.study_id == first.study_id
     assert again.config == first.config
     assert again.wanted == 9
+
+
+def test_studies_of_two_seeds_are_tested_on_the_same_images(request_for) -> None:
+    first, second = (open_study(request_for(study=f"s{seed}", seed=seed)) for seed in (0, 1))
+    assert first.config.fingerprint == second.config.fingerprint
+    parts = [plan_training(study, 0, {}, Recipe()).split(study.dataset()) for study in (first, second)]
+    assert parts[0].validation.tolist() != parts[1].validation.tolist()
+
+
+def test_study_that_drew_its_test_images_by_its_own_seed_finds_them_again(
+    request_for, tmp_path: Path
+) -> None:
+    dataset = prepare("digits", seed=1, cache=tmp_path / "then")
+    config = {**json.loads(open_study(request_for(seed=1)).config.to_json()), "study": "old"}
+    del config["test_seed"]
+    old = StudyConfig.from_json(json.dumps({**config, "fingerprint": dataset.fingerprint}))
+    create_study(old, dataset.folder, None, tmp_path / "studies")
+    again = open_study(request_for(study="old", cache=tmp_path / "now"))
+    assert again.dataset().fingerprint == dataset.fingerprint
 
 
 def test_study_goes_on_with_its_data_resized_as_before(request_for) -> None:
