@@ -154,7 +154,8 @@ def _left_out(field: dataclasses.Field[Any], about: Option) -> Any:
 def _parsed(record: type[Options], name: str, typed: Any) -> Any:
     """The value of what was typed; None where nothing was."""
     (_, about), kind = option_of(record, name), _kind(record, name)
-    if typed is None or typed == []:
+    untyped_switch = typed is False and "/" not in about.flag
+    if typed is None or typed == [] or untyped_switch:
         return None
     if about.unit in PARSERS:
         return PARSERS[about.unit](flag_of(record, name), typed)

@@ -49,7 +49,7 @@ def test_command_has_a_flag_for_every_option_that_can_be_typed(record: type[Opti
 def test_what_is_not_typed_is_not_requested() -> None:
     options = run(RunOptions, "--study", "s", "--epochs", "12")
     assert options.epochs == 12
-    assert options.requested - {"root", "confirm", "refit", "skip_damaged"} == {"study", "epochs"}
+    assert options.requested - {"root"} == {"study", "epochs"}
 
 
 def test_values_are_parsed_by_type_and_unit(tmp_path: Path) -> None:
