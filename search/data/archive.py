@@ -55,7 +55,7 @@ def unpack(path: Path, cache: Path, say: Say) -> Path:
     digest = hashlib.sha256(
         f"{path} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogateescape")
     )
-    folder = cache / "archives" / f"{path.name}-{digest.hexdigest()[:12]}"
+    folder = cache / "archives" / f"{path.name[:50]}-{digest.hexdigest()[:12]}"
     if folder.is_dir():
         return folder
     with sole_writer(cache, folder.name, say):
@@ -136,7 +136,8 @@ def _refuse(path: Path, partial: Path, error: Exception) -> NoReturn:
         raise InputError(f"--data {path}: {what}; make the archive again of a folder") from error
     if isinstance(error, OSError) and error.errno is not None:
         raise InputError(
-            f"--data {path}: cannot be unpacked into {partial} ({error.strerror}); mend that"
+            f"--data {path}: cannot be unpacked into {partial} ({error.strerror}); mend that, or unpack it yourself "
+            "and pass the folder"
         ) from error
     kind = "zip" if path.name.lower().endswith(ZIP) else "tar"
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":- ")

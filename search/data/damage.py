@@ -37,7 +37,7 @@ class DamagedImages(InputError):
     """
 
     def __init__(self, where: str, damaged: Sequence[Damaged], images: Mapping[str, int]) -> None:
-        super().__init__(f"--data {where}: {damage_words(damaged, images)}; {_advice(damaged)}")
+        super().__init__(f"--data {where}: {damage_words(damaged, images)}; {_advice(damaged, images)}")
         self.where, self.damaged, self.images = where, damaged, images
 
     def listed_in(self, listing: Path) -> InputError:
@@ -45,7 +45,7 @@ class DamagedImages(InputError):
         if len(self.damaged) <= MOST_NAMED:
             return self
         words = damage_words(self.damaged, self.images, listing)
-        return InputError(f"--data {self.where}: {words}; {_advice(self.damaged)}")
+        return InputError(f"--data {self.where}: {words}; {_advice(self.damaged, self.images)}")
 
 
 def damage_words(damaged: Sequence[Damaged], images: Mapping[str, int], listing: Path | None = None) -> str:
@@ -74,8 +74,8 @@ def damage_lines(damaged: Sequence[Damaged]) -> list[str]:
     if len(damaged) == 1:
         return []
     lines = [f"warning: cannot be used: {one.name}: {one.reason}" for one in damaged[:MOST_NAMED]]
-    if more := len(damaged) - MOST_NAMED:
-        lines += [f"warning: cannot be used: {count(more, 'more file')}"] if more > 0 else []
+    if (more := len(damaged) - MOST_NAMED) > 0:
+        lines.append(f"warning: cannot be used: {count(more, 'more file')}")
     return lines
 
 
@@ -93,7 +93,9 @@ def write_listing(listing: Path, damaged: Sequence[Damaged]) -> None:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _advice(damaged: Sequence[Damaged]) -> str:
+def _advice(damaged: Sequence[Damaged], images: Mapping[str, int]) -> str:
+    if len(damaged) == sum(images.values()):
+        return "mend or replace them"
     if len(damaged) == 1:
         return "mend, remove or replace this file, or pass --skip-damaged to go on without it"
     return "mend, remove or replace these files, or pass --skip-damaged to go on without them"

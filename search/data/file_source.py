@@ -163,21 +163,16 @@ class FileSource(ABC):
         run finds all; where files may be skipped that has to be before test images are drawn.
         """
         headers, damaged = map_in_threads(lambda index: read_header(paths[index]), paths, "looked at", say)
-        readable = [header for header in headers if header is not None]
-        if not readable:
-            raise DamagedImages(self.name, self._named(damaged, images), counts_of(images))
-        height, width = self._size(readable)
-        shape = height, width, 1 if all(header.grey for header in readable) else 3
+        readable = {path: header for path, header in zip(paths, headers, strict=True) if header is not None}
+        shape = self._shape(readable.values()) if readable else (0, 0, 0)
         if damaged or self.skip_damaged:
-            damaged |= self._undecodable([path for path in paths if path not in damaged], shape, say)
-        if damaged and not self.skip_damaged:
+            damaged |= self._undecodable(list(readable), shape, say)
+            readable = {path: header for path, header in readable.items() if path not in damaged}
+        if (damaged and not self.skip_damaged) or not readable:
             raise DamagedImages(self.name, self._named(damaged, images), counts_of(images))
-        deep = {
-            path: header.deep
-            for path, header in zip(paths, headers, strict=True)
-            if header is not None and header.deep is not None
-        }
-        return shape, deep, damaged
+        deep = {path: header.deep for path, header in readable.items() if header.deep is not None}
+        # Damaged images have no say in the size, nor in whether there are colours.
+        return self._shape(readable.values()), deep, damaged
 
     def _undecodable(self, paths: Sequence[str], shape: tuple[int, ...], say: Say) -> dict[str, str]:
         height, width, channels = shape
@@ -260,7 +255,10 @@ class FileSource(ABC):
                 f"--data {self.name}: {gone[0]} has no image that can be decoded; add some or remove that folder"
             )
 
-    def _size(self, headers: Sequence[Header]) -> tuple[int, int]:
+    def _shape(self, headers: Collection[Header]) -> tuple[int, int, int]:
+        return *self._size(headers), 1 if all(header.grey for header in headers) else 3
+
+    def _size(self, headers: Collection[Header]) -> tuple[int, int]:
         sizes = Counter((header.height, header.width) for header in headers)
         if len(sizes) == 1:
             return self.sizing.of(*next(iter(sizes)))

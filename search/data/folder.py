@@ -10,7 +10,7 @@ from typing import Any
 from search.data.class_order import in_order, order_request
 from search.data.file_source import FileSource
 from search.data.found_files import ClassImages, Found
-from search.data.image_files import IMAGE_ENDINGS, FolderContent, is_image, look_into
+from search.data.image_files import IMAGE_ENDINGS, FolderContent, look_into, skipped_words
 from search.data.layout import Layout, folders_in
 from search.data.part_names import TEST, TRAIN, VALIDATION
 from search.errors import InputError
@@ -113,8 +113,7 @@ class FolderSource(FileSource):
     def _notes(self, others: Sequence[str]) -> list[str]:
         notes = []
         if others:
-            what = count(len(others), "file that is no image", "files that are no images")
-            notes.append(f"warning: skipped {what} in {self.path} (the first is {others[0]})")
+            notes.append(skipped_words(others))
         for folders in self.parts.values():
             for name, content in folders.items():
                 if words := content.not_looked_into():
@@ -142,8 +141,8 @@ def _only_images(parts: Mapping[str, ClassFolders]) -> tuple[dict[str, ClassImag
     for part, folders in parts.items():
         images[part] = {}
         for name, content in folders.items():
-            images[part][name] = found = [file.path for file in content.files if is_image(file.path)]
-            others += sorted({file.path for file in content.files}.difference(found))
+            images[part][name], rest = content.tell_images()
+            others += rest
     return images, others
 
 

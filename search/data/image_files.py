@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +60,14 @@ class FolderContent:
     hidden: list[str] = field(default_factory=list)
     loops: list[str] = field(default_factory=list)
 
+    def tell_images(self) -> tuple[list[str], list[str]]:
+        """The paths of the images, and those of all other files; see ``is_image``."""
+        images: list[str] = []
+        others: list[str] = []
+        for file in self.files:
+            (images if is_image(file.path) else others).append(file.path)
+        return images, others
+
     def not_looked_into(self) -> str:
         """The folders that were not looked into, in words; empty where there are none."""
         parts = []
@@ -98,6 +106,11 @@ def is_passed_over(folder: str) -> bool:
     return is_hidden(folder) or folder.startswith("__")
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; ``DirEntry.is_dir`` raises on a link to itself."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
 def look_into(folder: str | Path) -> FolderContent:
     """List what lies in a folder, at any depth and through links. No file is opened.
 
@@ -120,8 +133,7 @@ def _look_into(folder: str, above: set[tuple[int, int]], found: FolderContent) -
         with os.scandir(folder) as scanned:
             entries = list(scanned)
         for entry in entries:
-            # DirEntry.is_dir raises on a link to itself.
-            if not (Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()):
+            if not is_folder(entry):
                 found.files += _file(entry)
             elif is_passed_over(entry.name):
                 found.hidden.append(entry.path)
@@ -145,6 +157,12 @@ def _file(entry: os.DirEntry[str]) -> list[File]:
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
         return []
     return [File(entry.path, status.st_size, status.st_mtime_ns)]
+
+
+def skipped_words(others: Sequence[str]) -> str:
+    """How many files were skipped, which are no images, and the first."""
+    what = count(len(others), "file that is no image", "files that are no images")
+    return f"warning: skipped {what} (the first is {others[0]})"
 
 
 def is_image(path: str | Path) -> bool:

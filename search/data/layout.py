@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.data.image_files import IMAGE_ENDINGS, is_hidden, is_passed_over
+from search.data.image_files import IMAGE_ENDINGS, is_folder, is_hidden, is_passed_over
 from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned
 from search.data.table import has_labels, is_table
 from search.errors import InputError
@@ -90,9 +90,7 @@ def folders_in(path: Path) -> list[str]:
     try:
         with os.scandir(path) as entries:
             return sorted(
-                entry.name
-                for entry in entries
-                if not is_passed_over(entry.name) and Path(entry.path).is_dir()
+                entry.name for entry in entries if not is_passed_over(entry.name) and is_folder(entry)
             )
     except OSError as error:
         raise InputError(
@@ -127,13 +125,20 @@ def _check_plain(root: Path, inside: list[str], roles: Mapping[str, list[str]]) 
         beside = f", and beside it {_slashes(others)}" if others else ""
         raise InputError(
             f"--data {root}: has {train}/ but no test/{beside}: expected both; to set a part of {train}/ aside as test "
-            f"images, pass --data {root / train}"
+            f"images, pass --data {root / train}; if {train}/ is a class, give it another name"
         )
     if parts:
         raise InputError(
             f"--data {root}: has {_slashes(parts)} but no train/: expected both; rename the folder of training images "
             "to train/"
         )
+    for name in inside:
+        within = [folder for folder in folders_in(root / name) if part_of(folder)]
+        if TRAIN in map(part_of, within) and len(within) > 1:
+            raise InputError(
+                f"--data {root}: {name}/ has {_slashes(within)} in it: expected train/<class>/ and test/<class>/; move "
+                f"the classes into the parts or, if {name}/ is a data set of its own, pass --data {root / name}"
+            )
     likely = [name for name in inside if parts_mentioned(name)]
     found = set().union(*(parts_mentioned(name) for name in likely))
     if TRAIN in found and len(found) > 1 and len(likely) > 1:

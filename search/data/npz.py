@@ -10,6 +10,7 @@ import numpy as np
 from search.data.arrays import Arrays, load_arrays
 from search.data.base import Loaded, Say
 from search.data.class_order import wanted_request
+from search.data.groups import named
 from search.data.pixel_range import RULE
 from search.data.resizing import Sizing
 from search.errors import InputError
@@ -51,7 +52,7 @@ class NpzSource:
             raise InputError(f"--data {self.path}: holds one array, not an .npz archive; {EXPECTED}")
         with file:
             if missing := [name for name in Arrays._fields if name not in file.files]:
-                there = ", ".join(file.files) or "nothing"
+                there = named(file.files) or "nothing"
                 raise InputError(
                     f"--data {self.path}: has no {', '.join(missing)} (only {there}); {EXPECTED}"
                 )

@@ -26,7 +26,7 @@ from search.data.keras_datasets import KERAS_SETS, KerasSource
 from search.data.layout import understand
 from search.data.npz import NpzSource
 from search.data.resizing import STRETCH, Sizing
-from search.data.table import is_table
+from search.data.table import is_table, mixed_folder
 from search.data.table_source import TableSource
 from search.errors import InputError
 from search.formatting import count
@@ -122,6 +122,12 @@ def _file_source(
     if not isinstance(data, (str, Path)) or not data or data in KERAS_SETS or data == "digits":
         return None
     path = Path(data).expanduser().absolute()
+    try:
+        path.exists()  # It raises where a name is too long, or a folder may not be looked into.
+    except OSError as error:
+        raise InputError(
+            f"--data {path}: cannot be looked at ({error.strerror}); name data that can be, or make it readable"
+        ) from None
     if path.is_file() and is_table(path):
         return TableSource(table=path, path=path.parent, name=str(path), **asked)
     if path.is_file() and is_archive(path):
@@ -136,6 +142,14 @@ def _file_source(
     if layout.has_classes or not layout.tables:
         if asked["groups"] is not None:
             check_pattern(asked["groups"])
+        # A study that finds its images again knows what its classes are.
+        for table in () if asked["classes"] else layout.tables:
+            if folder_of_several := mixed_folder(table):
+                raise InputError(
+                    f"--data {path}: has folders that may be classes, but {table.name} gives the images in "
+                    f"{folder_of_several}/ several labels: expected one reading; to take its labels pass --data "
+                    f"{table}, to take the folders' names move it elsewhere"
+                )
         return FolderSource(layout=layout, path=folder, name=str(path), **asked)
     if len(layout.tables) > 1:
         names = ", ".join(table.name for table in layout.tables)

@@ -6,10 +6,10 @@ whatever their case; a split's words are those of folders (``train``, ``val``, `
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from os.path import normpath
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from search.data.groups import named
@@ -74,12 +74,15 @@ def has_labels(path: Path) -> bool:
     return all(any(_plain(name) in usual for name in names) for usual in (PATH, LABEL))
 
 
-def read_table(path: Path, groups: str | None) -> tuple[list[Row], list[str]]:
+def read_table(
+    path: Path, groups: str | None, place: Callable[[str], str] = normpath
+) -> tuple[list[Row], list[str]]:
     """Read a table of images.
 
     Args:
         path: The table.
         groups: The name of the column of groups; a name that no column has is left to be a pattern.
+        place: Where the file of a path is, written in one way: ./a.png is a.png.
 
     Returns:
         A row for each image, without those that stand there twice; and the names of all columns.
@@ -107,9 +110,27 @@ def read_table(path: Path, groups: str | None) -> tuple[list[Row], list[str]]:
     none = [""] * len(paths)
     parts = _parts(path, kept["split"]) if split else none
     of_groups = kept[groups] if groups is not None and by_column else none
-    paths = [normpath(place) for place in paths]  # ./a.png is a.png.
-    rows = [Row(*values) for values in zip(paths, _classes(path, labels), parts, of_groups, strict=True)]
+    places = [place(written) for written in paths]
+    rows = [Row(*values) for values in zip(places, _classes(path, labels), parts, of_groups, strict=True)]
     return _once(path, rows), list(columns)
+
+
+def mixed_folder(path: Path) -> str:
+    """A folder whose images have several labels in a table, which are not its name then; empty where there is none."""
+    try:
+        rows, _ = read_table(path, None)
+    except InputError:
+        return ""
+    labels: dict[str, str] = {}
+    for row in rows:
+        folder = str(PurePath(row.path).parent)
+        if (
+            folder != "."
+            and labels.setdefault(folder, row.label) != row.label
+            and (path.parent / row.path).exists()
+        ):
+            return folder
+    return ""
 
 
 def _columns(path: Path, rows: int | None = None) -> dict[str, list[str]]:

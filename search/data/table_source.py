@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class TableSource(FileSource):
             InputError: The table cannot be used, or none of its files is there.
         """
         rows, _ = self._read
-        placed = sorted(row._replace(path=self._place(row.path)) for row in rows)
+        placed = sorted(rows)
         if not any(Path(row.path).exists() for row in placed):
             raise InputError(
                 f"--data {self.name}: none of its {len(rows):,} files is there, such as {placed[0].path}; expected "
@@ -52,7 +53,7 @@ class TableSource(FileSource):
 
     @cached_property
     def _read(self) -> tuple[list[Row], list[str]]:
-        return read_table(self.table, self.groups)
+        return read_table(self.table, self.groups, self._place)
 
     def _place(self, path: str) -> str:
         place = self.path / path
@@ -62,7 +63,7 @@ class TableSource(FileSource):
             raise InputError(
                 f"--data {self.name}: names {path!r}, which is outside the archive; expected a file in it"
             )
-        return str(place)
+        return normpath(place)
 
     @cached_property
     def images(self) -> dict[str, ClassImages]:

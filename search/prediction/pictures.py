@@ -12,11 +12,10 @@ from PIL import Image
 from search.data.arrays import check_images
 from search.data.base import Pixels, Say, log_line
 from search.data.decode import decode, decode_picture
-from search.data.image_files import is_image, look_into
+from search.data.image_files import look_into, skipped_words
 from search.data.pixel_range import REFUSED, WHITE, Misfit, check_fits, measure, to_pixels
 from search.data.resizing import as_pixels, resize
 from search.errors import InputError
-from search.formatting import count
 
 EXPECTED = "expected image files, folders of them, arrays (N, H, W, C), or pictures that Pillow has opened"
 
@@ -150,8 +149,8 @@ def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
         inside = look_into(path)
         for folder, why in inside.unreadable.items():
             raise InputError(f"{folder}: {why}")
-        images = [file.path for file in inside.files if is_image(file.path)]
-        others += sorted({file.path for file in inside.files}.difference(images))
+        images, rest = inside.tell_images()
+        others += rest
         found.extend(map(Path, images))
         if words := inside.not_looked_into():
             say(f"warning: not looked into: {words}")
@@ -159,6 +158,5 @@ def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
         names = ", ".join(map(str, given)) or "nothing"
         raise InputError(f"no images in {names}; expected image files or folders of them")
     if others:
-        what = count(len(others), "file that is no image", "files that are no images")
-        say(f"warning: skipped {what} (the first is {others[0]})")
+        say(skipped_words(others))
     return found

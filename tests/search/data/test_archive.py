@@ -65,6 +65,11 @@ def test_archive_is_unpacked_once_and_again_when_it_has_changed(tmp_path: Path, 
     assert unpack(path, cache, said.append) != folder
 
 
+def test_archive_of_a_long_name_is_unpacked(tmp_path: Path, cache: Path) -> None:
+    path = zipped(tmp_path / f"{'n' * 250}.zip", {"a/1.png": b"x"})
+    assert (unpack(path, cache, lambda line: None) / "a/1.png").is_file()
+
+
 @pytest.mark.parametrize("name", ["photos.tar", "photos.tar.gz", "photos.tgz"])
 def test_tar_is_unpacked(tmp_path: Path, cache: Path, name: str) -> None:
     path = tarred(tmp_path / name, (tarfile.TarInfo("dog/1.png"), b"1"))

@@ -186,6 +186,26 @@ def test_folder_goes_on_without_damaged_images_and_says_how_many_a_class(
     assert again[1:] == warning
 
 
+def test_folder_of_grey_images_has_one_channel_whatever_is_damaged(
+    make_folder: Make, cache: Path, paint: Make
+) -> None:
+    folder = make_folder({"a": 5, "b": 5}, mode="L")
+    truncate(paint(folder / "a/000.png", 99))
+    dataset = prepare(folder, cache=cache, skip_damaged=True)
+    assert (dataset.channels, sum(dataset.train_counts) + sum(dataset.test_counts)) == (1, 9)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_folder_of_damaged_images_alone_is_not_told_to_skip_them(
+    make_folder: Make, cache: Path, skip: bool
+) -> None:
+    folder = make_folder({"a": 2, "b": 2})
+    for path in folder.glob("*/*.png"):
+        path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(InputError, match=r"4 of 4 image files .*; mend or replace them$"):
+        prepare(folder, cache=cache, skip_damaged=skip)
+
+
 def test_folder_of_a_class_with_damaged_images_alone_is_refused(make_folder: Make, cache: Path) -> None:
     folder = make_folder({"train/a": 3, "train/b": 2, "test/a": 2, "test/b": 2})
     for file in (folder / "train" / "b").iterdir():

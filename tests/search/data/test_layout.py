@@ -83,6 +83,14 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "train alone": (["train/a/1.png"], r"has train/ but no test/: expected both; .* pass --data .*/train"),
     "train beside others": (["train/a/1.png", "cats/1.png"], r"no test/, and beside it cats/: expected both"),
     "no train": (["val/a/1.png", "test/a/1.png"], "has test/, val/ but no train/: expected both; rename"),
+    "parts inside classes": (
+        ["a/train/1.png", "a/test/1.png", "b/train/1.png", "b/test/1.png"],
+        "a/ has test/, train/ in it: expected train/<class>/ and test/<class>/; move the classes into the parts",
+    ),
+    "a class called train with subfolders": (
+        ["train/a/1.png", "bus/1.png"],
+        "train/ is a class, give it another",
+    ),
     "unusual names": (
         ["seg_train/a/1.png", "seg_test/a/1.png"],
         "look like parts, and would be taken for classes",

@@ -271,6 +271,39 @@ def test_table_beside_images_is_used_and_beside_classes_is_told(
     )
 
 
+def test_table_that_divides_the_folders_beside_it_is_refused(
+    make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
+) -> None:
+    folder = make_folder({"images_1": 4, "images_2": 4})
+    rows = [(f"images_{n // 4 + 1}/{n % 4:03}.png", "xy"[n % 2]) for n in range(8)]
+    table = write_table(folder / "l.csv", ("path", "label"), *rows)
+    refused(
+        folder, r"l.csv gives the images in images_1/ several labels: .* pass --data .*l.csv, to take the"
+    )
+    assert prepared(table)[0].classes == ("x", "y")
+    # A study of an older version has taken the folders for its classes.
+    assert prepared(folder, classes=["images_1", "images_2"])[0].classes == ("images_1", "images_2")
+
+
+def test_file_that_a_table_names_in_two_ways_is_one_image(
+    make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
+) -> None:
+    folder = make_folder({"images": 10})
+    rows = [(f"images/{n:03}.png", "xy"[n % 2]) for n in range(10)]
+    table = folder / "l.csv"
+    for again in (folder / "images/000.png", r"images\000.png"):
+        dataset, _ = prepared(write_table(table, ("path", "label"), *rows, (again, "x")))
+        assert sum(dataset.train_counts) + sum(dataset.test_counts) == 10
+        refused(
+            write_table(table, ("path", "label"), *rows, (again, "y")),
+            "images/000.png is there twice, as label x and y; expected one row",
+        )
+
+
+def test_data_that_cannot_be_looked_at_is_refused(refused: Callable[..., None]) -> None:
+    refused(Path("x" * 300), r"cannot be looked at \(File name too long\)")
+
+
 def test_two_tables_beside_images_are_refused(make_folder: Make, refused: Callable[..., None]) -> None:
     folder = make_folder({"images": 8})
     for name in ("train.csv", "test.csv"):
