@@ -50,7 +50,7 @@ def compare_cells(cells: Accuracies, images: int) -> Verdict:
     """Compare the cells of a sweep.
 
     Args:
-        cells: The best validation accuracy of each run, 0 to 1, by the cell's name.
+        cells: The validation accuracy of each run's kept weights, 0 to 1, by the cell's name.
         images: The number of validation images, the same for all runs.
     """
     if not cells:
@@ -77,7 +77,7 @@ def _with_repeats(cells: Accuracies, reach: str, images: int) -> Verdict:
     says = "exceed the noise" if differ else "do not exceed the noise"
     size = f"{p:.2g}" if p >= 0.0001 else "under 0.0001"
     return Verdict(
-        f"The differences between the {len(cells)} cells {says} between repeats: mean best validation accuracy reaches "
+        f"The differences between the {len(cells)} cells {says} between repeats: mean validation accuracy reaches "
         f"{reach}; the cells' means have a standard deviation of {100 * between:.2f} points, the repeats of one cell "
         f"{100 * within:.2f} (one-way analysis of variance over {runs} runs, p {'=' if p >= 0.0001 else 'is'} {size}), "
         f"all on the same {images:,} validation images.",
@@ -106,7 +106,7 @@ def _without_repeats(means: Mapping[str, float], reach: str, spread: float, imag
         else "so this is within the noise"
     )
     return Verdict(
-        f"One run a cell cannot tell a difference from noise of training: best validation accuracy reaches {reach}, "
+        f"One run a cell cannot tell a difference from noise of training: validation accuracy reaches {reach}, "
         f"{100 * spread:.2f} points; one accuracy on {images:,} validation images has a binomial standard error of "
         f"{100 * error:.2f} points, by which alone {len(means)} equal nets would reach up to {100 * bound:.2f} points "
         f"(95 %), {says}; --repeat 3 would tell."

@@ -31,12 +31,12 @@ class DrawnRun(Protocol):
         """``accuracy`` and ``val_accuracy``, one entry an epoch."""
 
     @property
-    def best(self) -> float:
-        """The best validation accuracy of its epochs."""
+    def accuracy(self) -> float:
+        """The validation accuracy of its kept weights."""
 
     @property
-    def best_epoch(self) -> int:
-        """The first epoch, from 1, with that accuracy."""
+    def kept_epoch(self) -> int:
+        """The epoch, from 1, whose weights were kept."""
 
     @property
     def seconds(self) -> float:
@@ -82,14 +82,14 @@ def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
         columns = 1 + (len(cells) - 1) // 20
         figure.legend(handles, names, loc="outside right center", fontsize=9, ncols=columns)
     figure.suptitle(
-        f"{title}: accuracy by epoch; circles mark the best validation epoch of each run", fontsize=12
+        f"{title}: accuracy by epoch; circles mark the epoch of each run whose weights are kept", fontsize=12
     )
     figure.savefig(path)
 
 
 @with_any_letters
 def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: str) -> None:
-    """Write ``sweep.png``: best validation accuracy (runs, mean and spread), time and parameters by the varied value.
+    """Write ``sweep.png``: validation accuracy (runs, mean and spread), time and parameters by the varied value.
 
     The parameter with the most values runs along the axis. Every combination of the others has a line of its own.
 
@@ -111,7 +111,7 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
     figure = Figure(figsize=(14, 4.8), dpi=130, layout="constrained")
     panels = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
     quantities: tuple[tuple[str, Callable[[DrawnRun], float]], ...] = (
-        ("best validation accuracy", lambda run: run.best),
+        ("validation accuracy", lambda run: run.accuracy),
         ("seconds of training a run", lambda run: run.seconds),
         ("parameters", lambda run: run.parameters),
     )
@@ -146,7 +146,7 @@ def geometric(values: Sequence[Any]) -> bool:
 def _curve(axes: "Axes", run: DrawnRun, key: str, colour: Any, name: str | None) -> None:
     values = run.history[key]
     axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.3, label=name)
-    ring(axes, run.best_epoch, values[run.best_epoch - 1], colour)
+    ring(axes, run.kept_epoch, values[run.kept_epoch - 1], colour)
 
 
 def _line(

@@ -33,7 +33,9 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
     runs = read_runs(trials, varied)
     cells = finished_cells(runs)
     images = sum(split_counts(study.config, study.dataset())["validation"])
-    verdict = compare_cells({name: [run.best for run in of_cell] for name, of_cell in cells.items()}, images)
+    verdict = compare_cells(
+        {name: [run.accuracy for run in of_cell] for name, of_cell in cells.items()}, images
+    )
     summary = {
         "study": study.config.study,
         "sentence": verdict.sentence,
@@ -65,13 +67,13 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
 
 
 def _cell(runs: Sequence[SweepRun]) -> Mapping[str, Any]:
-    best = [run.best for run in runs]
+    accuracies = [run.accuracy for run in runs]
     return {
         **runs[0].values,
         "runs": len(runs),
-        "best_validation_accuracy": best,
-        "mean": sum(best) / len(best),
-        "best_epochs": [run.best_epoch for run in runs],
+        "validation_accuracy": accuracies,
+        "mean": sum(accuracies) / len(accuracies),
+        "kept_epochs": [run.kept_epoch for run in runs],
         "seconds": [run.recorded["seconds"] for run in runs],
         "parameters": runs[0].recorded["parameters"],
         "flops": runs[0].recorded["flops"],

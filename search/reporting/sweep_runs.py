@@ -39,14 +39,14 @@ class SweepRun:
     recorded: Mapping[str, Any]
 
     @property
-    def best(self) -> float:
-        """The best validation accuracy of its epochs, 0 to 1."""
-        return max(self.history["val_accuracy"])
+    def accuracy(self) -> float:
+        """The validation accuracy of the kept weights, 0 to 1: the largest of many epochs would be partly luck."""
+        return self.history["val_accuracy"][self.kept_epoch - 1]
 
     @property
-    def best_epoch(self) -> int:
-        """The first epoch, from 1, with that accuracy."""
-        return list(self.history["val_accuracy"]).index(self.best) + 1
+    def kept_epoch(self) -> int:
+        """The epoch, from 1, whose weights were kept."""
+        return int(self.recorded["kept_epoch"])
 
     @property
     def seconds(self) -> float:
@@ -94,9 +94,9 @@ def write_runs(path: Path, runs: Sequence[SweepRun], varied: Sequence[str]) -> N
     """Write ``sweep.csv``: a row for each trial; what a failed one does not have is left empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        head = ("trial", "state", *varied, "repeat", "best_validation_accuracy", "best_epoch", *RECORDED)
+        head = ("trial", "state", *varied, "repeat", "validation_accuracy", "kept_epoch", *RECORDED)
         writer.writerow(head)
         for run in runs:
-            best = (run.best, run.best_epoch) if run.state == "finished" else ("", "")
+            kept = (run.accuracy, run.kept_epoch) if run.state == "finished" else ("", "")
             recorded = (run.recorded.get(name, "") for name in RECORDED)
-            writer.writerow((run.trial, run.state, *run.values.values(), run.repeat, *best, *recorded))
+            writer.writerow((run.trial, run.state, *run.values.values(), run.repeat, *kept, *recorded))

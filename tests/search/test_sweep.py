@@ -61,7 +61,7 @@ def test_two_workers_run_every_cell_exactly_once_and_report(run, places) -> None
     with (places["out"] / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "trial", "state", "width", "repeat", "best_validation_accuracy", "best_epoch", "seed", "epochs", "seconds",
+        "trial", "state", "width", "repeat", "validation_accuracy", "kept_epoch", "seed", "epochs", "seconds",
         "parameters", "flops", "reason",
     ]  # fmt: skip
     assert [(row["width"], row["repeat"], row["state"]) for row in rows] == [

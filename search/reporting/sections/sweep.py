@@ -25,7 +25,9 @@ def sweep_section(facts: Facts) -> Section:
     )
     if images:
         verdict = Text(
-            compare_cells({name: [run.best for run in runs] for name, runs in cells.items()}, images).sentence
+            compare_cells(
+                {name: [run.accuracy for run in runs] for name, runs in cells.items()}, images
+            ).sentence
         )
     fixed = ", ".join(
         f"{name}={plain_value(value)}" for name, value in sweep["params"].items() if name not in varied
@@ -45,14 +47,16 @@ def sweep_section(facts: Facts) -> Section:
 def _cells(cells: Mapping[str, Sequence[SweepRun]], varied: Sequence[str]) -> Table:
     rows: Rows = []
     for runs in cells.values():
-        best = [run.best for run in runs]
+        scored = [run.accuracy for run in runs]
         rows.append(
             [
                 *(plain_value(runs[0].values[name]) for name in varied),
                 str(len(runs)),
-                percent_or_dash(mean(best)),
-                f"{percent_or_dash(min(best))} to {percent_or_dash(max(best))}" if len(best) > 1 else DASH,
-                ", ".join(str(run.best_epoch) for run in runs),
+                percent_or_dash(mean(scored)),
+                f"{percent_or_dash(min(scored))} to {percent_or_dash(max(scored))}"
+                if len(scored) > 1
+                else DASH,
+                ", ".join(str(run.kept_epoch) for run in runs),
                 duration(mean(float(run.recorded.get("seconds", 0.0)) for run in runs)),
                 recorded_size(runs[0].recorded, "parameters"),
                 recorded_size(runs[0].recorded, "flops", "FLOP"),
@@ -61,9 +65,9 @@ def _cells(cells: Mapping[str, Sequence[SweepRun]], varied: Sequence[str]) -> Ta
     head = [
         *varied,
         "runs",
-        "best validation accuracy, mean",
+        "validation accuracy, mean",
         "lowest to highest",
-        "best epochs",
+        "kept epochs",
         "training a run",
         "parameters",
         "an image",
@@ -76,13 +80,13 @@ def _pictures(facts: Facts, cells: Mapping[str, Sequence[SweepRun]], varied: Seq
     pictures = [
         png_picture(
             drawn(lambda path: write_sweep_values(path, cells, varied, study)),
-            f"Best validation accuracy, training time and parameters by {', '.join(varied)}; {where}.",
+            f"Validation accuracy, training time and parameters by {', '.join(varied)}; {where}.",
             "By the varied value",
         ),
         png_picture(
             drawn(lambda path: write_sweep_curves(path, cells, study)),
             f"Training and validation accuracy of every run by epoch; {where}.",
-            "All curves, the best epoch of each run marked",
+            "All curves, the epoch of each run whose weights are kept marked",
         ),
     ]
     return [picture for picture in pictures if picture is not None]

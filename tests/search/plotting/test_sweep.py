@@ -14,7 +14,9 @@ from search.reporting.sweep_runs import SweepRun, finished_cells
 def run(values: dict[str, Any], repeat: int = 0, epochs: int = 3) -> SweepRun:
     curve = [0.5 + 0.01 * epoch + 0.001 * repeat for epoch in range(epochs)]
     history = {"accuracy": curve, "val_accuracy": curve}
-    return SweepRun(0, "finished", values, repeat, history, {"seconds": 2.5, "parameters": 314})
+    return SweepRun(
+        0, "finished", values, repeat, history, {"seconds": 2.5, "parameters": 314, "kept_epoch": epochs}
+    )
 
 
 MANY = [run({"filters": n, "head": head}, k) for n in (16, 32, 64) for head in ("max", "$x") for k in (0, 1)]
