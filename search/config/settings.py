@@ -236,7 +236,10 @@ class ExportSettings(Options):
         "Retrain the configuration on all training images, validation images included, and export that net.",
     )
     refit_epochs: int | None = option(
-        None, "Length of the refit, in epochs (default: a trial's).", low=1, high=10_000
+        None,
+        "Length of the refit, in epochs (default: what the scored weights were trained for).",
+        low=1,
+        high=10_000,
     )
     fine_tune: int | None = option(
         None,

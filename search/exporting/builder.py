@@ -22,6 +22,7 @@ from search.exporting.model import ModelFiles, make_model
 from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
 from search.exporting.summary import check_recorded_value, summarise
+from search.exporting.training_plans import refit_epochs
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import write_files
 from search.process.fork_server import ForkServer
@@ -74,7 +75,7 @@ def _build(target: Path, request: ExportRequest, server: "ForkServer", confirm: 
     # Only now: a scoring that fails must not cost the training.
     number = request.trial.number
     if request.refit:
-        epochs = request.refit_epochs or loaded.config.epochs
+        epochs = refit_epochs(loaded.config, request.trial, request.refit_epochs)
         loaded.paths.refit_checkpoint(number, epochs).unlink(missing_ok=True)
     if request.fine_tune:
         loaded.paths.tuning_checkpoint(number, request.fine_tune, request.refit).unlink(missing_ok=True)

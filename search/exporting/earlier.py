@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from search.exporting.choice import candidates
 from search.exporting.confirm import distinct
 from search.exporting.export import Export
+from search.exporting.training_plans import refit_epochs
 
 if TYPE_CHECKING:
     from search.config.settings import RunOptions
@@ -44,11 +45,16 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     config, best = loaded.config, candidates(loaded)
     refit = options.refit or config.folds > 0
     tuned = (summary.get("backbone") or {}).get("fine_tuned") or {}
+    epochs = tuned.get("head_epochs") or summary["epochs"]
+    raced = (
+        options.confirm and config.early_stopping and options.refit_epochs is None
+    )  # The race's runs decided it.
+    length = refit_epochs(config, best[0], options.refit_epochs) if refit and best and not raced else epochs
     asked_for = (
         config.study,
         config.fingerprint,
         refit,
-        (options.refit_epochs or config.epochs) if refit else summary["epochs"],
+        length,
         options.fine_tune,
         options.confirm,
     )
@@ -56,7 +62,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         summary["study"],
         summary["data_fingerprint"],
         summary["refit"],
-        tuned.get("head_epochs") or summary["epochs"],
+        epochs,
         tuned.get("epochs"),
         "confirm" in summary,
     )
@@ -64,8 +70,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         return False
     chosen = best[0]
     if options.confirm:  # The same race, if the same configurations had been the best.
-        raced = [one["trial"] for one in summary["confirm"]["configurations"]]
-        if raced != [trial.number for trial in distinct(best)[: len(raced)]]:
+        racers = [one["trial"] for one in summary["confirm"]["configurations"]]
+        if racers != [trial.number for trial in distinct(best)[: len(racers)]]:
             return False
         chosen = next(trial for trial in best if trial.number == summary["trial"])
         value = next(

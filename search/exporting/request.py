@@ -27,7 +27,7 @@ class ExportRequest:
         loaded: The open study.
         trial: The trial to export; after a race its winner, as if it had been trained with the race's first seed.
         refit: Whether to train its configuration on all training images.
-        refit_epochs: Number of epochs of that; None for the study's own.
+        refit_epochs: Number of epochs of that; None for what the scored weights were trained for.
         fine_tune: Number of epochs in which the last part of the backbone is trained too; None for none.
         gpu_memory: GB to take of a GPU at most; None for no limit.
         formats: Further formats of the model.
@@ -56,7 +56,7 @@ def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | 
     Args:
         study: The study's name.
         refit: Whether to train on all training images.
-        refit_epochs: Number of epochs of that; None for the study's own.
+        refit_epochs: Number of epochs of that; None for what the scored weights were trained for.
         out: Folder of the export; None for ``exports/<study>``.
 
     Returns:

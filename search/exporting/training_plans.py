@@ -12,6 +12,7 @@ from search.study.seeds import seed_number
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.config.study_config import StudyConfig
     from search.study.study import LoadedStudy
     from search.training.plan import TrainingPlan
 
@@ -31,6 +32,18 @@ def trial_plan(
         accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
         gpu_memory=gpu_memory,
     )
+
+
+def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | None) -> int:
+    """The length of a refit: as requested; else as many epochs as the weights that scored had been trained for.
+
+    With early stopping these are those up to the kept epoch, since nobody can tell on images that are trained on when
+    to stop; its schedule is made for so many. Over folds it is their mean. The usual rule: I. Goodfellow, Y. Bengio and
+    A. Courville, "Deep Learning", 2016, algorithm 7.2.
+    """
+    if requested is not None:
+        return requested
+    return int(trial.user_attrs.get("kept_epoch", config.epochs)) if config.early_stopping else config.epochs
 
 
 def refit_plan(

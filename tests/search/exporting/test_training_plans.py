@@ -1,0 +1,28 @@
+"""The plans of an export's trainings."""
+
+import dataclasses
+from pathlib import Path
+
+import optuna
+
+from search.exporting.training_plans import refit_epochs, refit_plan
+
+
+def trial_kept_at(epoch: int, params: dict[str, object]) -> optuna.trial.FrozenTrial:
+    return optuna.trial.create_trial(value=0.5, user_attrs={"kept_epoch": epoch, "params": params})
+
+
+def test_refit_of_a_training_that_stopped_early_is_as_long_as_it_was_worth(
+    make_worker, tmp_path: Path
+) -> None:
+    study = make_worker(epochs=9, early_stopping=2).study
+    trial = trial_kept_at(4, {"width": 4, "rate": 0.1, "dropout": 0.0, "fault": "", "once": ""})
+    plan = refit_plan(study, trial, refit_epochs(study.config, trial, None), tmp_path / "model.keras", None)
+    assert (plan.epochs, plan.early_stopping, plan.full) == (4, 0, True)
+    assert refit_epochs(study.config, trial, 7) == 7
+
+
+def test_refit_without_early_stopping_is_as_long_as_a_trial(make_worker) -> None:
+    study = make_worker(epochs=9).study
+    config = dataclasses.replace(study.config, early_stopping=0)
+    assert refit_epochs(config, trial_kept_at(4, {}), None) == 9
