@@ -186,6 +186,9 @@ def temporary_left(monkey: Monkey) -> list[str]:
     # Nobody is left to remove the folder of a fork server that was killed, as its owner was: at once, or one by one.
     orphans = [name for name in left if name.startswith("search-")]
     excused = orphans[: monkey.done["kill all"] + monkey.done["kill command"]]
+    # Nor is a worker that was killed while its trial's pictures were drawn.
+    killed = monkey.done["kill worker"] + monkey.done["kill all"]
+    excused += [name for name in left if name.startswith("tmp")][:killed]
     return hidden + [name for name in left if name not in excused]
 
 

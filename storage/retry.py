@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import optuna
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from storage.errors import DatabaseGone, LockLost
@@ -99,8 +99,7 @@ class Retrying:
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether ``error`` means that the database is away, restarting, busy or full, so that another try may succeed."""
-    if isinstance(error, optuna.exceptions.StorageInternalError):
-        error = error.__cause__
+    error = _cause(error)
     if isinstance(error, (LockLost, PoolTimeout)):
         return True
     if isinstance(error, (OperationalError, InterfaceError)):
@@ -113,8 +112,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the database refuses what is asked of it: a right is missing, or its file may only be read."""
-    if isinstance(error, optuna.exceptions.StorageInternalError):
-        error = error.__cause__
+    error = _cause(error)
     if not isinstance(error, DBAPIError):
         return False
     missing = getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
@@ -123,6 +121,19 @@ def is_refusal(error: BaseException | None) -> bool:
 
 def reason(error: BaseException) -> str:
     """The first line of the driver's message, at most 200 characters; it quotes neither a statement nor a password."""
-    inner = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    inner = _cause(error)
     cause = inner.orig if isinstance(inner, DBAPIError) else inner
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:200]
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """The failure itself, out of what Optuna and SQLAlchemy raise on its account.
+
+    When a query fails, Optuna tries another in the same transaction, for SQLite's sake. Where the connection was lost,
+    SQLAlchemy refuses that one, and names the loss only as what came before.
+    """
+    if isinstance(error, optuna.exceptions.StorageInternalError):
+        error = error.__cause__
+    if isinstance(error, PendingRollbackError) and error.__context__ is not None:
+        error = error.__context__
+    return error

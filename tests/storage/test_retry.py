@@ -9,7 +9,13 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    ProgrammingError,
+)
 
 from storage.errors import DatabaseGone, LockLost
 from storage.retry import Retrying, is_outage, reason
@@ -89,6 +95,19 @@ def test_failure_that_no_waiting_mends_is_raised_at_once(error: BaseException) -
 )  # fmt: skip
 def test_absence_of_the_database_is_an_outage(error: Exception) -> None:
     assert is_outage(error)
+
+
+def after_another_query(error: Exception) -> Exception:
+    refused = PendingRollbackError("Can't reconnect until invalid transaction is rolled back")
+    refused.__context__ = error
+    return wrapped(refused)
+
+
+def test_connection_lost_before_another_query_of_a_transaction_is_an_outage() -> None:
+    lost = after_another_query(away("server closed the connection unexpectedly"))
+    assert is_outage(lost)
+    assert reason(lost) == "server closed the connection unexpectedly"
+    assert not is_outage(after_another_query(away("no such table: trials")))
 
 
 def test_call_gives_up_after_a_fifth_more_than_an_outage() -> None:
