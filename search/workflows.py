@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from search.exporting.folder import SWEEP_FILES, check_target, reserved
 from search.exporting.formats import check_formats
 from search.exporting.request import ExportRequest, check_export, check_space
 from search.exporting.weights import kept_weights
+from search.formatting import count
 from search.metrics.baselines import check_baselines
 from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
@@ -100,9 +101,16 @@ def search_and_export(options: RunOptions) -> StudyResult:
         target = check_target(options.out or Path("exports") / options.study)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
         opened = open_study(options, backend)
-        if options.export and has_all_trials(opened) and (there := earlier_export(target, opened, options)):
-            logger.info(already_exported(opened, there))
-            return StudyResult(opened, "", False, there)
+
+        def there() -> Export | None:
+            found = earlier_export(target, opened, options)
+            if found is not None:
+                logger.info(already_exported(opened, found))
+            return found
+
+        if options.export and has_all_trials(opened) and (found := there()):
+            logger.info(nothing_searched(opened))
+            return StudyResult(opened, "", False, found)
         feed_study(opened, server)
         stop = Stop(
             deadline=None if options.timeout is None else begun + options.timeout,
@@ -115,7 +123,8 @@ def search_and_export(options: RunOptions) -> StudyResult:
         if options.export and not stop.by_user and opened.ranked():
             shared = {field.name for field, _ in options_of(ExportOptions)}
             wanted = {name: value for name, value in vars(options).items() if name in shared}
-            made = make_export(ExportOptions.given(**wanted, server=server, prepared=opened.prepared))
+            asked = ExportOptions.given(**wanted, server=server, prepared=opened.prepared)
+            made = make_export(asked, there)
     stopped = how_to_go_on(stop, opened)
     opened.storage.retrying.clear_deadline()
     return StudyResult(opened, stopped, stop.by_user, made, none_complete)
@@ -127,13 +136,19 @@ def has_all_trials(study: LoadedStudy) -> bool:
 
 
 def already_exported(study: LoadedStudy, export: Export) -> str:
-    """That there is nothing to do, in words, and what would do more."""
-    finished = len(study.finished())
-    again = study.command("export", "--out", str(export.folder))
+    """That an export is there, so that none is made, in words; and what makes it again."""
     return (
-        f"study {study.config.study} has its {study.wanted} trials, and trial {export.summary['trial']} is exported "
-        f"already: nothing was searched, and the test images were not scored again; search on with "
-        f"{study.command('run', '--trials', str(finished + max(5, study.wanted // 2)))}, export again with {again}"
+        f"trial {export.summary['trial']} of study {study.config.study} is exported already: the test images were not "
+        f"scored again; export again with {study.command('export', '--out', str(export.folder))}"
+    )
+
+
+def nothing_searched(study: LoadedStudy) -> str:
+    """That there is nothing to search, in words, and what searches on."""
+    more = len(study.finished()) + max(5, study.wanted // 2)
+    return (
+        f"study {study.config.study} has its {count(study.wanted, 'trial')}: nothing was searched; search on with "
+        f"{study.command('run', '--trials', str(more))}"
     )
 
 
@@ -200,8 +215,13 @@ def how_to_go_on(stop: Stop, study: LoadedStudy, command: str = "run") -> str:
     return f"{stop.reason}: {far}; go on with: {study.command(command)}"
 
 
-def make_export(options: ExportOptions) -> Export:
+def make_export(options: ExportOptions, there: Callable[[], Export | None] = lambda: None) -> Export:
     """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
+
+    Args:
+        options: What is asked for.
+        there: Asked, once no other process writes to the folder, for an export that need not be made again: two
+            commands that search a study together end together, and one of them exports it.
 
     Returns:
         The export.
@@ -255,6 +275,8 @@ def make_export(options: ExportOptions) -> Export:
         without=without,
     )
     with reserved(target, say), server_of(options.server, chosen) as running:
+        if found := there():
+            return found
         check_target(target)  # Another may have been there until now.
         export = build_export(target, request, running, confirm=options.confirm)
     feed_export(loaded, target, export.summary, export.report)

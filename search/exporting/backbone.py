@@ -58,14 +58,23 @@ def backbone_of(loaded: "LoadedStudy", trial: "FrozenTrial") -> Backbone:
 
 
 def backbone_facts(
-    loaded: "LoadedStudy", trial: "FrozenTrial", tuned: "FineTuned | None"
+    loaded: "LoadedStudy", trial: "FrozenTrial", tuned: "FineTuned | None", wanted: int | None
 ) -> dict[str, Any] | None:
-    """The backbone for ``summary.json``, with what a second phase did to it; None of a net without one."""
+    """The backbone for ``summary.json``, with what a second phase did to it; None of a net without one.
+
+    Args:
+        loaded: The open study.
+        trial: The exported trial.
+        tuned: What the second phase did; None where there was none, or where it gained nothing.
+        wanted: The epochs that it was asked for; None where it was not.
+    """
     if not loaded.config.backbones:
         return None
     backbone = backbone_of(loaded, trial)
     facts = {key: getattr(backbone, key) for key in ("name", "digest", "features", "parameters")}
     facts |= {"size": loaded.config.image_size, "fine_tuned": None}
+    if tuned is None and wanted is not None:
+        facts["fine_tuned_in_vain"] = wanted
     if tuned is not None:
         facts["fine_tuned"] = {
             "epochs": tuned.training.epochs,

@@ -110,7 +110,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             value = trial.value if tuned is None else tuned.value_after
             device = str(training.facts.get("device", "cpu"))
             check_recorded_value(config, value, scored.validation, device)
-        backbone = backbone_facts(loaded, trial, tuned)
+        backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without
         )

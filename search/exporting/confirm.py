@@ -60,8 +60,7 @@ def confirm_best(
         StudyStopped: A training failed, or every configuration diverged.
     """
     best, spent = distinct(candidates(loaded, without))[:MOST_RACERS], compute_spent(loaded)
-    costs = [epoch_cost(trial) * loaded.config.epochs for trial in best]
-    count = entrant_count(costs, COMPUTE_SHARE * spent)
+    costs, count = _entrants(loaded, best, spent)
     if count < 2:
         say(f"no race (--confirm): {why_no_race(costs, spent)}; exported as without it")
         return None
@@ -78,6 +77,18 @@ def confirm_best(
     config = loaded.config
     counts = split_counts(config, loaded.dataset())["validation"]
     return run_race(config, racers, spent, one_image(config.metric, counts, config.classes), train, say)
+
+
+def can_race(loaded: LoadedStudy) -> bool:
+    """Whether a study has two configurations to race, and the compute for it."""
+    best = distinct(candidates(loaded))[:MOST_RACERS]
+    return _entrants(loaded, best, compute_spent(loaded))[1] >= 2
+
+
+def _entrants(loaded: LoadedStudy, best: "Sequence[FrozenTrial]", spent: float) -> tuple[list[float], int]:
+    """What a run of each configuration costs, in FLOPs, and how many of them can be raced."""
+    costs = [epoch_cost(trial) * loaded.config.epochs for trial in best]
+    return costs, entrant_count(costs, COMPUTE_SHARE * spent)
 
 
 def run_race(

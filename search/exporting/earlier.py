@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.exporting.choice import candidates
-from search.exporting.confirm import distinct
+from search.exporting.confirm import can_race, distinct
 from search.exporting.export import Export
 from search.exporting.training_plans import refit_epochs
 
@@ -44,10 +44,11 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
 def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions") -> bool:
     config, best = loaded.config, candidates(loaded)
     refit = options.refit or config.folds > 0
-    tuned = (summary.get("backbone") or {}).get("fine_tuned") or {}
+    backbone = summary.get("backbone") or {}
+    tuned = backbone.get("fine_tuned") or {}
     epochs = tuned.get("head_epochs") or summary["epochs"]
     raced = (
-        options.confirm and config.early_stopping and options.refit_epochs is None
+        "confirm" in summary and config.early_stopping and options.refit_epochs is None
     )  # The race's runs decided it.
     length = refit_epochs(config, best[0], options.refit_epochs) if refit and best and not raced else epochs
     asked_for = (
@@ -56,7 +57,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         refit,
         length,
         options.fine_tune,
-        options.confirm,
+        options.confirm
+        and ("confirm" in summary or can_race(loaded)),  # Else it is exported as without a race.
     )
     there = (
         summary["study"],

@@ -47,9 +47,26 @@ def test_export_of_the_same_trial_is_found(study: LoadedStudy, folder: Path) -> 
 
 @pytest.mark.parametrize("more", [{"refit": True}, {"confirm": True}, {"fine_tune": 3}])
 def test_export_that_was_made_otherwise_is_not_taken_for_it(
-    study: LoadedStudy, folder: Path, more: dict[str, Any]
+    study: LoadedStudy, folder: Path, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("search.exporting.earlier.can_race", lambda _: True)
     assert earlier_export(folder, study, asked(study, **more)) is None
+
+
+def test_export_without_a_race_is_the_one_where_none_can_be_had(
+    study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.exporting.earlier.can_race", lambda _: False)
+    assert earlier_export(folder, study, asked(study, confirm=True)) is not None
+
+
+def test_export_that_a_fine_tuning_did_not_better_is_the_one_that_is_asked_for(
+    study: LoadedStudy, folder: Path
+) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "backbone": {"fine_tuned_in_vain": 3}}))
+    assert earlier_export(folder, study, asked(study, fine_tune=3)) is not None
+    assert earlier_export(folder, study, asked(study, fine_tune=4)) is None
 
 
 @pytest.mark.parametrize(
@@ -86,6 +103,21 @@ def test_finished_study_whose_command_is_run_again_does_nothing(
     result = search_and_export(asked(study, out=folder))
     assert result.export is not None
     assert (times_scored(study.optuna), study.finished()) == before
-    assert "study small has its 2 trials, and trial " in caplog.text
+    assert "study small has its 2 trials: nothing was searched" in caplog.text
     assert "the test images were not scored again" in caplog.text
     assert f"search.export --study small --out {folder}" in caplog.text
+
+
+def test_export_that_another_command_of_the_search_has_made_is_not_made_again(
+    study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    study.want(3)  # As it was when both began.
+    before = times_scored(study.optuna)
+    monkeypatch.setattr("search.workflows.search", lambda *_, **__: None)
+    monkeypatch.setattr("search.workflows.build_export", lambda *_, **__: pytest.fail("it exports"))
+    result = search_and_export(asked(study, out=folder))
+    assert result.export is not None
+    assert result.export.folder == folder
+    assert times_scored(study.optuna) == before
+    assert "the test images were not scored again" in caplog.text
+    assert "nothing was searched" not in caplog.text
