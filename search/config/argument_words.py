@@ -76,7 +76,7 @@ def _said(argument: Argument, message: str, match: re.Match[str]) -> tuple[str, 
     """The argument, with its value if the flag has one there; and where that ends in the message."""
     value = (_LATER if match.start() else _HEAD).match(message, match.end())
     if argument.switch is not None:
-        given = value["literal"] if value and value["literal"] in ("True", "False") else None
+        given = value["literal"] if value and value["literal"] and value["literal"][0] in "TF'\"" else None
         return f"{argument.name}={given or argument.switch}", value.end() if value and given else match.end()
     if value is None:
         choice = re.compile(" (" + "|".join(map(re.escape, argument.choices)) + r")\b").match(
@@ -89,7 +89,8 @@ def _said(argument: Argument, message: str, match: re.Match[str]) -> tuple[str, 
     if cost := re.fullmatch(r"([\d,.]+)MFLOP", value["text"] or ""):
         text = f"{float(cost[1].replace(',', '')) * 1e6:.0f}"
     if varied := re.fullmatch(r"(\w+)=([\w.,]+)", value["text"] or ""):
-        text = f"{{{varied[1]!r}: [{varied[2].replace(',', ', ')}]}}"
+        listed = [one if re.fullmatch(_LITERAL, one) else repr(one) for one in varied[2].split(",")]
+        text = f"{{{varied[1]!r}: [{', '.join(listed)}]}}"
     return f"{argument.name}={text}", value.end()
 
 

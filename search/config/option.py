@@ -181,7 +181,8 @@ def check_number(flag: str, value: float, low: float, high: float) -> None:
         InputError: It is.
     """
     if not low <= value <= high:
-        raise InputError(f"{flag} {value}: expected a number from {low} to {high}")
+        bounds = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+        raise InputError(f"{flag} {value}: expected a number {bounds}")
 
 
 def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:

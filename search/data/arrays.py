@@ -84,6 +84,11 @@ def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()
     Raises:
         InputError: ``data`` is neither.
     """
+    if not isinstance(data, (tuple, list)):  # An array of four images, too, can be taken apart into four.
+        raise InputError(
+            f"data of type {type(data).__name__}: expected the four arrays (x_train, y_train, x_test, y_test), or a "
+            "name or path"
+        )
     if len(data) == 2 and all(isinstance(part, (tuple, list)) and len(part) == 2 for part in data):
         data = [*data[0], *data[1]]
     if len(data) != 4:

@@ -208,7 +208,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         if attributes.get(name) != value:
             trial.set_user_attr(name, value)
     if flops > config.max_cost or parameters > config.max_parameters:
-        raise TrialFailed("too large: over --max-cost or --max-parameters")
+        raise TrialFailed("too large: over the study's max-cost or max-parameters")
     return dataclasses.replace(
         plan,
         checkpoint=str(files.checkpoint),

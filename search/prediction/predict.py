@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from search.config.value_types import of_type
 from search.errors import InputError
 from search.prediction.loader import batches, classify, quiet_stderr, read_export, read_temperature
 from search.prediction.output import Prediction
@@ -25,19 +26,19 @@ def predict_images(model: str | Path, images: Any) -> list[Prediction]:
     Raises:
         InputError: ``model`` is no export, there are no images, or an array is not as the training images were.
     """
-    model = Path(model)
-    labels, shape = read_export(model)
-    temperature = read_temperature(model)
+    folder: Path = of_type("--model", model, Path)
+    labels, shape = read_export(folder)
+    temperature = read_temperature(folder)
     pictures = list_pictures(images, shape.depth)
     with quiet_stderr():
         import keras
 
         try:
-            net = keras.models.load_model(model / "model.keras")
+            net = keras.models.load_model(folder / "model.keras")
         except (OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
-                f"--model {model}: model.keras cannot be loaded ({reason}); export it again"
+                f"--model {folder}: model.keras cannot be loaded ({reason}); export it again"
             ) from None
     return [
         prediction

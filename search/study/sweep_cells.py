@@ -113,6 +113,13 @@ def _cells(
             f"--vary {unknown[0]}: no parameter of space {config.space}; expected one of "
             f"{', '.join(sorted(params))}"
         )
+    for name, listed in vary.items():  # As Python gives them; a flag's are checked where they are parsed.
+        if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
+            raise InputError(
+                f"--vary { {name: listed}!r}: expected a list of values for {name}, such as [16, 32, 64]"
+            )
+        if any(value in listed[:place] for place, value in enumerate(listed)):
+            raise InputError(f"--vary { {name: list(listed)}!r}: a value is said twice; expected each once")
     cells, left_out = [], []
     for combination in itertools.product(*vary.values()):
         varied = {name: _as(value, params[name]) for name, value in zip(vary, combination, strict=True)}
@@ -155,7 +162,8 @@ def _too_large(space: Space, config: StudyConfig, values: Params) -> str:
     except SpaceFailed:  # The check of the values says it in words.
         return ""
     if cost.flops > config.max_cost:
-        return f"{cost.flops / 1e6:,.1f} MFLOP an image, over --max-cost {config.max_cost / 1e6:,.1f}MFLOP"
+        most = f"{config.max_cost / 1e6:,.6f}".rstrip("0").rstrip(".")
+        return f"{cost.flops / 1e6:,.1f} MFLOP an image, over --max-cost {most}MFLOP"
     if cost.parameters > config.max_parameters:
         return f"{cost.parameters:,} parameters, over --max-parameters {config.max_parameters}"
     return ""

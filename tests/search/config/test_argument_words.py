@@ -32,6 +32,8 @@ ARGUMENTS = {
          "refit=True makes an export and export=False forbids it"),
         ("--flip False: study s was made with True; leave the flag out, or choose another --study name",
          "flip=False: study s was made with True; leave the argument out, or choose another study name"),
+        ("--flip 'yes': expected True or False", "flip='yes': expected True or False"),
+        ("--vary filters=x: 'x' is no number", "vary={'filters': ['x']}: 'x' is no number"),
         ("pass one, such as --image-size 64", "pass one, such as image_size=64"),
         ("too few for --test 0.2 and a split", "too few for test=0.2 and a split"),
         ("--metric macro_f1 ranks by all alike", "metric='macro_f1' ranks by all alike"),

@@ -16,6 +16,12 @@ def four(**changed: Any) -> tuple[Any, ...]:
     return tuple((whole | changed).values())
 
 
+@pytest.mark.parametrize("data", [IMAGES[:4], 5, {"x_train": IMAGES}])
+def test_what_is_no_tuple_of_arrays_is_refused(cache: Path, data: Any) -> None:
+    with pytest.raises(InputError, match=f"data of type {type(data).__name__}: expected the four arrays"):
+        prepare(data, cache=cache)
+
+
 def test_arrays_arrive_as_they_are(cache: Path) -> None:
     dataset = prepare(four(), cache=cache)
     images, labels = dataset.train()

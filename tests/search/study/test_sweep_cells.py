@@ -1,5 +1,6 @@
 """Which cells a sweep has, and what of them is owed."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from optuna.trial import TrialState
 
 import spaces
 from search.config.study_config import StudyConfig
+from search.errors import InputError
 from search.study.seeds import seed_number
 from search.study.study import WANTED
 from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep, cells_wanted, next_retry
@@ -78,6 +80,19 @@ def test_cell_over_the_spaces_own_bounds_is_left_out_too(queue, capsys: pytest.C
         (1024, 128, 0),
     ]
     assert "left out: filters=1024, dense_width=256: 59,0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("listed", [16, "16", [], [16, 16]])
+def test_values_that_are_no_list_of_different_ones_are_refused(queue, listed: Any) -> None:
+    with pytest.raises(InputError, match=r"^--vary \{'filters': .*expected"):
+        queue(vary={"filters": listed})
+
+
+def test_bound_of_a_cell_that_is_too_large_is_said_exactly(queue, config: StudyConfig) -> None:
+    tight = dataclasses.replace(config, max_cost=1000)
+    sweep = Sweep({"filters": (16,)}, None, "one layer", notebook_nets()["one layer"][1])
+    with pytest.raises(InputError, match=r"over --max-cost 0\.001MFLOP$"):
+        sweep.queueing(spaces.load("cnn_wide"), tight, None)
 
 
 def test_failed_cell_is_owed_once_more_then_given_up_then_queued_by_the_command(
