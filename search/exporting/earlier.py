@@ -47,9 +47,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     backbone = summary.get("backbone") or {}
     tuned = backbone.get("fine_tuned") or {}
     epochs = tuned.get("head_epochs") or summary["epochs"]
-    raced = (
-        "confirm" in summary and config.early_stopping and options.refit_epochs is None
-    )  # The race's runs decided it.
+    # The race's runs decided it.
+    raced = "confirm" in summary and config.early_stopping and options.refit_epochs is None
     length = refit_epochs(config, best[0], options.refit_epochs) if refit and best and not raced else epochs
     asked_for = (
         config.study,
@@ -57,8 +56,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         refit,
         length,
         options.fine_tune,
-        options.confirm
-        and ("confirm" in summary or can_race(loaded)),  # Else it is exported as without a race.
+        # Where there is nothing to race, it is exported as without it.
+        options.confirm and ("confirm" in summary or can_race(loaded)),
     )
     there = (
         summary["study"],
@@ -71,7 +70,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     if there != asked_for or not best or summary.get("without"):
         return False
     chosen = best[0]
-    if options.confirm:  # The same race, if the same configurations had been the best.
+    if "confirm" in summary:  # The same race, if the same configurations had been the best.
         racers = [one["trial"] for one in summary["confirm"]["configurations"]]
         if racers != [trial.number for trial in distinct(best)[: len(racers)]]:
             return False
