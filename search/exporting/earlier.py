@@ -64,7 +64,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         summary["data_fingerprint"],
         summary["refit"],
         epochs,
-        tuned.get("epochs"),
+        tuned.get("epochs") or backbone.get("fine_tuned_in_vain"),
         "confirm" in summary,
     )
     if there != asked_for or not best or summary.get("without"):
