@@ -1,7 +1,8 @@
 """The making of one export, from the weights to the last check, in the order that keeps a failure cheap.
 
-Whatever can fail comes before the test images are opened: training, further formats. The folder takes its place only
-when all its files are there and the model, loaded in a fresh process, answers as it did when it was scored.
+Whatever can fail comes before the test images are opened: training, further formats, and the checks that the file
+scores in validation what the search recorded and, loaded in a fresh process, answers as it did then. The folder takes
+its place only when all its files are there.
 """
 
 import tempfile
@@ -25,6 +26,7 @@ from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.training_plans import refit_epochs
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import write_files
+from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
 from search.study.scorings import times_images_scored
 from search.study.study import LoadedStudy
@@ -101,21 +103,26 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             say(note)
         stored = Path(scratch) / "scores.npz"
         payload = scoring_payload(request, files, stored)
-        # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
-        # Under a lock: two exports at once must not lose a count.
-        why = "refit" if request.refit else "confirm" if request.race else "export"
-        times, by_others = loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why))
-        scored = score_in_child(server, payload, log, int(trial.user_attrs.get("threads") or 0))
-        if not request.refit:
-            value = trial.value if tuned is None else tuned.value_after
-            device = str(training.facts.get("device", "cpu"))
-            check_recorded_value(config, value, scored.validation, device)
+        counted: list[int] = []
+
+        def before_test(validation: Scores) -> None:
+            if not request.refit:
+                value = trial.value if tuned is None else tuned.value_after
+                device = str(training.facts.get("device", "cpu"))
+                check_recorded_value(config, value, validation, device)
+            verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
+            # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
+            # Under a lock: two exports at once must not lose a count.
+            why = "refit" if request.refit else "confirm" if request.race else "export"
+            counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why)))
+
+        scored = score_in_child(server, payload, log, int(trial.user_attrs.get("threads") or 0), before_test)
+        times, by_others = counted
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without
         )
         report = write_files(folder, request, training, scored, summary)
-        verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
     for sentence in summary["words"]:
         say(sentence)
     say(f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images")

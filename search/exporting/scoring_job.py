@@ -1,7 +1,8 @@
 """A child's job: the one pass over the test images. No other place opens them.
 
 Before it, the net is scored on the validation images, which give the temperature, and compared with what the search saw
-of it; baselines are fitted. So whatever fails before the pass has not looked at a test image.
+of it; baselines are fitted. Then the exporting process checks the file, by what has been stored so far, before it lets
+the pass begin. So whatever fails before it has not looked at a test image.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
               training images' cached features; else None.
             - ``baselines``: their names; ``refit``: whether the model, and so the baselines, may train on all training
               images; ``gpu_memory``: GB or None.
-        channel: Gets ``done`` with ``train_images`` (size of the search's training split), ``temperature`` (None where
+        channel: Is asked with ``validated``, once all but the test images' part of ``out`` is there, whether to go on;
+            then gets ``done`` with ``train_images`` (size of the search's training split), ``temperature`` (None where
             none was fitted), ``baselines`` (of each ``name``, ``on``, ``how`` and ``images``) and ``cached_path`` (see
             ``compare_with_cached``).
     """
@@ -81,8 +83,10 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     temperature = find_temperature(arrays)
     chosen = np.arange(len(labels)) if payload["refit"] else parts.train
     baselines = fit_baselines(payload["baselines"], dataset, features, chosen, payload["split_seed"])
+    _store(payload["out"], arrays)
+    channel.ask({"kind": "validated"})
     arrays |= score_test(model, dataset, temperature or 1.0, baselines)
-    np.savez(payload["out"], **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
+    _store(payload["out"], arrays)
     channel.send(
         {
             "kind": "done",
@@ -95,6 +99,10 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
             "cached_path": cached_path,
         }
     )
+
+
+def _store(out: str, arrays: Arrays) -> None:
+    np.savez(out, **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
 
 
 def score_validation(model: Any, dataset: "Dataset", parts: "Split") -> Arrays:

@@ -1,6 +1,7 @@
 """What the one pass over the test images gave, as the exporting process reads it from the scoring job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,9 @@ from search.metrics.classification import Integers, Scores
 
 if TYPE_CHECKING:
     from search.process.fork_server import ForkServer
+
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Mistakes(NamedTuple):
@@ -66,7 +70,13 @@ class ScoringResult:
         return replace(self.test, temperature=self.temperature or 1.0)
 
 
-def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, threads: int) -> ScoringResult:
+def score_in_child(
+    server: "ForkServer",
+    payload: dict[str, Any],
+    log: Path,
+    threads: int,
+    before_test: Callable[[Scores], None] = lambda validation: None,
+) -> ScoringResult:
     """Run ``search.exporting.scoring_job`` in a child.
 
     Args:
@@ -74,24 +84,44 @@ def score_in_child(server: "ForkServer", payload: dict[str, Any], log: Path, thr
         payload: See ``search.exporting.scoring_job.score``.
         log: Gets what the child prints.
         threads: CPU threads; 0 for as many as there are cores.
+        before_test: Called with the scores of the validation images before the test images are opened, which they are
+            not if it raises; ``out`` has by then all that needs no test image.
 
     Raises:
         TrialFailed: The child crashed, or memory ran out.
         StudyStopped: The outputs are not finite, or the figures made from them contradict each other.
     """
+    out = Path(payload["out"])
     with server.start("search.exporting.scoring_job:score", payload, log, threads) as child:
+        child.result()
+        with _scorable():
+            validation = _scores(_stored(out), "validation")
+        before_test(validation)
+        child.send({"go": True})
         message = child.result()
-    with np.load(payload["out"]) as stored:
-        arrays = {name: stored[name] for name in stored.files if not name.startswith("reload")}
+    with _scorable():
+        return read_result(message, _stored(out), has_unseen=bool(payload["unseen"]))
+
+
+@contextmanager
+def _scorable() -> Iterator[None]:
+    """Let nothing be exported whose outputs make no figures."""
     try:
-        return read_result(message, arrays, has_unseen=bool(payload["unseen"]))
+        yield
     except ValueError as error:
         raise StudyStopped(f"the model cannot be scored: {error}; nothing exported") from error
 
 
-def read_result(
-    message: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], *, has_unseen: bool
-) -> ScoringResult:
+def _stored(out: Path) -> Arrays:
+    with np.load(out) as stored:
+        return {name: stored[name] for name in stored.files if not name.startswith("reload")}
+
+
+def _scores(arrays: Arrays, name: str) -> Scores:
+    return Scores(arrays[f"{name}_labels"], arrays[f"{name}_logits"])
+
+
+def read_result(message: dict[str, Any], arrays: Arrays, *, has_unseen: bool) -> ScoringResult:
     """Check what the job sent and stored, and put it together.
 
     Args:
@@ -102,19 +132,15 @@ def read_result(
     Raises:
         ValueError: The outputs are not finite, or the figures made from them contradict each other.
     """
-
-    def scores(name: str) -> Scores:
-        return Scores(arrays[f"{name}_labels"], arrays[f"{name}_logits"])
-
-    test = scores("test")
+    test = _scores(arrays, "test")
     classes = test.logits.shape[1]
     _ = test.confusion_matrix  # checks itself against the accuracy
     return ScoringResult(
         test,
-        scores("validation"),
+        _scores(arrays, "validation"),
         message["train_images"],
-        scores("seen") if has_unseen else None,
-        scores("unseen") if has_unseen else None,
+        _scores(arrays, "seen") if has_unseen else None,
+        _scores(arrays, "unseen") if has_unseen else None,
         message["temperature"],
         Mistakes(arrays["mistakes"], arrays["mistaken_images"]),
         {

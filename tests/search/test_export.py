@@ -211,6 +211,21 @@ def test_scoring_is_counted_before_the_test_images_are_opened(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_file_that_answers_otherwise_elsewhere_looks_at_no_test_image(
+    searched: LoadedStudy, fork_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ(*_: object) -> None:
+        raise StudyStopped("the exported file, loaded in a fresh process, fails")
+
+    monkeypatch.setattr("search.exporting.builder.verify_in_fresh_process", differ)
+    before = times_scored(searched.optuna)
+    with pytest.raises(StudyStopped, match="the exported file"):
+        export_study("tiny", root=searched.paths.root, out=tmp_path / "out", server=fork_server)
+
+    assert times_scored(searched.optuna) == before
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_failed_export_leaves_the_earlier_one(
     made: Export, searched: LoadedStudy, export, tmp_path: Path
 ) -> None:
@@ -218,7 +233,7 @@ def test_failed_export_leaves_the_earlier_one(
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     other = searched.paths.models(searched.ranked()[1].number)[0].read_bytes()
     kept = searched.paths.models(searched.ranked()[0].number)[0]
-    weights = kept.read_bytes()
+    weights, scorings = kept.read_bytes(), times_scored(searched.optuna)
     kept.write_bytes(other)  # a file that is not of the weights that scored
     try:
         with pytest.raises(StudyStopped, match="where the trial recorded"):
@@ -228,6 +243,7 @@ def test_failed_export_leaves_the_earlier_one(
 
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert list(tmp_path.iterdir()) == [out]
+    assert times_scored(searched.optuna) == scorings  # No test image was looked at.
 
 
 def test_study_without_a_finished_trial_is_refused(searched: LoadedStudy, tmp_path: Path) -> None:
