@@ -90,6 +90,9 @@ class Training:
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
+        # What is validated is what is exported: float32, also where the training computes in bfloat16.
+        mixed = keras.mixed_precision.dtype_policy().name != "float32"
+        self._exact = self._in_float32() if mixed and not plan.full else self.model
         self.optimizer = self.fitted.optimizer
         self.classes = dataset.classes
         names = ("loss", "accuracy", *(f"val_{name}" for name in validated(plan.metric)), "seconds")
@@ -192,8 +195,10 @@ class Training:
 
     def _validate(self, channel: Channel) -> dict[str, float]:
         with AveragedWeights(self.model, self.optimizer):
+            if self._exact is not self.model:
+                self._exact.set_weights(self.model.get_weights())
             found, matrix = validate(
-                self.model,
+                self._exact,
                 self.images,
                 self.labels,
                 self.validation,
@@ -228,12 +233,14 @@ class Training:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.plan.model:
             with atomic_write(Path(self.plan.model)) as aside:
-                self._as_exported().save(aside)
+                self._in_float32().save(aside)
 
-    def _as_exported(self) -> keras.Model:
-        """The same model and weights, never compiled, for our schedule is not in the file, and in plain float32."""
+    def _in_float32(self) -> keras.Model:
+        """The same model and weights as exported: never compiled, for our schedule is not in the file, and exact."""
+        policy = keras.mixed_precision.dtype_policy()
         keras.mixed_precision.set_dtype_policy("float32")
         model = self.net.build()
+        keras.mixed_precision.set_dtype_policy(policy)
         model.set_weights(self.model.get_weights())
         return model
 

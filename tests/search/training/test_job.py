@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -244,6 +245,21 @@ def test_images_go_to_a_gpu_unless_they_are_seen_anew_on_the_host(
         dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, augmenter=augmenter)), "a GPU", UNHEARD
     )
     assert training.on_device is on_device
+
+
+def test_kept_weights_are_validated_in_float32_where_training_computes_in_bfloat16(plan) -> None:
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        training = Training(dataclasses.replace(plan, validation=0.5), "a GPU", UNHEARD)
+        found = training._validate(SimpleNamespace(pulse=None))
+        assert keras.mixed_precision.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    of_validation = (training.images, training.labels, training.validation)
+    exact = validate(training._in_float32(), *of_validation).figures
+    mixed = validate(training.model, *of_validation).figures
+    assert found["val_loss"] == pytest.approx(exact["val_loss"], abs=1e-6)
+    assert abs(mixed["val_loss"] - exact["val_loss"]) > 1e-5
 
 
 @pytest.mark.slow
