@@ -25,7 +25,9 @@ def default_url(root: Path) -> str:
 
 def storage_url(requested: str | None, root: Path) -> str:
     """The URL requested, else that of the environment's ``SEARCH_STORAGE``, else the SQLite database in ``root``."""
-    return requested or os.environ.get(ENVIRONMENT) or default_url(root)
+    if requested is not None:  # An empty one is refused as no URL: a shell's variable was not set.
+        return requested
+    return os.environ.get(ENVIRONMENT) or default_url(root)
 
 
 def parse(url: str) -> URL:

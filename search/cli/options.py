@@ -24,6 +24,7 @@ from search.cli.parsing import (
     parse_cost,
     parse_duration,
     parse_vary,
+    place,
     split_list,
     whole_number,
 )
@@ -50,8 +51,8 @@ PARSERS: dict[str, Callable[[str, str], float]] = {
 }
 
 
-_NUMBERS: dict[Any, Callable[[str], float]] = {int: whole_number, float: number}
-_METAVARS: dict[Any, str] = {int: "N", float: "NUMBER"}
+_PARSERS: dict[Any, Callable[[str], Any]] = {int: whole_number, float: number, Path: place}
+_METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", Path: "PATH"}
 
 
 def flags_of(record: type[Record]) -> Callable[[Callable[[Record], None]], Callable[..., None]]:
@@ -104,7 +105,7 @@ def flag_for(record: type[Options], name: str) -> Any:
         help=_help(field, about),
         metavar=about.metavar or ("WORD" if about.choices else _METAVARS.get(kind)),
         # Typer's own messages do not say what was given.
-        parser=None if about.unit in PARSERS else _NUMBERS.get(kind),
+        parser=None if about.unit in PARSERS else _PARSERS.get(kind),
         autocompletion=_completion(name, about.choices),
         **files,
     )

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -62,6 +63,13 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no number, such as 0.2") from None
+
+
+def place(text: str) -> Path:
+    """``parser=`` of a flag that takes a path; an empty text would be the current folder."""
+    if not text:
+        raise typer.BadParameter("an empty text is no path; leave the flag out for its default")
+    return Path(text)
 
 
 def parse_duration(flag: str, text: str, high: float = 365 * 86400.0) -> float:

@@ -1,6 +1,5 @@
 """An export's folder: filled beside its place, then put there in one step, so that it is whole or absent."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -63,8 +62,12 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
     if foreign:
         raise InputError(f"--out {out}: {_loss(target, foreign, files)}")
     above = next(folder for folder in (target, *target.parents) if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise InputError(f"--out {out}: {above} is not a folder that can be written to; name another folder")
+    try:
+        tempfile.TemporaryFile(dir=above).close()  # Not all that permissions allow can be done.
+    except OSError:
+        raise InputError(
+            f"--out {out}: {above} is not a folder that can be written to; name another folder"
+        ) from None
     return target
 
 

@@ -167,12 +167,17 @@ def test_url_said_comes_before_the_environments(monkeypatch: pytest.MonkeyPatch,
     assert storage_url("postgresql://host/said", tmp_path) == "postgresql://host/said"
 
 
-@pytest.mark.parametrize("said", [None, ""])
 def test_url_of_the_environment_comes_before_the_default(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SEARCH_STORAGE", "postgresql://host/environment")
-    assert storage_url(said, tmp_path) == "postgresql://host/environment"
+    assert storage_url(None, tmp_path) == "postgresql://host/environment"
+
+
+def test_empty_url_is_no_way_to_another_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEARCH_STORAGE", "postgresql://host/environment")
+    with pytest.raises(ValueError, match="not a database URL"):
+        parse(storage_url("", tmp_path))
 
 
 def test_url_is_of_sqlite_under_the_root_where_nothing_is_said(
