@@ -23,6 +23,7 @@ from search.process import backends
 from search.study.proposal import recipe_of
 from search.study.study import LoadedStudy
 from storage.claims import INTERRUPTIONS
+from storage.process_identity import hostname
 
 # A child that hangs has ten seconds to end (``fork_server_main.ENDING_SECONDS``), and is killed then.
 ENDING_SECONDS = 20.0
@@ -161,7 +162,8 @@ def faults_said(monkey: Monkey) -> list[str]:
     for path in sorted(logs):
         text = path.read_text(errors="replace")
         if any(words in text for words in FAULTS):
-            said.append(f"{path.name}: {text.strip().splitlines()[-1][:300]}")
+            name = path.name.replace(hostname(), "HOST")  # The table is published.
+            said.append(f"{name}: {text.strip().splitlines()[-1][:300]}")
     return said
 
 
