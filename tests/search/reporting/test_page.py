@@ -252,7 +252,14 @@ def test_sweep_is_judged_and_its_cells_are_shown(new_study, report) -> None:
     study = new_study()
     for number, width in enumerate((2, 4, 8)):
         history = {"accuracy": [0.5, 0.6], "val_accuracy": [0.4, 0.5 + 0.1 * number]}
-        said = {"history": history, "seconds": 3.0, "parameters": 100 * width, "flops": 1000, REPEAT: 0}
+        said = {
+            "history": history,
+            "kept_epoch": 2,
+            "seconds": 3.0,
+            "parameters": 100 * width,
+            "flops": 1000,
+            REPEAT: 0,
+        }
         study.optuna.add_trial(
             trial(0.5, params={"width": width}, user_attrs=said, system_attrs={FIXED: {"width": width}})
         )
