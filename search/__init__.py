@@ -34,10 +34,7 @@ def lazily(package: str, **modules: str) -> Callable[[str], Any]:
         if name not in homes:
             offered = ", ".join(sorted(homes))
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it offers {offered}")
-        found = getattr(import_module(f"{package}.{homes[name]}"), name)
-        if package == __name__:  # What is called from here is called from Python.
-            found = import_module(f"{package}.config.argument_words").of_arguments(found)
-        return found
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     return get
 
@@ -64,7 +61,7 @@ for _name in ("search", "spaces", "storage"):
 
 
 # "data.preparation" is no keyword, but a module of this package all the same.
-__getattr__ = lazily(
+_find = lazily(
     __name__,
     **{
         "data.preparation": "prepare",
@@ -72,6 +69,12 @@ __getattr__ = lazily(
         "workflows": "export_study run_study",
     },
 )
+
+
+def __getattr__(name: str) -> Any:
+    found = _find(name)
+    # What is called from here is called from Python, and speaks of arguments.
+    return import_module(f"{__name__}.config.argument_words").of_arguments(found)
 
 
 def __dir__() -> list[str]:
