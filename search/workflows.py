@@ -17,10 +17,9 @@ from search.data.threads import cores
 from search.engines.local import LocalWorkers
 from search.engines.resources import ResourceSlot, make_slots
 from search.engines.worker import HURRY_SECONDS, run_worker
-from search.errors import InputError
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
-from search.exporting.choice import choose_trial, parse_without
+from search.exporting.choice import check_selection, choose_trial, parse_without
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
 from search.exporting.folder import SWEEP_FILES, check_target, reserved
@@ -238,16 +237,7 @@ def make_export(options: ExportOptions, there: Callable[[], Export | None] = lam
     # The nets of folds are not kept: none has learnt from all the images.
     refit = options.refit or folds > 0
     target = check_export(study, refit, options.refit_epochs, options.out)
-    if options.confirm and options.trial is not None:
-        raise InputError(
-            f"--trial {options.trial} names what to export and --confirm finds it by a race: leave one of the two out"
-        )
-    if "without" in options.requested and not options.without:
-        raise InputError("--without: names no trial; expected numbers such as 7 or 7,9, or leave it out")
-    if options.trial is not None and options.without:
-        raise InputError(
-            f"--trial {options.trial} names what to export and --without narrows a choice: leave one of the two out"
-        )
+    check_selection(options)
     formats, baselines = check_formats(options.formats), check_baselines(options.baselines)
     check_fine_tune(study, config.space, options.fine_tune, config.backbones)
     check_confirm(study, folds, options.confirm)

@@ -9,6 +9,7 @@ from search.study.outcome import why_none_complete
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.config.settings import ExportOptions
     from search.study.study import LoadedStudy
 
 # What a worker of ours records of a training. A trial without it was added, or ended by hand, from elsewhere: nothing
@@ -19,6 +20,24 @@ OF_A_TRAINING = frozenset({"params", "history", "epochs", "kept_epoch", "compute
 def was_trained(trial: "FrozenTrial") -> bool:
     """Whether a worker of this program has trained the trial to its recorded end."""
     return trial.user_attrs.keys() >= OF_A_TRAINING
+
+
+def check_selection(options: "ExportOptions") -> None:
+    """Refuse options that choose a trial in two ways at once, or in none.
+
+    Raises:
+        InputError: They do.
+    """
+    if options.confirm and options.trial is not None:
+        raise InputError(
+            f"--trial {options.trial} names what to export and --confirm finds it by a race: leave one of the two out"
+        )
+    if "without" in options.requested and not options.without:
+        raise InputError("--without: names no trial; expected numbers such as 7 or 7,9, or leave it out")
+    if options.trial is not None and options.without:
+        raise InputError(
+            f"--trial {options.trial} names what to export and --without narrows a choice: leave one of the two out"
+        )
 
 
 def parse_without(loaded: "LoadedStudy", without: Sequence[str | int]) -> tuple[int, ...]:
