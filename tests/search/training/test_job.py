@@ -297,6 +297,17 @@ def test_resumed_run_is_the_same_with_averages_photographs_and_early_stopping(
     assert_same_weights(early_resumed, early)
 
 
+def assert_begins_again(plan: TrainingPlan) -> None:
+    """A training of the plan resumes nothing, and is as one that has not tried to."""
+    training, afresh = (Training(plan, "cpu", UNHEARD) for _ in range(2))
+    training.resume()
+    assert training.epoch == 0
+    assert training.history == afresh.history
+    states = (capture(each.model, each.optimizer) for each in (training, afresh))
+    for found, expected in zip(*states, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("other", ["fewer arrays", "other shapes"])
 def test_checkpoint_of_another_net_is_begun_again(
     interrupted: list[Run], plan, other: str, caplog: pytest.LogCaptureFixture
@@ -309,13 +320,7 @@ def test_checkpoint_of_another_net_is_begun_again(
     arrays = arrays[:3] if other == "fewer arrays" else [*arrays[:-1], np.zeros((*arrays[-1].shape, 2))]
     write_checkpoint(Path(plan.checkpoint), arrays, facts)
     caplog.set_level("INFO")
-    training, afresh = (Training(plan, "cpu", UNHEARD) for _ in range(2))
-    training.resume()
-    assert training.epoch == 0
-    assert training.history == afresh.history
-    states = (capture(each.model, each.optimizer) for each in (training, afresh))
-    for found, expected in zip(*states, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    assert_begins_again(plan)
     assert re.search(
         r"the checkpoint has .* where this model has .*: begun again$", caplog.text, re.MULTILINE
     )
@@ -324,13 +329,7 @@ def test_checkpoint_of_another_net_is_begun_again(
 def test_checkpoint_of_another_study_is_not_gone_on_from(interrupted: list[Run], make_plan) -> None:
     """Deleting the database leaves checkpoints under the numbers that the next study's trials get."""
     plan = make_plan(images=180, checkpoint=interrupted[1].checkpoint(3))
-    training, afresh = (Training(plan, "cpu", UNHEARD) for _ in range(2))
-    training.resume()
-    assert training.epoch == 0
-    assert training.history == afresh.history
-    states = (capture(each.model, each.optimizer) for each in (training, afresh))
-    for found, expected in zip(*states, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    assert_begins_again(plan)
 
 
 def test_checkpoints_are_not_written_more_often_than_asked(whole: Run, interrupted: list[Run]) -> None:
