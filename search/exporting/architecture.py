@@ -1,4 +1,4 @@
-"""``model_summary.txt`` and ``architecture.png``: the layers of the exported net, as Keras shows them."""
+"""``model_summary.txt`` and ``architecture.png``: the layers of the exported net, as Keras shows them; and its cost."""
 
 import os
 from importlib.util import find_spec
@@ -17,13 +17,16 @@ DPI = 96
 
 
 def describe(payload: dict[str, Any], channel: "Channel") -> None:
-    """Write both files: the job of a child.
+    """Write both files, and count what the net costs: the job of a child.
 
     Args:
         payload: ``model`` (its file) and ``folder`` (for both files).
-        channel: Gets ``done`` with ``note``: why there is no picture, empty where there is one.
+        channel: Gets ``done`` with ``note``, why there is no picture, empty where there is one; and ``flops``, see
+            ``forward_flops``.
     """
     import keras
+
+    from search.training.model_flops import forward_flops
 
     model = keras.models.load_model(payload["model"])
     folder = Path(payload["folder"])
@@ -32,7 +35,8 @@ def describe(payload: dict[str, Any], channel: "Channel") -> None:
     os.environ["COLUMNS"] = str(WIDTH)
     model.summary(line_length=WIDTH, print_fn=lines.append, show_trainable=not _all_trained(model))
     (folder / SUMMARY).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    channel.send({"kind": "done", "note": plot(model, folder / PICTURE)})
+    note = plot(model, folder / PICTURE)
+    channel.send({"kind": "done", "note": note, "flops": forward_flops(model)})
 
 
 def _all_trained(model: Any) -> bool:
@@ -58,16 +62,17 @@ def plot(model: Any, path: Path) -> str:
     return ""
 
 
-def describe_in_child(server: "ForkServer", model: Path, folder: Path, log: Path) -> str:
+def describe_in_child(server: "ForkServer", model: Path, folder: Path, log: Path) -> tuple[str, int]:
     """Run ``describe`` in a child.
 
     Returns:
-        A line for a person where there is no picture, empty where there is one.
+        A line for a person where there is no picture, empty where there is one; and operations of one image's forward
+        pass.
 
     Raises:
         TrialFailed: The child crashed, or memory ran out.
     """
     payload = {"model": str(model), "folder": str(folder)}
     with server.start("search.exporting.architecture:describe", payload, log, 1) as child:
-        note = str(child.result()["note"])
-    return f"no {PICTURE}: it needs {note}" if note else ""
+        done = child.result()
+    return f"no {PICTURE}: it needs {done['note']}" if done["note"] else "", int(done["flops"])

@@ -23,7 +23,7 @@ from search.exporting.model import ModelFiles, make_model
 from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
 from search.exporting.summary import check_recorded_value, summarise
-from search.exporting.training_plans import refit_epochs
+from search.exporting.training_plans import refit_epochs, trial_plan
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import write_files
 from search.metrics.classification import Scores
@@ -99,7 +99,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         training, files, tuned = make_model(request, model, Path(scratch), server)
         embed_class_names("keras", model, config.classes)
         write_other_formats(request, model, Path(scratch), server)
-        if note := describe_in_child(server, model, folder, log):
+        note, flops = describe_in_child(server, model, folder, log)
+        if note:
             say(note)
         stored = Path(scratch) / "scores.npz"
         payload = scoring_payload(request, files, stored)
@@ -120,7 +121,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         times, by_others = counted
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
         summary = summarise(
-            config, trial, training, scored, times, by_others, request.race, backbone, request.without
+            config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
         )
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["words"]:
@@ -157,6 +158,14 @@ def write_other_formats(request: ExportRequest, model: Path, scratch: Path, serv
 def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> dict[str, Any]:
     """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``."""
     config = request.loaded.config
+    wanted = bool(config.backbones) and (files.head is not None or bool(request.baselines))
+    features = cached_features(request.loaded, request.trial, request.refit) if wanted else None
+    if wanted and request.baselines and features is None:
+        request.say(
+            "no baseline on the backbone's features: those of its training images are not on this host"
+        )
+    # A fine-tuned net has other features than the cached ones, on which the baselines are fitted.
+    frozen = trial_plan(request.loaded, request.trial) if features and files.head is None else None
     return {
         "model": str(files.model),
         "dataset": str(request.loaded.dataset().folder),
@@ -169,8 +178,8 @@ def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> 
         "gpu_memory": request.gpu_memory,
         "unseen": str(files.unseen) if files.unseen else None,
         "head": str(files.head) if files.head else None,
-        # A fine-tuned net has other features than the cached ones.
-        "features": cached_features(request.loaded, request.trial, request.refit) if files.head else None,
+        "features": features,
+        "frozen": frozen.to_payload() if frozen else None,
         "baselines": list(request.baselines),
         "refit": request.refit,
     }

@@ -77,7 +77,10 @@ def run_training(
         lambda child: follow_epochs(child, plan.epochs, name, say),
         lambda line: say(f"{name}: {line}"),
     )
-    facts = {**trial.user_attrs, **{key: done[key] for key in ("versions", "backend", "device")}}
+    facts = {
+        **trial.user_attrs,
+        **{key: done[key] for key in ("versions", "backend", "device", "batch_size")},
+    }
     return TrainingResult(
         refit=plan.full,
         images=done["training_images"],

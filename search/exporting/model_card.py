@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from search.data.decode import DEPTH
+from search.data.decode import DEPTH, draft_side
 from search.data.duplicates import duplicate_notes
 from search.data.pixel_range import WHITE, WHOLE
 from search.exporting.fine_tuning import tuned_words
 from search.exporting.summary import how_trained
+from search.exporting.training_plans import FINE_TUNING_RATE
 from search.formatting import duration
 from search.metrics.classification import Scores, confusions
 from search.study.class_balance import split_counts
@@ -25,6 +26,12 @@ from search.templates.loader import environment
 WEAKEST, CONFUSED = 3, 3
 # With more classes they are not listed.
 MOST_CLASSES = 100
+# How a reader's own program resizes a picture, as ``search.data.resizing`` does.
+RESIZED = {
+    "stretch": "image.resize(({width}, {height}), Image.Resampling.BILINEAR)",
+    "fit": 'ImageOps.pad(image, ({width}, {height}), Image.Resampling.BILINEAR, color="black")',
+    "crop": "ImageOps.fit(image, ({width}, {height}), Image.Resampling.BILINEAR)",
+}
 
 
 def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test: Scores) -> None:
@@ -42,6 +49,7 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
     if summary["refit"]:
         counts = {"training": list(dataset.train_counts), "test": counts["test"]}
     sizes = (sum(dataset.train_counts), sum(dataset.test_counts))
+    fine_tuned = (summary.get("backbone") or {}).get("fine_tuned")
     text = (
         environment()
         .get_template("model_card.md")
@@ -54,10 +62,13 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
             preprocessing=dataset.preprocessing,
             depth=dataset.preprocessing.get(DEPTH),
             depth_code=_depth_code(dataset.preprocessing.get(DEPTH)),
+            draft=draft_side(config.height, config.width),
+            resized=RESIZED[config.resize].format(height=config.height, width=config.width),
             counts=counts,
             classes=config.classes if len(config.classes) <= MOST_CLASSES else (),
-            recipe=_recipe(loaded, summary["params"]),
-            tuned=tuned_words((summary.get("backbone") or {}).get("fine_tuned")),
+            recipe=_recipe(loaded, summary),
+            tuned=tuned_words(fine_tuned),
+            tuning_rate=FINE_TUNING_RATE if fine_tuned else None,
             weakest=_weakest(test, config.classes),
             confused=[
                 (config.classes[true], config.classes[predicted], times)
@@ -78,14 +89,21 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _recipe(loaded: LoadedStudy, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe; empty where the study's space is not here as it was, which must not cost the scoring."""
+def _recipe(loaded: LoadedStudy, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe, with the batches that it came to for so many images.
+
+    It is empty where the study's space is not here as it was, which must not cost the scoring.
+    """
     try:
         space = load_space(loaded.config.space)
         check_code(loaded, space)
-        return dataclasses.asdict(recipe_of(space, params, loaded.config.input_spec))
+        found = dataclasses.asdict(recipe_of(space, summary["params"], loaded.config.input_spec))
     except Exception:  # A user's own space may raise anything.
         return {}
+    if summary.get("batch_size"):  # Not recorded by older versions.
+        found["batch_size"] = summary["batch_size"]
+        del found["least_steps"], found["most_steps"]  # These have had their say.
+    return found
 
 
 def _depth_code(depth: str | None) -> str:

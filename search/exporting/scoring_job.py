@@ -20,7 +20,8 @@ from search.metrics.calibration import fit_temperature
 from search.metrics.classification import Integers, Scores, log_probabilities
 from search.metrics.inference import logits
 from search.process.channel import Channel
-from search.training.models import FEATURES
+from search.training.models import FEATURES, Head
+from search.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
     from search.data import Dataset, Split
@@ -50,7 +51,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
             - ``unseen``: file of a net that was not trained on the validation images: the model itself, or after a
               refit the search's; None where none is kept.
             - ``head`` and ``features``: of a net over a frozen backbone the file of its head, and the file of the
-              training images' cached features; else None.
+              training images' cached features; else None. Of a fine-tuned net, ``frozen`` is the plan of its head's
+              training, for the backbone as it was, where baselines are to be fitted on features; else None.
             - ``baselines``: their names; ``refit``: whether the model, and so the baselines, may train on all training
               images; ``gpu_memory``: GB or None.
         channel: Is asked with ``validated``, once all but the test images' part of ``out`` is there, whether to go on;
@@ -80,12 +82,13 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         cached = logits(head, features, np.sort(parts.validation))
         cached_path = compare_with_cached(cached, arrays["validation_logits"])
         model = SplitNet(below_head(model), head)
+    frozen = Head(TrainingPlan.from_payload(payload["frozen"])).frozen() if payload["frozen"] else None
     temperature = find_temperature(arrays)
     chosen = np.arange(len(labels)) if payload["refit"] else parts.train
     baselines = fit_baselines(payload["baselines"], dataset, features, chosen, payload["split_seed"])
     _store(payload["out"], arrays)
     channel.ask({"kind": "validated"})
-    arrays |= score_test(model, dataset, temperature or 1.0, baselines)
+    arrays |= score_test(model, dataset, temperature or 1.0, baselines, frozen)
     _store(payload["out"], arrays)
     channel.send(
         {
@@ -201,7 +204,11 @@ def below_head(model: Any) -> Any:
 
 
 def score_test(
-    model: Any, dataset: "Dataset", temperature: float, baselines: Sequence[FittedBaseline]
+    model: Any,
+    dataset: "Dataset",
+    temperature: float,
+    baselines: Sequence[FittedBaseline],
+    frozen: Any = None,
 ) -> Arrays:
     """Outputs for all test images, and the few images that are drawn: nobody opens the test split for them again.
 
@@ -210,6 +217,7 @@ def score_test(
         dataset: The prepared images.
         temperature: By which confidences are compared.
         baselines: Answer to the same images.
+        frozen: What gives the features for them, where the model itself gives none.
     """
     images, labels = dataset.test()
     inputs: Arrays = {"pixels": images}
@@ -218,6 +226,8 @@ def score_test(
         outputs = logits(model.head, inputs["features"])
     else:
         outputs = logits(model, images)
+        if frozen is not None:
+            inputs["features"] = logits(frozen, images)
     truth = np.asarray(labels, np.int64)
     worst = np.zeros(0, np.int64)
     if np.isfinite(outputs).all():

@@ -72,6 +72,7 @@ def summarise(
     race: Race | None = None,
     backbone: Mapping[str, Any] | None = None,
     without: Sequence[int] = (),
+    flops: int | None = None,
 ) -> dict[str, Any]:
     """All facts of one export.
 
@@ -85,6 +86,7 @@ def summarise(
         race: The race that found the trial (``--confirm``), if there was one.
         backbone: Of a net over a frozen backbone, see ``search.exporting.backbone.backbone_facts``.
         without: Numbers of the trials that were left out of the choice.
+        flops: Operations of one image's forward pass through the whole net; None for those that its space has said.
     """
     images = training.images or scored.train_images
     fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
@@ -121,6 +123,7 @@ def summarise(
         "test_images": len(scored.test.labels),
         "classes": len(config.classes),
         **_training_facts(config, training, _training_flops(training, images, backbone)),
+        **({} if flops is None else {"flops": flops}),
         **(fold_figures(trial, config.folds) if config.folds else {}),
         **({"confirm": race_figures(race)} if race else {}),
     }

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from keras import layers
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 
 from search.config.settings import RunOptions, SweepOptions
 from search.data import split
@@ -39,6 +40,7 @@ from search.study.request import check_fine_tune
 from search.study.study import LoadedStudy
 from search.study.sweep_request import ask_for_sweep
 from search.training.feature_cache import features_file, features_folder
+from search.training.model_flops import forward_flops
 from search.workflows import export_study
 from spaces.contract import Backbone
 from storage.claims import Claims
@@ -253,11 +255,34 @@ def test_fine_tuned_export_of_all_images_says_nothing_by_the_searchs_net(
     assert f"Fine-tuned for 1 epoch, {words} with the head, on all training images." in said
     assert any(f"{words} fine-tuned in 1 epoch" in sentence for sentence in made.summary["words"])
     assert made.summary["train_images"] == 50
-    # The search's net is of another kind: nothing is said of this one by its outputs, or by cached features.
+    # The search's net is of another kind: nothing is said of this one by its outputs.
     assert made.summary["calibration"]["temperature"] == 1.0
-    assert list(made.summary["baselines"]) == ["svm"]
     assert made.summary["training_flops"] is None
     assert not list(some.paths.folder.rglob("*tuning*"))
+
+
+def test_baseline_beside_a_fine_tuned_net_has_the_features_of_the_backbone_as_it_was(
+    tuned: tuple[Export, list[str]], some: LoadedStudy, cache: Path
+) -> None:
+    found = tuned[0].summary["baselines"]
+    assert list(found) == ["svm", "svm_on_features"]
+    untouched = keras.models.load_model(backbone_file(cache, some.config.backbones[0].digest))
+    (_, labels), (test_images, test_labels) = some.dataset().train(), some.dataset().test()
+    features = np.load(features_of(some)[0] / "plain.npy").astype("float64")
+    by_hand = SVC(kernel="linear").fit(features, labels)
+    right = by_hand.score(logits(untouched, test_images).astype("float64"), test_labels)
+    assert found["svm_on_features"]["test_accuracy"] == pytest.approx(right)
+
+
+def test_summary_and_card_have_the_cost_of_the_whole_net(
+    exported: Export, net: keras.Model, insects: LoadedStudy
+) -> None:
+    flops = exported.summary["flops"]
+    assert flops == forward_flops(net)
+    assert flops > 100 * insects.ranked()[0].user_attrs["flops"]
+    assert f"; {flops:,} floating-point operations an image" in (exported.folder / "model_card.md").read_text(
+        "utf-8"
+    )
 
 
 def test_fine_tuning_changes_the_last_layers_of_the_backbone_and_no_batch_statistic(

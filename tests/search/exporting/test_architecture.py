@@ -13,15 +13,17 @@ from search.study.study import LoadedStudy
 @pytest.fixture(scope="module")
 def described(
     searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, str]:
-    """The folder with both files of the best trial's net, and what was said of them."""
+) -> tuple[Path, str, int]:
+    """The folder with both files of the best trial's net, what was said of them, and the net's cost."""
     folder = tmp_path_factory.mktemp("described")
     model = searched.paths.models(searched.ranked()[0].number)[0]
-    return folder, describe_in_child(fork_server, model, folder, folder / "log.txt")
+    return folder, *describe_in_child(fork_server, model, folder, folder / "log.txt")
 
 
 @pytest.mark.slow
-def test_summary_has_every_column_and_the_sum(described: tuple[Path, str], searched: LoadedStudy) -> None:
+def test_summary_has_every_column_and_the_sum(
+    described: tuple[Path, str, int], searched: LoadedStudy
+) -> None:
     text = (described[0] / "model_summary.txt").read_text()
 
     # Keras cuts the table at 80 columns where there is no terminal.
@@ -31,8 +33,15 @@ def test_summary_has_every_column_and_the_sum(described: tuple[Path, str], searc
 
 
 @pytest.mark.slow
-def test_picture_is_drawn_or_what_is_missing_is_said(described: tuple[Path, str]) -> None:
-    folder, said = described
+def test_cost_is_counted_on_the_file_and_is_what_the_space_has_said(
+    described: tuple[Path, str, int], searched: LoadedStudy
+) -> None:
+    assert described[2] == pytest.approx(searched.ranked()[0].user_attrs["flops"], rel=0.01)
+
+
+@pytest.mark.slow
+def test_picture_is_drawn_or_what_is_missing_is_said(described: tuple[Path, str, int]) -> None:
+    folder, said, _ = described
 
     if said:
         assert said.startswith("no architecture.png: it needs ")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 
-from search.data.decode import DEPTH
+from search.config.settings import RESIZES
+from search.data.decode import DEPTH, decode
 from search.data.pixel_range import WHITE, WHOLE, to_pixels
 from search.exporting.export import Export
 from search.exporting.model_card import write_card
@@ -130,6 +131,63 @@ def test_lines_to_get_started_read_deeper_images_as_training_does(
 def test_lines_to_get_started_refuse_deeper_images_where_training_had_none(card: str) -> None:
     assert 'raise SystemExit("more than 8 bits a pixel' in card
     assert "- deeper than 8 bits: refused" in card
+
+
+def odd_files(folder: Path) -> list[Path]:
+    """Picture files of many kinds, none of the net's own size."""
+    random = np.random.default_rng(0)
+
+    def noise(*shape: int) -> Image.Image:
+        return Image.fromarray(random.integers(0, 256, shape, "uint8"))
+
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    coarse = noise(6, 5, 3).resize((250, 330))
+    noise(50, 40, 3).save(folder / "plain.png")
+    noise(8, 8, 3).save(folder / "of its own size.png")
+    noise(50, 40).save(folder / "grey.png")
+    noise(50, 40, 4).save(folder / "transparent.png")
+    noise(50, 40, 4).convert("LA").save(folder / "grey transparent.png")
+    noise(50, 40, 3).quantize(8).save(folder / "palette.png", transparency=3)
+    noise(50, 40, 3).save(folder / "turned.tif", exif=turned)
+    coarse.save(folder / "large.jpg")
+    coarse.save(folder / "turned.jpg", exif=turned)
+    coarse.convert("CMYK").save(folder / "cmyk.jpg")
+    coarse.convert("L").save(folder / "grey.jpg")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("resize", RESIZES)
+def test_lines_to_get_started_read_files_to_the_bit_as_prediction_does(
+    resize: str, channels: int, searched: LoadedStudy, made: Export, tmp_path: Path
+) -> None:
+    loaded = dataclasses.replace(
+        searched,
+        config=dataclasses.replace(searched.config, resize=resize, channels=channels),
+        prepared=searched.dataset().folder,
+    )
+    labels = np.arange(10)
+    write_card(tmp_path / "card.md", loaded, made.summary, Scores(labels, np.eye(10, dtype=np.float32)))
+    (lines,) = re.findall(r"(image = Image.open.*?)logits =", (tmp_path / "card.md").read_text(), re.DOTALL)
+    height, width = searched.config.height, searched.config.width
+    (tmp_path / "files").mkdir()
+    for file in odd_files(tmp_path / "files"):
+        names = {"np": np, "Image": Image, "ImageOps": ImageOps}
+        exec(lines.replace('"photo.jpg"', repr(str(file))), names)
+        expected = decode(file, height, width, channels, resize)
+        np.testing.assert_array_equal(names["pixels"][0], expected, err_msg=file.name)
+
+
+def test_batches_are_those_that_the_recipe_came_to(
+    searched: LoadedStudy, made: Export, card: str, tmp_path: Path
+) -> None:
+    assert f"- batch size: {made.summary['batch_size']}\n" in card
+    assert "least steps" not in card
+    loaded = dataclasses.replace(searched, prepared=searched.dataset().folder)
+    scores = Scores(np.arange(10), np.eye(10, dtype=np.float32))
+    write_card(tmp_path / "card.md", loaded, {**made.summary, "batch_size": 7}, scores)
+    assert "- batch size: 7\n" in (tmp_path / "card.md").read_text()
 
 
 def test_lines_to_get_started_run_as_they_stand(

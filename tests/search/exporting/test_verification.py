@@ -39,6 +39,7 @@ def stored(
         "unseen": str(model),
         "head": None,
         "features": None,
+        "frozen": None,
         "baselines": [],
         "refit": False,
     }
