@@ -16,6 +16,7 @@ class Preset:
         images: Training images of a trial; None for all.
         image_size: Side in pixels that images are resized to; None keeps theirs.
         resize: How they get it, as ``--resize`` takes it.
+        validation: The fraction that is held out, as ``--validation`` takes it; None lets the number of images decide.
         base: Of a sweep: as ``--base`` takes it.
         vary: Of a sweep: the values of each varied parameter; empty for a search.
     """
@@ -27,13 +28,15 @@ class Preset:
     images: int | None = None
     image_size: int | None = None
     resize: str | None = None
+    validation: float | None = None
     base: str | None = None
     vary: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 PRESETS = {
     "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, images=10_000),
-    "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12),
+    # A demonstration of a minute, with no time for folds.
+    "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12, validation=0.1),
     "folder_cnn": Preset(data=None, space="photo_cnn", trials=30, epochs=20, image_size=128),
     "cifar_transfer": Preset(data="cifar10", space="transfer", trials=30, epochs=10, image_size=160),
     "folder_transfer": Preset(

@@ -115,8 +115,8 @@ class StudySettings(TrialSettings):
 
     folds: int = option(
         0,
-        "Cross-validate each trial in N folds instead of holding a part out; its value is their mean. For data sets of "
-        "under 1,000 training images (default: none, a part is held out).",
+        "Cross-validate each trial in N folds instead of holding a part out; its value is their mean (default: 3 to 10 "
+        "for fewer than 2,000 training images, unless --validation or --images is given; else a part is held out).",
         low=2,
         high=20,
     )

@@ -32,6 +32,8 @@ class StudyConfig(StudySettings):
             study's own seed, so that no study trains on what another study of the same data is tested on. Studies of an
             older version drew them with their own.
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
+        fold_of: The fold of each training image, a letter each, see ``search.data.folds.deal_folds``; empty without
+            folds, and in studies of older versions, which dealt them anew in every process.
         unknown: What a newer version has stored beside these and this one does not know; kept.
     """
 
@@ -45,6 +47,7 @@ class StudyConfig(StudySettings):
     validation_images: int = 0
     test_seed: int = 0
     backbones: tuple[Backbone, ...] = ()
+    fold_of: str = field(default="", repr=False)
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

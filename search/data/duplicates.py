@@ -160,6 +160,44 @@ def _partner(own: bytes, own_hash: Hashes, among: Digests, hashed: Hashes, itsel
     return int(distances.argmin())
 
 
+def twin_clusters(images: Pixels, most: int) -> Labels | None:
+    """Number the clusters of images that are equal or look alike; what looks like one of a cluster is in it.
+
+    Where the largest cluster has more than ``most`` images, these are hardly one picture, but pictures of one kind,
+    such as radiographs. Then only equal images are one.
+
+    Args:
+        images: ``(N, H, W, C)``, uint8; may be memory-mapped.
+        most: The most images of a cluster of near-duplicates.
+
+    Returns:
+        The cluster of each image ``(N,)``; None where each is alone.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, equal = np.unique(digests(images), return_inverse=True)
+    cluster = np.asarray(equal, np.int64)
+    if min(images.shape[1:3]) >= SMALLEST and len(images) <= MOST_WITHIN:
+        one, other = _alike(hashes(images))
+        links = coo_array((np.ones(len(one)), (cluster[one], cluster[other])), shape=(len(images),) * 2)
+        alike = connected_components(links, directed=False)[1][cluster]
+        if np.bincount(alike).max() <= most:
+            cluster = np.asarray(alike, np.int64)
+    return None if np.bincount(cluster).max() == 1 else cluster
+
+
+def _alike(hashed: Hashes) -> tuple[Labels, Labels]:
+    """The numbers of all pairs of near-duplicates, each pair in both orders and each image with itself."""
+    step = max(1, BLOCK_PAIRS // len(hashed))
+    found = [
+        np.nonzero(np.bitwise_count(hashed[at : at + step, np.newaxis] ^ hashed) <= NEAREST)
+        for at in range(0, len(hashed), step)
+    ]
+    rows = [one + number * step for number, (one, _) in enumerate(found)]
+    return np.concatenate(rows), np.concatenate([other for _, other in found])
+
+
 def duplicate_notes(
     counts: Mapping[str, int], train_images: int, test_images: int, examples: Mapping[str, str] | None = None
 ) -> list[str]:

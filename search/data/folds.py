@@ -8,23 +8,37 @@ An example: 200 images, of which a net gets 90 % right. A validation part of 20 
 standard error of sqrt(0.9 * 0.1 / 40) = 4.7 points. Five folds validate on all 200, with a standard error of about
 sqrt(0.9 * 0.1 / 200) = 2.1 points, for five trainings instead of one.
 
-Where images belong together in groups, whole groups are dealt (``search.data.groups``).
+Where images belong together in groups, whole groups are dealt (``search.data.groups``), and so are near-duplicates
+(``search.data.duplicates``): of the same picture twice, a net that was trained on one knows the other.
+
+A study deals once, when it is made, and stores the fold of each image, a letter each: ``0120...``.
 
 Source: R. Kohavi, "A Study of Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection", IJCAI 1995.
 """
 
 from collections.abc import Sequence
+from string import ascii_lowercase, digits
 
 import numpy as np
 import numpy.typing as npt
 
 from search.config.option import check_number
+from search.data.base import Labels
 from search.data.groups import deal_groups
 from search.data.splits import ANY, FOLDS, Split, SplitRule, split
 from search.errors import InputError
 
-# From this many images on, one validation part tells enough, at a fraction of the cost.
-TOO_MANY_IMAGES = 1000
+# From this many images on, a study is not cross-validated unless asked to: one validation part tells enough.
+FEW_IMAGES = 2000
+# From this many images on in fewer folds, since each tells more and costs more.
+FEWER_FOLDS_FROM = 1000
+# The folds of few and of more images, of whole nets and of heads over a backbone, whose trainings take seconds.
+WHOLE_NETS, HEADS = (5, 3), (10, 5)
+# With fewer a net would be trained on half of the images.
+LEAST_FOLDS = 3
+# The fold of each image is stored with the study.
+MOST_IMAGES = 100_000
+LETTERS = digits + ascii_lowercase
 
 
 def fold(
@@ -35,7 +49,7 @@ def fold(
     rule: SplitRule = ANY,
     classes: Sequence[str] = (),
 ) -> Split:
-    """The split of one of the folds.
+    """The split of one of the folds, in a study that has not stored which image is in which.
 
     Args:
         labels: Class numbers of all training images ``(N,)``; each class has at least ``folds`` images.
@@ -60,6 +74,74 @@ def fold(
     return Split(train, validation)
 
 
+def default_folds(images: int, over_backbone: bool) -> int:
+    """The number of folds of a study of so many training images; 0 where a part is held out instead."""
+    if images >= FEW_IMAGES:
+        return 0
+    return (HEADS if over_backbone else WHOLE_NETS)[images >= FEWER_FOLDS_FROM]
+
+
+def deal_folds(
+    labels: Labels,
+    folds: int,
+    seed: int,
+    rule: SplitRule = ANY,
+    twins: Labels | None = None,
+    classes: Sequence[str] = (),
+) -> str:
+    """Deal the training images into folds, so that what belongs together stays together.
+
+    Args:
+        labels: Class numbers of all training images ``(N,)``.
+        folds: The number of folds.
+        seed: The same seed deals alike.
+        rule: What the data says about the split; of groups whole ones are dealt.
+        twins: The number of each image's cluster of near-duplicates ``(N,)``, of which whole ones are dealt; None where
+            no images look alike.
+        classes: The names of the classes, for messages.
+
+    Returns:
+        The fold of each image, a letter each.
+
+    Raises:
+        InputError: A class has too few images, groups or clusters.
+    """
+    if rule.groups is not None:
+        kept = rule.groups if twins is None else joined(rule.groups, twins).astype(np.str_)
+        shares, least = [1 / folds] * folds, [1] * folds
+        part = deal_groups(labels, kept, shares, least, [seed, FOLDS], f"--folds {folds}", classes)
+    else:
+        first, cluster = np.arange(len(labels)), np.arange(len(labels))
+        if twins is not None:
+            _, first, cluster = np.unique(twins, return_index=True, return_inverse=True)
+        counts = np.bincount(labels[first])
+        names = classes or [str(number) for number in range(len(counts))]
+        check_folds(folds, counts.tolist(), names, "different training picture")
+        # Class by class, in random order within each, dealt like cards: parts and their classes are as equal as can be.
+        order = np.random.default_rng([seed, FOLDS]).permutation(len(first))
+        order = order[np.argsort(labels[first][order], kind="stable")]
+        dealt = np.empty(len(first), np.int64)
+        dealt[order] = np.arange(len(first)) % folds
+        part = dealt[cluster]  # A cluster goes where its first image goes.
+    return "".join(LETTERS[number] for number in part.tolist())
+
+
+def joined(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> Labels:
+    """The finest groups of images, by number ``(N,)``, that divide none of the groups ``one`` and ``other``."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    (first, mine), (second, theirs) = (np.unique(kind, return_inverse=True) for kind in (one, other))
+    size = len(first) + len(second)
+    links = coo_array((np.ones(len(mine)), (mine, len(first) + theirs)), shape=(size, size))
+    return np.asarray(connected_components(links, directed=False)[1][mine], np.int64)
+
+
+def read_folds(fold_of: str) -> Labels:
+    """The number of each image's fold ``(N,)``; see ``deal_folds``."""
+    return np.array([LETTERS.index(letter) for letter in fold_of], np.int64)
+
+
 def training_split(
     labels: npt.NDArray[np.int64],
     *,
@@ -69,6 +151,7 @@ def training_split(
     which: int,
     seed: int,
     rule: SplitRule = ANY,
+    fold_of: str = "",
 ) -> Split:
     """What one training of a study trains and validates on: one of its folds or, without folds, its one split.
 
@@ -80,7 +163,11 @@ def training_split(
         which: See ``fold``.
         seed: The study's seed.
         rule: What the data says about the split.
+        fold_of: See ``deal_folds``; empty in a study that has not stored it.
     """
+    if folds and fold_of:
+        part = read_folds(fold_of)
+        return Split(np.flatnonzero(part != which), np.flatnonzero(part == which))
     if folds:
         return fold(labels, folds, which, seed, rule)
     return split(labels, validation, images, seed, rule=rule)
@@ -106,27 +193,30 @@ def check_fold_options(folds: int, validation: float | None, images: int | None)
             )
 
 
-def check_folds(folds: int, counts: Sequence[int], classes: Sequence[str]) -> None:
+def check_folds(
+    folds: int, counts: Sequence[int], classes: Sequence[str], what: str = "training image"
+) -> None:
     """Refuse folds if there are too many images, or too few of a class.
 
     Args:
         folds: The number of folds asked for.
         counts: The number of training images of each class.
         classes: The names of the classes.
+        what: What is counted, in the singular.
 
     Raises:
         InputError: There are; the message says what to ask for instead.
     """
     images = sum(counts)
-    if images >= TOO_MANY_IMAGES:
+    if images > MOST_IMAGES:
         raise InputError(
-            f"--folds {folds}: there are {images:,} training images; expected fewer than {TOO_MANY_IMAGES:,} (a trial "
-            "costs as many trainings as there are folds); leave it out: a part of so many is enough to validate on"
+            f"--folds {folds}: there are {images:,} training images; expected at most {MOST_IMAGES:,} (a trial costs "
+            "as many trainings as there are folds); leave it out: a part of so many is enough to validate on"
         )
     count, name = min((count, name) for count, name in zip(counts, classes, strict=True) if count)
     if count < folds:
         fewer = f"pass --folds {count}" if count > 1 else "leave it out"
         raise InputError(
-            f"--folds {folds}: class {name!r} has {count} training image{'s' if count > 1 else ''}; expected at least "
+            f"--folds {folds}: class {name!r} has {count} {what}{'s' if count > 1 else ''}; expected at least "
             f"one a fold; {fewer}, or add images of it"
         )

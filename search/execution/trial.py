@@ -242,10 +242,11 @@ def _train(
         return done
 
     with files.uploading():
-        if not worker.study.config.folds:
+        config = worker.study.config
+        if not config.folds:
             done = train(plan)
             return value_of(done, plan.value_name), matrix_of([done])
-        in_folds = dataclasses.replace(plan, folds=worker.study.config.folds)
+        in_folds = dataclasses.replace(plan, folds=config.folds, fold_of=config.fold_of)
         finished = train_folds(trial, in_folds, worker.stop, train, files.delete_checkpoints)
         return mean_value(finished), matrix_of(finished)
 

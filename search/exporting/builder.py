@@ -174,6 +174,7 @@ def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> 
         "images": config.images,
         "split_seed": config.seed,
         "folds": config.folds,
+        "fold_of": config.fold_of,
         "out": str(stored),
         "gpu_memory": request.gpu_memory,
         "unseen": str(files.unseen) if files.unseen else None,

@@ -47,7 +47,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
 
             - ``model``: the net's file; ``dataset``: folder of the prepared images; ``source``: what the user
               calls their source; ``out``: an ``.npz`` to write.
-            - ``validation``, ``images``, ``split_seed``, ``folds``: the study's split, or its first fold.
+            - ``validation``, ``images``, ``split_seed``, ``folds``, ``fold_of``: the study's split, or its first
+              fold.
             - ``unseen``: file of a net that was not trained on the validation images: the model itself, or after a
               refit the search's; None where none is kept.
             - ``head`` and ``features``: of a net over a frozen backbone the file of its head, and the file of the
@@ -69,7 +70,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     head = keras.models.load_model(payload["head"]) if payload["head"] else None
     dataset = replace(open_dataset(Path(payload["dataset"])), source=payload["source"])
     _, labels = dataset.train()
-    settings = {name: payload[name] for name in ("validation", "images", "folds")}
+    settings = {name: payload[name] for name in ("validation", "images", "folds", "fold_of")}
     parts = training_split(labels, **settings, which=0, seed=payload["split_seed"], rule=dataset.rule())
     features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
     arrays = score_validation(model, dataset, parts)

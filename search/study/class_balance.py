@@ -1,19 +1,17 @@
 """How many images of each class every split has, and what to say where the classes differ much."""
 
 import logging
-import math
 
 import numpy as np
 
 from search.config.study_config import StudyConfig
 from search.data import Dataset, split, training_split
-from search.data.folds import TOO_MANY_IMAGES
 from search.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 IMBALANCE = 2.0
-FOLDS, FEW_PHOTOGRAPHS, PHOTOGRAPH = 5, 5_000, 64
+FEW_PHOTOGRAPHS, PHOTOGRAPH = 5_000, 64
 
 
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
@@ -58,6 +56,7 @@ def check_metric(config: StudyConfig, dataset: Dataset) -> None:
             which=fold,
             seed=config.seed,
             rule=dataset.rule(),
+            fold_of=config.fold_of,
         )
         there = set(labels[parts.validation].tolist())
         if config.classes.index(name) not in there if name else len(there) < 2:
@@ -93,28 +92,14 @@ def print_balance(config: StudyConfig, dataset: Dataset) -> None:
         )
 
 
-def print_hints(config: StudyConfig, dataset: Dataset, over_backbone: bool) -> None:
+def print_hints(dataset: Dataset, over_backbone: bool) -> None:
     """Hint, for a new study, at what would serve its few images better.
 
     Args:
-        config: Its settings.
         dataset: Its images.
         over_backbone: Whether its nets stand on a pretrained backbone.
     """
     total = sum(dataset.train_counts)
-    could_fold = (
-        config.images is None
-        and not config.validation_images
-        and total < TOO_MANY_IMAGES
-        and min(dataset.train_counts) >= FOLDS
-    )
-    if could_fold and not config.folds:
-        held = sum(split_counts(config, dataset)["validation"])
-        off = 100 * 1.96 * math.sqrt(0.25 / held)  # At an accuracy of a half, where it is widest.
-        logger.info(
-            f"hint: a score on {held} validation images may be {off:.0f} points off; --folds {FOLDS} (and another "
-            f"--study) scores on all {total}, at {FOLDS} times the training"
-        )
     photographs = dataset.channels == 3 and min(dataset.height, dataset.width) >= PHOTOGRAPH
     if photographs and not over_backbone and total < FEW_PHOTOGRAPHS:
         logger.info(

@@ -22,7 +22,7 @@ from search.data.preparation import prepare
 from search.errors import InputError, SpaceFailed
 from search.presets import PRESETS
 from search.study.proposal import propose
-from search.study.request import check_beside_folds, check_beside_validation
+from search.study.request import check_beside_validation
 from search.study.study import LoadedStudy, quiet
 from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep
 from spaces.contract import Space
@@ -170,8 +170,12 @@ def check_settings(config: StudyConfig, options: RunOptions) -> None:
     Raises:
         InputError: Something is not.
     """
-    if config.folds:
-        check_beside_folds(options, config.folds)
+    for name in ("validation", "images") if config.folds else ():
+        if name in options.requested:
+            raise InputError(
+                f"{flag_of(options, name)} {getattr(options, name)}: study {config.study} is cross-validated in "
+                f"{config.folds} folds; leave the flag out, or choose another --study name"
+            )
     check_beside_validation(options, config.validation_images)
     for field, _ in options_of(StudySettings):
         value, made_with = getattr(options, field.name), getattr(config, field.name)

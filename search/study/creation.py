@@ -1,20 +1,26 @@
 """The images and the config of a new study, made of what is asked for and of its preset."""
 
+import logging
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from search.config.option import options_of
 from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import IMAGE_SIZE
-from search.data.folds import check_folds, fold
+from search.data.duplicates import twin_clusters
+from search.data.folds import LEAST_FOLDS, check_folds, deal_folds, default_folds
 from search.data.preparation import prepare
 from search.errors import InputError
 from search.presets import PRESETS
 from search.study.request import check_beside_validation, preset_of
 from spaces import has_backbone
 from spaces.contract import Space
+
+logger = logging.getLogger(__name__)
 
 # A study's folder lies beside databases and their locks, and its export beside the reports.
 FILES = (".db", ".sqlite", ".sqlite3", ".db-wal", ".db-shm", ".db-journal", ".lock", ".html", ".htm")
@@ -90,28 +96,39 @@ def prepare_new(options: RunOptions, size: int | str | None, over_backbone: bool
     )
 
 
-def new_config(options: RunOptions, dataset: Dataset) -> StudyConfig:
+def new_config(
+    options: RunOptions, dataset: Dataset, *, folds_by_default: bool = False, over_backbone: bool = False
+) -> StudyConfig:
     """What defines a new study: what is asked for, else the preset's value, else the default.
+
+    Args:
+        options: What is asked for.
+        dataset: Its images.
+        folds_by_default: Whether few images are dealt into folds, unless something asked for contradicts that.
+        over_backbone: Whether its nets stand on a pretrained backbone.
 
     Raises:
         InputError: It cannot be made of these images.
     """
     check_beside_validation(options, dataset.validation_images)
-    if options.folds:
-        check_folds(options.folds, dataset.train_counts, dataset.classes)
-        if dataset.groups:  # Dealt once, so that too few are refused here.
-            fold(dataset.train()[1], options.folds, 0, options.seed, dataset.rule(), dataset.classes)
     settings: dict[str, Any] = {"flip": dataset.flip}
     names = {field.name for field, _ in options_of(StudySettings)}
     if preset := preset_of(options):
         settings |= {
             name: value for name, value in vars(preset).items() if name in names and value is not None
         }
-        _, labels = dataset.train()
-        left = len(labels) - (dataset.validation_images or options.validation * len(labels))
+        images = sum(dataset.train_counts)
+        left = images - (dataset.validation_images or options.validation * images)
         if preset.images is not None and preset.images >= left:
             del settings["images"]
     settings |= {name: getattr(options, name) for name in names & options.requested}
+    if options.folds:
+        check_folds(options.folds, dataset.train_counts, dataset.classes)
+        settings["fold_of"] = deal(dataset, options.folds, options.seed)
+    elif folds_by_default and not (
+        dataset.validation_images or options.confirm or settings.keys() & {"validation", "images"}
+    ):
+        settings |= folds_of_few(dataset, over_backbone, options.seed)
     return StudyConfig(
         study=options.study,
         data=dataset.source,
@@ -123,3 +140,30 @@ def new_config(options: RunOptions, dataset: Dataset) -> StudyConfig:
         validation_images=dataset.validation_images,
         **settings,
     )
+
+
+def deal(dataset: Dataset, folds: int, seed: int) -> str:
+    """Deal the training images into folds, with groups and near-duplicates together; see ``deal_folds``.
+
+    Raises:
+        InputError: A class has too few images, groups or clusters of near-duplicates.
+    """
+    images, labels = dataset.train()
+    twins = None
+    if dataset.duplicates.get("within", 1):  # Data prepared by older versions do not say.
+        twins = twin_clusters(images, most=max(2, len(images) // (2 * folds)))
+    if twins is not None:
+        several = int((np.bincount(twins)[twins] > 1).sum())
+        logger.info(f"{several:,} training images that look alike are kept in one fold with each other")
+    return deal_folds(labels, folds, seed, dataset.rule(), twins, dataset.classes)
+
+
+def folds_of_few(dataset: Dataset, over_backbone: bool, seed: int) -> dict[str, Any]:
+    """The settings ``folds`` and ``fold_of`` of a study of few images; none where a part is held out instead."""
+    for folds in range(default_folds(sum(dataset.train_counts), over_backbone), LEAST_FOLDS - 1, -1):
+        try:
+            check_folds(folds, dataset.train_counts, dataset.classes)
+            return {"folds": folds, "fold_of": deal(dataset, folds, seed)}
+        except InputError:  # A class has too few images for so many.
+            continue
+    return {}

@@ -77,7 +77,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     check_confirm(options.study, options.folds, options.confirm)
     size = image_size(options, space)
     dataset = prepare_new(options, size, has_backbone(space))
-    config = new_config(options, dataset)
+    config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=has_backbone(space))
     check_metric(config, dataset)
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)
@@ -86,7 +86,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     begin = _beginning(space, config, options, sweep)
     print_balance(config, dataset)
     if sweep is None:
-        print_hints(config, dataset, has_backbone(space))
+        print_hints(dataset, has_backbone(space))
     created = create_study(
         config,
         dataset.folder,

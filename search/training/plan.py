@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import spaces
@@ -46,6 +46,8 @@ class TrainingPlan:
         tune: File of a kept head, to be trained on with the last part of its backbone, as one net, on pixels.
         folds: Number of folds of a cross-validated trial; 0 holds ``validation`` of the images out.
         fold: Which of the folds this training is, from 0.
+        fold_of: The fold of each training image, see ``search.data.folds.deal_folds``; empty in studies that have not
+            stored it.
         space_code: What ``spaces.code_of`` gave where the params were sampled; empty for any code.
     """
 
@@ -73,6 +75,7 @@ class TrainingPlan:
     tune: str | None = None
     folds: int = 0
     fold: int = 0
+    fold_of: str = field(default="", repr=False)
     space_code: str = ""
 
     def load_space(self) -> Space:
@@ -104,6 +107,8 @@ class TrainingPlan:
         values = dataclasses.asdict(self)
         for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory", "space_code"):
             del values[name]
+        if not self.fold_of:  # As before there was any.
+            del values["fold_of"]
         values["tune"] = None if self.tune is None else _weights_digest(self.tune)
         values["dataset"] = values["dataset"].rsplit("/", 1)[
             -1
@@ -122,6 +127,7 @@ class TrainingPlan:
             which=self.fold,
             seed=self.split_seed,
             rule=dataset.rule(),
+            fold_of=self.fold_of,
         )
 
     def wanted(self, parts: "Split") -> "Labels | None":

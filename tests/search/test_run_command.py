@@ -226,18 +226,10 @@ def ten_of_each(data: Path) -> None:
     pictures(data / "bees", 10)
 
 
-@pytest.mark.parametrize(
-    ("data", "folds", "named"),
-    [
-        ("digits", "5", "1,438 training images; expected fewer than 1,000"),
-        ("photos", "10", "class 'bees' has 8 training images"),
-    ],
-)
-def test_run_refuses_folds_of_these_images(
-    data: str, folds: str, named: str, capsys: pytest.CaptureFixture[str], place: Path
-) -> None:
+def test_run_refuses_folds_of_these_images(capsys: pytest.CaptureFixture[str], place: Path) -> None:
     ten_of_each(place / "photos")
-    assert named in refusal(["--study", "s", "--data", data, "--folds", folds], capsys, place)
+    refused = refusal(["--study", "s", "--data", "photos", "--folds", "10"], capsys, place)
+    assert "class 'bees' has 8 training images" in refused
 
 
 @pytest.mark.parametrize("more", [["--validation", "0.2"], ["--images", "12"]], ids=lambda more: more[0])
@@ -256,7 +248,7 @@ def test_run_refuses_other_folds_than_the_study_has(capsys: pytest.CaptureFixtur
     create_study(config, place, None, Path("studies"))
     for argv, named in (
         (["--folds", "5"], "--folds 5: study s was made with 3"),
-        (["--validation", "0.1"], "--validation 0.1: says nothing beside --folds 3"),
+        (["--validation", "0.1"], "--validation 0.1: study s is cross-validated in 3 folds"),
     ):
         assert named in refusal(["--study", "s", *argv], capsys, place)
 

@@ -18,6 +18,7 @@ from search.data.duplicates import (
     find_duplicates,
     hashes,
     nearest_distances,
+    twin_clusters,
 )
 from search.data.preparation import prepare
 
@@ -98,6 +99,31 @@ def test_nearest_is_the_smallest_distance_of_all_pairs() -> None:
     assert nearest_distances(some[:20], others[:500]).tolist() == expected
     assert not nearest_distances(some, some).any()
     assert nearest_distances(some, some, itself=False).min() > NEAREST
+
+
+def test_what_looks_like_one_of_a_cluster_is_in_it(photos: np.ndarray) -> None:
+    images = np.concatenate(
+        [photos[:50], photos[:3], np.clip(photos[:1].astype(int) + 9, 0, 255).astype("u1")]
+    )
+    cluster = twin_clusters(images, most=3)
+    assert cluster is not None
+    assert [np.flatnonzero(cluster == cluster[place]).tolist() for place in (0, 1, 2)] == [
+        [0, 50, 53],
+        [1, 51],
+        [2, 52],
+    ]
+    assert len({*cluster}) == 50
+
+
+def test_pictures_that_are_all_of_one_kind_are_one_only_where_they_are_equal(photos: np.ndarray) -> None:
+    brighter = [np.clip(photos[:1].astype(int) + by, 0, 255).astype(np.uint8) for by in range(5)]
+    cluster = twin_clusters(np.concatenate([*brighter, photos[:10]]), most=4)
+    assert cluster is not None
+    assert [np.flatnonzero(cluster == one).tolist() for one in cluster[:2]] == [[0, 5], [1]]
+
+
+def test_images_none_of_which_looks_like_another_have_no_clusters(photos: np.ndarray) -> None:
+    assert twin_clusters(photos[:100], most=5) is None
 
 
 def test_note_says_how_many_of_how_many() -> None:

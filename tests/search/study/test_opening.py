@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from search.errors import InputError
 from search.execution.trial import plan_training
 from search.process.choice import check_backend
 from search.study.class_balance import print_balance
+from search.study.creation import new_config
 from search.study.first_trials import read_trial
 from search.study.opening import open_study
 from search.study.study import DATASET, LoadedStudy, create_study, find_study
@@ -122,6 +124,59 @@ def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
     assert opened.config.images is None
 
 
+def grey_images(count: int) -> Any:
+    """As ``--data`` takes arrays: so many training images of two classes, none like another."""
+    images = np.random.default_rng(0).integers(0, 256, (count + 10, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(count + 10) % 2
+    return images[:count], labels[:count], images[count:], labels[count:]
+
+
+@pytest.mark.parametrize(
+    ("images", "said", "folds"),
+    [
+        (90, {}, 5),
+        (1200, {}, 3),
+        (2000, {}, 0),
+        (8, {}, 4),
+        (4, {}, 0),
+        (90, {"validation": 0.2}, 0),
+        (90, {"images": 50}, 0),
+        (90, {"confirm": True}, 0),
+        (90, {"folds": 2}, 2),
+        (2000, {"folds": 3}, 3),
+    ],
+)
+def test_few_images_are_dealt_into_folds_unless_something_is_said_against_it(
+    request_for, tmp_path: Path, images: int, said: dict[str, Any], folds: int
+) -> None:
+    config = open_study(request_for(data=grey_images(images), cache=tmp_path / "cache", **said)).config
+    assert config.folds == folds
+    assert len(config.fold_of) == (images if folds else 0)
+    assert set(config.fold_of) == set("0123456789"[:folds])
+
+
+def test_equal_training_images_of_a_new_study_are_in_one_fold(request_for, tmp_path: Path) -> None:
+    images, labels, *test = grey_images(90)
+    images[40:80] = np.tile(images[:20], (2, 1, 1, 1))
+    opened = open_study(request_for(data=(images, labels, *test), cache=tmp_path / "cache"))
+    assert opened.config.fold_of[40:80] == 2 * opened.config.fold_of[:20]
+
+
+def test_data_with_a_validation_part_of_its_own_is_not_dealt_into_folds() -> None:
+    images: Any = SimpleNamespace(
+        fingerprint="f",
+        classes=("a", "b"),
+        height=8,
+        width=8,
+        channels=1,
+        source="d",
+        flip=False,
+        validation_images=20,
+        train_counts=(50, 50),
+    )
+    assert new_config(RunOptions("s"), images, folds_by_default=True).folds == 0
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -129,7 +184,7 @@ def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
         ({"space": "cnn"}, "--space cnn: study s was made with small_space"),
         ({"seed": 1}, "--seed 1: study s was made with 0"),
         ({"metric": "loss"}, "--metric loss: study s was made with accuracy"),
-        ({"validation": 0.3}, "--validation 0.3: study s was made with 0.1"),
+        ({"validation": 0.3}, "--validation 0.3: study s is cross-validated in 3 folds"),
         ({"max_cost": 1e6}, "--max-cost 1000000: study s was made with"),
         ({"early_stopping": 2}, "--early-stopping 2: study s was made with 0"),
         ({"resize": "crop"}, "--resize crop: study s was made with stretch"),
@@ -199,7 +254,7 @@ def test_balance_is_printed_and_a_large_class_warned_of(
     labels = np.repeat([0, 1], [80, 20])
     images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
     data = (images, labels, images[::4], labels[::4])
-    opened = open_study(request_for(data=data, cache=tmp_path / "cache", study="uneven"))
+    opened = open_study(request_for(data=data, cache=tmp_path / "cache", study="uneven", validation=0.1))
     printed = capsys.readouterr().out
     assert "training: 90 images: 0 72, 1 18" in printed
     assert "warning: the largest class has 4.0 times the images of the smallest" in printed
