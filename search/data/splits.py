@@ -36,7 +36,9 @@ from search.data.groups import Groups, deal_groups
 from search.errors import InputError
 
 # Each draw has its own sequence of random numbers, so that none depends on whether another was made.
-TEST, VALIDATION, TRAINING, FOLDS = range(4)
+TEST, VALIDATION, TRAINING, FOLDS, EARLY = range(5)
+# What a training is judged by on the way: more images would cost more than they tell.
+EARLY_IMAGES = 2000
 
 
 class SplitRule(NamedTuple):
@@ -180,6 +182,23 @@ def quotas(counts: Labels, total: int, most: Labels) -> Labels:
         else:
             taken[np.where(taken > 1, remainders, np.inf).argmin()] -= 1
     return taken
+
+
+def early_subset(labels: Labels, validation: Labels, seed: int) -> Labels:
+    """The validation images that a training is judged by on the way: all of them, or ``EARLY_IMAGES``, stratified.
+
+    Args:
+        labels: Class numbers of all training images ``(N,)``.
+        validation: Sorted indices of the validation images among them ``(M,)``.
+        seed: The same seed gives the same images.
+
+    Returns:
+        Sorted indices among all training images, int64.
+    """
+    if len(validation) <= EARLY_IMAGES:
+        return validation
+    _, counts = np.unique(labels[validation], return_counts=True)
+    return validation[_draw(labels[validation], quotas(counts, EARLY_IMAGES, counts), [seed, EARLY])]
 
 
 def _draw(labels: Labels, of_each_class: Labels, seed: Sequence[int]) -> Labels:

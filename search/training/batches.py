@@ -1,4 +1,8 @@
-"""Batches for Keras from memory-mapped images; each is a function of seed, epoch and position alone."""
+"""Batches for Keras from memory-mapped images; each is a function of seed, epoch and position alone.
+
+A training that counts epochs takes one ``TrainingFeed`` an epoch. One that is so many steps long takes a ``StreamFeed``
+for each part of them: the images in one pass after another, cut into batches without regard to where a pass ends.
+"""
 
 from typing import Any
 
@@ -53,27 +57,44 @@ class TrainingFeed(keras.utils.PyDataset):
         self.batch_size = min(batch_size, len(chosen))
         self._seed, self._epoch, self._strength = seed, epoch, strength
         self._weights, self._augmenter, self._on_device = weights, augmenter, on_device
-        self._mirror = mirror
-        self._order = np.random.default_rng((seed, 1, epoch)).permutation(len(chosen))
-        self._mirrored = mirrored_in(epoch, len(chosen), seed) & (flip and strength > 0)
+        self._mirror, self._mirrors = mirror, flip and strength > 0
+        self._kept: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
-        return len(self._order) // self.batch_size
+        return len(self._chosen) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
+        places, mirrored = self._places(index)
         # Sorted, to read a memory map in order; a batch is a set.
-        places = np.sort(self._order[index * self.batch_size : (index + 1) * self.batch_size])
-        which = self._chosen[places]
-        labels = self._labels[which]
+        order = np.argsort(places, kind="stable")
+        places, mirrored = places[order], mirrored[order] & self._mirrors
+        labels = self._labels[self._chosen[places]]
         targets = np.eye(self._classes, dtype="float32")[labels]
-        batch = self._batch(index, places)
+        batch = self._batch(self._random(index), places, mirrored)
         if self._weights is None:
             return batch, targets
         return batch, targets, self._weights[labels]
 
-    def _batch(self, index: int, places: np.ndarray) -> Any:
-        random = np.random.default_rng((self._seed, 2, self._epoch, index))
-        mirrored = self._mirrored[places]
+    def _places(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The positions in ``chosen`` of a batch's images, and which of these it is their turn to be mirrored."""
+        order, mirrored = self._pass(self._epoch)
+        places = order[index * self.batch_size : (index + 1) * self.batch_size]
+        return places, mirrored[places]
+
+    def _random(self, index: int) -> np.random.Generator:
+        """What a batch's augmentation is drawn from."""
+        return np.random.default_rng((self._seed, 2, self._epoch, index))
+
+    def _pass(self, which: int) -> tuple[np.ndarray, np.ndarray]:
+        """The order of one pass over the images, and which images are mirrored in it; kept until another is asked."""
+        kept = self._kept  # Read once: batches may be asked for by several threads.
+        if kept is None or kept[0] != which:
+            count = len(self._chosen)
+            order = np.random.default_rng((self._seed, 1, which)).permutation(count)
+            self._kept = kept = (which, order, mirrored_in(which, count, self._seed))
+        return kept[1:]
+
+    def _batch(self, random: np.random.Generator, places: np.ndarray, mirrored: np.ndarray) -> Any:
         if self._images.ndim == 2:
             return self._features(self._chosen[places], mirrored)
         if self._augmenter == "photographs":
@@ -96,6 +117,41 @@ class TrainingFeed(keras.utils.PyDataset):
         if self._mirror is not None:
             batch[mirrored] = self._mirror[which[mirrored]]
         return np.asarray(batch, "float32")
+
+
+class StreamFeed(TrainingFeed):
+    """Some batches of a training that is so many steps long, whatever that is in passes over the images.
+
+    Pass after pass the images come in an order of its own, as those of an epoch do. Batches follow each other across
+    the passes: of 10 images in batches of 4, the third has the last two of the first pass and the first two of the
+    second. So no image is left out, and the steps alone say how much is trained.
+
+    Args:
+        first: The first batch, counted from the beginning of the training.
+        count: Number of batches.
+        more: As of ``TrainingFeed``, without ``epoch``.
+    """
+
+    def __init__(self, *args: Any, first: int, count: int, **more: Any) -> None:
+        super().__init__(*args, epoch=0, **more)
+        self._first, self._count = first, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _places(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        start, images = (self._first + index) * self.batch_size, len(self._chosen)
+        at = np.arange(start, start + self.batch_size)
+        found = []
+        for which in range(int(at[0]) // images, int(at[-1]) // images + 1):
+            order, mirrored = self._pass(which)
+            places = order[at[at // images == which] % images]
+            found.append((places, mirrored[places]))
+        places, turns = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return places, turns
+
+    def _random(self, index: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, 2, self._first + index))
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

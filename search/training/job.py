@@ -12,10 +12,11 @@ import keras
 import numpy as np
 
 from search.data import open_dataset
+from search.data.splits import early_subset
 from search.metrics.classification import validated
 from search.process import backends
 from search.process.channel import Channel
-from search.training.batches import TrainingFeed, balanced_weights
+from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
 from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
 from search.training.device_data import fits_device, with_images
 from search.training.feature_cache import FeaturesAway
@@ -87,6 +88,7 @@ class Training:
         self.images, self.mirror = self.net.inputs(dataset, chosen, channel)
         keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         self.validation = chosen.validation
+        self.early = early_subset(self.labels, self.validation, plan.split_seed)
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
@@ -109,7 +111,7 @@ class Training:
         model = self.net.build()
         # Evenly over all (folders come sorted by class): enough for means, variances and patches.
         self.net.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
-        steps = updates(len(self.chosen), self.batch, plan.epochs)
+        steps = plan.steps or updates(len(self.chosen), self.batch, plan.epochs)
         # Photographs are augmented by Pillow, on the host, each time that they are seen.
         pixels = self.images.ndim == 4 and recipe.augmenter == "shifts"
         self.on_device = pixels and fits_device(self.device, self.images)
@@ -131,6 +133,7 @@ class Training:
             "device": self.device,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
+            "epoch_images": self._images_after(self.plan.epochs) / self.plan.epochs,
             "epoch": self.epoch,
             "values": [] if self.plan.full else self.history[self.plan.value_name],
         }
@@ -154,22 +157,8 @@ class Training:
     def run_epoch(self, channel: Channel) -> bool:
         """Train and validate one epoch; return False if the worker asked to stop before its end."""
         self.hold_state()
-        plan, started = self.plan, time.monotonic()
-        feed = TrainingFeed(
-            self.images,
-            self.labels,
-            self.chosen,
-            max(1, self.batch // plan.accumulate),
-            plan.input_spec.classes,
-            epoch=self.epoch,
-            seed=plan.seed,
-            strength=plan.recipe.augmentation,
-            flip=plan.flip,
-            weights=self._class_weights(),
-            augmenter=plan.recipe.augmenter,
-            on_device=self.on_device,
-            mirror=self.mirror,
-        )
+        started = time.monotonic()
+        feed = self._feed()
         logs = self.fitted.fit(
             backends.current().batches(feed), verbose=0, shuffle=False, callbacks=[_Watch(channel)]
         ).history
@@ -180,7 +169,7 @@ class Training:
         seconds = time.monotonic() - started
         if not math.isfinite(loss):
             loss = math.nan
-        scored = {} if plan.full else self._validate(channel)
+        scored = {} if self.plan.full else self._validate(channel)
         for name, value in {"loss": loss, "accuracy": accuracy, **scored, "seconds": seconds}.items():
             self.history[name].append(float(f"{value:.{DIGITS}g}"))
         self.epoch += 1
@@ -188,12 +177,36 @@ class Training:
         logger.info("epoch %d: %s", self.epoch, newest)
         return True
 
+    def _feed(self) -> TrainingFeed:
+        """The batches of the next epoch, or of the next part of the steps."""
+        plan = self.plan
+        whole = min(self.batch, len(self.chosen)) if plan.steps else self.batch
+        given = (self.images, self.labels, self.chosen, max(1, whole // plan.accumulate), plan.input_spec.classes)
+        settings: dict[str, Any] = {
+            "seed": plan.seed,
+            "strength": plan.recipe.augmentation,
+            "flip": plan.flip,
+            "weights": self._class_weights(),
+            "augmenter": plan.recipe.augmenter,
+            "on_device": self.on_device,
+            "mirror": self.mirror,
+        }
+        if not plan.steps:
+            return TrainingFeed(*given, epoch=self.epoch, **settings)
+        # A step is as many batches as its gradients are accumulated over.
+        first, end = (plan.steps_before(part) * plan.accumulate for part in (self.epoch, self.epoch + 1))
+        return StreamFeed(*given, first=first, count=end - first, **settings)
+
+    def _images_after(self, epoch: int) -> int:
+        return self.plan.images_after(epoch, len(self.chosen), self.batch)
+
     def _class_weights(self) -> np.ndarray | None:
         if self.plan.class_weights == "none":
             return None
         return balanced_weights(self.labels[self.chosen], self.plan.input_spec.classes)
 
     def _validate(self, channel: Channel) -> dict[str, float]:
+        few = self.plan.validates_on_few and self.epoch + 1 < self.plan.epochs
         with AveragedWeights(self.model, self.optimizer):
             if self._exact is not self.model:
                 self._exact.set_weights(self.model.get_weights())
@@ -201,7 +214,7 @@ class Training:
                 self._exact,
                 self.images,
                 self.labels,
-                self.validation,
+                self.early if few else self.validation,
                 channel.pulse,
                 self.plan.metric,
                 self.classes,
@@ -254,6 +267,8 @@ class Training:
             "batch_size": self.batch,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
+            "images_seen": self._images_after(self.epoch),
+            "images_validated": self.plan.images_validated(self.epoch, len(self.early), len(self.validation)),
             **({"tuned": self.net.tuned} if self.net.tuned else {}),
             "backend": keras.config.backend(),
             "versions": _versions(),

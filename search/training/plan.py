@@ -31,7 +31,8 @@ class TrainingPlan:
         images: How many of the rest to train on; None takes all.
         split_seed: The study's seed, which the split is drawn with.
         seed: The trial's seed, of weights, order, augmentation and dropout.
-        epochs: The full length, which the schedule is made for.
+        epochs: The full length, which the schedule is made for; with ``steps``, into how many parts these are divided,
+            which then take the place of epochs in all that is reported, pruned by and gone on from.
         metric: See ``StudySettings``.
         early_stopping: See ``StudySettings``.
         class_weights: See ``StudySettings``.
@@ -49,6 +50,7 @@ class TrainingPlan:
         fold_of: The fold of each training image, see ``search.data.folds.deal_folds``; empty in studies that have not
             stored it.
         space_code: What ``spaces.code_of`` gave where the params were sampled; empty for any code.
+        steps: The full length in optimizer steps, whatever that is in passes over the images; 0 counts epochs.
     """
 
     space: str
@@ -77,6 +79,7 @@ class TrainingPlan:
     fold: int = 0
     fold_of: str = field(default="", repr=False)
     space_code: str = ""
+    steps: int = 0
 
     def load_space(self) -> Space:
         """Load the space where its net is built.
@@ -101,6 +104,38 @@ class TrainingPlan:
         """Epochs of the whole trial."""
         return max(1, self.folds) * self.epochs
 
+    def steps_before(self, part: int) -> int:
+        """The optimizer steps that are done when ``part`` parts of ``epochs`` are."""
+        return round(part * self.steps / self.epochs)
+
+    def images_after(self, epoch: int, images: int, batch: int) -> int:
+        """How many images have been trained on after ``epoch`` epochs or parts, each as often as it was seen.
+
+        Args:
+            epoch: Number of epochs or parts.
+            images: Number of images of an epoch.
+            batch: Images a step.
+        """
+        return self.steps_before(epoch) * min(batch, images) if self.steps else epoch * images
+
+    def images_validated(self, epoch: int, early: int, images: int) -> int:
+        """How many images have been validated on after ``epoch`` epochs or parts, each as often as it was.
+
+        Args:
+            epoch: Number of epochs or parts.
+            early: Number of images in those that are validated on some of them.
+            images: Number of all validation images.
+        """
+        if self.full:
+            return 0
+        few = min(epoch, self.epochs - 1) if self.validates_on_few else 0
+        return few * early + (epoch - few) * images
+
+    @property
+    def validates_on_few(self) -> bool:
+        """Whether all parts but the last are validated on some of the images; early stopping compares them on all."""
+        return bool(self.steps) and not self.early_stopping and not self.full
+
     @property
     def identity(self) -> str:
         """A digest of all that a checkpoint must agree with; another study's of the same number does not."""
@@ -109,6 +144,8 @@ class TrainingPlan:
             del values[name]
         if not self.fold_of:  # As before there was any.
             del values["fold_of"]
+        if not self.steps:  # A checkpoint from before there were any.
+            del values["steps"]
         values["tune"] = None if self.tune is None else _weights_digest(self.tune)
         values["dataset"] = values["dataset"].rsplit("/", 1)[
             -1

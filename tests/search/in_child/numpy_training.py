@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from search.data import open_dataset
+from search.data.splits import early_subset
 from search.metrics.classification import Scores, validated
 from search.process import backends
 from search.training.plan import TrainingPlan
@@ -120,6 +121,7 @@ class Training:
         self.images = images.reshape(len(images), -1).astype("float32") / 255
         chosen = plan.split(dataset)
         self.validation = chosen.validation
+        self.early = early_subset(self.labels, self.validation, plan.split_seed)
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.net = build(plan)
@@ -139,6 +141,7 @@ class Training:
             "device": "cpu",
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
+            "epoch_images": self._images_after(self.plan.epochs) / self.plan.epochs,
             "epoch": self.epoch,
             "values": [] if self.plan.full else self.history[self.plan.value_name],
         }
@@ -162,8 +165,8 @@ class Training:
         """Train and validate one epoch; False where the worker asked to stop before its end."""
         self._take_snapshot()
         started, size = time.monotonic(), min(self.batch, len(self.chosen))
-        order = np.random.default_rng((self.plan.seed, 1, self.epoch)).permutation(self.chosen)
-        steps, losses, right = len(order) // size, [], 0
+        order, losses, right = self._order(size), [], 0
+        steps = len(order) // size
         with np.errstate(all="ignore"):  # It may be about to diverge.
             for step in range(steps):
                 loss, found = self._train_on(order[step * size : (step + 1) * size])
@@ -187,6 +190,19 @@ class Training:
         print(f"epoch {self.epoch}: {newest}", flush=True)
         return True
 
+    def _order(self, size):
+        """The images of the next epoch, or of the next part of the steps, one after another."""
+        plan, images = self.plan, len(self.chosen)
+        if not plan.steps:
+            return np.random.default_rng((plan.seed, 1, self.epoch)).permutation(self.chosen)
+        first, end = (size * plan.steps_before(part) for part in (self.epoch, self.epoch + 1))
+        passes = range(first // images, -(-end // images))
+        stream = [np.random.default_rng((plan.seed, 1, one)).permutation(self.chosen) for one in passes]
+        return np.concatenate(stream)[first - passes[0] * images : end - passes[0] * images]
+
+    def _images_after(self, epoch):
+        return self.plan.images_after(epoch, len(self.chosen), self.batch)
+
     def _train_on(self, batch):
         """One update; in parts, whose gradients are added up, where memory ran out."""
         losses, right, summed = [], 0, None
@@ -208,10 +224,12 @@ class Training:
         return (len(self.chosen) / (len(counts) * np.maximum(counts, 1))).astype("float32")[labels]
 
     def _validate(self):
-        outputs = self.net.logits(self.images[self.validation])
+        few = self.plan.validates_on_few and self.epoch + 1 < self.plan.epochs
+        validation = self.early if few else self.validation
+        outputs = self.net.logits(self.images[validation])
         if not (np.abs(outputs) < LARGEST).all():
             return {f"val_{name}": math.nan for name in validated(self.plan.metric)}
-        scores = Scores(self.labels[self.validation], outputs)
+        scores = Scores(self.labels[validation], outputs)
         better = self._best is None or scores.loss < self._best[1]
         if better or not self.plan.early_stopping:
             self.matrix = scores.confusion_matrix.tolist()
@@ -243,6 +261,8 @@ class Training:
             "batch_size": self.batch,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
+            "images_seen": self._images_after(self.epoch),
+            "images_validated": self.plan.images_validated(self.epoch, len(self.early), len(self.validation)),
             "backend": "numpy",
             "versions": VERSIONS,
         }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from search.training.batches import TrainingFeed, balanced_weights
+from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
 
 CHOSEN = np.arange(3, 98)
 
@@ -142,3 +142,48 @@ def test_balanced_weights_are_scikit_learns() -> None:
 
 def test_balanced_weights_of_a_class_without_images_are_finite() -> None:
     assert np.isfinite(balanced_weights(np.array([0, 0, 2]), 3)).all()
+
+
+def stream(images: np.ndarray, labels: np.ndarray, first: int, count: int, **more: Any) -> StreamFeed:
+    settings = {"seed": 1, "strength": 0.0, "flip": False, "batch_size": 10, **more}
+    size = settings.pop("batch_size")
+    return StreamFeed(images, labels, CHOSEN, size, 4, first=first, count=count, **settings)
+
+
+def test_stream_shows_every_image_once_a_pass_across_its_batches(images, labels) -> None:
+    # Two passes over 95 images are 19 batches of 10; the tenth has images of both.
+    batches = numbers(stream(images, labels, 0, 19))
+    seen = [number for batch in batches for number in batch]
+    assert sorted(seen) == sorted([*CHOSEN, *CHOSEN])
+    assert {number for batch in batches[:9] for number in batch} < set(CHOSEN)
+    first = numbers(feed(images, labels))
+    assert batches[:9] == first[:9]
+
+
+def test_stream_is_the_same_wherever_it_is_cut(images, labels) -> None:
+    settings = {"strength": 2.0, "flip": True}
+    whole = stream(images, labels, 0, 20, **settings)
+    parts = [stream(images, labels, first, 5, **settings) for first in (0, 5, 10, 15)]
+    for step in range(20):
+        assert np.array_equal(whole[step][0], parts[step // 5][step % 5][0])
+
+
+def test_stream_of_half_batches_makes_up_the_whole_ones(images, labels) -> None:
+    whole, halves = (
+        numbers(stream(images, labels, 0, 12)),
+        numbers(stream(images, labels, 0, 24, batch_size=5)),
+    )
+    for step, batch in enumerate(whole):
+        assert sorted(halves[2 * step] + halves[2 * step + 1]) == batch
+
+
+def test_stream_mirrors_the_other_half_in_its_second_pass(images, labels) -> None:
+    pictures = np.zeros((100, 8, 8, 1), np.uint8)
+    pictures[:, :, 0, 0] = np.arange(100)[:, None]
+    whole = stream(pictures, labels, 0, 19, flip=True, strength=0.01)
+    turns: dict[int, list[bool]] = {}
+    for index in range(19):
+        for picture in whole[index][0]:
+            number = int(picture.max())
+            turns.setdefault(number, []).append(picture[0, 0, 0] != number)
+    assert all(sorted(turn) == [False, True] for number, turn in turns.items() if number)

@@ -202,6 +202,19 @@ def weighted(make_plan, train) -> Run:
     return train(plan, prune_after=2)
 
 
+@pytest.fixture(scope="module")
+def long(make_plan, train) -> Run:
+    """So many steps long, in four parts: 50 steps of 32 are eight passes over 200 images."""
+    return train(make_plan(epochs=4, steps=50))
+
+
+@pytest.fixture(scope="module")
+def long_resumed(make_plan, train) -> list[Run]:
+    """The same in three processes: stopped in its first part, then in its third, then done."""
+    plan = make_plan(epochs=4, steps=50)
+    return [train(plan, stop_after=0), train(plan, stop_after=2), train(plan)]
+
+
 @pytest.fixture
 def score_kept(digits: Dataset) -> Callable[[Run], dict[str, float]]:
     """The scores of a kept file on the validation images, as the file itself has them."""
@@ -306,6 +319,55 @@ def assert_begins_again(plan: TrainingPlan) -> None:
     states = (capture(each.model, each.optimizer) for each in (training, afresh))
     for found, expected in zip(*states, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_training_in_steps_reports_its_parts_and_what_it_has_seen(long: Run) -> None:
+    assert [message["epoch"] for message in long.epochs] == [1, 2, 3, 4]
+    assert long.built["epoch_images"] == 50 * 32 / 4
+    assert (long.done["epochs"], long.done["images_seen"]) == (4, 50 * 32)
+
+
+def test_interrupted_run_in_steps_equals_the_uninterrupted_one(long_resumed: list[Run], long: Run) -> None:
+    assert [run.done["epochs"] for run in long_resumed] == [0, 2, 4]
+    assert long_resumed[-1].history == long.history
+    assert_same_weights(long_resumed[-1], long)
+
+
+def test_run_in_steps_gone_on_with_from_before_its_last_part_is_the_same(long: Run, make_plan, train) -> None:
+    plan = make_plan(epochs=4, steps=50)
+    shutil.copy(long.checkpoint(3), str(plan.checkpoint))
+    resumed = train(plan)
+    assert resumed.built["epoch"] == 3
+    assert resumed.history == long.history
+    assert_same_weights(resumed, long)
+
+
+def test_schedule_is_made_for_the_steps(plan) -> None:
+    plan = dataclasses.replace(plan, epochs=4, steps=50, accumulate=2)
+    training = Training(plan, "cpu", UNHEARD)
+    schedule = training.optimizer._learning_rate
+    assert schedule.steps == 100
+    assert [len(training._feed()), training._feed().batch_size] == [2 * 12, 16]
+
+
+def test_parts_but_the_last_are_validated_on_some_images(plan, digits: Dataset, monkeypatch) -> None:
+    monkeypatch.setattr("search.data.splits.EARLY_IMAGES", 20)
+    training = Training(dataclasses.replace(plan, epochs=4, steps=50), "cpu", UNHEARD)
+    _, labels = digits.train()
+    assert len(training.early) == 20
+    assert set(training.early) < set(training.validation)
+    assert set(labels[training.early]) == set(labels[training.validation])
+    scored: list[int] = []
+
+    def score(model, images, labels, chosen, *more):
+        scored.append(len(chosen))
+        return {"val_loss": 1.0}, []
+
+    monkeypatch.setattr("search.training.job.validate", score)
+    for training.epoch in range(4):
+        training._validate(dataclasses.make_dataclass("Silent", [("pulse", Any)])(None))
+    assert scored == [20, 20, 20, len(training.validation)]
+    assert training.plan.images_validated(4, 20, 100) == 160
 
 
 @pytest.mark.parametrize("other", ["fewer arrays", "other shapes"])

@@ -76,14 +76,16 @@ def learning(done: dict[str, Any]) -> dict[str, list[float]]:
     return {name: values for name, values in done["history"].items() if name != "seconds"}
 
 
+@pytest.mark.parametrize("steps", [0, 20])
 def test_numpy_training_tells_a_worker_what_the_real_one_tells_it(
-    plan, train, fork_server, fast_server
+    plan, train, fork_server, fast_server, steps: int
 ) -> None:
+    plan = dataclasses.replace(plan, steps=steps)
     real, ours = train(plan, fork_server), train(plan, fast_server)
     for messages in (real, ours):
         del messages[-1]["versions"]  # Of what trained.
     assert shape(ours) == shape(real)
-    same = ("training_images", "validation_images", "batch_size", "epochs", "kept_epoch")
+    same = ("training_images", "validation_images", "batch_size", "epochs", "kept_epoch", "images_seen")
     assert [ours[-1][name] for name in same] == [real[-1][name] for name in same]
 
 
@@ -99,11 +101,11 @@ def test_numpy_training_loads_no_framework(plan, fast_server, tmp_path) -> None:
     assert not {"keras", "tensorflow", "jax", "torch"} & set(modules)
 
 
-@pytest.mark.parametrize("early_stopping", [0, 4])
+@pytest.mark.parametrize(("early_stopping", "steps"), [(0, 0), (4, 0), (0, 47), (4, 47)])
 def test_numpy_training_that_was_stopped_learns_as_if_nothing_had_happened(
-    plan, train, fast_server, early_stopping: int
+    plan, train, fast_server, early_stopping: int, steps: int
 ) -> None:
-    plan = dataclasses.replace(plan, epochs=5, early_stopping=early_stopping)
+    plan = dataclasses.replace(plan, epochs=5, early_stopping=early_stopping, steps=steps)
     *_, whole = train(dataclasses.replace(plan, checkpoint=None), fast_server)
     *_, stopped = train(plan, fast_server, stop_after=2)
     assert stopped == {"kind": "done", "stopped": True, "epochs": 2}
