@@ -109,7 +109,8 @@ def other_curves(study: LoadedStudy, trials: Sequence[optuna.trial.FrozenTrial])
         if trial.state.name != "COMPLETE":
             continue
         params = trial.user_attrs["params"]
-        plan = plan_training(study, trial.number, params, recipe_of(space, params, config.input_spec))
+        recipe = recipe_of(space, params, config.input_spec)
+        plan = plan_training(study, trial.number, params, recipe, trial.user_attrs["flops"])
         channel = _Undisturbed(plan.value_name)
         with patch("builtins.print"):
             train(plan.to_payload(), channel)

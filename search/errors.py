@@ -8,6 +8,7 @@ import errno
 import os
 import sysconfig
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -69,8 +70,28 @@ class SpaceChanged(StudyStopped):
         )
 
 
+# Why a configuration is refused, by the bound that it violates.
+REFUSALS = {
+    "cost": "over the study's max-cost",
+    "parameters": "over the study's max-parameters",
+    "passes": "too large to see its images twice within a trial's compute",
+}
+
+
 class TrialPruned(Exception):
     """The trial ends PRUNED and counts: the pruner's verdict, or a loss that became NaN or infinite."""
+
+
+class TrialRefused(Exception):
+    """The configuration is never trained: the trial ends PRUNED with its constraints, and does not count.
+
+    Args:
+        violations: By how much each bound of the study is violated, by name; all above 0.
+    """
+
+    def __init__(self, violations: Mapping[str, float]) -> None:
+        super().__init__(", ".join(REFUSALS[name] for name in violations))
+        self.violations = violations
 
 
 class TrialFailed(Exception):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+# A PRUNED trial that was never trained, see ``storage.claims.is_refused``.
+REFUSED = "refused"
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,8 @@ class Preset:
         data: As ``--data`` takes it; None where the user must say.
         space: As ``--space`` takes it.
         trials: Finished trials.
-        epochs: A trial's full length.
+        epochs: A trial's full length, where it counts epochs.
+        final: The final training that is searched for, as ``--final`` takes it; None where trials count epochs.
         images: Training images of a trial; None for all.
         image_size: Side in pixels that images are resized to; None keeps theirs.
         resize: How they get it, as ``--resize`` takes it.
@@ -25,6 +26,7 @@ class Preset:
     space: str
     trials: int
     epochs: int
+    final: str | None = None
     images: int | None = None
     image_size: int | None = None
     resize: str | None = None
@@ -34,10 +36,14 @@ class Preset:
 
 
 PRESETS = {
-    "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, images=10_000),
+    "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, final="8 epochs", images=10_000),
     # A demonstration of a minute, with no time for folds.
-    "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12, validation=0.1),
-    "folder_cnn": Preset(data=None, space="photo_cnn", trials=30, epochs=20, image_size=128),
+    "digits_cnn": Preset(
+        data="digits", space="cnn", trials=20, epochs=12, final="12 epochs", validation=0.1
+    ),
+    "folder_cnn": Preset(
+        data=None, space="photo_cnn", trials=30, epochs=20, final="20 epochs", image_size=128
+    ),
     "cifar_transfer": Preset(data="cifar10", space="transfer", trials=30, epochs=10, image_size=160),
     "folder_transfer": Preset(
         data=None, space="transfer", trials=20, epochs=40, image_size=224, resize="crop"

@@ -35,9 +35,9 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
 
 def as_object(snapshot: "Snapshot") -> dict[str, Any]:
     """A snapshot for scripts, see ``status``: plain values, and null for what JSON has no number for."""
-    from search.formatting import WORDS
+    from search.formatting import REFUSED, WORDS
 
-    counts = {state: snapshot.count(state) for state in WORDS.values()}
+    counts = {state: snapshot.count(state) for state in (*WORDS.values(), REFUSED)}
     counts |= {"running": len(snapshot.running), "waiting": snapshot.waiting}
     plain = asdict(snapshot)
     del plain["waiting"]
@@ -64,9 +64,9 @@ def status(
 
     Nothing is changed by looking. A trial whose worker is gone is shown as lost: the next worker goes on with it.
 
-    --json has study, metric, wanted, counts (finished, pruned, failed, running, waiting), best, running, ended and
-    seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of life, and
-    lost whether its worker is gone. What is not known is null.
+    --json has study, metric, wanted, counts (finished, pruned, failed, refused, running, waiting), best, running,
+    ended and seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of
+    life, and lost whether its worker is gone. What is not known is null.
     """
     from search.study.status import study_status
 

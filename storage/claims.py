@@ -59,6 +59,19 @@ MOST_INTERRUPTIONS = 20
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+def is_refused(trial: FrozenTrial) -> bool:
+    """Whether a configuration violates a bound of its study, so that it was never trained.
+
+    Its trial is PRUNED, for samplers learn from such trials, and has the violation as Optuna's constraints.
+    """
+    return any(value > 0 for value in trial.constraints.values())
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Whether a trial counts towards N."""
+    return trial.state in FINISHED and not is_refused(trial)
+
+
 class ClaimLost(Exception):
     """The trial was given to another worker, or has ended: what was to be written is not."""
 
@@ -216,7 +229,8 @@ class Claims:
 
     def finished(self) -> int:
         """How many trials count towards N already."""
-        return len(self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED))
+        trials = self.database.get_all_trials(self.study_id, deepcopy=False, states=FINISHED)
+        return sum(map(is_counted, trials))
 
     def sweep(self) -> list[int]:
         """Put the trials of dead workers back to WAITING, under the lock.
@@ -285,8 +299,7 @@ class Claims:
 
     def _has_work(self, wanted: int) -> bool:
         trials = self._read_trials()
-        taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
-        return taken < wanted or bool(self._of_dead_workers(trials))
+        return _taken(trials) < wanted or bool(self._of_dead_workers(trials))
 
     def _read_trials(self) -> list[FrozenTrial]:
         self.database.check_writable()
@@ -306,8 +319,7 @@ class Claims:
         if self._requeue_dead(trials):
             trials = self._read_trials()
         self._refuse_second_host(trials)
-        taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
-        if taken >= wanted:
+        if _taken(trials) >= wanted:
             return None
         token = uuid.uuid4().hex[:16]
         return self._take_waiting(trials, token) or self._create(trials, token)
@@ -380,3 +392,7 @@ class Claims:
                     f"host {life['host']} is working on this SQLite database; SQLite serves one host: put the study "
                     "into Postgres for several"
                 )
+
+
+def _taken(trials: list[FrozenTrial]) -> int:
+    return sum(trial.state == TrialState.RUNNING or is_counted(trial) for trial in trials)

@@ -33,6 +33,11 @@ BEST_VALUES = text(
     "SELECT study_id, min(value), max(value) FROM trials JOIN trial_values USING (trial_id) "
     "WHERE state = 'COMPLETE' AND objective = 0 GROUP BY study_id"
 )
+# Of configurations that were never trained, see ``storage.claims.is_refused``.
+REFUSED = text(
+    "SELECT study_id, count(DISTINCT trial_id) FROM trials JOIN trial_system_attributes USING (trial_id) "
+    "WHERE state = 'PRUNED' AND key LIKE 'constraints:%' GROUP BY study_id"
+)
 RUNNING_HEARTBEATS = text(
     "SELECT study_id, value_json FROM trials JOIN trial_system_attributes USING (trial_id) "
     f"WHERE state = 'RUNNING' AND key = '{HEARTBEAT}'"
@@ -57,7 +62,8 @@ ATTRIBUTES = text(
     f"SELECT trial_id, key, value_json FROM trial_user_attributes {OF_STUDY} AND key IN :keys"
 ).bindparams(bindparam("keys", type_=String, expanding=True))
 HEARTBEATS = text(
-    f"SELECT trial_id, key, value_json FROM trial_system_attributes {OF_STUDY} AND key = '{HEARTBEAT}'"
+    f"SELECT trial_id, key, value_json FROM trial_system_attributes {OF_STUDY} "
+    f"AND (key = '{HEARTBEAT}' OR key LIKE 'constraints:%')"
 )
 # What a worker does with Optuna's tables, and what is there without the right to it.
 MISSING_RIGHTS = text(
@@ -82,6 +88,7 @@ class StudySummary:
         attributes: Its user attributes.
         directions: ``MINIMIZE`` or ``MAXIMIZE``, for each value that its trials have.
         counts: How many trials it has in each state, such as ``COMPLETE``.
+        refused: How many of the pruned ones were never trained, where the study is one of ours.
         best: The best value of a complete trial; None without one, or if its trials have several values.
         heartbeats: The last sign of life of each running trial.
         last_active: When a trial last began, ended or gave a sign of life, in seconds since the epoch; None if never.
@@ -91,6 +98,7 @@ class StudySummary:
     attributes: dict[str, Any] = field(default_factory=dict)
     directions: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
     best: float | None = None
     heartbeats: list[dict[str, Any]] = field(default_factory=list)
     last_active: float | None = None
@@ -105,6 +113,10 @@ class StudySummary:
         for time in times:
             if time is not None:
                 self._was_active(_seconds(time))
+
+    def add_refused(self, count: int) -> None:
+        """Add the number of pruned trials that have constraints."""
+        self.refused = int(count)
 
     def add_best(self, least: float, greatest: float) -> None:
         """Add the extreme values of the complete trials; the directions are known already."""
@@ -179,6 +191,7 @@ def _summaries(connection: Connection) -> list[StudySummary]:
     for_each(DIRECTIONS, lambda summary, direction: summary.directions.append(str(direction)))
     for_each(STUDY_ATTRIBUTES, StudySummary.add_attribute)
     for_each(COUNTS, StudySummary.add_count)
+    for_each(REFUSED, StudySummary.add_refused)
     for_each(BEST_VALUES, StudySummary.add_best)
     for_each(RUNNING_HEARTBEATS, StudySummary.add_heartbeat)
     return list(summaries.values())
@@ -209,7 +222,7 @@ def _seconds(time: datetime | str) -> float:
 
 
 def read_trials(database: Database, study_id: int, attributes: Sequence[str]) -> list[FrozenTrial]:
-    """Read all trials of a study: states, params, values, reports, signs of life and some attributes, but no more.
+    """Read all trials of a study: states, params, values, reports, signs of life, constraints, some attributes.
 
     Args:
         database: The study's database, which is asked once.
@@ -236,9 +249,9 @@ def _trials(connection: Connection, study_id: int, keys: Sequence[str]) -> Itera
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, key, value in connection.execute(ATTRIBUTES, {**study, "keys": list(keys)}):
         attributes[trial_id][key] = json.loads(value)
-    lives = {
-        trial_id: {key: json.loads(value)} for trial_id, key, value in connection.execute(HEARTBEATS, study)
-    }
+    lives: dict[int, dict[str, Any]] = defaultdict(dict)
+    for trial_id, key, value in connection.execute(HEARTBEATS, study):
+        lives[trial_id][key] = json.loads(value)
     for trial_id, number, state in trials:
         trial = FrozenTrial(
             number=number,
@@ -249,7 +262,7 @@ def _trials(connection: Connection, study_id: int, keys: Sequence[str]) -> Itera
             params={},
             distributions={},
             user_attrs=attributes[trial_id],
-            system_attrs=lives.get(trial_id, {}),
+            system_attrs=lives[trial_id],
             intermediate_values=reports[trial_id],
             trial_id=trial_id,
         )

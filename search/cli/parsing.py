@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
+from search.config.value_types import PREFIXES
 from search.errors import InputError
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PREFIX = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _NUMBER = r"(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 
 
@@ -95,7 +95,7 @@ def parse_flops(flag: str, text: str, low: float, high: float, example: str) -> 
         InputError: Not such a value, or outside ``low`` to ``high``; the message shows ``example``.
     """
     match = re.fullmatch(rf"{_NUMBER}\s*(?:(?P<prefix>[KMGTPE]?)FLOPs?)?", text.strip(), re.IGNORECASE)
-    flops = float(match["number"]) * _PREFIX[(match["prefix"] or "").upper()] if match else 0.0
+    flops = float(match["number"]) * PREFIXES[(match["prefix"] or "").upper()] if match else 0.0
     if not low <= flops <= high:
         raise InputError(
             f"{flag} {text!r}: expected floating-point operations from {low:g} to {high:g}, such as {example}"

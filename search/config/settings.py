@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
-from search.config.value_types import as_image_size
+from search.config.value_types import as_final, as_image_size
 from search.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -19,6 +19,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "auc", "recall:CLASS", "loss")
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
+LENGTHS = ("compute", "epochs")
 RESIZES = ("stretch", "fit", "crop")
 
 
@@ -33,7 +34,10 @@ class TrialSettings(Options):
         metavar="SPACE",
     )
     epochs: int = option(
-        12, "Full length of a trial, in epochs (default: the preset's, or 12).", low=1, high=10_000
+        12,
+        "Full length of a trial that counts epochs (default: the preset's, or 12).",
+        low=1,
+        high=10_000,
     )
     images: int | None = option(
         None,
@@ -143,7 +147,8 @@ class StudySettings(TrialSettings):
     )
     early_stopping: int = option(
         0,
-        "End a trial after this many epochs without a better validation loss; 0 trains its full length.",
+        "End a trial after this many epochs, or eighths of its compute, without a better validation loss; 0 trains its "
+        "full length.",
         low=0,
         high=10_000,
         metavar="EPOCHS",
@@ -320,6 +325,19 @@ class SearchSettings(Options):
         unit=FLOPS,
         metavar="FLOPS",
     )
+    length: str | None = option(
+        None,
+        "What a trial's length is counted in: the same compute for every configuration, so that a small net sees its "
+        "images more often, or epochs (default: compute; epochs with --epochs, and over a backbone).",
+        choices=LENGTHS,
+    )
+    final: "str | int | float | None" = option(
+        None,
+        "Final training that is searched for: its compute, such as 0.2PFLOP, or how often the default configuration "
+        "sees all training images in it, such as 10 epochs. A trial trains for as large a share of it as it has of the "
+        "images (default: the preset's, or 12 epochs).",
+        metavar="FLOPS|EPOCHS",
+    )
     try_first: "Sequence[Path | Mapping[str, Any]]" = option(
         (),
         "Configuration to try before any is sampled: a TOML file with a value for each parameter. Repeatable.",
@@ -327,6 +345,22 @@ class SearchSettings(Options):
         metavar="FILE.toml",
         repeatable=True,
     )
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: A value is out of its range, or contradicts another.
+        """
+        super().__post_init__()
+        if self.final is None:
+            return
+        as_final(flag_of(self, "final"), self.final)
+        if self.length == "epochs":
+            raise InputError(
+                f"--final {self.final}: says nothing beside --length epochs, whose trials all have --epochs; leave one "
+                "of the two out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,11 @@ class StudyConfig(StudySettings):
         test_seed: The seed with which test images are drawn from data that sets none aside. It is 0 whatever the
             study's own seed, so that no study trains on what another study of the same data is tested on. Studies of an
             older version drew them with their own.
+        length: Training FLOPs of a trial, 3 forward passes an image; ``epochs`` are then parts of them. 0 where trials
+            count epochs.
+        final: Training FLOPs of the final training that is searched for; 0 where trials count epochs.
+        final_epochs: How often the default configuration sees all training images in that.
+        training_images: Number of images that a trial trains on; 0 where it counts epochs.
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
         fold_of: The fold of each training image, a letter each, see ``search.data.folds.deal_folds``; empty without
             folds, and in studies of older versions, which dealt them anew in every process.
@@ -46,6 +51,10 @@ class StudyConfig(StudySettings):
     channels: int
     validation_images: int = 0
     test_seed: int = 0
+    length: int = 0
+    final: int = 0
+    final_epochs: float = 0.0
+    training_images: int = 0
     backbones: tuple[Backbone, ...] = ()
     fold_of: str = field(default="", repr=False)
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)

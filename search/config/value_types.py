@@ -6,12 +6,13 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from search.errors import InputError
 
 # Sides of images, in pixels.
 SHORTEST, LONGEST = 4, 2048
+PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 EXPECTED = {
     int: "a whole number",
     float: "a number",
@@ -50,6 +51,46 @@ def of_type(flag: str, value: Any, hint: Any, unit: str = "") -> Any:
         unit = f" of {unit}" if unit and kind in (int, float) else ""
         raise InputError(f"{flag} {value!r}: expected {EXPECTED[kind]}{unit}")
     return kind(value) if kind in (int, float, Path) else value
+
+
+class Final(NamedTuple):
+    """A final training: its compute, or how often the default configuration sees all training images in it.
+
+    Attributes:
+        flops: Training FLOPs; 0 where epochs say it.
+        epochs: Epochs of the default configuration; 0 where the compute is given.
+    """
+
+    flops: float = 0.0
+    epochs: float = 0.0
+
+
+def as_final(flag: str, value: Any) -> Final:
+    """A final training as it is typed: ``0.2PFLOP``, ``10 epochs``, or ``10``, which are epochs, too.
+
+    Args:
+        flag: Named in the message.
+        value: A text or a number.
+
+    Raises:
+        InputError: It is none, under two epochs or over 10,000, or under a megaflop or over 10^27.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    text = f"{value}" if number else value if isinstance(value, str) else ""
+    match = re.fullmatch(
+        r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(?:(epochs?)|([KMGTPE]?)FLOPs?)?", text.strip(), re.IGNORECASE
+    )
+    amount = float(match[1]) if match else 0.0
+    counts_flops = match is not None and match[3] is not None
+    if counts_flops:
+        amount *= PREFIXES[str(match and match[3]).upper()]
+    low, high = (1e6, 1e27) if counts_flops else (2, 10_000)
+    if not low <= amount <= high:
+        raise InputError(
+            f"{flag} {value}: expected compute such as 0.2PFLOP, or from 2 to 10,000 epochs of the default "
+            "configuration, such as 10 epochs"
+        )
+    return Final(flops=amount) if counts_flops else Final(epochs=amount)
 
 
 def as_image_size(flag: str, value: Any) -> int | str:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import optuna
 
 
-KEPT = ("history", "epochs", "kept_epoch", "training_images", "validation_images", "matrix")
+KEPT = (
+    "history", "epochs", "kept_epoch", "training_images", "validation_images", "images_seen", "images_validated",
+    "matrix",
+)  # fmt: skip
 
 
 def train_folds(

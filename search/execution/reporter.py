@@ -55,7 +55,7 @@ class Reporter:
         self._shown = False
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
         self._seen = images_seen(trial.user_attrs.get(FOLDS, ()))
-        self._training_images = 0
+        self._epoch_images = 0.0
         heartbeat.facts.update(epoch=plan.epochs_before, epochs=plan.epochs_in_all)
         if plan.folds:
             heartbeat.facts["fold"] = plan.fold + 1
@@ -133,9 +133,12 @@ class Reporter:
         if message["kind"] == "built":
             self._trial.set_user_attr("device", message["device"])
             self._trial.set_user_attr("training_images", message["training_images"])
-            self._training_images = message["training_images"]
+            self._epoch_images = message["epoch_images"]
+            if self._plan.steps:
+                self._trial.set_user_attr("epoch_images", self._epoch_images)
             so_far = self._plan.epochs_before + message["epoch"]
             self._heartbeat.facts.update(epoch=so_far, device=message["device"], features=None)
+            self._heartbeat.facts["epoch_images"] = self._epoch_images
             self._warn_of_device(message["device"])
             # What a worker did not live to report is in the checkpoint that it left.
             for epoch, value in enumerate(message["values"], start=1):
@@ -166,7 +169,7 @@ class Reporter:
             return
         self._report(epoch, value)
         if plan.folds:
-            seen = self._seen + self._training_images * epoch
+            seen = self._seen + self._epoch_images * epoch
             self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
         if not self._shown:  # Its speed is known now; from here on the heartbeat's own beats will do.
             self._shown = True

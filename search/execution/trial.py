@@ -21,6 +21,7 @@ from search.errors import (
     TrialInterrupted,
     TrialOutOfMemory,
     TrialPruned,
+    TrialRefused,
     is_disk_full,
 )
 from search.execution.cross_validation import train_folds
@@ -42,9 +43,11 @@ from search.study.fold_results import (
     mean_value,
     value_of,
 )
+from search.study.length import set_length, violations
 from search.study.proposal import asking_space, propose
 from search.study.seeds import seed_number, trial_seed
 from search.study.study import MODEL, LoadedStudy
+from search.study.sweep_cells import REPEAT
 from search.training.plan import TrainingPlan
 from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
@@ -135,6 +138,12 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         last = reports[max(reports)] if reports else None
         feed_trial(worker.study, worker.server, trial, "pruned", _sentence(pruned), last)
         claim.finish(TrialState.PRUNED, last)
+    except TrialRefused as refused:
+        trial.set_user_attr("reason", str(refused))
+        for name, violation in refused.violations.items():
+            if name not in trial.constraints:
+                trial.set_constraint(name, violation)
+        claim.finish(TrialState.PRUNED)
     except TrialInterrupted as interrupted:
         claim.requeue(clean=interrupted.clean)
         return
@@ -165,10 +174,15 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
     delete_leftovers(worker.study, uploaded)
 
 
-def plan_training(study: LoadedStudy, number: int, params: Params, recipe: Recipe) -> TrainingPlan:
-    """The training of trial ``number`` as its study defines it, without a checkpoint and without a file to keep."""
+def plan_training(
+    study: LoadedStudy, number: int, params: Params, recipe: Recipe, flops: float
+) -> TrainingPlan:
+    """The training of trial ``number`` as its study defines it, without a checkpoint and without a file to keep.
+
+    ``flops`` are the operations of an image's forward pass, which say how many steps a study's compute allows.
+    """
     config = study.config
-    return TrainingPlan(
+    plan = TrainingPlan(
         space=config.space,
         params=dict(params),
         recipe=recipe,
@@ -185,6 +199,7 @@ def plan_training(study: LoadedStudy, number: int, params: Params, recipe: Recip
         flip=config.flip,
         space_code=spaces.code_of(spaces.load(config.space)),
     )
+    return set_length(plan, config.length, flops, config.training_images) if config.length else plan
 
 
 def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingPlan:
@@ -194,7 +209,12 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
     except SpaceFailed as failed:
         raise _failure(failed) from failed
     parameters, flops = map(int, proposal.cost)
-    plan = plan_training(worker.study, seed_number(trial), proposal.params, proposal.recipe)
+    violated = violations(config, proposal.cost, proposal.recipe)
+    if (
+        violated and REPEAT in trial.user_attrs
+    ):  # A sweep's cell is no sample: whoever asked for it is to see it fail.
+        raise TrialFailed(f"too large: {TrialRefused(violated)}")
+    plan = plan_training(worker.study, seed_number(trial), proposal.params, proposal.recipe, flops)
     attributes = trial.user_attrs
     for name, value in {
         "params": proposal.params,
@@ -207,8 +227,8 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
     }.items():
         if attributes.get(name) != value:
             trial.set_user_attr(name, value)
-    if flops > config.max_cost or parameters > config.max_parameters:
-        raise TrialFailed("too large: over the study's max-cost or max-parameters")
+    if violated:
+        raise TrialRefused(violated)
     return dataclasses.replace(
         plan,
         checkpoint=str(files.checkpoint),
@@ -309,6 +329,7 @@ def _record(
         "epochs": sum(run["epochs"] for run in runs),
         "kept_epoch": round(fmean(run["kept_epoch"] for run in runs)),
         "compute": 3.0 * trial.user_attrs["flops"] * seen,
+        "validation_compute": float(trial.user_attrs["flops"]) * sum(run["images_validated"] for run in runs),
         "seconds": round(seconds, 3),
         "images_per_second": round(seen / max(seconds, 1e-9), 1),
         "backend": done["backend"],

@@ -15,11 +15,12 @@ from search.study.proposal import own_configurations
 from search.study.request import load_space
 from search.study.sweep_cells import FIXED, REPEAT
 from spaces.contract import Params, Space
-from storage.claims import ENDED, SecondHost
+from storage.claims import ENDED, SecondHost, is_refused
 from storage.errors import DatabaseGone, DatabaseRemoved
 
 SAME_REASON = 10
 LEAST_TRIALS = 12
+MOST_REFUSED = 100
 
 
 def work(worker: Worker, wanted: Callable[[], int]) -> None:
@@ -79,6 +80,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
                 worked = bool(worker.study.finished())
                 check_default(new, worker.study.config.space, default, worked=worked)
             check_failures(new)
+            check_refusals(new)
         elif claims.finished() >= n:
             return
         else:
@@ -135,8 +137,7 @@ def check_failures(trials: Sequence[FrozenTrial]) -> None:
         StudyStopped: With the reason and the last line of the last failure.
     """
     ended = sorted(
-        (trial for trial in trials if trial.state.is_finished()),
-        key=lambda trial: (trial.system_attrs.get(ENDED, 0.0), trial.number),
+        (trial for trial in trials if trial.state.is_finished() and not is_refused(trial)), key=_end
     )
     failed = [trial for trial in ended if trial.state == TrialState.FAIL]
     if not failed:
@@ -148,6 +149,30 @@ def check_failures(trials: Sequence[FrozenTrial]) -> None:
         raise StudyStopped(f"{streak} trials in a row failed for one reason; {last}")
     if len(ended) >= LEAST_TRIALS and len(failed) > len(ended) / 3:
         raise StudyStopped(f"{len(failed)} of {len(ended)} trials failed; {last}")
+
+
+def check_refusals(trials: Sequence[FrozenTrial]) -> None:
+    """Stop a study of which nearly no configuration can be trained: a hundred in a row were refused.
+
+    Args:
+        trials: Those that have ended in this run.
+
+    Raises:
+        StudyStopped: With what the last one was refused for.
+    """
+    ended = sorted((trial for trial in trials if trial.state.is_finished()), key=_end)
+    streak = len(list(itertools.takewhile(is_refused, reversed(ended))))
+    if streak >= MOST_REFUSED:
+        why = str(ended[-1].user_attrs.get("reason", ""))
+        raise StudyStopped(
+            f"{streak} configurations in a row were refused before training; the last one, trial {ended[-1].number}: "
+            f"{why}; expected a space most of which fits: search under another --study name with a higher --max-cost "
+            "or --max-parameters, a longer --final, or a --space of smaller nets"
+        )
+
+
+def _end(trial: FrozenTrial) -> tuple[float, int]:
+    return trial.system_attrs.get(ENDED, 0.0), trial.number
 
 
 def _default(space: Space, config: StudyConfig) -> Params | None:

@@ -81,6 +81,7 @@ def run_training(
         **trial.user_attrs,
         **{key: done[key] for key in ("versions", "backend", "device", "batch_size")},
     }
+    facts["compute"] = 3.0 * facts["flops"] * done["images_seen"]
     return TrainingResult(
         refit=plan.full,
         images=done["training_images"],

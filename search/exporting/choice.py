@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from search.errors import InputError
 from search.study.outcome import why_none_complete
+from storage.claims import is_refused
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -90,6 +91,10 @@ def choose_trial(loaded: "LoadedStudy", number: int | None, without: Sequence[in
             trial.state.name
         ]
         raise InputError(f"--trial {number}: it {state}; only a trial that has finished can be exported")
+    if is_refused(trial):
+        raise InputError(
+            f"--trial {number}: it was refused and never trained ({trial.user_attrs.get('reason', '')}); choose another"
+        )
     if not was_trained(trial):
         raise InputError(
             f"--trial {number}: search.run did not train it (its values came from elsewhere, such as a dashboard), so "

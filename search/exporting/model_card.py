@@ -21,6 +21,7 @@ from search.study.proposal import recipe_of
 from search.study.request import load_space
 from search.study.study import LoadedStudy, compute_of
 from search.templates.loader import environment
+from storage.claims import is_refused
 
 # Shown: the classes with the lowest F1, and the pairs of classes that are confused most often.
 WEAKEST, CONFUSED = 3, 3
@@ -80,7 +81,7 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
                 for note in (duplicate_notes(dataset.duplicates, *sizes) if dataset.duplicates else ())
             ],
             finished=sum(trial.state.name == "COMPLETE" for trial in trials),
-            pruned=sum(trial.state.name == "PRUNED" for trial in trials),
+            pruned=sum(trial.state.name == "PRUNED" and not is_refused(trial) for trial in trials),
             search_flops=compute_of(trials),
             search_seconds=duration(sum(float(trial.user_attrs.get("seconds", 0.0)) for trial in trials)),
             seconds=duration(float(summary["seconds"])),

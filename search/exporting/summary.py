@@ -260,7 +260,7 @@ def _training_flops(training: TrainingResult, images: int, backbone: Mapping[str
     """FLOPs of the training; what a second phase took, through the backbone, is not known."""
     if backbone and backbone["fine_tuned"]:
         return None
-    return 3 * int(training.facts["flops"]) * images * training.epochs
+    return int(training.facts.get("compute", 3 * training.facts["flops"] * images * training.epochs))
 
 
 def _training_facts(config: StudyConfig, training: TrainingResult, flops: int | None) -> dict[str, Any]:

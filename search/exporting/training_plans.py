@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.execution.trial import ACCUMULATE, plan_training
+from search.study.length import set_length
 from search.study.proposal import recipe_of
 from search.study.request import load_space
 from search.study.seeds import seed_number
@@ -28,7 +29,7 @@ def trial_plan(
     params = trial.user_attrs["params"]
     recipe = recipe_of(load_space(loaded.config.space), params, loaded.config.input_spec)
     return dataclasses.replace(
-        plan_training(loaded, seed_number(trial), params, recipe),
+        plan_training(loaded, seed_number(trial), params, recipe, trial.user_attrs["flops"]),
         accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
         gpu_memory=gpu_memory,
     )
@@ -47,11 +48,24 @@ def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | N
 
 
 def refit_plan(
-    loaded: "LoadedStudy", trial: "FrozenTrial", epochs: int, model: Path, gpu_memory: float | None
+    loaded: "LoadedStudy", trial: "FrozenTrial", requested: int | None, model: Path, gpu_memory: float | None
 ) -> "TrainingPlan":
-    """The trial's training on all training images, which runs all its epochs."""
+    """The trial's training on all training images, to its end.
+
+    It is as many epochs long as requested, else see ``refit_epochs``; in a search at equal compute those are parts of
+    the final training that it was for.
+    """
+    config, plan = loaded.config, trial_plan(loaded, trial, gpu_memory)
+    epochs = refit_epochs(config, trial, requested)
+    if config.length:
+        recipe = recipe_of(load_space(config.space), plan.params, config.input_spec)
+        plan = dataclasses.replace(plan, recipe=recipe, steps=0)
+        if requested is None:
+            compute = config.final * epochs / config.epochs
+            images = sum(loaded.dataset().train_counts)
+            plan = set_length(plan, compute, trial.user_attrs["flops"], images)
     return dataclasses.replace(
-        trial_plan(loaded, trial, gpu_memory),
+        plan,
         epochs=epochs,
         early_stopping=0,
         checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
@@ -93,6 +107,7 @@ def fine_tuning_plan(
         plan,
         recipe=dataclasses.replace(plan.recipe, learning_rate=FINE_TUNING_RATE, most_steps=0, least_steps=0),
         epochs=epochs,
+        steps=0,
         early_stopping=0 if refit else epochs,
         checkpoint=str(loaded.paths.tuning_checkpoint(trial.number, epochs, refit)),
         model=str(model),

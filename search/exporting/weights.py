@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from search.errors import InputError
 from search.exporting.child_training import TrainingResult, run_training
-from search.exporting.training_plans import refit_epochs, refit_plan
+from search.exporting.training_plans import refit_plan
 from search.study.study import MODEL, LoadedStudy
 from storage.artifacts import fetch
 
@@ -82,6 +82,5 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
         StudyStopped: Its loss became NaN or infinite.
     """
     loaded, trial = request.loaded, request.trial
-    epochs = refit_epochs(loaded.config, trial, request.refit_epochs)
-    plan = refit_plan(loaded, trial, epochs, model, request.gpu_memory)
+    plan = refit_plan(loaded, trial, request.refit_epochs, model, request.gpu_memory)
     return run_training(loaded, trial, plan, "refit", server, request.say)

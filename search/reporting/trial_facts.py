@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from search.formatting import WORDS
+from search.formatting import REFUSED, WORDS
+from storage.claims import is_refused
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -20,7 +21,7 @@ class TrialFacts:
 
     Attributes:
         number: Its number.
-        state: ``finished``, ``pruned``, ``failed``, ``running`` or ``waiting``.
+        state: ``finished``, ``pruned``, ``failed``, ``refused``, ``running`` or ``waiting``.
         value: What it scored, or, if it was pruned or is running, what it reported last; None where nothing is known.
         params: Its sampled parameters.
         reports: The metric on validation images by epoch.
@@ -44,7 +45,7 @@ class TrialFacts:
 
 def trial_facts(trial: "FrozenTrial") -> TrialFacts:
     """A trial of Optuna in the words of the report."""
-    state = STATES[trial.state.name]
+    state = REFUSED if is_refused(trial) else STATES[trial.state.name]
     reports = {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)}
     value = trial.value if state == "finished" else (reports[max(reports)] if reports else None)
     begun, ended = trial.datetime_start, trial.datetime_complete

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -16,14 +17,15 @@ import spaces
 from search.config.option import flag_of, options_of
 from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
+from search.config.value_types import as_final
 from search.data import Dataset, cache_root, open_dataset
 from search.data.base import Say, log_line
 from search.data.preparation import prepare
 from search.errors import InputError, SpaceFailed
 from search.presets import PRESETS
-from search.study.proposal import propose
+from search.study.proposal import propose_some
 from search.study.request import check_beside_validation
-from search.study.study import LoadedStudy, quiet
+from search.study.study import LoadedStudy
 from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep
 from spaces.contract import Space
 from storage.liveness import HEARTBEAT
@@ -46,18 +48,10 @@ def space_digest(space: Space, config: StudyConfig) -> str:
     """
     seen: list[list[Any]] = []
     failed: list[SpaceFailed] = []
-    aside = optuna.storages.InMemoryStorage()
-    for seed in range(PROBES):
-        with quiet():
-            aside.create_new_study([optuna.study.StudyDirection.MAXIMIZE], f"probe {seed}")
-        trial = optuna.load_study(
-            study_name=f"probe {seed}", storage=aside, sampler=optuna.samplers.RandomSampler(seed=seed)
-        ).ask()
-        try:
-            found = propose(space, trial, config.input_spec)
-        except SpaceFailed as error:  # It will end the trials that meet it.
-            seen.append([error.kind])
-            failed.append(error)
+    for trial, found in propose_some(space, config.input_spec, PROBES):
+        if isinstance(found, SpaceFailed):  # It will end the trials that meet it.
+            seen.append([found.kind])
+            failed.append(found)
             continue
         recipe = found.recipe if hasattr(space, "recipe") else None
         seen.append([found.params, list(found.cost), repr(recipe), _ranges(trial)])
@@ -177,6 +171,7 @@ def check_settings(config: StudyConfig, options: RunOptions) -> None:
                 f"{config.folds} folds; leave the flag out, or choose another --study name"
             )
     check_beside_validation(options, config.validation_images)
+    _check_length(config, options)
     for field, _ in options_of(StudySettings):
         value, made_with = getattr(options, field.name), getattr(config, field.name)
         if field.name in options.requested and value != made_with:
@@ -185,6 +180,37 @@ def check_settings(config: StudyConfig, options: RunOptions) -> None:
                 f"{flag_of(options, field.name)} {value}: study {config.study} was made {made}; "
                 "leave the flag out, or choose another --study name"
             )
+
+
+def _check_length(config: StudyConfig, options: RunOptions) -> None:
+    """Check that trials are to be as long as the study's are, where it is said how long.
+
+    Raises:
+        InputError: They are not.
+    """
+    made = (
+        f"trials of {config.length / 1e12:,.4g} TFLOP, for a final training of {config.final / 1e12:,.4g} TFLOP"
+        if config.length
+        else f"trials of {config.epochs} epochs"
+    )
+    wrong = ""
+    if options.length is not None and (options.length == "compute") != bool(config.length):
+        wrong = f"--length {options.length}"
+    elif options.final is not None and not _is_final(config, options.final):
+        wrong = f"--final {options.final}"
+    elif config.length and "epochs" in options.requested:
+        wrong = f"--epochs {options.epochs}"
+    if wrong:
+        raise InputError(
+            f"{wrong}: study {config.study} was made with {made}; leave the flag out, or choose another --study name"
+        )
+
+
+def _is_final(config: StudyConfig, said: str | int | float) -> bool:
+    """Whether a final training that is asked for again is the study's, within what rounding takes."""
+    flops, epochs = as_final("--final", said)
+    asked, there = (flops, config.final) if flops else (epochs, config.final_epochs)
+    return math.isclose(asked, there, rel_tol=1e-6)
 
 
 def check_preset(config: StudyConfig, options: RunOptions) -> None:
@@ -202,6 +228,8 @@ def check_preset(config: StudyConfig, options: RunOptions) -> None:
     settings = {name: value for name, value in vars(preset).items() if name in names and value is not None}
     if config.images is None:  # A preset's subset is dropped where there are not so many images.
         settings.pop("images", None)
+    if config.length:
+        settings.pop("epochs", None)
     if options.data is None:
         settings["data"] = preset.data
     for name, value in settings.items():

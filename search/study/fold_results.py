@@ -38,7 +38,8 @@ def mean_value(finished: Sequence[TrainingOutcome]) -> float:
 
 def images_seen(runs: Sequence[TrainingOutcome]) -> int:
     """How many images were trained on in all epochs of all trainings together."""
-    return sum(run["training_images"] * run["epochs"] for run in runs)
+    # Folds from before it was reported all counted epochs.
+    return sum(run.get("images_seen", run["training_images"] * run["epochs"]) for run in runs)
 
 
 def mean_history(runs: Sequence[TrainingOutcome]) -> dict[str, list[float]]:

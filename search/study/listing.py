@@ -81,6 +81,7 @@ def _listed(one: StudySummary, now: float) -> Listed:
     if config is None and DATASET not in one.attributes:
         return Listed(one.name, FOREIGN, 0, finished, None, failed, "", one.best, "", since)
     config = config or {}  # In the making.
+    finished -= one.refused
     grace = float(config.get("grace", Timeouts.grace))
     alive = {life["worker"] for life in one.heartbeats if not is_worker_dead(life, now, grace)}
     wanted = one.attributes.get(WANTED) or None

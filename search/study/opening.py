@@ -24,6 +24,7 @@ from search.study.compatibility import (
 )
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
 from search.study.first_trials import enqueue, first_trials
+from search.study.length import is_by_compute, with_length
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space, preset_of
 from search.study.study import (
     DATASET,
@@ -75,9 +76,12 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)
     check_confirm(options.study, options.folds, options.confirm)
+    by_compute = is_by_compute(options, space)
     size = image_size(options, space)
     dataset = prepare_new(options, size, has_backbone(space))
     config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=has_backbone(space))
+    if by_compute:
+        config = with_length(config, options, space, dataset)
     check_metric(config, dataset)
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)

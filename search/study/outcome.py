@@ -3,7 +3,9 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from search.formatting import REFUSED
 from search.study.study import LoadedStudy
+from storage.claims import is_refused
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -39,7 +41,7 @@ def why_none_complete(loaded: LoadedStudy) -> str:
         ]
     if kinds["failed"]:
         todo.append(f"why trials failed is in {loaded.paths.folder}")
-    more = len(ended) - kinds["failed"] + max(5, loaded.wanted // 2)
+    more = len(ended) - kinds["failed"] - kinds[REFUSED] + max(5, loaded.wanted // 2)
     todo.append(f"{loaded.command('run', '--trials', str(more))} searches on")
     return (
         f"study {loaded.config.study}: none of its {len(ended)} ended trials is complete ({counts}), so that there is "
@@ -48,6 +50,8 @@ def why_none_complete(loaded: LoadedStudy) -> str:
 
 
 def _kind(trial: "FrozenTrial") -> str:
+    if is_refused(trial):
+        return REFUSED
     if trial.state.name == "PRUNED":
         return DIVERGED if str(trial.user_attrs.get("reason", "")).startswith(DIVERGED) else "pruned"
     return {"COMPLETE": "finished", "FAIL": "failed"}[trial.state.name]

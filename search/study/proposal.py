@@ -15,6 +15,7 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 
 from search.config.study_config import StudyConfig
 from search.errors import DiskFull, SpaceFailed, failure_words, is_disk_full
+from search.study.study import quiet
 from spaces.contract import Cost, InputSpec, Params, Space
 from spaces.recipe import Recipe
 from storage.claims import ClaimLost
@@ -61,6 +62,27 @@ def propose(space: Space, trial: optuna.trial.BaseTrial, input_spec: InputSpec) 
         _check_params(params, trial)
         cost = _checked_cost(space.cost(params, input_spec))
         return Proposal(dict(params), cost, recipe_of(space, params, input_spec))
+
+
+def propose_some(
+    space: Space, input_spec: InputSpec, count: int
+) -> Iterator[tuple[optuna.Trial, Proposal | SpaceFailed]]:
+    """Sample some configurations at random, the same ones always, aside from any study.
+
+    Yields:
+        The trial that suggested the values; and the configuration, or how the space failed.
+    """
+    aside = optuna.storages.InMemoryStorage()
+    for seed in range(count):
+        with quiet():
+            aside.create_new_study([optuna.study.StudyDirection.MAXIMIZE], f"probe {seed}")
+        trial = optuna.load_study(
+            study_name=f"probe {seed}", storage=aside, sampler=optuna.samplers.RandomSampler(seed=seed)
+        ).ask()
+        try:
+            yield trial, propose(space, trial, input_spec)
+        except SpaceFailed as failed:
+            yield trial, failed
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from search.formatting import WORDS, duration, score
+from search.formatting import REFUSED, WORDS, duration, score
 from search.study.fold_results import FOLDS
 from search.study.study import WANTED, LoadedStudy
+from storage.claims import is_refused
 from storage.liveness import HEARTBEAT, is_worker_dead
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Running:
 class Ended:
     """A trial that has ended.
 
-    ``state`` is finished, pruned or failed, ``value`` the last value reported, ``folds`` the number of finished folds;
-    ``epochs`` counts through all of them.
+    ``state`` is finished, pruned, failed or refused (never trained), ``value`` the last value reported, ``folds`` the
+    number of finished folds; ``epochs`` counts through all of them.
     """
 
     number: int
@@ -152,7 +153,7 @@ def _ended(trial: "FrozenTrial") -> Ended:
     last = reports[max(reports)] if reports else None
     return Ended(
         trial.number,
-        WORDS[trial.state.name],
+        REFUSED if is_refused(trial) else WORDS[trial.state.name],
         trial.value if trial.state.name == "COMPLETE" else last,
         int(trial.user_attrs.get("epochs", max(reports, default=0))),
         float(trial.user_attrs.get("seconds", 0.0)),
@@ -170,7 +171,8 @@ def _running(
     epoch = max([int(life.get("epoch") or 0), *trial.intermediate_values])
     epochs, rate = life.get("epochs"), life.get("images_per_second")
     value = trial.intermediate_values.get(epoch, life.get("value"))
-    left = (epochs - epoch) * training_images / rate if epochs and rate and training_images else None
+    images = life.get("epoch_images") or training_images
+    left = (epochs - epoch) * images / rate if epochs and rate and images else None
     return Running(
         trial.number,
         str(life.get("worker", "")),
@@ -189,7 +191,7 @@ def _running(
 
 
 def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: int | None) -> float | None:
-    counted = [trial for trial in ended if trial.state != "failed"]
+    counted = [trial for trial in ended if trial.state not in ("failed", REFUSED)]
     timed = [trial.seconds for trial in counted if trial.seconds > 0]
     if wanted is None or not timed:
         return None
@@ -206,6 +208,8 @@ def headline(snapshot: Snapshot) -> str:
     text = (
         f"{snapshot.study}: {finished + pruned}{of} ({finished} finished, {pruned} pruned), {failed} failed"
     )
+    refused = snapshot.count(REFUSED)
+    text += f", {refused} refused" if refused else ""
     text += f", {snapshot.waiting} waiting" if snapshot.waiting else ""
     lost = sum(trial.lost for trial in snapshot.running)
     text += f", {lost} lost by {'its worker' if lost == 1 else 'their workers'}" if lost else ""
@@ -223,6 +227,8 @@ def best_line(snapshot: Snapshot) -> str:
 
 def ended_line(trial: Ended, metric: str) -> str:
     """One line about an ended trial."""
+    if trial.state == REFUSED:
+        return f"trial {trial.number} refused ({trial.reason}), not trained: {words(trial.params)}"
     # "pruned (pruned after epoch 1)" would say it twice.
     why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
     folds = f"{trial.folds} fold{'' if trial.folds == 1 else 's'}, " if trial.folds else ""

@@ -20,6 +20,7 @@ from search.config.study_config import StudyConfig
 from search.data import cache_root, open_dataset
 from search.errors import InputError, flag_error, is_disk_full
 from storage.artifacts import Store, open_artifacts
+from storage.claims import is_counted
 from storage.connect import grants, open_storage
 from storage.database import Database
 from storage.deletion import leave_marker
@@ -177,7 +178,7 @@ class LoadedStudy:
 
     def finished(self) -> list[FrozenTrial]:
         """The trials that count towards N."""
-        return self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        return [trial for trial in self.optuna.get_trials(deepcopy=False) if is_counted(trial)]
 
     def ranked(self) -> list[FrozenTrial]:
         """The complete trials, best first."""
@@ -372,17 +373,19 @@ def quiet() -> Iterator[None]:
 
 
 def compute_spent(study: LoadedStudy) -> float:
-    """FLOPs that all trials of a study have trained for, the running ones included."""
+    """FLOPs that all trials of a study have taken, validation and the running ones included."""
     return compute_of(study.optuna.get_trials(deepcopy=False))
 
 
 def compute_of(trials: Sequence[FrozenTrial]) -> float:
-    """FLOPs that these trials have trained for."""
+    """FLOPs that these trials have trained and validated for; those of a running one's validation come at its end."""
     spent = 0.0
     for trial in trials:
         recorded = trial.user_attrs
-        an_epoch = 3.0 * recorded.get("flops", 0) * recorded.get("training_images", 0)
+        images = recorded.get("epoch_images", recorded.get("training_images", 0))
+        an_epoch = 3.0 * recorded.get("flops", 0) * images
         spent += float(recorded.get("compute", an_epoch * max(trial.intermediate_values, default=0)))
+        spent += float(recorded.get("validation_compute", 0.0))
     return spent
 
 

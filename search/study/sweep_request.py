@@ -38,7 +38,7 @@ def ask_for_sweep(options: SweepOptions) -> tuple[Sweep, RunOptions]:
     if (options.base or "").startswith("study:") and not options.backbones:
         asked = {**asked, **_backbones(options, asked)}
     sweep = Sweep(dict(vary or {}), options.repeat, base, values)
-    return sweep, RunOptions.given(**asked, sampler="random", pruner="none")
+    return sweep, RunOptions.given(**asked, sampler="random", pruner="none", length="epochs")
 
 
 def find_base(base: str, storage: str | None, root: Path) -> tuple[str, Mapping[str, Any] | None]:

@@ -181,7 +181,13 @@ class Training:
         """The batches of the next epoch, or of the next part of the steps."""
         plan = self.plan
         whole = min(self.batch, len(self.chosen)) if plan.steps else self.batch
-        given = (self.images, self.labels, self.chosen, max(1, whole // plan.accumulate), plan.input_spec.classes)
+        given = (
+            self.images,
+            self.labels,
+            self.chosen,
+            max(1, whole // plan.accumulate),
+            plan.input_spec.classes,
+        )
         settings: dict[str, Any] = {
             "seed": plan.seed,
             "strength": plan.recipe.augmentation,

@@ -96,7 +96,7 @@ def test_child_that_trained_has_loaded_no_database(
     worker: Worker = make_worker(epochs=1, images=100)
     config, space = worker.study.config, load("cnn")
     params = space.first(config.input_spec)[0]
-    plan = plan_training(worker.study, 0, params, recipe_of(space, params, config.input_spec))
+    plan = plan_training(worker.study, 0, params, recipe_of(space, params, config.input_spec), 1)
     payload = {**plan.to_payload(), "space": "cnn", "space_code": ""}
     job = "child_jobs:train_and_list_modules"
     with fork_server.start(job, payload, tmp_path / "log.txt", threads=1) as child:

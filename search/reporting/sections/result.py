@@ -95,13 +95,14 @@ def _tiles(facts: Facts) -> Tiles:
         tiles.append(("Test accuracy", DASH, "not exported"))
     if trial is not None:
         tiles.append(_validation_tile(facts, trial))
-    ended = {state: len(facts.in_state(state)) for state in ("finished", "pruned", "failed")}
+    ended = {state: len(facts.in_state(state)) for state in ("finished", "pruned", "failed", "refused")}
+    refused = f", {ended['refused']:,} refused" if ended["refused"] else ""
     requested = f" of {facts.requested_trials:,}" if facts.requested_trials else ""
     tiles.append(
         (
             "Trials",
             f"{ended['finished'] + ended['pruned']:,}{requested}",
-            f"{ended['finished']:,} finished, {ended['pruned']:,} pruned; {ended['failed']:,} failed",
+            f"{ended['finished']:,} finished, {ended['pruned']:,} pruned; {ended['failed']:,} failed{refused}",
         )
     )
     if trial is not None and "parameters" in trial.recorded:

@@ -53,7 +53,7 @@ def _how(facts: Facts) -> str:
     config = facts.config
     states = [
         (state, len(facts.in_state(state)))
-        for state in ("finished", "pruned", "failed", "running", "waiting")
+        for state in ("finished", "pruned", "failed", "refused", "running", "waiting")
     ]
     by_state = ", ".join(f"{number:,} {state}" for state, number in states if number)
     requested = f" of {facts.requested_trials:,} requested" if facts.requested_trials else ""
@@ -110,9 +110,14 @@ def _values(trial: TrialFacts, names: Sequence[str]) -> list[Cell]:
 
 
 def _ends_of_trials(facts: Facts) -> list[Block]:
-    """Why trials were pruned or failed, with equal reasons counted together."""
+    """Why trials were pruned, failed or refused, with equal reasons counted together."""
     blocks: list[Block] = []
-    for state, caption in (("pruned", "Why trials were pruned"), ("failed", "Why trials failed")):
+    captions = {
+        "pruned": "Why trials were pruned",
+        "failed": "Why trials failed",
+        "refused": "Why configurations were refused before training",
+    }
+    for state, caption in captions.items():
         by_reason: dict[str, list[int]] = {}
         for trial in facts.in_state(state):
             reason = str(trial.recorded.get("reason") or "no reason was recorded")

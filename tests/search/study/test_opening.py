@@ -330,7 +330,7 @@ def request_of_parts(request_for, tmp_path: Path):
 
 
 def plan_of(study: LoadedStudy, **more: Any) -> TrainingPlan:
-    return dataclasses.replace(plan_training(study, 0, {}, Recipe()), **more)
+    return dataclasses.replace(plan_training(study, 0, {}, Recipe(), 1), **more)
 
 
 def test_trials_validate_on_the_datas_own_part(request_of_parts) -> None:

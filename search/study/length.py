@@ -1,0 +1,153 @@
+"""How long a trial is: an amount of compute that is the same for every configuration of a study.
+
+The idea: at equal epochs the larger net wins, since it is given more compute, and a search finds "larger". At equal
+compute a small net sees its images more often, a large one less often, each on a schedule made for its own steps.
+
+The rule: a trial trains for C = 3 F B S floating-point operations, F those of an image's forward pass, B the batch
+size of its recipe, S its steps; so S = C / (3 F B). It is derived backwards from the final training that is searched
+for: with n of all N training images in the search, C = C_final n / N, so that a configuration makes the same passes
+over its images in both, and the best size is not that of a smaller budget.
+
+An example: the final training is 10 epochs of the default configuration, 2 MFLOP an image, on 50,000 images:
+C_final = 3 * 2e6 * 10 * 50,000 = 3e12. A search on 10,000 of them has C = 6e11. A net of 4 MFLOP makes 5 passes then,
+one of 1 MFLOP makes 20. One of 15 MFLOP would make 1.3: fewer than two are refused.
+"""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from optuna.trial import FixedTrial
+
+from search.config.settings import RunOptions
+from search.config.study_config import StudyConfig
+from search.config.value_types import Final, as_final
+from search.data import Dataset
+from search.errors import InputError, SpaceFailed
+from search.study.class_balance import split_counts
+from search.study.first_trials import first_trials
+from search.study.proposal import propose, propose_some
+from search.study.request import preset_of
+from spaces import has_backbone
+from spaces.contract import Cost, Space
+from spaces.recipe import Recipe
+
+if TYPE_CHECKING:
+    from search.training.plan import TrainingPlan
+
+# Into how many parts a trial's compute is divided: it reports, and may be pruned, after each.
+PARTS = 8
+LEAST_PASSES = 2
+DEFAULT_FINAL = "12 epochs"
+PROBES = 9
+
+
+def is_by_compute(options: RunOptions, space: Space) -> bool:
+    """Whether the trials of a new study are to have equal compute.
+
+    Raises:
+        InputError: It is asked for, and cannot be.
+    """
+    if options.length == "compute" or options.final is not None:
+        flag = "--length compute" if options.final is None else f"--final {options.final}"
+        if has_backbone(space):
+            raise InputError(
+                f"{flag}: over a frozen backbone heads are trained, whose compute is about alike, so that their trials "
+                "count epochs; leave the flag out"
+            )
+        if "epochs" in options.requested:
+            raise InputError(
+                f"{flag}: says how long a trial is, as --epochs {options.epochs} does; leave one of the two out"
+            )
+        return True
+    return options.length is None and "epochs" not in options.requested and not has_backbone(space)
+
+
+def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset: Dataset) -> StudyConfig:
+    """The config with a trial's compute, derived from the final training.
+
+    Raises:
+        InputError: The default configuration could not see its images twice.
+    """
+    asked = f"--final {options.final}"
+    preset = preset_of(options)
+    said = options.final or (preset.final if preset else None) or DEFAULT_FINAL
+    default = _typical_flops(space, config)
+    if not default:  # Of a space that does not count its operations there is no compute to divide.
+        if options.final is not None or options.length is not None:
+            raise InputError(
+                f"space {config.space}: its cost is 0 operations an image, so that trials cannot have equal compute; "
+                "mend its cost, or pass --length epochs"
+            )
+        return config
+    images, training = sum(dataset.train_counts), sum(split_counts(config, dataset)["training"])
+    final = _final_flops(as_final("--final", said), default, images)
+    if final < LEAST_PASSES * 3 * default * images:
+        raise InputError(
+            f"{asked}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see all "
+            f"{images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
+            f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
+        )
+    length = round(final * training / images)
+    epochs = float(f"{final / (3 * default * images):.9g}")
+    return dataclasses.replace(
+        config, epochs=PARTS, length=length, final=round(final), final_epochs=epochs, training_images=training
+    )
+
+
+def _final_flops(final: Final, default: float, images: int) -> float:
+    return final.flops or 3 * default * final.epochs * images
+
+
+def _typical_flops(space: Space, config: StudyConfig) -> float:
+    """Operations an image of the space's default configuration, or the median of some samples where it has none."""
+    own = first_trials(space, config, ())
+    if own:
+        return float(propose(space, FixedTrial(own[0]), config.input_spec).cost.flops)
+    drawn = [found for _, found in propose_some(space, config.input_spec, PROBES)]
+    costs = sorted(found.cost.flops for found in drawn if not isinstance(found, SpaceFailed))
+    return float(costs[len(costs) // 2]) if costs else 0.0
+
+
+def set_length(plan: "TrainingPlan", compute: float, flops: float, images: int) -> "TrainingPlan":
+    """The plan for as many steps as ``compute`` allows.
+
+    Args:
+        plan: The training, in epochs.
+        compute: Training FLOPs.
+        flops: Operations of an image's forward pass.
+        images: Number of images that it trains on.
+    """
+    batch = _batch(plan.recipe, images)
+    # Said in so many words: of folds that differ by an image all have the same batches.
+    recipe = dataclasses.replace(plan.recipe, batch_size=batch, most_steps=0, least_steps=0)
+    return dataclasses.replace(plan, recipe=recipe, epochs=PARTS, steps=_steps(compute, flops, batch))
+
+
+def violations(config: StudyConfig, cost: Cost, recipe: Recipe) -> dict[str, float]:
+    """What a configuration cannot have in its study, and by how much: the logarithm of how many times too large.
+
+    Args:
+        config: The study's.
+        cost: Of the configuration.
+        recipe: Of the configuration.
+
+    Returns:
+        ``cost`` or ``parameters`` above the study's bound, or too few ``passes`` over the images; often nothing.
+    """
+    ratios = {"cost": cost.flops / config.max_cost, "parameters": cost.parameters / config.max_parameters}
+    if config.length:
+        batch = _batch(recipe, config.training_images)
+        steps = _steps(config.length, cost.flops, batch)
+        least = max(PARTS, math.ceil(LEAST_PASSES * config.training_images / batch))
+        if steps < least:
+            ratios["passes"] = least / max(steps, 0.5)
+    return {name: math.log(ratio) for name, ratio in ratios.items() if ratio > 1}
+
+
+def _batch(recipe: Recipe, images: int) -> int:
+    return min(recipe.batch(images), images)
+
+
+def _steps(compute: float, flops: float, batch: int) -> int:
+    return int(compute / (3 * max(flops, 1.0) * batch))
