@@ -3,9 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from search.config.value_types import EIGHTH as EIGHTH
+from search.config.value_types import EPOCH as EPOCH
+
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 # A PRUNED trial that was never trained, see ``storage.claims.is_refused``.
 REFUSED = "refused"
+
+
+def axis_of(unit: str) -> str:
+    """What a curve's points lie at: ``epoch``, or ``eighth of the compute``."""
+    return f"{unit} of the compute" if unit == EIGHTH else unit
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from search.config.option import check_number, flag_of
 from search.config.settings import StudySettings, check_study_name
+from search.config.value_types import EIGHTH, EPOCH
 from search.errors import InputError
 from spaces.contract import Backbone, InputSpec, sides
 
@@ -96,6 +97,11 @@ class StudyConfig(StudySettings):
     def direction(self) -> Literal["minimize", "maximize"]:
         """Optuna's word for which way is better."""
         return "minimize" if self.metric == "loss" else "maximize"
+
+    @property
+    def unit(self) -> str:
+        """What a trial's length is counted in."""
+        return EIGHTH if self.length else EPOCH
 
     def to_json(self) -> str:
         """The config as stored on the study."""

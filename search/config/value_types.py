@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from search.errors import InputError
 
+# What a training counts: whole passes over its images, or parts of its compute (``search.study.length``).
+EPOCH, EIGHTH = "epoch", "eighth"
 # Sides of images, in pixels.
 SHORTEST, LONGEST = 4, 2048
 PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}

@@ -57,14 +57,20 @@ def diverged(message: Mapping[str, Any], plan: TrainingPlan) -> str:
     """
     if math.isfinite(message["loss"]) and math.isfinite(message["val_loss"]):
         return ""
-    where = f"epoch {message['epoch']}" + (f" of fold {plan.fold + 1}" if plan.folds else "")
+    where = f"{plan.unit} {message['epoch']}" + (f" of fold {plan.fold + 1}" if plan.folds else "")
     return f"diverged: the loss became NaN or infinite in {where}"
 
 
 def pruned_after_epoch(trial: optuna.Trial, epoch: int, plan: TrainingPlan) -> str:
     """Why a trial is pruned whose value after ``epoch`` has been reported; empty where it goes on."""
     asked = epoch < plan.epochs and not plan.folds
-    return f"pruned after epoch {epoch}" if asked and trial.should_prune() else ""
+    if not asked or not trial.should_prune():
+        return ""
+    return (
+        f"pruned after {100 * epoch / plan.epochs:g} % of its compute"
+        if plan.steps
+        else f"pruned after epoch {epoch}"
+    )
 
 
 def pruned_after_fold(trial: optuna.Trial, fold: int, folds: int) -> str:

@@ -130,7 +130,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         plan = _sample(worker, trial, files)
         value, matrix = _train(worker, claim, trial, plan, files, heartbeat)
         uploaded = _keep(trial, claim, files)
-        why = why_finished(trial.user_attrs, config.epochs)
+        why = why_finished(trial.user_attrs, config.epochs, config.unit)
         feed_trial(worker.study, worker.server, trial, "finished", why, value, matrix)
     except TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))

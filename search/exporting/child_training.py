@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import StudyStopped, TrialOutOfMemory
+from search.formatting import EPOCH
 from search.plotting.curves import History
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class TrainingResult:
         kept_epoch: The epoch, from 1, whose weights are exported.
         seconds: Time it took.
         history: Its curves, one entry an epoch.
+        unit: What its epochs are: epochs, or eighths of its compute.
         facts: ``flops``, ``parameters``, ``seed``, ``batch_size``, ``versions``, ``backend``, ``device``, ``threads``;
             of a fine-tuning also ``tuned``, see ``search.training.models.tuned_part``.
     """
@@ -40,6 +42,7 @@ class TrainingResult:
     seconds: float
     history: History
     facts: Mapping[str, Any]
+    unit: str = EPOCH
 
 
 def run_training(
@@ -74,7 +77,7 @@ def run_training(
         server,
         loaded.paths.worker_log("export"),
         threads,
-        lambda child: follow_epochs(child, plan.epochs, name, say),
+        lambda child: follow_epochs(child, plan, name, say),
         lambda line: say(f"{name}: {line}"),
     )
     facts = {
@@ -89,6 +92,7 @@ def run_training(
         kept_epoch=done["kept_epoch"],
         seconds=float(sum(done["history"]["seconds"])),
         history=done["history"],
+        unit=plan.unit,
         facts={**facts, "seed": plan.seed, **({"tuned": done["tuned"]} if "tuned" in done else {})},
     )
 
@@ -130,16 +134,18 @@ def train_with_retry(
         return follow(child)
 
 
-def follow_epochs(child: "Child", epochs: int, name: str, say: Callable[[str], None]) -> dict[str, Any]:
+def follow_epochs(
+    child: "Child", plan: "TrainingPlan", name: str, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Follow a training to its end, with a line an epoch; stop it where it diverges. See ``run_training``."""
 
     def go_on(message: Mapping[str, Any]) -> bool:
         if not math.isfinite(message["loss"]):
             raise StudyStopped(
-                f"the {name} diverged in epoch {message['epoch']} (its loss is no number); nothing exported: "
+                f"the {name} diverged in {plan.unit} {message['epoch']} (its loss is no number); nothing exported: "
                 f"export without --{name}, or another --trial"
             )
-        say(f"{name}: epoch {message['epoch']} of {epochs}, {epoch_line(message)}")
+        say(f"{name}: {plan.unit} {message['epoch']} of {plan.epochs}, {epoch_line(message)}")
         return True
 
     return wait_until_done(child, go_on)

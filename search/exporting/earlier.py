@@ -9,6 +9,7 @@ from search.exporting.choice import candidates
 from search.exporting.confirm import can_race, distinct
 from search.exporting.export import Export
 from search.exporting.training_plans import refit_epochs
+from search.formatting import EPOCH
 
 if TYPE_CHECKING:
     from search.config.settings import RunOptions
@@ -55,6 +56,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         config.fingerprint,
         refit,
         length,
+        (EPOCH if options.refit_epochs else config.unit) if refit else summary.get("unit"),
         options.fine_tune,
         # Where there is nothing to race, it is exported as without it.
         options.confirm and ("confirm" in summary or can_race(loaded)),
@@ -64,6 +66,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         summary["data_fingerprint"],
         summary["refit"],
         epochs,
+        summary.get("unit", EPOCH if refit else None),
         tuned.get("epochs") or backbone.get("fine_tuned_in_vain"),
         "confirm" in summary,
     )

@@ -268,6 +268,7 @@ def _training_facts(config: StudyConfig, training: TrainingResult, flops: int | 
     facts = training.facts
     return {
         "epochs": training.epochs,
+        "unit": training.unit,
         "kept_epoch": training.kept_epoch,
         "seconds": round(training.seconds, 1),
         "training_flops": flops,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from search.errors import InputError
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import refit_plan
+from search.formatting import EIGHTH, EPOCH
 from search.study.study import MODEL, LoadedStudy
 from storage.artifacts import fetch
 
@@ -65,6 +66,7 @@ def copy_weights(kept: Path, trial: "FrozenTrial", model: Path) -> TrainingResul
         kept_epoch=int(trial.user_attrs["kept_epoch"]),
         seconds=float(trial.user_attrs.get("seconds", 0.0)),
         history=history,
+        unit=EIGHTH if "epoch_images" in trial.user_attrs else EPOCH,
         facts=trial.user_attrs,
     )
 

@@ -60,7 +60,7 @@ def write_files(
     write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
     title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(scorings)})"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
-    write_curves(folder / "curves.png", training.history, training.kept_epoch, name)
+    write_curves(folder / "curves.png", training.history, training.kept_epoch, name, unit=training.unit)
     write_predictions(folder / "predictions.csv", scored, config.classes)
     mistaken = [scored.name(index) for index in scored.mistakes.indices.tolist()] if scored.names else []
     calibrated = scored.calibrated

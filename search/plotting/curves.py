@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.formatting import EPOCH, axis_of
 from search.plotting.axes import ring, whole_numbers
 from search.plotting.fonts import with_any_letters
 
@@ -22,7 +23,9 @@ FEW_EPOCHS = 30
 
 
 @with_any_letters
-def write_curves(path: Path, history: History, kept: int, title: str, dpi: int = 130) -> None:
+def write_curves(
+    path: Path, history: History, kept: int, title: str, dpi: int = 130, unit: str = EPOCH
+) -> None:
     """Write ``curves.png``; the validation lists may be empty, as they are after a refit.
 
     Args:
@@ -31,13 +34,14 @@ def write_curves(path: Path, history: History, kept: int, title: str, dpi: int =
         kept: The epoch, from 1, whose weights are kept.
         title: Above both panels.
         dpi: Dots an inch; the picture is 11 inches wide.
+        unit: What an entry of the history stands for.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.4), dpi=dpi, layout="constrained")
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        plot_history(axes, history, quantity, kept, COLOURS)
-        axes.set_title(describe_history(history, quantity, kept).replace("; ", "\n"), fontsize=9)
+        plot_history(axes, history, quantity, kept, COLOURS, unit)
+        axes.set_title(describe_history(history, quantity, kept, unit).replace("; ", "\n"), fontsize=9)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
     figure.suptitle(title, fontsize=12, parse_math=False)
@@ -45,7 +49,12 @@ def write_curves(path: Path, history: History, kept: int, title: str, dpi: int =
 
 
 def plot_history(
-    axes: "Axes", history: History, quantity: str, kept: int, colours: Mapping[str, str]
+    axes: "Axes",
+    history: History,
+    quantity: str,
+    kept: int,
+    colours: Mapping[str, str],
+    unit: str = EPOCH,
 ) -> None:
     """Plot one quantity by epoch.
 
@@ -55,6 +64,7 @@ def plot_history(
         quantity: ``loss`` or ``accuracy``.
         kept: The epoch, from 1, whose weights are kept.
         colours: Of ``training``, ``validation`` and ``ink``.
+        unit: What an entry of the history stands for.
     """
     for name, values in _curves(history, quantity):
         line, colour = "--" if name == "training" else "-", colours[name]
@@ -66,18 +76,18 @@ def plot_history(
         if kept <= len(values):
             ring(axes, kept, values[kept - 1], colour)
     axes.axvline(
-        kept, color=colours["ink"], linestyle=":", linewidth=1, zorder=0, label=f"kept: epoch {kept}"
+        kept, color=colours["ink"], linestyle=":", linewidth=1, zorder=0, label=f"kept: {unit} {kept}"
     )
     axes.set_xlim(0.5, len(history["loss"]) + 0.5)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(axis_of(unit))
     axes.set_ylabel(quantity)
     whole_numbers(axes)
 
 
-def describe_history(history: History, quantity: str, kept: int) -> str:
+def describe_history(history: History, quantity: str, kept: int, unit: str = EPOCH) -> str:
     """The same in words: ``training 1.8012 in epoch 1, 0.3012 in epoch 9; validation ...``; empty without values."""
     return "; ".join(
-        f"{name} {values[0]:.4f} in epoch 1, {values[kept - 1]:.4f} in epoch {kept}"
+        f"{name} {values[0]:.4f} in {unit} 1, {values[kept - 1]:.4f} in {unit} {kept}"
         for name, values in _curves(history, quantity)
         if kept <= len(values)
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
-from search.formatting import shorten
+from search.formatting import EPOCH, axis_of, shorten
 from search.plotting.axes import are_numbers, positions, whole_numbers
 from search.plotting.curves import History, plot_history
 from search.plotting.paths import plot_curves, plot_dots
@@ -105,7 +105,7 @@ def draw_all_curves(
         trials: All of them.
         best: Number of the trial that is drawn on top.
         metric: What the reports are of.
-        step: What a report is made after: ``epoch`` or ``fold``.
+        step: What a report is made after: ``epoch``, ``eighth`` or ``fold``.
         label: The drawing in words.
     """
     with drawing():
@@ -122,7 +122,7 @@ def draw_all_curves(
                 plot_curves(axes, curves, COLOURS[role], width, alpha, name)
         axes.autoscale_view()
         whole_numbers(axes)
-        axes.set_xlabel(step)
+        axes.set_xlabel(axis_of(step))
         axes.set_ylabel(f"validation {metric}")
         values = [value for trial in trials for value in trial.reports.values()]
         _focus(axes, values, [trial for trial in trials if trial.state == "finished"])
@@ -130,11 +130,11 @@ def draw_all_curves(
         return as_svg(figure, "curves", label)
 
 
-def draw_training(history: History, quantity: str, kept: int, label: str) -> str:
+def draw_training(history: History, quantity: str, kept: int, label: str, unit: str = EPOCH) -> str:
     """Draw one quantity of one training by epoch; see ``search.plotting.curves.plot_history``."""
     with drawing():
         figure, axes = _figure(NARROW)
-        plot_history(axes, history, quantity, kept, COLOURS)
+        plot_history(axes, history, quantity, kept, COLOURS, unit)
         _legend(figure, axes)
         return as_svg(figure, f"training-{quantity}", label)
 

@@ -41,7 +41,7 @@ class NotebookScreen:
 
 def table_html(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> str:
     """The snapshot as HTML: two lines, a row a worker, the log file's name."""
-    heads = running_heads(snapshot.metric)
+    heads = running_heads(snapshot.metric, snapshot.unit)
     rows = [running_cells(trial) for trial in snapshot.running]
     lines = [f"<p><b>{escape(headline(snapshot))}</b><br>{escape(best_line(snapshot))}</p>"]
     if rows:

@@ -146,7 +146,7 @@ class LineScreen:
         for trial in snapshot.ended:
             if trial.number not in self._told:
                 self._told.add(trial.number)
-                self._say(ended_line(trial, snapshot.metric))
+                self._say(ended_line(trial, snapshot.metric, snapshot.unit))
         if trouble and trouble != self._trouble:
             self._say(trouble)
         self._trouble = trouble
@@ -162,7 +162,7 @@ class LineScreen:
 def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Group:
     """The snapshot for a terminal: how far, the best so far, a row a worker, the log file's name."""
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for head in running_heads(snapshot.metric):
+    for head in running_heads(snapshot.metric, snapshot.unit):
         rows.add_column(head, justify="left" if head in ("worker", "device") else "right", no_wrap=True)
     for trial in snapshot.running:
         rows.add_row(*(Text(cell) for cell in running_cells(trial)))

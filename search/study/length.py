@@ -24,6 +24,7 @@ from search.config.study_config import StudyConfig
 from search.config.value_types import Final, as_final
 from search.data import Dataset
 from search.errors import InputError, SpaceFailed
+from search.formatting import EPOCH, count
 from search.study.class_balance import split_counts
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
@@ -107,6 +108,11 @@ def _typical_flops(space: Space, config: StudyConfig) -> float:
     drawn = [found for _, found in propose_some(space, config.input_spec, PROBES)]
     costs = sorted(found.cost.flops for found in drawn if not isinstance(found, SpaceFailed))
     return float(costs[len(costs) // 2]) if costs else 0.0
+
+
+def length_words(config: StudyConfig) -> str:
+    """How long a trial is: ``12 epochs``, or ``0.45 TFLOP``."""
+    return f"{config.length / 1e12:,.3g} TFLOP" if config.length else count(config.epochs, EPOCH)
 
 
 def set_length(plan: "TrainingPlan", compute: float, flops: float, images: int) -> "TrainingPlan":

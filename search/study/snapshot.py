@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from search.formatting import REFUSED, WORDS, duration, score
+from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score
 from search.study.fold_results import FOLDS
 from search.study.study import WANTED, LoadedStudy
 from storage.claims import is_refused
@@ -73,6 +73,7 @@ class Snapshot:
         running: Its trials in training, by number.
         best: The best finished trial; None before there is one.
         seconds_left: An estimate from the trials so far; None while there is nothing to estimate from.
+        unit: What the length of its trials is counted in.
         waiting: Number of trials that are queued or requeued, which are claimed before new ones are made.
     """
 
@@ -84,6 +85,7 @@ class Snapshot:
     best: Ended | None = None
     seconds_left: float | None = None
     waiting: int = 0
+    unit: str = EPOCH
 
     def count(self, state: str) -> int:
         """How many trials ended as ``state``."""
@@ -99,6 +101,7 @@ def read_snapshot(
     now: float | None = None,
     grace: float | None = None,
     trials: "Sequence[FrozenTrial] | None" = None,
+    unit: str = EPOCH,
 ) -> Snapshot:
     """Read how a study stands; nothing is written.
 
@@ -110,6 +113,7 @@ def read_snapshot(
         now: The time, by the clock of the signs of life.
         grace: Seconds of silence after which a worker is shown as lost; None shows none as lost.
         trials: The study's trials, with ``ATTRIBUTES``, if they have been read already.
+        unit: What the length of its trials is counted in.
     """
     trials = study.get_trials(deepcopy=False) if trials is None else trials
     ended = [_ended(trial) for trial in trials if trial.state.name in WORDS]
@@ -121,7 +125,7 @@ def read_snapshot(
     best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
     left = _seconds_left(ended, running, wanted)
     waiting = sum(trial.state.name == "WAITING" for trial in trials)
-    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting)
+    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting, unit)
 
 
 def take_snapshot(
@@ -145,6 +149,7 @@ def take_snapshot(
         now=study.storage.now(),
         grace=study.storage.timeouts.grace,
         trials=trials,
+        unit=study.config.unit,
     )
 
 
@@ -225,7 +230,7 @@ def best_line(snapshot: Snapshot) -> str:
     return f"best {snapshot.metric} {score(best.value)}, trial {best.number}: {words(best.params)}"
 
 
-def ended_line(trial: Ended, metric: str) -> str:
+def ended_line(trial: Ended, metric: str, unit: str = EPOCH) -> str:
     """One line about an ended trial."""
     if trial.state == REFUSED:
         return f"trial {trial.number} refused ({trial.reason}), not trained: {words(trial.params)}"
@@ -233,14 +238,14 @@ def ended_line(trial: Ended, metric: str) -> str:
     why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
     folds = f"{trial.folds} fold{'' if trial.folds == 1 else 's'}, " if trial.folds else ""
     return (
-        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {folds}{trial.epochs} "
-        f"epoch{'' if trial.epochs == 1 else 's'}, {duration(trial.seconds)}, {words(trial.params)}"
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {folds}"
+        f"{count(trial.epochs, unit)}, {duration(trial.seconds)}, {words(trial.params)}"
     )
 
 
-def running_heads(metric: str) -> tuple[str, ...]:
+def running_heads(metric: str, unit: str = EPOCH) -> tuple[str, ...]:
     """The heads of the columns that ``running_cells`` fills."""
-    return ("worker", "device", "trial", "epoch", metric, "images/s", "time left", "seen")
+    return ("worker", "device", "trial", unit, metric, "images/s", "time left", "seen")
 
 
 def running_cells(trial: Running) -> tuple[str, ...]:

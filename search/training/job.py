@@ -174,7 +174,7 @@ class Training:
             self.history[name].append(float(f"{value:.{DIGITS}g}"))
         self.epoch += 1
         newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
-        logger.info("epoch %d: %s", self.epoch, newest)
+        logger.info("%s %d: %s", self.plan.unit, self.epoch, newest)
         return True
 
     def _feed(self) -> TrainingFeed:

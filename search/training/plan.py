@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import spaces
 from search.data import training_split
+from search.formatting import EIGHTH, EPOCH
 from spaces.contract import Backbone, InputSpec, Space
 from spaces.recipe import Recipe
 
@@ -103,6 +104,11 @@ class TrainingPlan:
     def epochs_in_all(self) -> int:
         """Epochs of the whole trial."""
         return max(1, self.folds) * self.epochs
+
+    @property
+    def unit(self) -> str:
+        """What its length is counted in."""
+        return EIGHTH if self.steps else EPOCH
 
     def steps_before(self, part: int) -> int:
         """The optimizer steps that are done when ``part`` parts of ``epochs`` are."""

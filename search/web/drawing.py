@@ -24,13 +24,15 @@ def draw(payload: dict[str, Any], channel: Channel) -> None:
     """Draw the pictures whose figures are in ``payload``.
 
     Args:
-        payload: ``folder``; for a trial its ``history``, ``kept`` epoch, ``title`` and, where it is wanted, its
+        payload: ``folder``; for a trial its ``history``, ``kept`` epoch, ``unit``, ``title`` and, where it is wanted, its
             ``matrix`` with ``classes``; for a study its ``dataset``, ``classes``, ``validation``, ``images``, ``seed``.
         channel: Gets ``done`` with the names of the ``files``.
     """
     folder, files = Path(payload["folder"]), []
     if "history" in payload:
-        write_curves(folder / CURVES, payload["history"], payload["kept"], payload["title"], DPI)
+        write_curves(
+            folder / CURVES, payload["history"], payload["kept"], payload["title"], DPI, payload["unit"]
+        )
         files.append(CURVES)
     if payload.get("matrix"):
         matrix = np.asarray(payload["matrix"], dtype=np.int64)

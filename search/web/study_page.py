@@ -12,6 +12,7 @@ from search.errors import InputError
 from search.formatting import metric_words
 from search.process.fork_server import ForkServer
 from search.study.class_balance import split_counts
+from search.study.length import length_words
 from search.study.study import LoadedStudy
 from search.templates.loader import environment
 from search.web.attachments import address, artifacts_of, draw_in_child, leave
@@ -129,7 +130,7 @@ def study_note(study: LoadedStudy) -> str:
 def _purpose(study: LoadedStudy, metric: str) -> str:
     config = study.config
     best = "the lowest" if config.direction == "minimize" else "the best"
-    length = f"{config.epochs} epochs" + (f" in each of {config.folds} folds" if config.folds else "")
+    length = length_words(config) + (f" in each of {config.folds} folds" if config.folds else "")
     over = f" over {', '.join(one.name for one in config.backbones)}" if config.backbones else ""
     return (
         f"Searches space {config.space}{over} for {best} {metric} on validation images: {study.wanted} trials of up to "

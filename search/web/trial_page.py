@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from search.formatting import duration, metric_words
+from search.formatting import EIGHTH, EPOCH, duration, metric_words
 from search.process.fork_server import ForkServer
 from search.study.fold_results import FOLDS
 from search.study.study import KEPT_MODELS, LoadedStudy
@@ -103,13 +103,14 @@ def trial_note(
     )
 
 
-def why_finished(recorded: dict[str, Any], epochs: int) -> str:
+def why_finished(recorded: dict[str, Any], epochs: int, unit: str = EPOCH) -> str:
     """Why a trial ended that was neither pruned nor failed."""
     ran, kept = int(recorded.get("epochs", 0)), int(recorded.get("kept_epoch", 0))
     if folds := len(recorded.get(FOLDS, ())):
-        return f"It trained on all {folds} folds, {ran} epochs in all; its value is their mean."
-    ran_words = f"It ran all its {ran} epochs" if ran == epochs else f"It stopped early, after {ran} epochs"
-    return f"{ran_words}; the weights of epoch {kept} are kept."
+        return f"It trained on all {folds} folds, {ran} {unit}s in all; its value is their mean."
+    whole = "It trained for all its compute" if unit == EIGHTH else f"It ran all its {ran} epochs"
+    ran_words = whole if ran == epochs else f"It stopped early, after {ran} {unit}s"
+    return f"{ran_words}; the weights of {unit} {kept} are kept."
 
 
 def plain(value: Any) -> str:
@@ -133,6 +134,7 @@ def _leave_pictures(
     payload = {
         "history": history,
         "kept": recorded["kept_epoch"],
+        "unit": config.unit,
         "title": f"{config.study}, trial {trial.number}",
         "matrix": matrix if value is not None and _among_the_best(study, value) else (),
         "classes": config.classes,

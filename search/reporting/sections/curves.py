@@ -20,9 +20,10 @@ def curves_section(facts: Facts) -> Section:
     if trial is None:
         return Section("curves", title, [Text("No trial has finished yet.", "note")])
     history, kept = trial.recorded.get("history") or {}, int(trial.recorded.get("kept_epoch") or 0)
+    unit = facts.config.unit
     blocks: list[Block] = [Text(f"The curves of trial {trial.number} were not recorded.", "note")]
     if history.get("loss") and kept:
-        blocks = [_drawings(trial, history, kept), _epochs(trial, history)]
+        blocks = [_drawings(trial, history, kept, unit), _epochs(trial, history, unit)]
         if facts.config.folds:
             blocks.append(Text("These are means over the trial's folds.", "note"))
         blocks.append(
@@ -42,17 +43,17 @@ def curves_section(facts: Facts) -> Section:
     return Section("curves", title, blocks)
 
 
-def _drawings(trial: TrialFacts, history: Mapping[str, Any], kept: int) -> Charts:
+def _drawings(trial: TrialFacts, history: Mapping[str, Any], kept: int, unit: str) -> Charts:
     charts = []
     for quantity in ("loss", "accuracy"):
-        words = f"{describe_history(history, quantity, kept) or DASH}."
-        label = f"{quantity.capitalize()} of trial {trial.number} by epoch. {words}"
-        svg = draw_training(history, quantity, kept, label)
+        words = f"{describe_history(history, quantity, kept, unit) or DASH}."
+        label = f"{quantity.capitalize()} of trial {trial.number} by {unit}. {words}"
+        svg = draw_training(history, quantity, kept, label, unit)
         charts.append(Chart(svg, f"{quantity}: {words}", wide=False))
     return Charts(charts)
 
 
-def _epochs(trial: TrialFacts, history: Mapping[str, Any]) -> Table:
+def _epochs(trial: TrialFacts, history: Mapping[str, Any], unit: str) -> Table:
     # The study's metric too, if it is none of these.
     known = [
         name for name in (*SHOWN[:-1], *sorted(set(history) - set(SHOWN)), SHOWN[-1]) if history.get(name)
@@ -61,5 +62,5 @@ def _epochs(trial: TrialFacts, history: Mapping[str, Any]) -> Table:
     for epoch in range(len(history["loss"])):
         figures = (history[name][epoch] if epoch < len(history[name]) else None for name in known)
         rows.append([epoch + 1, *map(decimal_or_dash, figures)])
-    head = ["epoch", *(name.replace("val_", "validation ").replace("_", " ") for name in known)]
-    return Table(f"Trial {trial.number}, epoch by epoch", head, rows, collapsed=True)
+    head = [unit, *(name.replace("val_", "validation ").replace("_", " ") for name in known)]
+    return Table(f"Trial {trial.number}, {unit} by {unit}", head, rows, collapsed=True)

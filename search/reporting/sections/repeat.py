@@ -12,7 +12,7 @@ from search.config.settings import StudySettings, SweepOptions
 from search.config.study_config import StudyConfig
 from search.errors import SpaceFailed
 from search.exporting.formats import FORMATS
-from search.formatting import often
+from search.formatting import EIGHTH, often
 from search.metrics.baselines import NAMES
 from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section, Table, Text
 from search.reporting.export_reader import ExportReader
@@ -97,7 +97,9 @@ def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
     tuned = (summary.get("backbone") or {}).get("fine_tuned")
     words += ["--fine-tune", str(tuned["epochs"])] if tuned else []
     if summary.get("refit"):
-        words += ["--refit", "--refit-epochs", str(summary.get("epochs", config.epochs))]
+        words += ["--refit"]
+        if summary.get("unit") != EIGHTH:  # Else it has the compute of the study's own final training.
+            words += ["--refit-epochs", str(summary.get("epochs", config.epochs))]
     formats = [name for name, form in FORMATS.items() if (exported.folder / form.file).exists()]
     # Over a backbone one name gives two baselines, the second on its features.
     baselines = [name for name in NAMES if name in summary.get("baselines", {})]
@@ -128,6 +130,9 @@ def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
     taken = {field.name for field, about in of_record if not about.in_python_alone} - PLACE_SETTINGS
     left_out = ({"space"} if sweep else set()) | ({"validation"} if config.folds else {"folds"})
     left_out |= {"validation"} if config.validation_images else set()
+    if config.length:
+        words += ["--length", "compute", "--final", f"{config.final}FLOP"]
+        left_out |= {"epochs"}
     for field, about in options_of(StudySettings):
         value = getattr(config, field.name)
         if value is None or field.name not in taken - left_out:

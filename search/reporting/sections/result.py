@@ -188,7 +188,8 @@ def _configuration(facts: Facts, trial: TrialFacts) -> Table:
     epochs = known.get("epochs")
     if epochs is not None:
         kept = known.get("kept_epoch")
-        rows.append(["epochs trained", f"{epochs} (weights kept: epoch {kept})" if kept else str(epochs)])
+        unit = of_export.get("unit") or facts.config.unit
+        rows.append([f"{unit}s trained", f"{epochs} (weights kept: {unit} {kept})" if kept else str(epochs)])
     for name in ("batch_size", "seed", "threads", "device"):
         if known.get(name) is not None:
             rows.append([name.replace("_", " "), str(known[name])])

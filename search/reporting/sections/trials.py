@@ -10,6 +10,7 @@ from search.reporting.elements import Block, Cell, Chart, Rows, Section, Table, 
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, metric_value, plain_value, recorded_size
 from search.reporting.trial_facts import TrialFacts
+from search.study.length import length_words
 
 # Shown in the table of the best trials.
 BEST = 10
@@ -25,7 +26,7 @@ def search_section(facts: Facts) -> Section:
     if not trials:
         return Section("search", "The search", [Text("No trial has been begun yet.", "note")])
     blocks: list[Block] = [Text(_how(facts))]
-    step = "fold" if config.folds else "epoch"
+    step = "fold" if config.folds else config.unit
     if any(trial.value is not None for trial in trials):
         label = _history_words(facts)
         blocks.append(
@@ -60,10 +61,11 @@ def _how(facts: Facts) -> str:
     method = f"Sampler {config.sampler}, pruner {config.pruner}"
     if facts.sweep:
         method = "Every combination of the varied values was queued"
-    length = f"{count(config.epochs, 'epoch')} long"
+    whole = length_words(config)
+    length = f"{whole} long"
     scores = f"scores validation {config.metric}, of exactly the weights that are kept"
     if config.folds:
-        length = f"{config.folds} trainings of {count(config.epochs, 'epoch')}, one a fold,"
+        length = f"{config.folds} trainings of {whole}, one a fold,"
         scores = f"scores the folds' mean validation {config.metric}"
     running = "was still running" if facts.in_state("running") else "was not running"
     return (
@@ -100,7 +102,14 @@ def _best(facts: Facts) -> list[Block]:
         ]
         for trial in shown
     ]
-    head = ["trial", f"validation {facts.config.metric}", "epochs", "parameters", "an image", *names]
+    head = [
+        "trial",
+        f"validation {facts.config.metric}",
+        f"{facts.config.unit}s",
+        "parameters",
+        "an image",
+        *names,
+    ]
     return [Table(f"The {count(len(shown), 'best finished trial')}", head, rows)]
 
 
@@ -167,7 +176,14 @@ def _all(facts: Facts) -> Table:
         ]
         for trial in trials
     ]
-    head = ["trial", "state", f"validation {facts.config.metric}", "epochs", "training", *names]
+    head = [
+        "trial",
+        "state",
+        f"validation {facts.config.metric}",
+        f"{facts.config.unit}s",
+        "training",
+        *names,
+    ]
     return Table(caption, head, rows, text_columns=(1,), collapsed=True)
 
 
@@ -189,7 +205,7 @@ def _running(facts: Facts) -> list[Block]:
     return [
         Table(
             "In training when this was made",
-            ["trial", "epoch", f"validation {facts.config.metric}", "device"],
+            ["trial", facts.config.unit, f"validation {facts.config.metric}", "device"],
             rows,
             text_columns=(3,),
         )
