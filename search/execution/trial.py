@@ -329,7 +329,8 @@ def _record(
         "epochs": sum(run["epochs"] for run in runs),
         "kept_epoch": round(fmean(run["kept_epoch"] for run in runs)),
         "compute": 3.0 * trial.user_attrs["flops"] * seen,
-        "validation_compute": float(trial.user_attrs["flops"]) * sum(run["images_validated"] for run in runs),
+        "validation_compute": float(trial.user_attrs["flops"])
+        * sum(run.get("images_validated", 0) for run in runs),
         "seconds": round(seconds, 3),
         "images_per_second": round(seen / max(seconds, 1e-9), 1),
         "backend": done["backend"],

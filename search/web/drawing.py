@@ -24,7 +24,7 @@ def draw(payload: dict[str, Any], channel: Channel) -> None:
     """Draw the pictures whose figures are in ``payload``.
 
     Args:
-        payload: ``folder``; for a trial its ``history``, ``kept`` epoch, ``unit``, ``title`` and, where it is wanted, its
+        payload: ``folder``; for a trial its ``history``, ``kept`` epoch, ``unit``, ``title`` and, where wanted, its
             ``matrix`` with ``classes``; for a study its ``dataset``, ``classes``, ``validation``, ``images``, ``seed``.
         channel: Gets ``done`` with the names of the ``files``.
     """

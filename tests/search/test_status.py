@@ -176,7 +176,8 @@ def test_json_is_one_object_with_all_that_the_screen_shows(open_digits, status: 
     code, printed, error = status(*where(study), "--json")
     said = json.loads(printed)
     assert (code, error, said["study"], said["metric"], said["wanted"]) == (0, "", "s", "accuracy", 5)
-    assert said["counts"] == {"finished": 2, "pruned": 0, "failed": 0, "running": 1, "waiting": 0}
+    counts = {"finished": 2, "pruned": 0, "failed": 0, "refused": 0, "running": 1, "waiting": 0}
+    assert said["counts"] == counts
     assert (said["best"]["number"], said["best"]["value"]) == (2, 0.75)
     assert said["best"]["params"] == {"activation": "gelu"}
     (running,) = said["running"]

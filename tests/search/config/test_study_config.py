@@ -41,9 +41,9 @@ def test_config_stored_when_each_study_drew_its_own_test_images_keeps_them() -> 
 
 
 def test_config_of_a_newer_version_opens_and_keeps_what_is_unknown() -> None:
-    stored = {**json.loads(CONFIG.to_json()), "length": "compute", "unknown": 3, "backbones": []}
+    stored = {**json.loads(CONFIG.to_json()), "horizon": "far", "unknown": 3, "backbones": []}
     config = StudyConfig.from_json(json.dumps(stored))
-    assert config.unknown == {"length": "compute", "unknown": 3}
+    assert config.unknown == {"horizon": "far", "unknown": 3}
     assert json.loads(config.to_json()) == stored
 
 

@@ -14,8 +14,9 @@ CONFIG = StudyConfig("s", "digits", "f" * 32, ("a", "b"), 8, 8, 1, epochs=12)
 class Plan:
     """What the verdicts need of a training's plan."""
 
-    def __init__(self, epochs: int = 12, folds: int = 0, fold: int = 0) -> None:
-        self.epochs, self.folds, self.fold = epochs, folds, fold
+    def __init__(self, epochs: int = 12, folds: int = 0, fold: int = 0, steps: int = 0) -> None:
+        self.epochs, self.folds, self.fold, self.steps = epochs, folds, fold, steps
+        self.unit = "eighth" if steps else "epoch"
 
 
 def test_example_of_halving_goes_as_it_is_told() -> None:
@@ -46,6 +47,8 @@ class Hopeless:
         (3, Plan(), "pruned after epoch 3"),
         (12, Plan(), ""),  # The last epoch is paid for.
         (3, Plan(folds=5), ""),  # Folds are judged as wholes.
+        (2, Plan(8, steps=99), "pruned after 25 % of its compute"),
+        (8, Plan(8, steps=99), ""),
     ],
 )
 def test_pruner_is_asked_after_every_epoch_but_the_last(epoch: int, plan: Any, why: str) -> None:

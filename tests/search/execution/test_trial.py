@@ -22,13 +22,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import create_engine, text
 
 from benchmarks.postgres import PostgresServer, missing
+from search.data import split
 from search.errors import DiskFull, ServerGone, StudyStopped
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker, _shown, run_trial
 from search.execution.worker_loop import work
 from search.process.child import Child
 from search.process.fork_server import ForkServer
-from search.study.study import KEPT_MODELS, load_study
+from search.study.study import KEPT_MODELS, compute_spent, load_study
+from search.study.sweep_cells import REPEAT
 from storage.artifacts import artifact_ids
 from storage.checkpoints import read_checkpoint
 from storage.claims import WITHOUT_PROGRESS, Claims
@@ -345,15 +347,46 @@ def test_too_large_is_never_trained(make_worker, fast_server, fault) -> None:
     server = StrikingServer(fast_server, [])
     worker = make_worker(server=server)
     trial = run_next(worker)
-    assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["reason"].startswith("too large")
+    assert (trial.state, trial.value) == (TrialState.PRUNED, None)
+    assert trial.user_attrs["reason"] == "over --max-cost, over --max-parameters"
+    assert set(trial.constraints) == {"cost", "parameters"}
+    assert all(violation > 0 for violation in trial.constraints.values())
     assert server.started == []
+    assert (worker.study.finished(), worker.claims.finished()) == ([], 0)
+
+
+def test_too_large_cell_of_a_sweep_fails(make_worker, fault) -> None:
+    fault("large")
+    worker = make_worker()
+    worker.study.optuna.enqueue_trial({"width": 8}, user_attrs={REPEAT: 0})
+    trial = run_next(worker)
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["reason"].startswith("too large: over --max-cost")
+
+
+def test_trial_of_equal_compute_trains_for_it_in_eighths(make_worker) -> None:
+    length = 3 * 2 * (64 * 16 + 16 * 10) * 64 * 40  # About 40 steps of 64 images of the default.
+    worker = make_worker(epochs=8, length=length, final=length, final_epochs=1.0, training_images=200)
+    worker.study.optuna.enqueue_trial({"width": 16, "rate": 0.05, "dropout": 0.1})
+    trial = run_next(worker)
+    assert trial.state == TrialState.COMPLETE
+    assert list(trial.intermediate_values) == list(range(1, 9))
+    assert 0.9 * length < trial.user_attrs["compute"] <= length
+    validated = trial.user_attrs["flops"] * 8 * len(trial_validation(worker))
+    assert trial.user_attrs["validation_compute"] == validated
+    assert compute_spent(worker.study) == trial.user_attrs["compute"] + validated
+
+
+def trial_validation(worker: Worker) -> Any:
+    """The validation images of a trial, fewer than would be taken a sample of."""
+    config = worker.study.config
+    return split(worker.study.dataset().train()[1], config.validation, config.images, config.seed).validation
 
 
 def test_ten_failures_for_one_reason_stop_the_study(make_worker, fault) -> None:
-    fault("large")
+    fault("memory")
     worker = make_worker()
-    with pytest.raises(StudyStopped, match=r"10 trials in a row failed for one reason; .*too large"):
+    with pytest.raises(StudyStopped, match=r"10 trials in a row failed for one reason; .*too wide"):
         work(worker, lambda: 3)
     assert [trial.state for trial in worker.study.optuna.trials] == [TrialState.FAIL] * 10
 

@@ -17,11 +17,11 @@ from search.data import Dataset
 from search.errors import InputError, StudyStopped
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker
-from search.execution.worker_loop import check_default, check_failures, work
+from search.execution.worker_loop import check_default, check_failures, check_refusals, work
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study
 from storage.checkpoints import read_checkpoint
-from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS, Claims
+from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS, Claims, is_refused
 
 
 def states(worker: Worker) -> list[TrialState]:
@@ -48,12 +48,27 @@ def test_work_ends_at_exactly_n_and_a_larger_n_adds(make_worker) -> None:
         assert states(worker) == [TrialState.COMPLETE] * wanted
 
 
-def test_failed_trials_do_not_count(make_worker) -> None:
+def test_refused_configurations_do_not_count(make_worker) -> None:
     worker = make_worker(epochs=1, max_parameters=2000)
     for width in (32, 16, 16):
         worker.study.optuna.enqueue_trial({"width": width})
     work(worker, lambda: 2)
-    assert states(worker) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert states(worker) == [TrialState.PRUNED, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert list(map(is_refused, worker.study.optuna.trials)) == [True, False, False]
+
+
+def test_a_hundred_refusals_in_a_row_stop_the_study_in_one_line() -> None:
+    refused = ended(*[""] * 101)
+    for trial in refused[1:]:
+        trial.state, trial.value = TrialState.PRUNED, None
+        trial.set_constraint("cost", 0.5)
+        trial.user_attrs["reason"] = "over --max-cost"
+    check_failures(refused)
+    check_refusals(refused[:-1])
+    with pytest.raises(
+        StudyStopped, match=r"^100 configurations in a row .* trial 100: over --max-cost; .*$"
+    ):
+        check_refusals(refused)
 
 
 def test_queued_trials_are_run_first(make_worker) -> None:
