@@ -348,7 +348,7 @@ def test_too_large_is_never_trained(make_worker, fast_server, fault) -> None:
     worker = make_worker(server=server)
     trial = run_next(worker)
     assert (trial.state, trial.value) == (TrialState.PRUNED, None)
-    assert trial.user_attrs["reason"] == "over --max-cost, over --max-parameters"
+    assert trial.user_attrs["reason"] == "over the study's max-cost, over the study's max-parameters"
     assert set(trial.constraints) == {"cost", "parameters"}
     assert all(violation > 0 for violation in trial.constraints.values())
     assert server.started == []
@@ -361,7 +361,7 @@ def test_too_large_cell_of_a_sweep_fails(make_worker, fault) -> None:
     worker.study.optuna.enqueue_trial({"width": 8}, user_attrs={REPEAT: 0})
     trial = run_next(worker)
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["reason"].startswith("too large: over --max-cost")
+    assert trial.user_attrs["reason"].startswith("too large: over the study's max-cost")
 
 
 def test_trial_of_equal_compute_trains_for_it_in_eighths(make_worker) -> None:
