@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[1] / "in_child"))
 import light_drawing
 
 HISTORY = {"loss": [1.0], "accuracy": [0.5], "val_loss": [1.0], "val_accuracy": [0.5]}
-OF_TRIAL = {"history": HISTORY, "kept": 1, "title": "a trial", "classes": ["a", "b"]}
+OF_TRIAL = {"history": HISTORY, "kept": 1, "unit": "epoch", "title": "a trial", "classes": ["a", "b"]}
 
 
 class Heard:
