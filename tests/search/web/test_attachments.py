@@ -15,7 +15,14 @@ HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.1, 0.5], "val_loss": [2.0, 1.5], "
 
 
 def drawn(server: ForkServer, folder: Path, **payload: object) -> list[Path]:
-    said = {"history": HISTORY, "kept": 2, "title": "a study, trial 0", "classes": ["a", "b"], **payload}
+    said = {
+        "history": HISTORY,
+        "kept": 2,
+        "unit": "epoch",
+        "title": "a study, trial 0",
+        "classes": ["a", "b"],
+        **payload,
+    }
     return draw_in_child(server, folder, folder / "log.txt", said)
 
 
