@@ -38,9 +38,7 @@ class Preset:
 PRESETS = {
     "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, final="8 epochs", images=10_000),
     # A demonstration of a minute, with no time for folds.
-    "digits_cnn": Preset(
-        data="digits", space="cnn", trials=20, epochs=12, final="12 epochs", validation=0.1
-    ),
+    "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12, final="16 epochs", validation=0.1),
     "folder_cnn": Preset(
         data=None, space="photo_cnn", trials=30, epochs=20, final="20 epochs", image_size=128
     ),

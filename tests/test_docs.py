@@ -271,11 +271,16 @@ def test_prepared_studies_in_the_page_on_the_search_are_the_presets() -> None:
         .partition("## What a study's name says")[2]
         .partition("\n## ")[0]
     )
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| `(\w+)` \| (\d+) \| (\d+) \|", table, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| `(\w+)` \| (\d+) \| ([^|]+) \|", table, re.MULTILINE)
     assert {
-        name: (data.strip("`"), space, int(trials), int(epochs)) for name, data, space, trials, epochs in rows
+        name: (data.strip("`"), space, int(trials), long) for name, data, space, trials, long in rows
     } == {
-        name: (preset.data or "yours", preset.space, preset.trials, preset.epochs)
+        name: (
+            preset.data or "yours",
+            preset.space,
+            preset.trials,
+            f"final of {preset.final}" if preset.final else f"{preset.epochs} epochs",
+        )
         for name, preset in PRESETS.items()
     }
 

@@ -70,7 +70,6 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     Raises:
         InputError: The default configuration could not see its images twice.
     """
-    asked = f"--final {options.final}"
     preset = preset_of(options)
     said = options.final or (preset.final if preset else None) or DEFAULT_FINAL
     default = _typical_flops(space, config)
@@ -85,8 +84,8 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     final = _final_flops(as_final("--final", said), default, images)
     if final < LEAST_PASSES * 3 * default * images:
         raise InputError(
-            f"{asked}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see all "
-            f"{images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
+            f"--final {said}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see "
+            f"all {images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
             f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
         )
     length = round(final * training / images)

@@ -48,6 +48,7 @@ def run_with(*values: float, kept: int = 0) -> TrainingOutcome:
     """What a child says of a training whose validation accuracies are these."""
     history = {"val_accuracy": list(values), "seconds": [1.0] * len(values)}
     said = {"history": history, "epochs": len(values), "kept_epoch": kept or len(values)}
+    said |= {"images_seen": 20 * len(values), "images_validated": 10 * len(values)}
     return {**said, "training_images": 20, "validation_images": 10, "matrix": [[4, 1], [2, 3]]}
 
 
@@ -255,7 +256,9 @@ def test_killed_in_a_fold_it_goes_on_there_and_comes_out_as_if_nothing_had_happe
     assert sorted(trial.intermediate_values) == [1, 2]
     assert trial.user_attrs["epochs"] == 12
     assert trial.user_attrs["compute"] == 3 * trial.user_attrs["flops"] * IMAGES * 6
-    assert compute_spent(interrupted.study) == trial.user_attrs["compute"]
+    validation = trial.user_attrs["flops"] * IMAGES * 6  # Each image is in one of the two folds.
+    assert trial.user_attrs["validation_compute"] == validation
+    assert compute_spent(interrupted.study) == trial.user_attrs["compute"] + validation
     assert list(interrupted.study.paths.trial_files()) == [], "neither checkpoint nor weights"
 
 

@@ -33,7 +33,14 @@ def wait_for(true: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-BUILT = {"kind": "built", "device": "cpu", "training_images": 21, "epoch": 3, "values": [0.1, 0.2, 0.3]}
+BUILT = {
+    "kind": "built",
+    "device": "cpu",
+    "training_images": 21,
+    "epoch_images": 21,
+    "epoch": 3,
+    "values": [0.1, 0.2, 0.3],
+}
 
 
 class Told:

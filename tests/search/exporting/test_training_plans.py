@@ -9,7 +9,8 @@ from search.exporting.training_plans import refit_epochs, refit_plan
 
 
 def trial_kept_at(epoch: int, params: dict[str, object]) -> optuna.trial.FrozenTrial:
-    return optuna.trial.create_trial(value=0.5, user_attrs={"kept_epoch": epoch, "params": params})
+    attributes = {"kept_epoch": epoch, "params": params, "flops": 1000}
+    return optuna.trial.create_trial(value=0.5, user_attrs=attributes)
 
 
 def test_refit_of_a_training_that_stopped_early_is_as_long_as_it_was_worth(
@@ -17,7 +18,7 @@ def test_refit_of_a_training_that_stopped_early_is_as_long_as_it_was_worth(
 ) -> None:
     study = make_worker(epochs=9, early_stopping=2).study
     trial = trial_kept_at(4, {"width": 4, "rate": 0.1, "dropout": 0.0, "fault": "", "once": ""})
-    plan = refit_plan(study, trial, refit_epochs(study.config, trial, None), tmp_path / "model.keras", None)
+    plan = refit_plan(study, trial, None, tmp_path / "model.keras", None)
     assert (plan.epochs, plan.early_stopping, plan.full) == (4, 0, True)
     assert refit_epochs(study.config, trial, 7) == 7
 

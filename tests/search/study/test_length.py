@@ -67,7 +67,7 @@ def test_batch_that_the_recipe_makes_of_the_images_is_said_in_the_plan(digits: D
 
 def test_preset_states_its_final(digits: Dataset) -> None:
     config = config_of(digits, preset="digits_cnn")
-    assert (config.final_epochs, config.epochs) == (12, PARTS)
+    assert (config.final_epochs, config.epochs) == (16, PARTS)
 
 
 @pytest.mark.parametrize("options", [{"epochs": 3}, {"length": "epochs"}])

@@ -79,7 +79,7 @@ def test_study_goes_on_without_its_data_being_said(request_for) -> None:
 def test_studies_of_two_seeds_are_tested_on_the_same_images(request_for) -> None:
     first, second = (open_study(request_for(study=f"s{seed}", seed=seed)) for seed in (0, 1))
     assert first.config.fingerprint == second.config.fingerprint
-    parts = [plan_training(study, 0, {}, Recipe()).split(study.dataset()) for study in (first, second)]
+    parts = [plan_of(study).split(study.dataset()) for study in (first, second)]
     assert parts[0].validation.tolist() != parts[1].validation.tolist()
 
 
