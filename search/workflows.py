@@ -263,6 +263,7 @@ def make_export(options: ExportOptions, there: Callable[[], Export | None] = lam
         baselines,
         say,
         without=without,
+        examples=options.with_examples,
     )
     with reserved(target, say), server_of(options.server, chosen) as running:
         if found := there():

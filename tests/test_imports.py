@@ -64,7 +64,8 @@ def modules_after(code: str) -> set[str]:
 # imports inside functions, and names of modules in strings ("search.x:y") count.
 ROOMS = (
     "errors", "presets", "config", "formatting", "templates", "data", "metrics", "plotting", "process", "training",
-    "study", "web", "execution", "exporting", "prediction", "reporting", "engines", "progress", "workflows", "cli",
+    "study", "web", "execution", "exporting", "prediction", "serving", "reporting", "engines", "progress", "workflows",
+    "cli",
 )  # fmt: skip
 # Where the fork server says which later modules its children would otherwise import for themselves.
 PRELOADED = {
@@ -77,7 +78,7 @@ MAY_IMPORT_INSIDE = {
     "spaces": "sampling never loads Keras, building does",
     "storage": "the libraries of buckets are extras",
     "data": "scikit-learn loads when a split needs it, and Keras in processes of their own",
-    "metrics": "scikit-learn and SciPy load when a figure needs them",
+    "metrics": "scikit-learn and SciPy load when a figure needs them, Keras in the child",
     "plotting": "Matplotlib loads when something is drawn, which no worker does",
     "process": "the law: Keras loads in the child",
     "exporting": "the law: Keras and the runtimes of other formats load in the child; scikit-learn when it is needed",

@@ -11,7 +11,8 @@ from search.cli.app import main
 from search.presets import PRESETS
 
 COMMANDS = (
-    "run", "worker", "status", "studies", "dashboard", "export", "report", "predict", "sweep", "prefetch", "delete",
+    "run", "worker", "status", "studies", "dashboard", "export", "report", "predict", "demo", "sweep",
+    "prefetch", "delete",
 )  # fmt: skip
 
 

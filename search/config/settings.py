@@ -254,6 +254,11 @@ class ExportSettings(Options):
         high=1000,
         metavar="EPOCHS",
     )
+    with_examples: bool = option(
+        False,
+        "Keep up to 1,000 training pictures, small, in the export, so that search.demo can show those most alike to a "
+        "picture.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,7 +393,7 @@ class RunOptions(
             raise InputError(
                 f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
             )
-        for name in ("refit", "confirm", "fine_tune"):
+        for name in ("refit", "confirm", "fine_tune", "with_examples"):
             if getattr(self, name) and not self.export:
                 flag = flag_of(self, name)
                 raise InputError(

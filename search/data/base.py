@@ -34,11 +34,13 @@ class Part:
         fill: Writes the pixels into a given array ``(N, H, W, C)``, uint8; it may report its progress.
         names: What a person knows each image by, such as its path inside the data's folder; empty where images have
             numbers alone.
+        root: The folder that these paths begin in; empty where there are none.
     """
 
     labels: Labels
     fill: Callable[[Pixels, Say], None]
     names: Sequence[str] = ()
+    root: str = ""
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,8 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
         fingerprint = digest.hexdigest()[:32]
         blanks = _blanks(partial, loaded)
         counts, duplicates = _duplicates(partial, loaded)
-        write_names(partial, source, loaded.train.names, duplicates)
-        write_names(partial / SEALED, source, loaded.test.names)
+        write_names(partial, source, loaded.train, duplicates)
+        write_names(partial / SEALED, source, loaded.test)
         meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from search.data.base import Labels, Pixels
 from search.data.duplicates import duplicate_notes
 from search.data.image_names import read_names
 from search.data.splits import SplitRule
+from search.data.thumbnails import thumbnails
 from search.errors import InputError
 
 META = "meta.json"
@@ -94,6 +96,23 @@ class Dataset:
         Only the job that scores an export may call this.
         """
         return read_names(self.folder / SEALED, self.source, sum(self.test_counts)).images
+
+    def thumbnails(self, chosen: Sequence[int]) -> list[Pixels]:
+        """Training images as a person knows them: their files in their own proportions, or else their pixels.
+
+        Args:
+            chosen: Their numbers.
+
+        Returns:
+            Of each ``(H, W, C)``, uint8; C may be 3 where the images are grey.
+        """
+        names = read_names(self.folder, self.source, sum(self.train_counts))
+        return thumbnails(names, chosen, self.train()[0], self.preprocessing)
+
+    def test_thumbnails(self, chosen: Sequence[int]) -> list[Pixels]:
+        """As ``thumbnails``, of test images. Only an export may call this, once it has scored them."""
+        names = read_names(self.folder / SEALED, self.source, sum(self.test_counts))
+        return thumbnails(names, chosen, self.test()[0], self.preprocessing)
 
     def test(self) -> tuple[Pixels, Labels]:
         """Open the test images and labels, as ``train`` does. Only the job that scores an export may call this.

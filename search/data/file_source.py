@@ -187,7 +187,7 @@ class FileSource(ABC):
         self, part: Images, next_ones: Sequence[str], images: dict[str, ClassImages], depth: str
     ) -> Part:
         fill = partial(self._fill, part.paths, next_ones, images, depth)
-        return Part(part.labels, fill, [self._relative(path) for path in part.paths])
+        return Part(part.labels, fill, [self._relative(path) for path in part.paths], str(self.path))
 
     def _fill(
         self,

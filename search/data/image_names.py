@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from search.data.base import Part
 from storage.atomic import atomic_write
 
 # The files, a source each, lie beside the images of their part.
@@ -23,26 +24,27 @@ class ImageNames(NamedTuple):
     Attributes:
         images: One name an image; empty where they have numbers alone.
         notes: Warnings of images that are there twice, with their names (training images alone).
+        root: The folder that the names begin in; empty where they are no files, or an older version has prepared them.
     """
 
     images: list[str]
     notes: list[str]
+    root: str = ""
 
 
-def write_names(folder: Path, source: str, images: Sequence[str], notes: Sequence[str] = ()) -> None:
+def write_names(folder: Path, source: str, part: Part, notes: Sequence[str] = ()) -> None:
     """Keep what a source calls the images of one part.
 
     Args:
         folder: Of the prepared images of that part.
         source: What the user calls the source.
-        images: See ``ImageNames``.
+        part: The images.
         notes: See ``ImageNames``.
     """
     digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     with atomic_write(folder / NAMES.replace("*", digest)) as aside:
-        aside.write_text(
-            json.dumps({"source": source, "images": list(images), "notes": list(notes)}), "utf-8"
-        )
+        names = {"source": source, "images": list(part.names), "notes": list(notes), "root": part.root}
+        aside.write_text(json.dumps(names), "utf-8")
 
 
 def read_names(folder: Path, source: str, count: int) -> ImageNames:
@@ -60,7 +62,7 @@ def read_names(folder: Path, source: str, count: int) -> ImageNames:
     for file in sorted(folder.glob(NAMES)):
         try:
             stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            found = ImageNames(list(stored["images"]), list(stored["notes"]))
+            found = ImageNames(list(stored["images"]), list(stored["notes"]), str(stored.get("root", "")))
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if len(found.images) in (0, count):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
+from search.exporting import examples
 from search.exporting.architecture import describe_in_child
 from search.exporting.backbone import backbone_facts, cached_features
 from search.exporting.class_names import embed_class_names
@@ -25,7 +26,7 @@ from search.exporting.scoring_result import score_in_child
 from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.training_plans import refit_epochs, trial_plan
 from search.exporting.verification import verify_in_fresh_process
-from search.exporting.writers import write_files
+from search.exporting.writers import trained_on, write_files
 from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
 from search.study.scorings import times_images_scored
@@ -102,6 +103,9 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         note, flops = describe_in_child(server, model, folder, log)
         if note:
             say(note)
+        if request.examples:
+            fitted = trained_on(loaded.dataset(), config, training.refit)
+            examples.write_in_child(server, request, model, folder, fitted)
         stored = Path(scratch) / "scores.npz"
         payload = scoring_payload(request, files, stored)
         counted: list[int] = []

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.data.examples import FILE as EXAMPLES
 from search.exporting.choice import candidates
 from search.exporting.confirm import can_race, distinct
 from search.exporting.export import Export
@@ -29,6 +30,8 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
     """
     try:
         summary: dict[str, Any] = json.loads((target / "summary.json").read_text(encoding="utf-8"))
+        if options.with_examples and not (target / EXAMPLES).is_file():
+            return None
         if not (target / "model.keras").is_file() or not _is_same(summary, loaded, options):
             return None
         report = (target / "classification_report.txt").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from search.data.examples import FILE as EXAMPLES
 from search.errors import InputError
 from search.exporting.formats import FORMATS
 
@@ -29,7 +30,7 @@ FILES = (
     "model_card.md",
 )
 # What lies there only where graphviz is installed, or on request.
-OPTIONAL_FILES = ("architecture.png", "confirm.png", *(form.file for form in FORMATS.values()))
+OPTIONAL_FILES = ("architecture.png", "confirm.png", EXAMPLES, *(form.file for form in FORMATS.values()))
 # What lies in the folder of a sweep's report.
 SWEEP_FILES = ("sweep.csv", "sweep.json", "sweep.png", "sweep_curves.png")
 

@@ -35,6 +35,7 @@ class ExportRequest:
         say: Gets lines for a person.
         race: The race that found the trial, if there was one.
         without: Numbers of the trials that were left out of the choice.
+        examples: Whether to keep training pictures with the model.
     """
 
     loaded: "LoadedStudy"
@@ -48,6 +49,7 @@ class ExportRequest:
     say: Callable[[str], None]
     race: Race | None = None
     without: tuple[int, ...] = ()
+    examples: bool = False
 
 
 def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | None) -> Path:

@@ -62,3 +62,17 @@ def logits(
         if on_batch is not None:
             on_batch()
     return np.concatenate(outputs)
+
+
+def below_last_layer(model: "keras.Model") -> "keras.Model":
+    """The part of a net that gives what its last layer decides by: pixels to features ``(N, F)``.
+
+    Of a net whose last layer decides by anything but a vector an image, it is the net itself, whose outputs serve.
+    """
+    import keras
+
+    *_, before, last = model.layers
+    # A net as the last layer, such as a head on its backbone, knows only an input of its own.
+    inside = before.output if hasattr(last, "layers") else last.input
+    is_vector = not isinstance(inside, list | tuple | dict) and len(inside.shape) == 2
+    return keras.Model(model.input, inside) if is_vector else model

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.data.base import Pixels
-from search.data.decode import decode, read_header
+from search.data.thumbnails import downscaled
 from search.errors import InputError
 from search.formatting import count, percent, shorten
 from search.plotting.image_grid import LETTERS, PLAIN, RIGHT, WRONG, Tile, write_grid
@@ -14,8 +13,6 @@ from search.prediction.output import Prediction
 
 # More would be no picture to look at; so many are taken evenly from all.
 MOST_TILES = 100
-# The longer side, in pixels, to which photographs are reduced.
-LONGEST_SIDE = 200
 
 
 def check_png_path(flag: str, path: Path | None) -> None:
@@ -79,11 +76,3 @@ def tile(prediction: Prediction, depth: str | None = None) -> Tile:
     if prediction.truth is None:
         return Tile(pixels, (answer,), PLAIN)
     return Tile(pixels, (answer, f"true: {prediction.truth}"), RIGHT if prediction.is_right else WRONG)
-
-
-def downscaled(path: Path, depth: str | None = None) -> Pixels:
-    """The picture in its own proportions, ``(H, W, 3)``, uint8, at most ``LONGEST_SIDE`` pixels high and wide."""
-    header = read_header(path)
-    scale = min(1.0, LONGEST_SIDE / max(header.height, header.width))
-    height, width = (max(1, round(side * scale)) for side in (header.height, header.width))
-    return decode(path, height, width, 3, depth=depth)

@@ -5,12 +5,13 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from search.config.option import check_choice
 from search.config.settings import RESIZES
@@ -103,6 +104,23 @@ def read_temperature(folder: Path) -> float:
     return temperature
 
 
+def load_net(folder: Path) -> Any:
+    """Load an export's Keras model, and with it Keras.
+
+    Raises:
+        InputError: The file cannot be loaded.
+    """
+    import keras
+
+    try:
+        return keras.models.load_model(folder / "model.keras")
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--model {folder}: model.keras cannot be loaded ({reason}); export it again"
+        ) from None
+
+
 def batches(pictures: Sequence[Picture], shape: InputShape) -> Iterator[Sequence[Picture]]:
     """The pictures in groups of as many as the net takes in one batch."""
     size = batch_size(shape.height, shape.width)
@@ -111,7 +129,12 @@ def batches(pictures: Sequence[Picture], shape: InputShape) -> Iterator[Sequence
 
 
 def classify(
-    net: Any, pictures: Sequence[Picture], labels: Sequence[str], shape: InputShape, temperature: float
+    net: Any,
+    pictures: Sequence[Picture],
+    labels: Sequence[str],
+    shape: InputShape,
+    temperature: float,
+    seen: Callable[[npt.NDArray[np.uint8]], None] = lambda pixels: None,
 ) -> list[Prediction]:
     """Classify one batch of pictures; one that cannot be read gets its reason, and does not hold up the others.
 
@@ -121,6 +144,7 @@ def classify(
         labels: The net's classes.
         shape: The images that it takes.
         temperature: What its outputs are divided by.
+        seen: Called with what the net is given of those that could be read, ``(N, H, W, C)``, if there are any.
     """
     predictions: dict[int, Prediction] = {}
     pixels: dict[int, Any] = {}
@@ -130,7 +154,9 @@ def classify(
         except UnreadableImage as error:
             predictions[index] = Prediction(picture.name, error=error.reason)
     if pixels:
-        outputs = logits(net, np.stack(list(pixels.values())))
+        given = np.stack(list(pixels.values()))
+        outputs = logits(net, given)
+        seen(given)
         probabilities = np.exp(log_probabilities(outputs, temperature))
         for index, row in zip(pixels, probabilities, strict=True):
             best = int(row.argmax())

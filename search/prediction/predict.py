@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config.value_types import of_type
-from search.errors import InputError
-from search.prediction.loader import batches, classify, quiet_stderr, read_export, read_temperature
+from search.prediction.loader import batches, classify, load_net, quiet_stderr, read_export, read_temperature
 from search.prediction.output import Prediction
 from search.prediction.pictures import list_pictures
 
@@ -31,15 +30,7 @@ def predict_images(model: str | Path, images: Any) -> list[Prediction]:
     temperature = read_temperature(folder)
     pictures = list_pictures(images, shape.depth)
     with quiet_stderr():
-        import keras
-
-        try:
-            net = keras.models.load_model(folder / "model.keras")
-        except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"--model {folder}: model.keras cannot be loaded ({reason}); export it again"
-            ) from None
+        net = load_net(folder)
     return [
         prediction
         for batch in batches(pictures, shape)

@@ -1,4 +1,4 @@
-"""Who may ask the dashboard, and for what: checked before optuna-dashboard, which checks none of it.
+"""Who may ask a page of ours, and for what: checked before its application, which need check none of it.
 
 It guards against other pages in the same browser (a forged request, DNS rebinding) as much as against other people.
 """
@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from search.web.storage import READ_ONLY
-
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 SAFE = ("GET", "HEAD")
+READ_ONLY = "this dashboard only reads; start it with --allow-changes to edit"
 MOST_BYTES = 4_000_000
 PAGE_OF_A_STUDY = re.compile(r"/dashboard/studies/(\d+)(?:/|$)")
 A_STUDY = re.compile(r"/api/studies/(\d+)/?")
@@ -64,11 +63,13 @@ class Rules:
         names: Names by which this host may be called, in lower case, without ports.
         password: The password that a browser must give; None for none.
         allow_changes: Whether anything but reading is allowed.
+        most_bytes: Of a request's body.
     """
 
     names: frozenset[str]
     password: str | None = field(default=None, repr=False)
     allow_changes: bool = False
+    most_bytes: int = MOST_BYTES
 
 
 class Guard:
@@ -132,8 +133,8 @@ class Guard:
                 403,
                 "a study that is renamed here loses its workers and files; make a new one with search.run",
             )
-        if int(environ.get("CONTENT_LENGTH") or 0) > MOST_BYTES:
-            return 413, f"expected no more than {MOST_BYTES:,} bytes"
+        if int(environ.get("CONTENT_LENGTH") or 0) > rules.most_bytes:
+            return 413, f"expected no more than {rules.most_bytes:,} bytes"
         # Here: optuna-dashboard (0.21) removes the study's files before it asks the database.
         study = A_STUDY.fullmatch(path) if environ["REQUEST_METHOD"] == "DELETE" else None
         if study is not None and (who := self._busy(int(study[1]))):

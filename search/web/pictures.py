@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.study.study import CONFIG
-from search.web.storage import READ_ONLY
+from search.web.guard import READ_ONLY
 from storage.artifacts import Store, discard, open_artifacts
 from storage.paths import StudyPaths
 

@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.web.guard import READ_ONLY
 from storage.database import Database
 from storage.retry import is_outage, reason
 
@@ -27,7 +28,6 @@ UNKNOWN = {
 # Of each trial optuna-dashboard (0.21) draws the curve, with an entry in the legend: of 1,000 that takes a browser five
 # seconds, again at every refresh.
 MOST_CURVES = 100
-READ_ONLY = "this dashboard only reads; start it with --allow-changes to edit"
 
 
 class ShownStorage(BaseStorage):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from search.errors import InputError
 from search.plotting.image_grid import PLAIN, RIGHT, WRONG
-from search.prediction.grid import check_png_path, downscaled, tile, write_prediction_grid
+from search.prediction.grid import check_png_path, tile, write_prediction_grid
 from search.prediction.output import Prediction
 
 
@@ -14,10 +14,6 @@ from search.prediction.output import Prediction
 def photo(tmp_path: Path) -> Path:
     Image.fromarray(np.full((300, 600, 3), 90, np.uint8)).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
-
-
-def test_picture_keeps_its_proportions(photo: Path) -> None:
-    assert downscaled(photo).shape == (100, 200, 3)
 
 
 @pytest.mark.parametrize(("truth", "colour"), [(None, PLAIN), ("ants", RIGHT), ("bees", WRONG)])

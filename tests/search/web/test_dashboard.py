@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
@@ -18,7 +17,6 @@ from search.cli.app import main
 from search.config.settings import RunOptions
 from search.dashboard import app
 from search.data import Dataset
-from search.errors import InputError
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker
 from search.execution.worker_loop import work
@@ -27,7 +25,7 @@ from search.study.opening import open_study
 from search.study.study import LoadedStudy
 from search.web import drawing
 from search.web.attachments import artifacts_of
-from search.web.dashboard import is_loopback, make_application, names_of, read_password
+from search.web.dashboard import make_application
 from search.web.study_page import feed_export, feed_study
 from storage.claims import Claims
 from storage.timeouts import Timeouts
@@ -181,35 +179,6 @@ def test_port_that_is_taken_is_one_line(
     taken = str(serve(fed).port)
     assert run("--study", "tiny", "--studies", str(fed.paths.root), "--port", taken) == 2
     assert f"--port {taken}: cannot be listened on" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("host", "own"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
-def test_loopback_is_told_from_other_addresses(host: str, own: bool) -> None:
-    assert is_loopback(host) is own
-
-
-def test_names_of_another_address_are_its_own_and_this_hosts() -> None:
-    assert {"0.0.0.0", "localhost", os.uname().nodename.lower()} <= names_of("0.0.0.0")
-    assert names_of("127.0.0.1") == {"127.0.0.1", "localhost", "::1"}
-
-
-@pytest.mark.parametrize(
-    ("text", "mode", "expected"),
-    [("", 0o600, "0 characters"), ("short\n", 0o600, "5 characters"), (PASSWORD, 0o644, "chmod 600")],
-)
-def test_password_file_that_is_none_is_refused(tmp_path: Path, text: str, mode: int, expected: str) -> None:
-    path = tmp_path / "password"
-    path.write_text(text)
-    path.chmod(mode)
-    with pytest.raises(InputError, match=expected):
-        read_password(path)
-
-
-def test_password_is_the_first_line(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    path.write_text(f"{PASSWORD}\nand a remark\n")
-    path.chmod(0o600)
-    assert read_password(path) == PASSWORD
 
 
 def test_address_asks_for_the_password(fed: LoadedStudy, serve: Callable[..., Served]) -> None:
