@@ -51,6 +51,7 @@ class DeletionJournal:
         """The files whose names say that they are this study's; nothing behind a link."""
         files = [path for path, _, _ in self.paths.trial_files()]
         files += [path for path, _ in self.paths.race_files()]
+        files += self.paths.prediction_files()
         files += [self.paths.pictures / name for name in self.pictures or () if Path(name).name == name]
         return [path for path in files if self._is_inside(path)]
 
@@ -75,7 +76,7 @@ def is_shared(folder: Path, remains: Sequence[DeletionJournal]) -> bool:
     if any(uid not in {one.paths.uid for one in remains} for uid in markers_of(folder)):
         return True
     own = {path for one in remains for path in one.files()}
-    subfolders = ["checkpoints", "models", "confirm"]
+    subfolders = ["checkpoints", "models", "confirm", "predictions"]
     if all(one.pictures is not None for one in remains):
         subfolders.append("pictures")
     return any(path not in own for name in subfolders for path in _files(folder / name))

@@ -61,6 +61,14 @@ class StudyPaths:
         """The model files of a trial, by all of its owners."""
         return sorted((self.folder / "models").glob(f"{number:05d}-{self.uid}*.keras"))
 
+    def predictions(self, number: int, token: str, fold: int) -> Path:
+        """What a fold of a trial predicted of the images that it was validated on; kept for every trial."""
+        return self.folder / "predictions" / f"{number:05d}-{self.uid}{token}-{fold:02d}.npz"
+
+    def prediction_files(self) -> list[Path]:
+        """The predictions of all folds of all trials, by all of their owners."""
+        return sorted((self.folder / "predictions").glob(f"*-{self.uid}*-*.npz"))
+
     def trial_files(self) -> list[tuple[Path, int, str]]:
         """Every checkpoint and model file, and what writers that were killed left of one.
 

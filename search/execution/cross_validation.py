@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from search.errors import TrialInterrupted, TrialPruned
 from search.execution.pruning import pruned_after_fold
 from search.execution.stop_requests import Stop
-from search.study.fold_results import FOLDS, TrainingOutcome, mean_value, value_of
+from search.study.fold_results import FOLDS, PREDICTIONS, TrainingOutcome, mean_value, value_of
 from search.training.plan import TrainingPlan
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def train_folds(
         which = len(finished)
         # No model: an export is a refit, and so trains a net of its own.
         run = train(dataclasses.replace(plan, fold=which, seed=plan.seed + which, model=None), finished)
-        finished.append({"value": value_of(run, plan.value_name), **{name: run[name] for name in KEPT}})
+        kept = {name: run[name] for name in (*KEPT, PREDICTIONS) if name in run}
+        finished.append({"value": value_of(run, plan.value_name), **kept})
         # After all else that is written of this fold: without it the fold is trained again, with it never.
         trial.set_user_attr(FOLDS, finished)
         delete_checkpoints()

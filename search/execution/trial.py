@@ -32,10 +32,13 @@ from search.execution.samplers import make_sampler
 from search.execution.stop_requests import Stop
 from search.execution.time_spent import Clock, recording_time
 from search.execution.trial_files import TrialFiles, delete_leftovers
+from search.metrics.calibration import least_loss
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.compatibility import RAISED
 from search.study.fold_results import (
+    PREDICTIONS,
+    TIE_BREAK,
     TrainingOutcome,
     images_seen,
     matrix_of,
@@ -44,6 +47,7 @@ from search.study.fold_results import (
     value_of,
 )
 from search.study.length import set_length, violations
+from search.study.out_of_fold import read_out_of_fold
 from search.study.proposal import asking_space, propose
 from search.study.seeds import seed_number, trial_seed
 from search.study.study import MODEL, LoadedStudy
@@ -255,7 +259,11 @@ def _train(
     """
 
     def train(plan: TrainingPlan, before: Sequence[TrainingOutcome] = ()) -> TrainingOutcome:
+        if plan.folds:
+            plan = dataclasses.replace(plan, predictions=str(files.predictions(plan.fold)))
         done, verdict = _train_in_child(worker, claim, trial, plan, files, heartbeat)
+        if plan.folds:
+            done[PREDICTIONS] = files.keep_predictions(plan.fold)
         _record(trial, done, plan, [*before, done])
         if verdict:
             raise TrialPruned(verdict)
@@ -268,6 +276,9 @@ def _train(
             return value_of(done, plan.value_name), matrix_of([done])
         in_folds = dataclasses.replace(plan, folds=config.folds, fold_of=config.fold_of)
         finished = train_folds(trial, in_folds, worker.stop, train, files.delete_checkpoints)
+        found = read_out_of_fold(worker.study, trial.number, finished)
+        if found is not None:
+            trial.set_user_attr(TIE_BREAK, least_loss(found))
         return mean_value(finished), matrix_of(finished)
 
 

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from search.errors import TrialInterrupted
+from search.study.out_of_fold import predictions_artifact
 from search.study.study import KEPT, KEPT_MODELS, MODEL, LoadedStudy
 from storage.artifacts import CHECKPOINT, CheckpointUploader, Store, discard, fetch, upload
 from storage.checkpoints import read_facts
@@ -34,7 +36,7 @@ class TrialFiles:
         # What there is now. A later owner's is not among it: should this claim be lost, nothing of that may go.
         self._earlier = study.paths.checkpoints(claim.number)
         self._recorded = self._look_up()
-        for path in (self.checkpoint, self.model, study.paths.log(claim.number)):
+        for path in (self.checkpoint, self.model, self.predictions(0), study.paths.log(claim.number)):
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def go_on_from(self) -> tuple[str, ...]:
@@ -87,6 +89,26 @@ class TrialFiles:
             return None
         self._kept = name
         return name
+
+    def predictions(self, fold: int) -> Path:
+        """Where this claim's child writes what a fold predicts."""
+        return self._study.paths.predictions(self._claim.number, self._claim.token, fold)
+
+    def keep_predictions(self, fold: int) -> str | None:
+        """Upload what a fold has predicted, where hosts share no disk, and return the token that its file has.
+
+        It stays if the claim is lost afterwards, for whoever goes on with the trial does not train this fold again.
+        """
+        path = self.predictions(fold)
+        if not path.exists():
+            return None
+        if self._store is not None:
+            name = predictions_artifact(self._study.config.study, path)
+            try:
+                upload(self._store, name, path)
+            except Exception as error:  # The trial does not suffer: an export elsewhere tells less of it.
+                logger.warning(f"predictions {name} not uploaded: {error!r}"[:300])
+        return self._claim.token
 
     def delete_checkpoints(self) -> None:
         """Delete this claim's checkpoints and those it went on from, for the trial has ended or must begin again."""

@@ -24,6 +24,7 @@ class Calibration:
         images: Number of validation images that it was fitted on; 0 where it was not.
         before: Expected calibration error on the test images without it, 0 to 1.
         after: The same error with it.
+        of: What ``images`` are.
     """
 
     temperature: float
@@ -31,6 +32,7 @@ class Calibration:
     images: int
     before: float
     after: float
+    of: str = "validation images"
 
     def figures(self) -> dict[str, Any]:
         """The entry ``calibration`` of ``summary.json``, whose ``temperature`` ``search.predict`` reads."""
@@ -51,13 +53,19 @@ class Calibration:
             return f"{off}; no temperature was fitted: {self.why_none}."
         return (
             f"{off}, and by {percent(self.after)} at the temperature {self.temperature:.3f}, fitted on {self.images:,} "
-            "validation images; search.predict applies it, the outputs of model.keras are without it."
+            f"{self.of}; search.predict applies it, the outputs of model.keras are without it."
         )
 
 
 def assess_calibration(scored: "ScoringResult") -> Calibration:
     """The temperature that the scoring job fitted, measured on the test images."""
     before, after = calibration_error(scored.test), calibration_error(scored.calibrated)
+    if scored.out_of_fold is not None:
+        images = len(scored.out_of_fold.scores.labels)
+        if scored.temperature is not None:
+            return Calibration(scored.temperature, "", images, before, after, of="out-of-fold predictions")
+        why = f"{images:,} out-of-fold predictions show no need of one beyond chance"
+        return Calibration(1.0, why, 0, before, after)
     if scored.temperature is not None and scored.unseen is not None:
         return Calibration(scored.temperature, "", len(scored.unseen.labels), before, after)
     why = f"{len(scored.validation.labels):,} validation images show no need of one beyond chance"

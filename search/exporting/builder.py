@@ -21,6 +21,7 @@ from search.exporting.export import Export
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats
 from search.exporting.model import ModelFiles, make_model
+from search.exporting.out_of_fold import look_out_of_fold
 from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
 from search.exporting.summary import check_recorded_value, summarise
@@ -107,7 +108,9 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             fitted = trained_on(loaded.dataset(), config, training.refit)
             examples.write_in_child(server, request, model, folder, fitted)
         stored = Path(scratch) / "scores.npz"
-        payload = scoring_payload(request, files, stored)
+        # A net whose backbone was tuned is another than the folds' were.
+        out_of_fold = look_out_of_fold(loaded, trial) if request.refit and tuned is None else None
+        payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
         counted: list[int] = []
 
         def before_test(validation: Scores) -> None:
@@ -121,7 +124,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             why = "refit" if request.refit else "confirm" if request.race else "export"
             counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why)))
 
-        scored = score_in_child(server, payload, log, int(trial.user_attrs.get("threads") or 0), before_test)
+        threads = int(trial.user_attrs.get("threads") or 0)
+        scored = replace(score_in_child(server, payload, log, threads, before_test), out_of_fold=out_of_fold)
         times, by_others = counted
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
         summary = summarise(
@@ -159,8 +163,10 @@ def write_other_formats(request: ExportRequest, model: Path, scratch: Path, serv
     )
 
 
-def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> dict[str, Any]:
-    """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``."""
+def scoring_payload(
+    request: ExportRequest, files: ModelFiles, stored: Path, temperature: float | None = None
+) -> dict[str, Any]:
+    """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``; see there."""
     config = request.loaded.config
     wanted = bool(config.backbones) and (files.head is not None or bool(request.baselines))
     features = cached_features(request.loaded, request.trial, request.refit) if wanted else None
@@ -181,6 +187,7 @@ def scoring_payload(request: ExportRequest, files: ModelFiles, stored: Path) -> 
         "fold_of": config.fold_of,
         "out": str(stored),
         "gpu_memory": request.gpu_memory,
+        "temperature": temperature,
         "unseen": str(files.unseen) if files.unseen else None,
         "head": str(files.head) if files.head else None,
         "features": features,

@@ -30,7 +30,13 @@ FILES = (
     "model_card.md",
 )
 # What lies there only where graphviz is installed, or on request.
-OPTIONAL_FILES = ("architecture.png", "confirm.png", EXAMPLES, *(form.file for form in FORMATS.values()))
+OPTIONAL_FILES = (
+    "architecture.png",
+    "confirm.png",
+    "out_of_fold.csv",
+    EXAMPLES,
+    *(form.file for form in FORMATS.values()),
+)
 # What lies in the folder of a sweep's report.
 SWEEP_FILES = ("sweep.csv", "sweep.json", "sweep.png", "sweep_curves.png")
 

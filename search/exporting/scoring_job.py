@@ -49,6 +49,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
               calls their source; ``out``: an ``.npz`` to write.
             - ``validation``, ``images``, ``split_seed``, ``folds``, ``fold_of``: the study's split, or its first
               fold.
+            - ``temperature``: where one is known already, as from out-of-fold predictions; else None, and it is fitted.
             - ``unseen``: file of a net that was not trained on the validation images: the model itself, or after a
               refit the search's; None where none is kept.
             - ``head`` and ``features``: of a net over a frozen backbone the file of its head, and the file of the
@@ -84,7 +85,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
         cached_path = compare_with_cached(cached, arrays["validation_logits"])
         model = SplitNet(below_head(model), head)
     frozen = Head(TrainingPlan.from_payload(payload["frozen"])).frozen() if payload["frozen"] else None
-    temperature = find_temperature(arrays)
+    temperature = payload["temperature"] or find_temperature(arrays)
     chosen = np.arange(len(labels)) if payload["refit"] else parts.train
     baselines = fit_baselines(payload["baselines"], dataset, features, chosen, payload["split_seed"])
     _store(payload["out"], arrays)

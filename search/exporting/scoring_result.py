@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import StudyStopped
+from search.exporting.out_of_fold import OutOfFold
 from search.metrics.baselines import baseline_figures, scores_of_classes
 from search.metrics.classification import Integers, Scores
 
@@ -42,10 +43,11 @@ class ScoringResult:
         train_images: Number of training images in the search's split.
         seen: Scores on some training images, undisturbed by augmentation, of the weights that ``unseen`` is of.
         unseen: Scores on the validation images of weights that were not trained on them; None where none are kept.
-        temperature: Fitted on ``unseen``; None where that is not possible.
+        temperature: Fitted on ``unseen``, or out of fold; None where that is not possible.
         mistakes: For a picture.
         names: What a person knows each test image by; empty where they have numbers alone.
         baselines: Figures of each baseline, see ``search.metrics.baselines.figures``.
+        out_of_fold: Of a trial in folds, what these predicted; None where that is not known.
         cached_path: Of a net over a frozen backbone, see ``search.exporting.scoring_job.compare_with_cached``.
     """
 
@@ -59,6 +61,7 @@ class ScoringResult:
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     cached_path: dict[str, Any] | None = None
     names: Sequence[str] = ()
+    out_of_fold: OutOfFold | None = None
 
     def name(self, index: int) -> str:
         """What a person knows a test image by: the path of its file, or its number."""

@@ -1,7 +1,7 @@
 """What an export came to in sentences: for ``summary.json``, the screen, the model card and the report."""
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
 from search.formatting import accuracy_words, count, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
-from search.study.fold_results import FOLDS
+from search.study.fold_results import FOLDS, mean_value
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -96,7 +96,7 @@ def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
     spread = f"; standard deviation {stdev(values):.4f}" if len(values) > 1 else ""
     each = ", ".join(f"{value:.4f}" for value in values)
     return (
-        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {fmean(values):.4f}, the mean of "
+        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {fold_mean(trial):.4f}, the mean of "
         f"{finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these images, so "
         "that it has no such value of its own."
     )
@@ -105,6 +105,11 @@ def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
 def fold_values(trial: "FrozenTrial") -> list[float]:
     """The value of each finished fold."""
     return [float(run["value"]) for run in trial.user_attrs.get(FOLDS, ())]
+
+
+def fold_mean(trial: "FrozenTrial") -> float:
+    """The mean value of the finished folds."""
+    return mean_value(trial.user_attrs[FOLDS])
 
 
 def finished_folds(trial: "FrozenTrial", folds: int) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from search.exporting.race import Race, Racer
 from search.exporting.scoring_result import ScoringResult
 from search.exporting.sentences import (
     finished_folds,
+    fold_mean,
     fold_sentence,
     fold_values,
     ledger_sentence,
@@ -102,6 +103,7 @@ def summarise(
         **({"validation_note": _validation_note(scored, images, where)} if training.refit else {}),
         "words": [
             *result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds),
+            *(scored.out_of_fold.sentences(config.classes) if scored.out_of_fold else ()),
             *_further_sentences(config, trial, training, scored, backbone),
             ledger_sentence(times_test_scored),
             *([others_sentence(by_others)] if by_others else ()),
@@ -124,7 +126,8 @@ def summarise(
         "classes": len(config.classes),
         **_training_facts(config, training, _training_flops(training, images, backbone)),
         **({} if flops is None else {"flops": flops}),
-        **(fold_figures(trial, config.folds) if config.folds else {}),
+        **(fold_figures(trial, config.folds, scored.out_of_fold is not None) if config.folds else {}),
+        **({"out_of_fold": scored.out_of_fold.figures(config.classes)} if scored.out_of_fold else {}),
         **({"confirm": race_figures(race)} if race else {}),
     }
 
@@ -163,19 +166,25 @@ def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
     return at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
 
 
-def fold_figures(trial: "FrozenTrial", folds: int) -> dict[str, Any]:
-    """The values of a trial's finished folds, their mean and (sample) standard deviation."""
+def fold_figures(trial: "FrozenTrial", folds: int, calibrated: bool = False) -> dict[str, Any]:
+    """The values of a trial's finished folds, their mean and (sample) standard deviation.
+
+    Args:
+        trial: The trial.
+        folds: The number of its study's folds.
+        calibrated: Whether their predictions have given a temperature, or that there is no need of one.
+    """
     values = fold_values(trial)
     return {
         "folds": folds,
         "fold_values": values,
-        "fold_mean": fmean(values) if values else None,
+        "fold_mean": fold_mean(trial) if values else None,
         "fold_standard_deviation": stdev(values) if len(values) > 1 else None,
         "validation_images": validated_images(trial),
         "validation_note": (
             f"validation figures are means over {finished_folds(trial, folds)} of the search trial, each by a net that "
             "was trained without it; the exported weights were retrained on all training images, so that none is left "
-            "to validate or calibrate them on"
+            + ("to validate them on" if calibrated else "to validate or calibrate them on")
         ),
     }
 

@@ -65,6 +65,8 @@ def write_files(
     mistaken = [scored.name(index) for index in scored.mistakes.indices.tolist()] if scored.names else []
     calibrated = scored.calibrated
     write_mistakes(folder / "mistakes.png", *scored.mistakes, calibrated, config.classes, scorings, mistaken)
+    if scored.out_of_fold:
+        scored.out_of_fold.write(folder / "out_of_fold.csv", config.classes)
     if request.race:
         draw_race(folder / "confirm.png", request.race, training.refit)
     chosen = trained_on(dataset, config, training.refit)

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from search.errors import InputError
+from search.metrics.selection import LEVEL, chance_of_such_differences, undecided_words
 from search.reporting.trial_facts import TrialFacts, trial_facts
 from search.study.class_balance import split_counts
 from search.study.compatibility import VERSIONS
+from search.study.fold_results import FOLDS
+from search.study.out_of_fold import read_out_of_fold
 from search.study.scorings import times_images_scored
 from search.study.study import WANTED, LoadedStudy
 from search.study.sweep_cells import SWEEP
@@ -81,10 +86,32 @@ class Facts:
 
     @cached_property
     def ranked(self) -> list[TrialFacts]:
-        """The finished trials, best first."""
+        """The finished trials, best first; see ``LoadedStudy.ranked``."""
         scored = [trial for trial in self.in_state("finished") if trial.value is not None]
         sign = 1 if self.minimize else -1
-        return sorted(scored, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
+        return sorted(
+            scored, key=lambda trial: (sign * float(trial.value or 0.0), trial.tie_break, trial.number)
+        )
+
+    @cached_property
+    def undecided(self) -> str:
+        """That the complete trials differ by no more than chance, in words; empty where they do or it is not known."""
+        if len(self.ranked) < 2:
+            return ""
+        try:
+            complete = {trial.number for trial in self.ranked}
+            found = [
+                read_out_of_fold(self.loaded, trial.number, trial.user_attrs.get(FOLDS, ()))
+                for trial in self.frozen
+                if trial.number in complete
+            ]
+        except InputError:  # The images are not on this host.
+            return ""
+        right = [one.predicted == one.labels for one in found if one is not None]
+        if len(right) < len(found):
+            return ""
+        chance = chance_of_such_differences(np.stack(right))
+        return "" if chance < LEVEL else undecided_words(len(right), len(right[0]), chance)
 
     @property
     def subject(self) -> TrialFacts | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from search.formatting import REFUSED, WORDS
+from search.study.fold_results import tie_break
 from storage.claims import is_refused
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class TrialFacts:
     def epochs(self) -> int:
         """Number of epochs that it has run."""
         return int(self.recorded.get("epochs", max(self.reports, default=0)))
+
+    @property
+    def tie_break(self) -> float:
+        """What ranks it among trials of the same value, less being better."""
+        return tie_break(self.recorded)
 
 
 def trial_facts(trial: "FrozenTrial") -> TrialFacts:

@@ -8,6 +8,8 @@ from pathlib import Path
 from search.config.settings import check_study_name
 from search.errors import InputError
 from search.formatting import duration
+from search.study.fold_results import FOLDS
+from search.study.out_of_fold import prediction_files, predictions_artifact
 from search.study.study import KEPT, MODEL, UID, LoadedStudy, find_study, load_study
 from storage.artifacts import CHECKPOINT, artifact_ids, open_artifacts
 from storage.claims import lock_name
@@ -218,6 +220,10 @@ def _remains(loaded: LoadedStudy) -> DeletionJournal:
     for trial in trials:
         pictures |= set(artifact_ids(trial.system_attrs).values())
         artifacts |= {trial.user_attrs[MODEL]} if MODEL in trial.user_attrs else set()
+        artifacts |= {
+            predictions_artifact(loaded.config.study, path)
+            for path in prediction_files(loaded, trial.number, trial.user_attrs.get(FOLDS, ()))
+        }
         artifacts |= (
             {trial.system_attrs[CHECKPOINT]["artifact"]} if CHECKPOINT in trial.system_attrs else set()
         )

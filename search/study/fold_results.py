@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from math import inf
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 
 FOLDS = "folds"
+# Of a finished fold: the token of the claim under which its predictions were written.
+PREDICTIONS = "predictions"
+# Of a trial: its out-of-fold cross-entropy at the temperature at which that is least.
+TIE_BREAK = "least_loss"
 
 
 # What a child reported at the end of its training, see ``search.training.job.Training.outcome``.
@@ -28,12 +33,41 @@ def runs_of(trial: "FrozenTrial") -> Sequence[TrainingOutcome]:
 
 def at_kept_epoch(trial: "FrozenTrial", name: str) -> float:
     """The figure ``name`` of a trial, at the epoch whose weights were kept; the mean over its folds if it has any."""
-    return fmean(value_of(run, name) for run in runs_of(trial))
+    runs = runs_of(trial)
+    return mean_over(runs, [value_of(run, name) for run in runs])
+
+
+def mean_over(runs: Sequence[TrainingOutcome], values: Sequence[float]) -> float:
+    """The mean of a figure of each fold, by the number of images that each was validated on.
+
+    So the mean accuracy is the part of all these images that is right, and trials that have equally many right have the
+    same.
+    """
+    return fmean(values, [run.get("validation_images", 1) for run in runs])
+
+
+def tie_break(recorded: Mapping[str, Any]) -> float:
+    """What ranks a trial among those of the same value: its cross-entropy, less where it is surer of the truth.
+
+    It is that at the best temperature where predictions are kept, for a temperature is fitted for every export, so that
+    being sure too often is no fault. It is infinite for a trial of which nothing is known.
+
+    Args:
+        recorded: The trial's attributes.
+    """
+    known = recorded.get(TIE_BREAK)
+    if known is not None:
+        return float(known)
+    runs = recorded.get(FOLDS) or [recorded]
+    try:
+        return mean_over(runs, [value_of(run, "val_loss") for run in runs])
+    except (KeyError, IndexError):
+        return inf
 
 
 def mean_value(finished: Sequence[TrainingOutcome]) -> float:
-    """The mean of the values of finished folds, rounded to six places."""
-    return round(fmean(run["value"] for run in finished), 6)
+    """The mean of the values of finished folds (``mean_over``), rounded to six places."""
+    return round(mean_over(finished, [run["value"] for run in finished]), 6)
 
 
 def images_seen(runs: Sequence[TrainingOutcome]) -> int:

@@ -19,6 +19,7 @@ from search.config.settings import check_study_name
 from search.config.study_config import StudyConfig
 from search.data import cache_root, open_dataset
 from search.errors import InputError, flag_error, is_disk_full
+from search.study.fold_results import tie_break
 from storage.artifacts import Store, open_artifacts
 from storage.claims import is_counted
 from storage.connect import grants, open_storage
@@ -181,10 +182,13 @@ class LoadedStudy:
         return [trial for trial in self.optuna.get_trials(deepcopy=False) if is_counted(trial)]
 
     def ranked(self) -> list[FrozenTrial]:
-        """The complete trials, best first."""
+        """The complete trials, best first; those of the same value by their cross-entropy."""
         complete = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         sign = 1 if self.config.direction == "minimize" else -1
-        return sorted(complete, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
+        return sorted(
+            complete,
+            key=lambda trial: (sign * float(trial.value or 0.0), tie_break(trial.user_attrs), trial.number),
+        )
 
 
 def find_study(

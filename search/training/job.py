@@ -14,6 +14,7 @@ import numpy as np
 from search.data import open_dataset
 from search.data.splits import early_subset
 from search.metrics.classification import validated
+from search.metrics.inference import logits
 from search.process import backends
 from search.process.channel import Channel
 from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
@@ -23,6 +24,7 @@ from search.training.feature_cache import FeaturesAway
 from search.training.models import net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
+from search.training.predictions import write_predictions
 from search.training.validation import validate
 from storage.atomic import atomic_write
 
@@ -65,6 +67,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
             training.hold_state()
             training.checkpoints.write(channel)
     training.keep()
+    training.predict(channel)
     channel.send({"kind": "done", "stopped": False, **training.outcome()})
 
 
@@ -253,6 +256,15 @@ class Training:
         if self.plan.model:
             with atomic_write(Path(self.plan.model)) as aside:
                 self._in_float32().save(aside)
+
+    def predict(self, channel: Channel) -> None:
+        """Write what the kept weights, which the model has by now, predict of the validation images."""
+        if self.plan.predictions:
+            if self._exact is not self.model:
+                self._exact.set_weights(self.model.get_weights())
+            chosen = np.sort(self.validation)
+            outputs = logits(self._exact, self.images, chosen, channel.pulse)
+            write_predictions(Path(self.plan.predictions), self.plan.fold, chosen, outputs)
 
     def _in_float32(self) -> keras.Model:
         """The same model and weights as exported: never compiled, for our schedule is not in the file, and exact."""

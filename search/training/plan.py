@@ -42,6 +42,7 @@ class TrainingPlan:
         go_on_from: Further files to go on from, by earlier owners of the trial; the furthest is taken.
         checkpoint_seconds: The least time between two checkpoints.
         model: File for the kept weights; None keeps none.
+        predictions: File for what the kept weights predict of the validation images; None writes none.
         full: Whether to train on all training images, validation included (a refit).
         accumulate: Into how many parts each batch is split, with gradients accumulated, after memory ran out.
         gpu_memory: Most memory of a GPU to take, GB; None lets it grow.
@@ -72,6 +73,7 @@ class TrainingPlan:
     go_on_from: tuple[str, ...] = ()
     checkpoint_seconds: float = 30.0
     model: str | None = None
+    predictions: str | None = field(default=None, repr=False)
     full: bool = False
     accumulate: int = 1
     gpu_memory: float | None = None
@@ -146,7 +148,15 @@ class TrainingPlan:
     def identity(self) -> str:
         """A digest of all that a checkpoint must agree with; another study's of the same number does not."""
         values = dataclasses.asdict(self)
-        for name in ("checkpoint", "go_on_from", "checkpoint_seconds", "model", "gpu_memory", "space_code"):
+        for name in (
+            "checkpoint",
+            "go_on_from",
+            "checkpoint_seconds",
+            "model",
+            "predictions",
+            "gpu_memory",
+            "space_code",
+        ):
             del values[name]
         if not self.fold_of:  # As before there was any.
             del values["fold_of"]

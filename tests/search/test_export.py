@@ -345,8 +345,19 @@ def test_export_of_a_study_in_folds_claims_nothing_of_images_that_it_was_trained
 
     assert found["fit"]["validation_accuracy"] == found["fold_mean"]
     assert (found["fit"]["training_images"], found["fit"]["validation_images"]) == (100, 200)
-    assert (found["calibration"]["temperature"], found["calibration"]["fitted_on_validation_images"]) == (
-        1,
-        0,
-    )
-    assert "it was trained on the validation images" in found["calibration"]["why_no_temperature"]
+
+
+def test_export_of_a_study_in_folds_has_what_these_predicted(in_folds: Export) -> None:
+    found: dict[str, Any] = in_folds.summary
+    told, calibration = found["out_of_fold"], found["calibration"]
+
+    assert told["accuracy"] == pytest.approx(found["fold_mean"], abs=1e-6)
+    assert (told["images"], told["trials_compared"], told["decided"]) == (200, 1, True)
+    assert np.sum(told["confusion_matrix"]) == 200
+    assert calibration["fitted_on_validation_images"] in (0, 200)
+    assert "out-of-fold predictions" in found["words"][2]
+    lines = (in_folds.folder / "out_of_fold.csv").read_text().splitlines()
+    assert len(lines) == 201
+    wrong = [line for line in lines[1:] if line.split(",")[1] != line.split(",")[2]]
+    assert len(wrong) == round(200 * (1 - told["accuracy"]))
+    assert told["mistakes"][0]["image"] in {line.split(",")[0] for line in wrong}

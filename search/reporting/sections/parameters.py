@@ -53,6 +53,8 @@ def _importance(facts: Facts, shares: Mapping[str, float], fixed: list[str]) -> 
         return Section("importance", title, [Text(why, "note")])
     if not shares:
         return Section("importance", title, [Text("No parameter was varied.", "note")])
+    if facts.undecided:
+        return Section("importance", title, [Text(facts.undecided, "warning")])
     longest = max(shares.values()) or 1.0
     rows: Rows = [
         [name, Bar(f"{100 * share:.1f} %", share / longest), _reach(facts, name)]
@@ -94,9 +96,9 @@ def _slices(facts: Facts, order: list[str]) -> Section:
     metric = facts.config.metric
     charts = []
     for place, name in enumerate(order[:MOST_SLICES]):
-        best = _best_of(facts, name)
+        best = "" if facts.undecided else _best_of(facts, name)
         log = bool(getattr(facts.distributions[name], "log", False))
-        svg = draw_slice(trials, name, log, metric, place, f"Validation {metric} by {name}. {best}")
+        svg = draw_slice(trials, name, log, metric, place, f"Validation {metric} by {name}. {best}".strip())
         charts.append(Chart(svg, best, wide=False))
     blocks: list[Block] = [
         Text(

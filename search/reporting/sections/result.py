@@ -73,6 +73,10 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
                     "note",
                 )
             )
+    if facts.undecided and (
+        facts.exported is None or facts.undecided not in facts.exported.summary.get("words", [])
+    ):
+        blocks.append(Text(facts.undecided, "warning"))
     blocks += [_figures(facts, trial), *_notes(facts), _configuration(facts, trial)]
     return Section("result", "Best configuration", blocks)
 

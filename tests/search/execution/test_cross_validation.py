@@ -22,16 +22,20 @@ from search.execution.cross_validation import train_folds
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker, run_trial
 from search.execution.worker_loop import work
+from search.metrics.calibration import least_loss
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.fold_results import (
     FOLDS,
+    PREDICTIONS,
+    TIE_BREAK,
     TrainingOutcome,
     at_kept_epoch,
     matrix_of,
     mean_history,
     mean_value,
 )
+from search.study.out_of_fold import read_out_of_fold
 from search.study.study import compute_spent
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
@@ -276,6 +280,52 @@ def test_out_of_memory_in_a_fold_leaves_those_that_are_finished(
     assert not worker.study.paths.checkpoints(0)
     assert run_next(worker).state == TrialState.COMPLETE
     assert server.started == [(0, 1), (1, 1), (1, 2)]
+
+
+DEALT = "01" * (IMAGES // 2)
+
+
+def test_folds_leave_what_they_predict_of_every_image(make_worker) -> None:
+    worker = make_worker(epochs=2, folds=2, images=None, fold_of=DEALT)
+    trial = run_next(worker)
+    found = read_out_of_fold(worker.study, trial.number, trial.user_attrs[FOLDS])
+    assert found is not None
+    assert found.confusion_matrix.tolist() == matrix_of(trial.user_attrs[FOLDS])
+    assert found.accuracy == pytest.approx(trial.value, abs=1e-6)
+    assert found.loss == pytest.approx(at_kept_epoch(trial, "val_loss"), rel=1e-4)
+    assert trial.user_attrs[TIE_BREAK] == least_loss(found)
+    assert least_loss(found) <= found.loss
+
+
+@pytest.mark.slow
+def test_predictions_of_an_owner_that_was_killed_are_those_of_the_trial(make_worker, fast_server) -> None:
+    settings: dict[str, Any] = {"epochs": 4, "folds": 2, "images": None, "fold_of": DEALT}
+    worker = make_worker("one", InSecondFold(fast_server), epoch_seconds=0.1, **settings)
+    run_next(worker)
+    trial, same = run_next(worker), run_next(make_worker("two", **settings))
+    assert len({run[PREDICTIONS] for run in trial.user_attrs[FOLDS]}) == 2
+    assert trial.user_attrs[TIE_BREAK] == same.user_attrs[TIE_BREAK]
+
+
+def test_predictions_reach_a_host_that_shares_no_disk(make_worker, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    worker = make_worker(epochs=1, folds=2, images=None, fold_of=DEALT, artifacts=str(store))
+    trial = run_next(worker)
+    files = worker.study.paths.prediction_files()
+    for file in files:
+        file.unlink()
+    found = read_out_of_fold(worker.study, trial.number, trial.user_attrs[FOLDS])
+    assert found is not None
+    assert worker.study.paths.prediction_files() == files
+    assert len(files) == 2
+
+
+def test_predictions_that_are_nowhere_are_none(make_worker) -> None:
+    worker = make_worker(epochs=1, folds=2, images=None, fold_of=DEALT)
+    trial = run_next(worker)
+    worker.study.paths.prediction_files()[0].unlink()
+    assert read_out_of_fold(worker.study, trial.number, trial.user_attrs[FOLDS]) is None
 
 
 def test_diverged_fold_prunes_the_trial(make_worker, monkeypatch) -> None:

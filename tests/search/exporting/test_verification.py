@@ -34,6 +34,8 @@ def stored(
         "images": config.images,
         "split_seed": config.seed,
         "folds": 0,
+        "fold_of": "",
+        "temperature": None,
         "out": str(place / "scores.npz"),
         "gpu_memory": None,
         "unseen": str(model),

@@ -21,6 +21,7 @@ from search.data.splits import early_subset
 from search.metrics.classification import Scores, validated
 from search.process import backends
 from search.training.plan import TrainingPlan
+from search.training.predictions import write_predictions
 from storage.atomic import atomic_write
 from storage.checkpoints import read_furthest, write_checkpoint
 
@@ -52,6 +53,7 @@ def train(payload, channel):
         if training.epoch < plan.epochs:
             training.save_checkpoint(channel, now=False)
     training.keep()
+    training.predict()
     channel.send({"kind": "done", "stopped": False, **training.outcome()})
 
 
@@ -251,6 +253,12 @@ class Training:
         if self.plan.model:
             with atomic_write(Path(self.plan.model)) as aside, aside.open("wb") as file:
                 np.savez(file, *self.net.weights)
+
+    def predict(self):
+        if self.plan.predictions:
+            chosen = np.sort(self.validation)
+            outputs = self.net.logits(self.images[chosen])
+            write_predictions(Path(self.plan.predictions), self.plan.fold, chosen, outputs)
 
     def outcome(self):
         return {

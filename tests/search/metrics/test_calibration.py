@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from search.metrics.calibration import calibration_error, fit_temperature
+from search.metrics.calibration import calibration_error, fit_temperature, least_loss
 from search.metrics.classification import Scores
 
 
@@ -85,6 +85,17 @@ def test_temperature_out_of_bounds_is_none() -> None:
     labels = random.integers(0, 5, 500)  # outputs that know nothing: the hotter the better
 
     assert fit_temperature(Scores(labels, logits)) is None
+
+
+def test_least_loss_is_that_of_the_best_temperature_and_the_same_for_outputs_that_are_scaled() -> None:
+    random = np.random.default_rng(0)
+    labels, logits = random.integers(0, 3, 300), random.normal(size=(300, 3)).astype(np.float32)
+    logits[np.arange(300), labels] += 2
+    found = least_loss(Scores(labels, logits))
+    around = [Scores(labels, logits, temperature).loss for temperature in np.geomspace(0.2, 5, 400)]
+    assert found == pytest.approx(min(around), abs=1e-4)
+    assert found <= Scores(labels, logits).loss
+    assert least_loss(Scores(labels, 5 * logits)) == pytest.approx(found, abs=1e-5)
 
 
 def test_calibration_error_is_that_of_its_definition() -> None:

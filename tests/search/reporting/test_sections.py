@@ -5,12 +5,14 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from search.metrics.classification import Scores
 from search.plotting.confusion_matrix import write_matrix_csv
 from search.reporting.elements import Bar, Section, Table
 from search.reporting.export_reader import ExportReader
@@ -66,6 +68,31 @@ def test_parameters_that_never_varied_are_not_ranked(new_study) -> None:
     importance, slices = parameter_sections(facts_of(with_widths(new_study, [5] * 8)))
     assert said(importance) == "No parameter was varied."
     assert said(slices) == "There is nothing to draw."
+
+
+def test_trials_that_chance_tells_apart_have_neither_importance_nor_a_best_value(
+    new_study, monkeypatch
+) -> None:
+    labels = np.arange(40) % 2
+    right = Scores(labels, np.eye(2, dtype=np.float32)[labels])
+    monkeypatch.setattr("search.reporting.facts.read_out_of_fold", lambda *given: right)
+    importance, slices = parameter_sections(facts_of(with_widths(new_study, list(range(1, 9)))))
+    assert said(importance).startswith("This search decided nothing: its 8 complete trials")
+    assert not tables(importance)
+    assert "Best" not in slices.blocks[1].charts[0].caption  # type: ignore[union-attr]
+
+
+def test_trials_that_truly_differ_keep_their_importance(new_study, monkeypatch) -> None:
+    labels, found = np.arange(40) % 2, []
+
+    def read(*given: Any) -> Scores:
+        found.append(None)
+        wrong = np.arange(40) < 5 * (len(found) % 2)
+        return Scores(labels, np.eye(2, dtype=np.float32)[np.where(wrong, 1 - labels, labels)])
+
+    monkeypatch.setattr("search.reporting.facts.read_out_of_fold", read)
+    importance, _ = parameter_sections(facts_of(with_widths(new_study, list(range(1, 9)))))
+    assert tables(importance)
 
 
 def test_order_of_few_trials_is_called_a_hint(new_study) -> None:

@@ -25,6 +25,8 @@ from search.execution.worker_loop import work
 from search.exporting import builder
 from search.exporting.request import ExportRequest
 from search.study.deletion import Contents, contents_of, delete_study
+from search.study.fold_results import FOLDS, PREDICTIONS
+from search.study.out_of_fold import predictions_artifact
 from search.study.study import KEPT, MODEL, LoadedStudy, create_study, find_study
 from search.web.dashboard import make_application
 from storage.artifacts import CHECKPOINT, upload
@@ -229,9 +231,26 @@ def test_deletion_takes_the_artifacts_and_no_others(make: Make, tmp_path: Path) 
     study.storage.set_trial_user_attr(waiting._trial_id, MODEL, "model")
     study.storage.set_trial_system_attr(waiting._trial_id, CHECKPOINT, {"artifact": "checkpoint", "epoch": 1})
     assert trial is not None
-    assert contents_of(study).artifacts == 4
+    in_folds = [{"value": 0.5, PREDICTIONS: token} for token in ("ab", "cd")]
+    study.storage.set_trial_user_attr(waiting._trial_id, FOLDS, in_folds)
+    for fold, token in enumerate(("ab", "cd")):
+        path = study.paths.predictions(waiting.number, token, fold)
+        upload(study.artifacts, predictions_artifact("s", path), file)
+    assert contents_of(study).artifacts == 6
     delete_study("s", storage=study.url, root=study.paths.root)
     assert sorted(path.name for path in store.iterdir()) == ["backbone-of-all", "of-another"]
+
+
+def test_deletion_leaves_the_predictions_of_the_same_name_in_another_database(
+    make: Make, tmp_path: Path
+) -> None:
+    ours, theirs = make(), make(storage=f"sqlite:///{tmp_path}/other.db")
+    files = [study.paths.predictions(0, "ab", 0) for study in (ours, theirs)]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x")
+    delete_study("s", storage=ours.url, root=ours.paths.root)
+    assert [file.exists() for file in files] == [False, True]
 
 
 def test_deletion_that_was_killed_can_be_repeated(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

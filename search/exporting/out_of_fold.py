@@ -1,0 +1,173 @@
+"""What an export learns from the out-of-fold predictions of a cross-validated search.
+
+A refit has no image left to validate or to calibrate on. But nets made as it was, on all folds but one, have predicted
+every training image without having seen it: that gives a temperature, a confusion matrix, the training images that are
+taken for another class, and an accuracy that is corrected for the trial's having been chosen.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.data.image_names import read_names
+from search.formatting import accuracy_words, percent
+from search.metrics.calibration import best_temperature, fit_temperature
+from search.metrics.classification import Scores, wilson
+from search.metrics.selection import (
+    LEVEL,
+    chance_of_such_differences,
+    corrected_accuracy,
+    undecided_words,
+)
+from search.study.fold_results import FOLDS
+from search.study.out_of_fold import read_out_of_fold
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from search.study.study import LoadedStudy
+
+# Images named in the summary.
+MISTAKES = 24
+# Named in a sentence.
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What the out-of-fold predictions say of an exported trial, and of the search that chose it.
+
+    Attributes:
+        scores: What the trial's folds predict of all training images, at the temperature if there is one.
+        temperature: Fitted on these; None where none is needed beyond chance.
+        corrected: The accuracy, corrected for the trial's having been chosen among ``trials``.
+        trials: The number of complete trials whose predictions are known, this one included.
+        chance: The probability of differences as large as those between these trials, were all equally good.
+        names: What a person knows each training image by; empty where they have numbers alone.
+    """
+
+    scores: Scores
+    temperature: float | None
+    corrected: float
+    trials: int
+    chance: float
+    names: Sequence[str]
+
+    @property
+    def decided(self) -> bool:
+        """Whether the trials differ by more than chance."""
+        return self.trials == 1 or self.chance < LEVEL
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of ``corrected``."""
+        count = len(self.scores.labels)
+        return wilson(round(self.corrected * count), count)
+
+    def name(self, index: int) -> str:
+        """What a person knows a training image by: the path of its file, or its number."""
+        return self.names[index] if self.names else str(index)
+
+    def mistaken(self) -> list[int]:
+        """The numbers of the images that are taken for another class, the surest mistakes first."""
+        wrong = np.flatnonzero(self.scores.predicted != self.scores.labels)
+        return [int(index) for index in wrong[np.argsort(-self.scores.confidence[wrong], kind="stable")]]
+
+    def figures(self, classes: Sequence[str]) -> dict[str, Any]:
+        """The entry ``out_of_fold`` of ``summary.json``."""
+        scores = self.scores
+        return {
+            "images": len(scores.labels),
+            "accuracy": scores.accuracy,
+            "corrected_accuracy": self.corrected,
+            "corrected_accuracy_interval": list(self.interval),
+            "macro_f1": scores.macro_f1,
+            "loss": scores.loss,
+            "trials_compared": self.trials,
+            "chance_of_such_differences": self.chance,
+            "decided": self.decided,
+            "confusion_matrix": scores.confusion_matrix.tolist(),
+            "mistakes": [
+                {
+                    "image": self.name(index),
+                    "true": classes[scores.labels[index]],
+                    "predicted": classes[scores.predicted[index]],
+                    "confidence": float(scores.confidence[index]),
+                }
+                for index in self.mistaken()[:MISTAKES]
+            ],
+        }
+
+    def sentences(self, classes: Sequence[str]) -> list[str]:
+        """The same for people."""
+        scores, count = self.scores, len(self.scores.labels)
+        said = f"Out of fold: {accuracy_words(self.corrected, self.interval, count)}"
+        if self.trials > 1:
+            said += (
+                f"; the chosen trial has {percent(scores.accuracy)}, from which is taken what the best of "
+                f"{self.trials} trials has by luck"
+            )
+        return [f"{said}.", *self._verdict(), *self._mistakes(classes)]
+
+    def _verdict(self) -> list[str]:
+        if self.decided:
+            return []
+        return [undecided_words(self.trials, len(self.scores.labels), self.chance)]
+
+    def _mistakes(self, classes: Sequence[str]) -> list[str]:
+        mistaken = self.mistaken()
+        if not mistaken:
+            return []
+        shown = ", ".join(
+            f"{self.name(index)} ({classes[self.scores.labels[index]]}, taken for "
+            f"{classes[self.scores.predicted[index]]})"
+            for index in mistaken[:SHOWN]
+        )
+        return [
+            f"Training images that the folds took for another class: {len(mistaken):,}, most surely {shown}; look at "
+            "them, for their labels may be wrong (out_of_fold.csv has all)."
+        ]
+
+    def write(self, path: Path, classes: Sequence[str]) -> None:
+        """Write ``out_of_fold.csv``: a line a training image, with its true class, the predicted one and confidence."""
+        scores = self.scores
+        rows = zip(scores.labels.tolist(), scores.predicted.tolist(), scores.confidence.tolist(), strict=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", "true", "predicted", "confidence"])
+            for index, (label, predicted, confidence) in enumerate(rows):
+                writer.writerow([self.name(index), classes[label], classes[predicted], f"{confidence:.6f}"])
+
+
+def look_out_of_fold(study: "LoadedStudy", exported: "FrozenTrial") -> OutOfFold | None:
+    """Read the out-of-fold predictions of a search's complete trials.
+
+    Args:
+        study: The open study.
+        exported: The trial that is exported.
+
+    Returns:
+        None where those of the exported trial are not known, as of a study without folds.
+    """
+    config = study.config
+    own = read_out_of_fold(study, exported.number, exported.user_attrs.get(FOLDS, ()))
+    if own is None:
+        return None
+    found = [
+        read_out_of_fold(study, trial.number, trial.user_attrs.get(FOLDS, ())) for trial in study.ranked()
+    ]
+    trials = [replace(one, temperature=best_temperature(one)) for one in found if one is not None] or [own]
+    rule = study.dataset().rule()
+    temperature = fit_temperature(own)
+    return OutOfFold(
+        replace(own, temperature=temperature or 1.0),
+        temperature,
+        corrected_accuracy(trials, config.metric, config.classes, rule.groups, config.seed),
+        len(trials),
+        chance_of_such_differences(np.stack([one.predicted == one.labels for one in trials])),
+        read_names(study.dataset().folder, config.data, len(own.labels)).images,
+    )

@@ -1,0 +1,56 @@
+"""What a cross-validated trial predicts of the training images, each by the net that was not trained on it."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.data.folds import read_folds
+from search.metrics.classification import Scores
+from search.study.fold_results import PREDICTIONS, TrainingOutcome
+from search.training.predictions import read_predictions
+from storage.artifacts import fetch
+
+if TYPE_CHECKING:
+    from search.study.study import LoadedStudy
+
+logger = logging.getLogger(__name__)
+
+
+def predictions_artifact(study: str, path: Path) -> str:
+    """The name in the artifact store of a fold's predictions, where hosts share no disk."""
+    return f"{study}-predictions-{path.name}"
+
+
+def prediction_files(study: "LoadedStudy", number: int, finished: Sequence[TrainingOutcome]) -> list[Path]:
+    """The files of a trial's predictions, a fold each; none where a fold has not kept any.
+
+    Args:
+        study: The open study.
+        number: The trial's.
+        finished: Its finished folds, as the trial's attribute ``FOLDS`` has them.
+    """
+    tokens = [run.get(PREDICTIONS) for run in finished]
+    return [study.paths.predictions(number, str(token), fold) for fold, token in enumerate(tokens) if token]
+
+
+def read_out_of_fold(study: "LoadedStudy", number: int, finished: Sequence[TrainingOutcome]) -> Scores | None:
+    """The labels of all training images, and what a trial's folds predict of them; see ``prediction_files``.
+
+    Returns:
+        None where they are not known: a study of an older version, a trial that was pruned, files that are damaged or
+        not on this host and not in the artifact store.
+    """
+    config = study.config
+    files = prediction_files(study, number, finished)
+    if not config.fold_of or len(files) < config.folds:
+        return None
+    for path in files if study.artifacts is not None else ():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                fetch(study.artifacts, predictions_artifact(config.study, path), path)
+            except Exception as error:  # Of a store anything may come; without the file less is told.
+                logger.warning(f"predictions {path.name} not fetched: {error!r}"[:300])
+    found = read_predictions(files, read_folds(config.fold_of), len(config.classes))
+    return None if found is None else Scores(study.dataset().train()[1], found)

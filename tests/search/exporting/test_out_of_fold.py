@@ -1,0 +1,61 @@
+"""What an export says of its search's out-of-fold predictions, from made-up ones."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.exporting.out_of_fold import OutOfFold
+from search.metrics.classification import Scores
+
+CLASSES = ("ants", "bees")
+
+
+def predicted(*sure: float, trials: int = 5, chance: float = 0.4, names: tuple[str, ...] = ()) -> OutOfFold:
+    """Ants, of which the logit of each is given; those with a negative one are taken for bees."""
+    logits = np.array([[one, 0.0] for one in sure], np.float32)
+    scores = Scores(np.zeros(len(sure), np.int64), logits)
+    return OutOfFold(scores, None, 0.5, trials, chance, names)
+
+
+def test_mistakes_are_named_the_surest_first() -> None:
+    found = predicted(3, -1, 2, -4, names=("a", "b", "c", "d"))
+    figures: dict[str, Any] = found.figures(CLASSES)
+    assert [(one["image"], one["true"], one["predicted"]) for one in figures["mistakes"]] == [
+        ("d", "ants", "bees"),
+        ("b", "ants", "bees"),
+    ]
+    assert (
+        "2, most surely d (ants, taken for bees), b (ants, taken for bees);" in found.sentences(CLASSES)[-1]
+    )
+
+
+def test_images_without_names_are_told_by_number() -> None:
+    assert predicted(3, -1).figures(CLASSES)["mistakes"][0]["image"] == "1"
+
+
+def test_corrected_figure_stands_beside_what_it_corrects() -> None:
+    (said, *_) = predicted(3, 1, 2, -4, chance=0.01).sentences(CLASSES)
+    assert said.startswith("Out of fold: 50.0 % of 4 images are classified right (95 % interval")
+    assert "the chosen trial has 75.0 %" in said
+    assert "the best of 5 trials has by luck" in said
+
+
+def test_search_whose_trials_differ_by_no_more_than_chance_decided_nothing() -> None:
+    said = " ".join(predicted(3, 1).sentences(CLASSES))
+    assert "This search decided nothing: its 5 complete trials differ by no more than chance" in said
+    assert "p = 0.40" in said
+
+
+def test_search_that_decided_or_had_one_trial_is_not_called_undecided() -> None:
+    for found in (predicted(3, 1, chance=0.01), predicted(3, 1, trials=1, chance=1.0)):
+        assert "decided nothing" not in " ".join(found.sentences(CLASSES))
+
+
+def test_file_has_a_line_an_image(tmp_path: Path) -> None:
+    predicted(3, -1, names=("a,b", "c")).write(tmp_path / "out_of_fold.csv", CLASSES)
+    rows = list(csv.reader((tmp_path / "out_of_fold.csv").open()))
+    assert rows[0] == ["image", "true", "predicted", "confidence"]
+    assert [row[:3] for row in rows[1:]] == [["a,b", "ants", "ants"], ["c", "ants", "bees"]]
+    assert float(rows[1][3]) == np.float64(f"{1 / (1 + np.exp(-3)):.6f}")

@@ -1,0 +1,69 @@
+"""What the best of several trials is worth, and whether they differ by more than chance."""
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from search.metrics.classification import Scores
+from search.metrics.selection import chance_of_such_differences, corrected_accuracy
+
+CLASSES = ("a", "b")
+
+
+def trials_right(accuracy: float, trials: int, images: int, seed: int = 0) -> list[Scores]:
+    """Trials of two classes that are right on each image by the same chance."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(images) % 2
+    found = []
+    for _ in range(trials):
+        predicted = np.where(random.random(images) < accuracy, labels, 1 - labels)
+        found.append(Scores(labels, (4 * np.eye(2, dtype=np.float32)[predicted])))
+    return found
+
+
+def test_only_trial_is_worth_what_it_scores() -> None:
+    trials = trials_right(0.8, 1, 400)
+    assert corrected_accuracy(trials, "accuracy", CLASSES) == pytest.approx(trials[0].accuracy, abs=0.003)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", "macro_f1"])
+def test_luck_of_the_best_of_equal_trials_is_taken_off(metric: str) -> None:
+    best, corrected = [], []
+    for seed in range(4):
+        trials = trials_right(0.8, 20, 100, seed)
+        best.append(max(trial.accuracy for trial in trials))
+        corrected.append(corrected_accuracy(trials, metric, CLASSES))
+    assert np.mean(best) > 0.86
+    assert np.mean(corrected) == pytest.approx(0.8, abs=0.02)
+
+
+def test_trial_that_is_truly_better_keeps_what_it_scores() -> None:
+    trials = [*trials_right(0.6, 10, 200), *trials_right(0.95, 1, 200, seed=1)]
+    assert corrected_accuracy(trials, "accuracy", CLASSES) == pytest.approx(trials[-1].accuracy, abs=0.005)
+
+
+def test_correction_is_the_same_every_time_and_by_groups_of_its_own() -> None:
+    trials = trials_right(0.8, 5, 60)
+    once = corrected_accuracy(trials, "accuracy", CLASSES, seed=3)
+    assert once == corrected_accuracy(trials, "accuracy", CLASSES, seed=3)
+    assert once == corrected_accuracy(trials, "accuracy", CLASSES, np.arange(100, 160).astype(str), seed=3)
+    assert once != corrected_accuracy(trials, "accuracy", CLASSES, np.arange(60) // 6, seed=3)
+
+
+def test_trials_that_are_right_about_the_same_images_do_not_differ() -> None:
+    assert chance_of_such_differences(np.array([[True, False, True]] * 3)) == 1.0
+
+
+def test_two_trials_are_compared_as_by_mcnemar() -> None:
+    right = np.array([[True] * 12 + [False] * 2 + [True] * 86, [False] * 12 + [True] * 2 + [True] * 86])
+    assert chance_of_such_differences(right) == pytest.approx(chi2.sf(10**2 / 14, 1))
+
+
+def test_equal_trials_differ_by_chance_as_often_as_the_level_says() -> None:
+    right = [
+        np.stack([trial.predicted == trial.labels for trial in trials_right(0.8, 6, 150, seed)])
+        for seed in range(200)
+    ]
+    assert np.mean([chance_of_such_differences(one) < 0.05 for one in right]) == pytest.approx(
+        0.05, abs=0.035
+    )
