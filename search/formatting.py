@@ -37,6 +37,16 @@ def metric_words(metric: str) -> str:
     return f"{kind.replace('_', ' ')}{f' of {name}' if name else ''}"
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of images, which is read in percent; the others are scores and losses."""
+    return metric.partition(":")[0] in ("accuracy", "balanced_accuracy", "recall")
+
+
+def figure(metric: str, value: float) -> str:
+    """A metric's value as pictures and pages write it: ``97.5 %`` of a share of images, else ``0.9746``."""
+    return percent(value) if is_share(metric) else f"{value:.4f}"
+
+
 def percent(fraction: float) -> str:
     """A fraction as a person reads it, to a tenth; never 100.0 % for less than all."""
     shown = f"{100 * fraction:.1f}"

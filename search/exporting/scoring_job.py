@@ -239,7 +239,7 @@ def score_test(
         "test_labels": truth,
         "test_names": np.array(dataset.test_names(), np.str_),
         "mistakes": worst,
-        "mistaken_images": np.stack([images[index] for index in worst]) if len(worst) else images[:0],
+        **{f"mistaken_{at}": picture for at, picture in enumerate(dataset.test_thumbnails(worst.tolist()))},
         **{f"baseline_{fitted.key}": fitted.predict(inputs[fitted.on]) for fitted in baselines},
     }
 

@@ -26,11 +26,11 @@ class Mistakes(NamedTuple):
 
     Attributes:
         indices: Their numbers among the test images, ``(M,)``, int64.
-        images: Their pixels, ``(M, H, W, C)``, uint8.
+        images: Of each its picture, ``(H, W, C)``, uint8; see ``search.data.dataset.Dataset.thumbnails``.
     """
 
     indices: Integers
-    images: npt.NDArray[np.uint8]
+    images: Sequence[npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def read_result(message: dict[str, Any], arrays: Arrays, *, has_unseen: bool) ->
         _scores(arrays, "seen") if has_unseen else None,
         _scores(arrays, "unseen") if has_unseen else None,
         message["temperature"],
-        Mistakes(arrays["mistakes"], arrays["mistaken_images"]),
+        Mistakes(arrays["mistakes"], [arrays[f"mistaken_{at}"] for at in range(len(arrays["mistakes"]))]),
         {
             key: baseline_figures(
                 **fitted, scores=scores_of_classes(test.labels, arrays[f"baseline_{key}"], classes)

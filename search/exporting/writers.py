@@ -19,7 +19,7 @@ from search.exporting.race import Race, Racer
 from search.exporting.scoring_result import ScoringResult
 from search.exporting.sentences import ledger_sentence
 from search.exporting.summary import how_trained
-from search.formatting import often
+from search.formatting import often, percent
 from search.metrics.classification import Integers, Scores, class_report
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
 from search.plotting.curves import write_curves
@@ -58,7 +58,7 @@ def write_files(
     write_json(folder / "labels.json", list(config.classes))
     write_json(folder / "preprocessing.json", dataset.preprocessing)
     write_matrix_csv(folder / "confusion_matrix.csv", test.confusion_matrix, config.classes)
-    title = f"{name}\ntest accuracy {test.accuracy:.4f} (test images scored {often(scorings)})"
+    title = f"{name}\ntest accuracy {percent(test.accuracy)} (test images scored {often(scorings)})"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
     write_curves(folder / "curves.png", training.history, training.kept_epoch, name, unit=training.unit)
     write_predictions(folder / "predictions.csv", scored, config.classes)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 
 def whole_numbers(axes: "Axes") -> None:
@@ -12,6 +13,11 @@ def whole_numbers(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+
+def in_percent(axis: "Axis") -> None:
+    """Write shares as people read them elsewhere, too: 86 % for 0.86."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.10g} %")
 
 
 def ring(axes: "Axes", x: float, y: float, colour: Any, size: float = 8.0) -> None:

@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.formatting import shorten
+from search.formatting import percent, shorten
 from search.metrics.classification import Integers
+from search.plotting.axes import in_percent
 from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 LETTERS = 24
 # With more classes a cell is smaller than any number that can be read; the table has them all.
 READABLE_COUNTS = 250
+# With more classes a cell has room for its count alone.
+READABLE_SHARES = 20
+# Inches of a cell that holds a share, and of all cells where they are made wider for names to stand side by side.
+WITH_SHARE, WIDEST = 0.58, 12.0
+# Of a letter, in parts of the size of its font.
+LETTER_WIDTH = 0.62
 
 
 def write_matrix_csv(path: Path, matrix: Integers, classes: Sequence[str]) -> None:
@@ -32,7 +39,7 @@ def write_matrix_csv(path: Path, matrix: Integers, classes: Sequence[str]) -> No
 
 @with_any_letters
 def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title: str) -> None:
-    """Draw the counts as text, and the fraction of the true class as colour.
+    """Draw the counts as text, their shares of the true class as colour, and as text where there is room.
 
     Args:
         path: The picture's file.
@@ -40,24 +47,29 @@ def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title
         classes: Names.
         title: Above the picture.
     """
-    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     count = len(classes)
-    cell = _cell_inches(count, int(matrix.max()))
-    side = max(2.2, cell * count)
-    figure = Figure(figsize=(side + 2.2, side + 1.6), dpi=110 if count > 30 else 130)
+    names = [shorten(name, LETTERS) for name in classes]
+    height = _cell_inches(count, int(matrix.max()))
+    font = max(7.0, min(11.0, 72 * height / 3)) if count <= 30 else 34 * height
+    needed = (max(map(len, names)) + 1) * LETTER_WIDTH * font / 72
+    side_by_side = needed <= max(height, WIDEST / count)
+    width = max(height, needed) if side_by_side else height
+    across, down = max(2.2, width * count), max(2.2, height * count)
+    figure = Figure(figsize=(across + 2.2, down + 1.6), dpi=110 if count > 30 else 130)
     axes = figure.add_subplot()
     fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # By square root, or a confusion of a few in a hundred, which is what a reader looks for, would be near white.
-    picture = axes.imshow(fractions, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
-    font = max(7.0, min(11.0, 72 * cell / 3))
+    picture = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_box_aspect(down / across)
     if count <= READABLE_COUNTS:
-        _write_counts(axes, matrix, fractions, font if count <= 30 else 25 * cell)
-    _name_axes(axes, classes, font if count <= 30 else 34 * cell)
+        _write_counts(axes, matrix, fractions, font if count <= 30 else 25 * height)
+    # Slanted names are read with less of a turn of the head, but of many one would stand on the other.
+    _name_axes(axes, names, font, 0 if side_by_side else 45 if count <= 30 else 90)
     axes.set_title(title, fontsize=12 if count <= 30 else 22, pad=12)
     bar = figure.colorbar(picture, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label("fraction of the true class", fontsize=9 if count <= 30 else 16)
+    bar.set_label("share of the true class", fontsize=9 if count <= 30 else 16)
+    in_percent(bar.ax.yaxis)
     figure.savefig(path, bbox_inches="tight")
 
 
@@ -65,7 +77,8 @@ def _cell_inches(count: int, largest: int) -> float:
     """The side of one cell: wide enough for its count, small enough that a hundred classes stay one picture."""
     if count > 30:
         return min(0.26, 45 / count)
-    return max(0.4, 0.1 * len(str(largest)) + 0.12, 1.6 / count)
+    least = WITH_SHARE if count <= READABLE_SHARES else 0.4
+    return max(least, 0.1 * len(str(largest)) + 0.12, 1.6 / count)
 
 
 def _write_counts(axes: "Axes", matrix: Integers, fractions: np.ndarray, font: float) -> None:
@@ -74,18 +87,30 @@ def _write_counts(axes: "Axes", matrix: Integers, fractions: np.ndarray, font: f
         value = int(matrix[row, column])
         if value == 0 and len(matrix) > 30:
             continue
-        colour = "white" if fractions[row, column] > 0.35 else ("black" if value else "#9a9a9a")
-        axes.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=font)
+        colour = "white" if fractions[row, column] > 0.5 else ("black" if value else "#8c8c8c")
+        place: dict[str, Any] = {"ha": "center", "color": colour}
+        if not value or len(matrix) > READABLE_SHARES:
+            axes.text(column, row, str(value), va="center", fontsize=font, **place)
+            continue
+        axes.text(column, row - 0.02, f"{value:,}", va="bottom", fontsize=font, weight="bold", **place)
+        axes.text(
+            column,
+            row + 0.08,
+            percent(float(fractions[row, column])),
+            va="top",
+            fontsize=0.75 * font,
+            **place,
+        )
 
 
-def _name_axes(axes: "Axes", classes: Sequence[str], font: float) -> None:
-    names = [shorten(name, LETTERS) for name in classes]
-    longest = max(map(len, names))
-    upright = longest <= 2 or (len(names) <= 4 and longest <= 8)
-    axes.set_xticks(range(len(names)), names, rotation=0 if upright else 90, fontsize=font)
+def _name_axes(axes: "Axes", names: Sequence[str], font: float, turned: int) -> None:
+    axes.set_xticks(range(len(names)), names, rotation=turned, fontsize=font)
+    if turned == 45:
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names, fontsize=font)
     for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
         label.set_parse_math(False)  # a class may have a dollar sign in its name
-    axes.set_xlabel("predicted", fontsize=max(10.0, min(18.0, len(classes) / 5)))
-    axes.set_ylabel("true", fontsize=max(10.0, min(18.0, len(classes) / 5)))
+    axes.set_xlabel("predicted", fontsize=max(10.0, min(18.0, len(names) / 5)))
+    axes.set_ylabel("true", fontsize=max(10.0, min(18.0, len(names) / 5)))
     axes.tick_params(length=0)

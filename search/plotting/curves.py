@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.formatting import EPOCH, axis_of
-from search.plotting.axes import ring, whole_numbers
+from search.formatting import EPOCH, axis_of, figure, is_share
+from search.plotting.axes import in_percent, ring, whole_numbers
 from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 History = Mapping[str, Sequence[float]]
-COLOURS = {"training": "#1f77b4", "validation": "#d95f02", "ink": "#777777"}
+# Those of the report in light (``search/templates/palette.css``).
+COLOURS = {"training": "#8a6d00", "validation": "#0072b2", "ink": "#545d68"}
 # Up to so many epochs each is a dot of its own.
 FEW_EPOCHS = 30
 
@@ -38,14 +39,14 @@ def write_curves(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.4), dpi=dpi, layout="constrained")
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    picture = Figure(figsize=(11, 4.4), dpi=dpi, layout="constrained")
+    for axes, quantity in zip(picture.subplots(1, 2), ("loss", "accuracy"), strict=True):
         plot_history(axes, history, quantity, kept, COLOURS, unit)
         axes.set_title(describe_history(history, quantity, kept, unit).replace("; ", "\n"), fontsize=9)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
-    figure.suptitle(title, fontsize=12, parse_math=False)
-    figure.savefig(path)
+    picture.suptitle(title, fontsize=12, parse_math=False)
+    picture.savefig(path)
 
 
 def plot_history(
@@ -71,7 +72,7 @@ def plot_history(
         marker = "o" if len(values) <= FEW_EPOCHS else None
         epochs = range(1, len(values) + 1)
         axes.plot(
-            epochs, values, line, color=colour, linewidth=1.8, marker=marker, markersize=3.5, label=name
+            epochs, values, line, color=colour, linewidth=2.2, marker=marker, markersize=4.5, label=name
         )
         if kept <= len(values):
             ring(axes, kept, values[kept - 1], colour)
@@ -81,13 +82,15 @@ def plot_history(
     axes.set_xlim(0.5, len(history["loss"]) + 0.5)
     axes.set_xlabel(axis_of(unit))
     axes.set_ylabel(quantity)
+    if is_share(quantity):
+        in_percent(axes.yaxis)
     whole_numbers(axes)
 
 
 def describe_history(history: History, quantity: str, kept: int, unit: str = EPOCH) -> str:
     """The same in words: ``training 1.8012 in epoch 1, 0.3012 in epoch 9; validation ...``; empty without values."""
     return "; ".join(
-        f"{name} {values[0]:.4f} in {unit} 1, {values[kept - 1]:.4f} in {unit} {kept}"
+        f"{name} {figure(quantity, values[0])} in {unit} 1, {figure(quantity, values[kept - 1])} in {unit} {kept}"
         for name, values in _curves(history, quantity)
         if kept <= len(values)
     )

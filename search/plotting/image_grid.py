@@ -56,11 +56,11 @@ def write_samples(path: Path, dataset: "Dataset", chosen: "Integers", classes: S
     """
     import numpy as np
 
-    images, labels = dataset.train()
+    _, labels = dataset.train()
     present, first = np.unique(labels[chosen], return_index=True)
+    pictures = dataset.thumbnails(chosen[first].tolist())
     tiles = [
-        Tile(np.asarray(images[chosen[index]]), (classes[label],))
-        for label, index in zip(present.tolist(), first.tolist(), strict=True)
+        Tile(pixels, (classes[label],)) for label, pixels in zip(present.tolist(), pictures, strict=True)
     ]
     write_grid(path, tiles, "One training image of each class")
 
@@ -68,7 +68,7 @@ def write_samples(path: Path, dataset: "Dataset", chosen: "Integers", classes: S
 def write_mistakes(
     path: Path,
     indices: "Integers",
-    images: npt.NDArray[Any],
+    images: Sequence[npt.NDArray[Any]],
     scores: "Scores",
     classes: Sequence[str],
     times_test_scored: int,
@@ -79,7 +79,7 @@ def write_mistakes(
     Args:
         path: The picture's file.
         indices: Their numbers among the test images, ``(M,)``, int64.
-        images: Their pixels, ``(M, H, W, C)``, uint8.
+        images: Of each its picture, ``(H, W, C)``, uint8.
         scores: Of all test images, at the temperature of the export.
         classes: Names.
         times_test_scored: How often the test images have been scored, this time included.

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from search.plotting.axes import ring
+from search.formatting import is_share
+from search.plotting.axes import in_percent, ring
 from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def write_race(
     axes.set_xticks([0, *places, rounds + 1], names)
     axes.set_xlim(-0.5, rounds + 1.5)
     axes.set_ylabel(f"validation {metric}")
+    if is_share(metric):
+        in_percent(axes.yaxis)
     axes.grid(alpha=0.25, axis="y")
     figure.legend(loc="outside lower center", fontsize=9, ncols=2)
     axes.set_title(title, fontsize=12, parse_math=False)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
-from search.formatting import EPOCH, axis_of, shorten
-from search.plotting.axes import are_numbers, positions, whole_numbers
+from search.formatting import EPOCH, axis_of, is_share, shorten
+from search.plotting.axes import are_numbers, in_percent, positions, whole_numbers
 from search.plotting.curves import History, plot_history
 from search.plotting.paths import plot_curves, plot_dots
 from search.plotting.svg import COLOURS, as_svg, drawing
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # In inches.
 WIDE, NARROW = (9.0, 3.6), (4.2, 2.8)
-# More points than this are drawn smaller.
-MANY = 200
+# More points than this are drawn smaller; so few curves do not hide each other and are drawn stronger.
+MANY, FEW = 200, 12
 # A drawing leaves out its outermost values where all would reach so many times as far as the inner ones.
 FAR = 3.0
 # Letters of a value that fit under an axis.
@@ -73,7 +73,7 @@ def draw_history(trials: Sequence[DrawnTrial], metric: str, minimize: bool, labe
                 [*best, best[-1]],
                 where="post",
                 color=COLOURS["best"],
-                linewidth=1.8,
+                linewidth=2.2,
                 zorder=2.2,  # Above the pruned, below the finished.
                 label="best so far",
             )
@@ -90,7 +90,7 @@ def draw_history(trials: Sequence[DrawnTrial], metric: str, minimize: bool, labe
             )
         whole_numbers(axes)
         axes.set_xlabel("trial")
-        axes.set_ylabel(f"validation {metric}")
+        _name_metric(axes, metric, f"validation {metric}")
         _focus(axes, [_value(trial) for trial in scored], finished)
         _legend(figure, axes)
         return as_svg(figure, "history", label)
@@ -119,11 +119,12 @@ def draw_all_curves(
         for group, role, width, alpha, name in groups:
             if group:
                 curves = [sorted(trial.reports.items()) for trial in group]
-                plot_curves(axes, curves, COLOURS[role], width, alpha, name)
+                strength = 1.8 if len(reported) <= FEW and role != "best" else 1.0
+                plot_curves(axes, curves, COLOURS[role], strength * width, min(1.0, strength * alpha), name)
         axes.autoscale_view()
         whole_numbers(axes)
         axes.set_xlabel(axis_of(step))
-        axes.set_ylabel(f"validation {metric}")
+        _name_metric(axes, metric, f"validation {metric}")
         values = [value for trial in trials for value in trial.reports.values()]
         _focus(axes, values, [trial for trial in trials if trial.state == "finished"])
         _legend(figure, axes)
@@ -170,7 +171,7 @@ def draw_slice(
         elif all(isinstance(value, int) for value in values):
             whole_numbers(axes)
         axes.set_title(name, fontsize=11)
-        axes.set_ylabel(metric)
+        _name_metric(axes, metric, metric)
         finished = [trial for trial in chosen if trial.state == "finished"]
         _focus(axes, [_value(trial) for trial in chosen], finished)
         return as_svg(figure, f"slice-{place}", label)
@@ -181,6 +182,12 @@ def _figure(size: tuple[float, float]) -> "tuple[Figure, Axes]":
 
     figure = Figure(figsize=size, dpi=72, layout="constrained")
     return figure, figure.subplots()
+
+
+def _name_metric(axes: "Axes", metric: str, words: str) -> None:
+    axes.set_ylabel(words)
+    if is_share(metric):
+        in_percent(axes.yaxis)
 
 
 def _value(trial: DrawnTrial) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from search.formatting import describe, rank
-from search.plotting.axes import are_numbers, positions, ring, whole_numbers
+from search.plotting.axes import are_numbers, in_percent, positions, ring, whole_numbers
 from search.plotting.fonts import with_any_letters
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
         title: Above the picture.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
 
     figure = Figure(figsize=(13, 5.6), dpi=130, layout="constrained")
     panels = figure.subplots(1, 2)
@@ -75,7 +74,7 @@ def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
         axes.set_xlabel("epoch")
         axes.set_xlim(0.5, max(len(run.history["accuracy"]) for runs in cells.values() for run in runs) + 0.5)
         whole_numbers(axes)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        in_percent(axes.yaxis)
         axes.grid(alpha=0.25)
     if len(cells) <= MOST_NAMED:
         handles, names = panels[1].get_legend_handles_labels()
@@ -100,7 +99,7 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
         title: Above the picture.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
+    from matplotlib.ticker import EngFormatter, StrMethodFormatter
 
     runs = [run for of_cell in cells.values() for run in of_cell]
     along = max(varied, key=lambda name: len({run.values[name] for run in runs}))
@@ -108,30 +107,32 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
         dict.fromkeys(run.values[along] for run in sorted(runs, key=lambda run: rank(run.values[along])))
     )
     places = positions(values)
-    figure = Figure(figsize=(14, 4.8), dpi=130, layout="constrained")
-    panels = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
-    quantities: tuple[tuple[str, Callable[[DrawnRun], float]], ...] = (
+    quantities: list[tuple[str, Callable[[DrawnRun], float]]] = [
         ("validation accuracy", lambda run: run.accuracy),
         ("seconds of training a run", lambda run: run.seconds),
-        ("parameters", lambda run: run.parameters),
-    )
+    ]
+    same = len({run.parameters for run in runs}) == 1
+    if not same:  # Else a panel of it would show nothing.
+        quantities.append(("parameters", lambda run: run.parameters))
+    figure = Figure(figsize=(10 if same else 14, 4.8), dpi=130, layout="constrained")
+    panels = figure.subplots(1, len(quantities), width_ratios=(1.4, *[1] * (len(quantities) - 1)))
     lines = _lines(cells, along)
     for axes, (name, of) in zip(panels, quantities, strict=True):
         for colour, (others, of_line) in zip(_colours(len(lines)), lines.items(), strict=True):
             _line(axes, of_line, places, along, of, colour, others)
         _name_axis(axes, along, values, places)
         axes.set_title(name, fontsize=11)
-    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0))
-    for axes, formatter in zip(
-        panels[1:], (StrMethodFormatter("{x:,.12g}"), EngFormatter(sep=" ")), strict=True
-    ):
+    in_percent(panels[0].yaxis)
+    formatters = (StrMethodFormatter("{x:,.12g}"), EngFormatter(sep=" "))
+    for axes, formatter in zip(panels[1:], formatters, strict=False):
         _from_zero(axes)
         axes.yaxis.set_major_formatter(formatter)
     if len(lines) > 1 and len(lines) <= MOST_NAMED:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     repeated = any(len(of_cell) > 1 for of_cell in cells.values())
     bars = "bars reach from the worst to the best repeat" if repeated else "one run a cell"
-    figure.suptitle(f"{title}: by {along}; {bars}", fontsize=12, parse_math=False)
+    every = f"; {runs[0].parameters:,} parameters each" if same else ""
+    figure.suptitle(f"{title}: by {along}; {bars}{every}", fontsize=12, parse_math=False)
     figure.savefig(path)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from search.formatting import percent
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -85,8 +87,8 @@ def show_table(predictions: Sequence[Prediction], shown: Shown) -> None:
         [
             each.image,
             str(each.label),
-            f"{100 * (each.confidence or 0):.2f} %",
-            *([", ".join(f"{name} {100 * p:.2f} %" for name, p in each.top(most))] if most else []),
+            percent(each.confidence or 0.0),
+            *([", ".join(f"{name} {percent(p)}" for name, p in each.top(most))] if most else []),
         ]
         for each in predictions
         if each.label is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 # At the start of every report: a file without it is somebody's own, and not overwritten.
 MARK = "keras-image-search report"
@@ -55,6 +55,20 @@ class Table:
     template: str = "table"
 
 
+class MatrixCell(NamedTuple):
+    """A cell of a confusion matrix.
+
+    Attributes:
+        images: How many.
+        share: Its share of the true class, in words; empty of none.
+        shade: How dark it is, 0 to 6.
+    """
+
+    images: int
+    share: str
+    shade: int
+
+
 @dataclass(frozen=True)
 class Matrix:
     """A confusion matrix as a table.
@@ -62,12 +76,12 @@ class Matrix:
     Attributes:
         caption: What it shows.
         classes: Names, in the order of rows (true) and columns (predicted).
-        rows: Of each cell its count, and how dark it is, 0 to 6.
+        rows: A row for each true class.
     """
 
     caption: str
     classes: Sequence[str]
-    rows: Sequence[Sequence[tuple[int, int]]]
+    rows: Sequence[Sequence[MatrixCell]]
     template: str = "matrix"
 
 

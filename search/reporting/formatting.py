@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from search.formatting import percent, percent_range
+from search.formatting import is_share, percent, percent_range
 from search.metrics.classification import class_figures, figures_of_counts, mean_of_defined, wilson
 
 RESAMPLES, MOST_NUMBERS = 2000, 1 << 22
@@ -18,6 +18,11 @@ def percent_or_dash(value: Any) -> str:
     return DASH if value is None else percent(float(value))
 
 
+def percent_or_finite(value: float) -> str:
+    """A fraction, or a dash where it has no meaning, as the recall of a class without images."""
+    return percent(value) if math.isfinite(value) else DASH
+
+
 def decimal_or_dash(value: Any) -> str:
     """A score or a loss, with four digits after the point; one that is not finite is a dash, too."""
     if value is None or not math.isfinite(float(value)):
@@ -27,7 +32,7 @@ def decimal_or_dash(value: Any) -> str:
 
 def metric_value(metric: str, value: float | None) -> str:
     """A trial's value in the form that its metric is read in."""
-    return percent_or_dash(value) if metric == "accuracy" else decimal_or_dash(value)
+    return percent_or_dash(value) if is_share(metric) else decimal_or_dash(value)
 
 
 def percent_interval(low: float, high: float) -> str:

@@ -10,6 +10,7 @@ from matplotlib.backends import backend_agg as _agg  # noqa: F401
 from matplotlib.figure import Figure as _Figure  # noqa: F401
 
 from search.data import open_dataset, split
+from search.formatting import percent
 from search.plotting.confusion_matrix import write_matrix_png
 from search.plotting.curves import write_curves
 from search.plotting.image_grid import write_samples
@@ -37,7 +38,7 @@ def draw(payload: dict[str, Any], channel: Channel) -> None:
     if payload.get("matrix"):
         matrix = np.asarray(payload["matrix"], dtype=np.int64)
         accuracy = matrix.trace() / max(1, matrix.sum())
-        title = f"{payload['title']}\nvalidation accuracy {accuracy:.4f}"
+        title = f"{payload['title']}\nvalidation accuracy {percent(accuracy)}"
         write_matrix_png(folder / MATRIX, matrix, payload["classes"], title)
         files.append(MATRIX)
     if "dataset" in payload:

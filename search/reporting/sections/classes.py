@@ -1,15 +1,20 @@
 """The sections on classes: confusion matrix, figures of each class, and the most confident mistakes with pictures."""
 
 from collections.abc import Sequence
-from math import sqrt
 
 import numpy as np
 
-from search.formatting import count
+from search.formatting import count, percent
 from search.metrics.classification import Integers, class_figures, confusions, mean_of_defined
-from search.reporting.elements import Block, Cell, Matrix, Rows, Section, Table, Text
+from search.reporting.elements import Block, Cell, Matrix, MatrixCell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
-from search.reporting.formatting import DASH, accuracy_interval, decimal_or_dash, percent_or_dash
+from search.reporting.formatting import (
+    DASH,
+    accuracy_interval,
+    decimal_or_dash,
+    percent_or_dash,
+    percent_or_finite,
+)
 from search.reporting.pictures import png_picture
 
 # A table of more classes is hard to look through; the PNG is not.
@@ -35,11 +40,11 @@ def matrix_section(facts: Facts) -> Section:
     blocks: list[Block] = [
         Text(
             f"{right:,} of {images:,} test images are on the diagonal. Rows are true classes, columns predicted ones; "
-            "the larger its part of the true class, the stronger is a cell's colour."
+            "below each count, and in the strength of its colour, is its share of the true class."
         )
     ]
     if len(classes) <= MOST_IN_A_TABLE:
-        shaded = [[(value, _shade(value, sum(row))) for value in row] for row in rows]
+        shaded = [[_cell(value, sum(row)) for value in row] for row in rows]
         blocks.append(Matrix(f"Confusion matrix of {images:,} test images", classes, shaded))
     elif picture := png_picture(
         facts.exported.picture("confusion_matrix.png"),
@@ -66,9 +71,13 @@ def _pairs(matrix: Integers, classes: Sequence[str]) -> Block:
     return Table(f"Most frequent confusions ({shown})", head, rows, text_columns=(1,))
 
 
+def _cell(value: int, of: int) -> MatrixCell:
+    return MatrixCell(value, percent(value / of) if value else "", _shade(value, of))
+
+
 def _shade(value: int, of: int) -> int:
-    # By square root, as in the picture: a confusion of a few in a hundred is what a reader looks for.
-    return 0 if not value else max(1, round(SHADES * sqrt(value / of)))
+    # In proportion, as in the picture; what is there at all differs from what is not.
+    return 0 if not value else max(1, round(SHADES * value / of))
 
 
 def classes_section(facts: Facts) -> Section:
@@ -93,9 +102,9 @@ def classes_section(facts: Facts) -> Section:
 
 def _class_row(words: str, images: int, figures: Sequence[float], *, is_class: bool) -> list[Cell]:
     """A row of the table of classes: of one class, or of a mean over those that have the figure."""
-    precision, recall, f1 = map(decimal_or_dash, figures)
+    precision, recall = map(percent_or_finite, figures[:2])
     interval = accuracy_interval(figures[1], images) if is_class else DASH
-    return [words, f"{images:,}", precision, recall, interval, f1]
+    return [words, f"{images:,}", precision, recall, interval, decimal_or_dash(figures[2])]
 
 
 def mistakes_section(facts: Facts) -> Section:

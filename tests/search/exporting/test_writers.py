@@ -23,7 +23,7 @@ def some(classes: int, count: int) -> Scores:
     return Scores(labels, logits)
 
 
-@pytest.mark.parametrize(("classes", "least", "most"), [(2, 400, 900), (10, 700, 1200), (100, 2000, 4000)])
+@pytest.mark.parametrize(("classes", "least", "most"), [(2, 400, 900), (10, 700, 1300), (100, 2000, 4000)])
 def test_matrix_png_grows_with_the_classes(tmp_path: Path, classes: int, least: int, most: int) -> None:
     scores = some(classes, 4 * classes)
     names = [f"class {index}" for index in range(classes)]

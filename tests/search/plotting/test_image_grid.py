@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ class Images:
         images = np.full((8, 6, 6, 3), 255, np.uint8)
         images[2], images[5] = RED, BLUE
         return images, np.array([0, 0, 0, 0, 1, 1, 1, 1])
+
+    def thumbnails(self, chosen: Sequence[int]) -> list[np.ndarray]:
+        return list(self.train()[0][chosen])
 
 
 def colours(path: Path) -> set[tuple[int, ...]]:

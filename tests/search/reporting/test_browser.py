@@ -92,6 +92,17 @@ def test_page_is_no_wider_than_a_phone(opened: Open, whole: Path, width: int) ->
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_tables_that_scroll_say_so_and_no_others(opened: Open, whole: Path) -> None:
+    page = opened(whole, width=360)
+    page.evaluate(OPEN_ALL)
+    found = page.evaluate(
+        "[...document.querySelectorAll('.scroll')].map(one => [one.scrollWidth > one.clientWidth, "
+        "parseFloat(getComputedStyle(one, '::after').height) > 10])"
+    )
+    assert all(scrolls == says for scrolls, says in found)
+    assert {scrolls for scrolls, _ in found} == {True, False}
+
+
 def test_keyboard_skips_to_the_report_and_opens_what_is_folded(opened: Open, whole: Path) -> None:
     page = opened(whole)
     page.keyboard.press("Tab")

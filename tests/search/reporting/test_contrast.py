@@ -1,11 +1,12 @@
 """The page's colours, by WCAG 2.2: words at least 4.5 to 1, drawings at least 3 to 1, in light and dark."""
 
 import re
-from importlib import resources
 
 import pytest
 
-STYLE = (resources.files("search") / "templates" / "report.css").read_text(encoding="utf-8")
+from search.templates.loader import environment
+
+STYLE = environment().get_template("report.css").render()
 LIGHT, DARK, PRINT = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
 SCHEMES = {"light": LIGHT, "dark": DARK, "print": PRINT}
 WORDS = [("ink", "page"), ("soft", "page"), ("soft", "panel"), ("link", "page"), ("ink", "warn-page")]

@@ -167,7 +167,7 @@ def test_class_without_a_test_image_shows_a_dash_and_lowers_no_mean(new_study, t
     facts = exported_with(new_study(["finished"]), tmp_path, [[2, 0, 0], [0, 0, 0], [0, 0, 3]])
     rows = tables(classes_section(facts))[0].rows
     assert rows[1] == ["dog", "0", DASH, DASH, DASH, DASH]
-    assert rows[2] == ["accuracy", "3", "1.0000", "1.0000", "43.9 to 100.0 %", "1.0000"]
+    assert rows[2] == ["accuracy", "3", "100.0 %", "100.0 %", "43.9 to 100.0 %", "1.0000"]
     assert rows[3] == ["mean over classes", "5", "1.0000", "1.0000", DASH, "1.0000"]
 
 
