@@ -35,6 +35,7 @@ from search.reporting.sweep_report import report_sweep
 from search.study.backbones import bring_backbones
 from search.study.class_balance import split_counts
 from search.study.compatibility import BACKEND, check_joining, find_images
+from search.study.configurations import end_exhausted
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space
@@ -176,14 +177,21 @@ def search(
     if len(slots) == 1:
         with ending_in_time(stop), Progress(look_now, log=study.paths.worker_log(worker_name())):
             run_worker(study, server, stop, slots[0], **settings)
-        warn_of_other_target(study, wanted, stop)
+        _end(study, wanted, stop)
         return
     workers = LocalWorkers(study, server, slots, **settings)
     stop.on_hurry = lambda: study.storage.retrying.set_deadline(HURRY_SECONDS)
     with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
         workers.run(stop)
     stop.check_budget()  # They have ended by it; say so.
+    _end(study, wanted, stop)
+
+
+def _end(study: LoadedStudy, wanted: int, stop: Stop) -> None:
+    """Say why a search has not the trials that it was to have, for another reason than ``stop``'s."""
     warn_of_other_target(study, wanted, stop)
+    if not stop.reason and (why := end_exhausted(study)):
+        logger.info(why)
 
 
 def warn_of_other_target(study: LoadedStudy, wanted: int, stop: Stop) -> None:

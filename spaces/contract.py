@@ -114,7 +114,10 @@ class Space(Protocol):
         """Optional: set what depends on the data, such as a mean, from training images ``(N, H, W, C)``, uint8."""
 
     def first(self, input_spec: InputSpec) -> list[dict[str, Any]]:
-        """Optional: configurations to try first, each with a value for every sampled parameter."""
+        """Optional: configurations to try first, each with a value for every sampled parameter; the default leads.
+
+        The others are a portfolio: known to be good on other data. Sampling begins around all of them.
+        """
 
     def backbone(self, params: Params, input_spec: InputSpec) -> Backbone:
         """Optional, with ``frozen`` and ``head``: the backbone that these params choose, without Keras."""

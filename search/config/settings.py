@@ -17,7 +17,7 @@ from search.errors import InputError
 BACKENDS = ("tensorflow", "jax", "torch")
 CLASS_WEIGHTS = ("none", "balanced")
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "auc", "recall:CLASS", "loss")
-SAMPLERS = ("tpe", "random")
+SAMPLERS = ("prior", "tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
 LENGTHS = ("compute", "epochs")
 RESIZES = ("stretch", "fit", "crop")
@@ -153,7 +153,12 @@ class StudySettings(TrialSettings):
         high=10_000,
         metavar="EPOCHS",
     )
-    sampler: str = option("tpe", "How the next configuration is chosen.", choices=SAMPLERS)
+    sampler: str = option(
+        "prior",
+        "How the next configuration is chosen: by TPE and, for as long as trials agree, around what is known "
+        "to be good; by TPE alone; or at random.",
+        choices=SAMPLERS,
+    )
     pruner: str = option("halving", "Which trials are ended early.", choices=PRUNERS)
     grace: float = option(
         75.0,
@@ -349,6 +354,11 @@ class SearchSettings(Options):
         flag="--try",
         metavar="FILE.toml",
         repeatable=True,
+    )
+    from_study: str | None = option(
+        None,
+        "Another study of the same space, whose best three configurations are tried before any is sampled.",
+        metavar="STUDY",
     )
 
     def __post_init__(self) -> None:

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.engines.resources import ResourceSlot
 from search.execution.stop_requests import Stop, catching_signals
@@ -13,6 +15,7 @@ from search.execution.trial import Worker
 from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study import sweep_cells
+from search.study.configurations import count_left, is_exhausted, listed_configurations
 from search.study.study import LoadedStudy
 from storage.claims import Claims, sampled_trial
 from storage.process_identity import worker_name
@@ -39,11 +42,17 @@ def run_worker(
     """
     name = worker_name()
     sweep = sweep_cells.SWEEP in study.optuna.user_attrs
+    listed = [] if sweep else listed_configurations(study)
+
+    def next_sample(trials: list[FrozenTrial]) -> dict[str, Any] | None:
+        """Another trial of a search, unless all configurations have one."""
+        return None if listed and count_left(listed, trials) <= 0 else sampled_trial(trials)
+
     worker = Worker(
         study,
         server,
         Claims(
-            study.storage, study.study_id, name, new_trial=sweep_cells.next_retry if sweep else sampled_trial
+            study.storage, study.study_id, name, new_trial=sweep_cells.next_retry if sweep else next_sample
         ),
         stop,
         gpu_memory=gpu_memory,
@@ -55,7 +64,10 @@ def run_worker(
     stop.on_hurry = lambda: retrying.set_deadline(HURRY_SECONDS)
 
     def wanted() -> int:
-        return sweep_cells.cells_wanted(study.optuna.get_trials(deepcopy=False)) if sweep else study.wanted
+        trials = study.optuna.get_trials(deepcopy=False) if sweep or listed else []
+        if sweep:
+            return sweep_cells.cells_wanted(trials)
+        return 0 if is_exhausted(listed, trials) else study.wanted
 
     with (
         logging_to(study.paths.worker_log(name)),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -36,6 +36,7 @@ from search.metrics.calibration import least_loss
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.compatibility import RAISED
+from search.study.configurations import Draw
 from search.study.fold_results import (
     PREDICTIONS,
     TIE_BREAK,
@@ -57,7 +58,7 @@ from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
 from spaces.contract import Params
 from spaces.recipe import Recipe
-from storage.claims import Claim, ClaimLost, Claims
+from storage.claims import Claim, ClaimLost, Claims, lock_name
 from storage.heartbeat import Heartbeat
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
@@ -119,7 +120,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
     study = optuna.load_study(
         study_name=config.study,
         storage=worker.study.storage,
-        sampler=make_sampler(config, claim.number),
+        sampler=make_sampler(config, claim.number, lambda draw: _alone(worker, claim, draw)),
         pruner=make_pruner(config),
     )
     try:
@@ -176,6 +177,16 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         feed_best(worker.study, claim.number)
     files.delete_checkpoints()
     delete_leftovers(worker.study, uploaded)
+
+
+def _alone(worker: Worker, claim: Claim, draw: Callable[[], Draw]) -> Draw:
+    """Draw a configuration while nobody else draws one or creates a trial of the study."""
+
+    def fenced() -> Draw:
+        with claim.fenced():
+            return draw()
+
+    return worker.study.storage.exclusively(lock_name(worker.study.study_id), fenced)
 
 
 def plan_training(

@@ -2,11 +2,12 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
@@ -23,6 +24,7 @@ from search.study.compatibility import (
     surroundings,
 )
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
+from search.study.earlier_study import best_that_fit, ranked_elsewhere
 from search.study.first_trials import enqueue, first_trials
 from search.study.length import is_by_compute, with_length
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space, preset_of
@@ -77,6 +79,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     check_fine_tune(options.study, name, options.fine_tune)
     check_confirm(options.study, options.folds, options.confirm)
     by_compute = is_by_compute(options, space)
+    elsewhere = ranked_elsewhere(options, name)
     size = image_size(options, space)
     dataset = prepare_new(options, size, has_backbone(space))
     config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=has_backbone(space))
@@ -87,7 +90,7 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
         config = with_backbones(config, options.backbones, dataset, size)
         check_fine_tune(options.study, name, options.fine_tune, config.backbones)
         share_backbones(config, dataset)  # Before the study is there for others to join.
-    begin = _beginning(space, config, options, sweep)
+    begin = _beginning(space, config, options, sweep, elsewhere)
     print_balance(config, dataset)
     if sweep is None:
         print_hints(dataset, has_backbone(space))
@@ -125,7 +128,8 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     if options.data is not None and not Path(found.optuna.user_attrs.get(DATASET, "")).is_dir():
         found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
     found.leave_marker()
-    begin = _beginning(space, config, options, sweep, found.optuna.user_attrs.get(SWEEP))
+    elsewhere = ranked_elsewhere(options, config.space)
+    begin = _beginning(space, config, options, sweep, elsewhere, found.optuna.user_attrs.get(SWEEP))
     print_balance(config, joined.dataset())
     # A sweep's cells are counted by those who claim them, and so queued under their lock.
     lock = "studies" if sweep is None else lock_name(found.study_id)
@@ -154,10 +158,12 @@ def _beginning(
     config: StudyConfig,
     options: RunOptions,
     sweep: Sweep | None,
+    elsewhere: Sequence[FrozenTrial],
     stored: Mapping[str, Any] | None = None,
 ) -> Callable[[optuna.Study], None]:
     """What queues the study's first trials, or a sweep's cells, once these have been checked."""
     if sweep is not None:
         return sweep.queueing(space, config, stored)
     first = first_trials(space, config, options.try_first)
+    first += best_that_fit(elsewhere, options, space, config)
     return lambda study: enqueue(study, first)

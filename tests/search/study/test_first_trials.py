@@ -1,4 +1,4 @@
-"""Samplers and pruners by our names, seeds, and configurations to try first."""
+"""Pruners by our names, seeds, and configurations to try first."""
 
 import dataclasses
 from typing import Any
@@ -7,11 +7,10 @@ import optuna
 import pytest
 import small_space
 
-from search.config.settings import PRUNERS, SAMPLERS
+from search.config.settings import PRUNERS
 from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.execution.pruning import make_pruner
-from search.execution.samplers import make_sampler
 from search.study.first_trials import check_trial, enqueue
 from search.study.seeds import trial_seed
 
@@ -29,23 +28,6 @@ CONFIG = StudyConfig(
 GOOD = {"width": 8, "rate": 0.1, "dropout": 0.0}
 
 
-def proposed(config: StudyConfig, number: int) -> dict[str, Any]:
-    """What is sampled for trial ``number`` when nothing else is known."""
-    study = optuna.create_study(sampler=make_sampler(config, number))
-    return small_space.sample(study.ask(), config.input_spec)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("tpe", optuna.samplers.TPESampler), ("random", optuna.samplers.RandomSampler),
-
-    ],
-)  # fmt: skip
-def test_samplers_are_optunas(name: str, kind: type) -> None:
-    assert type(make_sampler(dataclasses.replace(CONFIG, sampler=name), 0)) is kind
-
-
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -58,19 +40,10 @@ def test_pruners_are_optunas(name: str, kind: type) -> None:
 
 
 def test_every_name_that_a_user_may_say_is_made() -> None:
-    for sampler in SAMPLERS:
-        made = make_sampler(dataclasses.replace(CONFIG, sampler=sampler), 3)
-        assert isinstance(made, optuna.samplers.BaseSampler)
     for pruner in PRUNERS:
         for epochs in (1, 2, 50):
             config = dataclasses.replace(CONFIG, pruner=pruner, epochs=epochs)
             assert isinstance(make_pruner(config), optuna.pruners.BasePruner)
-
-
-def test_proposal_is_the_same_for_the_same_number_only() -> None:
-    assert proposed(CONFIG, 4) == proposed(CONFIG, 4)
-    assert len({proposed(CONFIG, number)["rate"] for number in range(20)}) == 20
-    assert proposed(dataclasses.replace(CONFIG, seed=6), 4) != proposed(CONFIG, 4)
 
 
 def test_seeds_of_trials_and_studies_differ() -> None:
