@@ -38,7 +38,7 @@ from chaos_account import account, failures
 from chaos_faults import ROUND, Monkey, kinds_in_turn
 from chaos_processes import Command, Place, environment_of, small_disk
 from postgres import PostgresServer
-from record import RESULTS, commit, make_parser, print_table, write_result
+from record import RESULTS, commit, make_parser, markdown, print_table, write_result
 
 from search.config.settings import RunOptions
 from search.study.opening import open_study
@@ -258,12 +258,6 @@ def report(rows: Sequence[dict[str, Any]], out: Path = RESULTS) -> None:
     )
     by_kind = markdown(("fault", *(" on ".join(place) for place in places), "all"), kinds)
     path.with_suffix(".md").write_text(f"{about}\n{markdown(head, table)}\n\n{by_kind}\n", encoding="utf-8")
-
-
-def markdown(head: Sequence[object], table: Sequence[Sequence[object]]) -> str:
-    """A table as Markdown has it."""
-    lines = [head, ["---"] * len(head), *table]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 if __name__ == "__main__":

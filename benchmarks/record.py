@@ -105,3 +105,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         print("  ".join([first, *rest]).rstrip(), flush=True)
+
+
+def markdown(head: Sequence[object], table: Sequence[Sequence[object]]) -> str:
+    """A table as Markdown has it."""
+    lines = [head, ["---"] * len(head), *table]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
