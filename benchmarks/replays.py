@@ -69,11 +69,13 @@ class Export:
         true: Its true value: the mean over rows that tie.
         trials: How many trials had ended by then.
         complete: How many of them had their whole length.
+        ran_out: Whether no row was left to try before the compute was spent.
     """
 
     true: float
     trials: int
     complete: int
+    ran_out: bool = False
 
 
 class _Ended(NamedTuple):
@@ -127,7 +129,10 @@ def replay(
         state = TrialState.COMPLETE if part == PARTS else TrialState.PRUNED
         study.tell(trial, curve[-1] if part == PARTS else None, state=state)
         ended.append(_Ended(spent, part, curve[part - 1], row))
-    return [_export([one for one in ended if one.spent <= mark + 1e-9]) for mark in marks]
+    found = [_export([one for one in ended if one.spent <= mark + 1e-9]) for mark in marks]
+    return [
+        dataclasses.replace(export, ran_out=not unused and export.trials == len(ended)) for export in found
+    ]
 
 
 def _train(trial: optuna.Trial, curve: Sequence[float]) -> int:

@@ -2,7 +2,7 @@
 
 Result, versions: results/simulate_TABLE.json, as tables results/simulate_TABLE.md; what a table has: table_rows.py.
 
-Each way to search spends 50 full lengths of a training, or half of them. A trial that is pruned costs the eighths that
+Each way to search spends 20 full lengths of a training, or half of them. A trial that is pruned costs the eighths that
 it was trained for; where copies are decayed on the way to see how good it is, these cost what the table says. A sampler
 proposes a configuration, and the unused row nearest to it is taken (random search takes any). What is exported is the
 complete trial that validates best; its true regret is the best true value of all rows that there are, minus its own.
@@ -34,7 +34,8 @@ from table_rows import PARTS, VALUES, Table, TableError, read_table
 from search.config.study_config import StudyConfig
 from spaces.contract import InputSpec
 
-LENGTHS = 50
+# With more, searches that prune would have tried all rows of a table of 250, and not have to choose any more.
+LENGTHS = 20
 RESAMPLES = 50
 Z = 1.96
 # An export that is worse than the default by more than this has failed.
@@ -140,6 +141,7 @@ def summarise(
                 else float(np.mean([export.true < default - WORSE for export in there])),
                 "trials": float(np.mean([export.trials for export in there])),
                 "complete": float(np.mean([export.complete for export in there])),
+                "ran_out": float(np.mean([export.ran_out for export in there])),
             }
         )
     return summary
@@ -175,12 +177,14 @@ def as_markdown(figures: dict[str, Any]) -> str:
             "" if one["worse_than_default"] is None else f"{100 * one['worse_than_default']:.1f} %",
             f"{one['trials']:.0f}",
             f"{one['complete']:.0f}",
+            f"{100 * one['ran_out']:.0f} %",
         ]
         for one in figures["methods"]
     ]
     head = [
         "search", "compute", "true regret", "ours at half minus this", f"{100 * WORSE:g} worse than default", "trials",
         "complete",
+        "ran out of rows",
     ]  # fmt: skip
     rungs = [
         [
