@@ -4,13 +4,15 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FixedTrial, FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
-from search.errors import InputError
+from search.errors import InputError, TrialRefused
 from search.formatting import count
 from search.study.first_trials import check_trial
+from search.study.length import violations
+from search.study.proposal import propose
 from search.study.study import load_study
 from spaces.contract import Space
 
@@ -67,7 +69,7 @@ def best_that_fit(
     source, fitting, unfit = f"--from-study {options.from_study}", [], []
     for trial in ranked:
         try:
-            values = check_trial(space, trial.params, config.input_spec, f"trial {trial.number}")
+            values = _fitting(trial, space, config)
         except InputError as error:
             unfit.append(str(error))
             continue
@@ -85,3 +87,12 @@ def best_that_fit(
             unfit[0],
         )
     return fitting
+
+
+def _fitting(trial: FrozenTrial, space: Space, config: StudyConfig) -> dict[str, Any]:
+    source = f"trial {trial.number}"
+    values = check_trial(space, trial.params, config.input_spec, source)
+    found = propose(space, FixedTrial(values), config.input_spec)
+    if violated := violations(config, found.cost, found.recipe):
+        raise InputError(f"{source}: {TrialRefused(violated)}")
+    return values

@@ -49,6 +49,13 @@ def test_what_cannot_be_had_here_is_left_out_in_words(open_digits, caplog: pytes
     )
 
 
+def test_what_is_too_large_here_is_left_out_in_words(open_digits, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    open_digits(study="other").optuna.add_trials(complete(5, 32))
+    assert queued(open_digits(from_study="other", max_parameters=2000)) == [16, 5]
+    assert "cannot have: trial 2: over the study's max-parameters" in caplog.text
+
+
 def test_study_none_of_whose_configurations_can_be_had_is_refused(open_digits) -> None:
     open_digits(study="other").optuna.add_trials(complete(63, 64))
     with pytest.raises(
