@@ -168,7 +168,7 @@ def test_class_without_a_test_image_shows_a_dash_and_lowers_no_mean(new_study, t
     rows = tables(classes_section(facts))[0].rows
     assert rows[1] == ["dog", "0", DASH, DASH, DASH, DASH]
     assert rows[2] == ["accuracy", "3", "100.0 %", "100.0 %", "43.9 to 100.0 %", "1.0000"]
-    assert rows[3] == ["mean over classes", "5", "1.0000", "1.0000", DASH, "1.0000"]
+    assert rows[3] == ["mean over classes", "5", "100.0 %", "100.0 %", DASH, "1.0000"]
 
 
 def test_macro_f1_is_the_same_in_every_section(new_study, tmp_path) -> None:
