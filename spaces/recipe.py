@@ -15,7 +15,8 @@ class Recipe:
     """How one trial is trained. Its values are plain, so that it can be stored and sent to another process.
 
     Attributes:
-        optimizer: ``sgd`` for SGD with Nesterov momentum, or ``adam`` for AdamW (with decoupled weight decay).
+        optimizer: ``sgd`` for SGD with Nesterov momentum, ``adam`` for AdamW (with decoupled weight decay), or ``muon``
+            for Muon on the kernels of convolutions, whose size stays the same, and SGD on all other weights.
         learning_rate: The learning rate at the schedule's peak, for this ``batch_size``.
         momentum: The momentum of SGD. Adam keeps Keras's betas.
         weight_decay: The decoupled weight decay, as Keras's optimizers take it. It applies to kernels, but not to
@@ -31,6 +32,8 @@ class Recipe:
         label_smoothing: The label smoothing, 0 to 1.
         ema: The momentum a step of an exponential moving average of the weights; 0 for none. With it, the averaged
             weights are those that are validated, kept and exported.
+        kernel_rate: The part of a convolution's kernel that ``muon`` changes in one step, at the schedule's peak.
+        bias_rate: What ``muon`` multiplies the learning rate of batch normalisation's biases by.
         augmentation: The strength of flips and shifts, from 0 (off) to 2. Images are shifted by up to ``augmentation /
             16`` of their side, in whole pixels, and mirrored at their border. At any strength above 0, half of the
             images are flipped, unless the study forbids flips.
@@ -38,7 +41,7 @@ class Recipe:
             images and changes their contrast (``search.training.augmentation``).
     """
 
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "muon"] = "sgd"
     learning_rate: float = 0.075
     momentum: float = 0.85
     weight_decay: float = 5e-4
@@ -51,6 +54,8 @@ class Recipe:
     ema: float = 0.0
     augmentation: float = 1.0
     augmenter: Literal["shifts", "photographs"] = "shifts"
+    kernel_rate: float = 0.1
+    bias_rate: float = 1.0
 
     def batch(self, images: int) -> int:
         """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.

@@ -1,5 +1,7 @@
 """Schedules and optimizers of a recipe."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -98,3 +100,58 @@ def test_weight_decay_spares_biases_and_batch_normalisation() -> None:
     optimizer.apply([keras.ops.zeros(weight.shape) for weight in net.trainable_variables])
     found = {weight.name: float(keras.ops.max(weight)) for weight in net.trainable_variables}
     assert found == pytest.approx({"kernel": 1 - 0.5 * 0.1, "bias": 1.0, "gamma": 1.0, "beta": 1.0})
+
+
+def muon_step(gradient: np.ndarray, kernel: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """The kernel after one step at the schedule's peak."""
+    variable = keras.Variable(kernel)
+    optimizer = make_optimizer(recipe, 1)
+    optimizer.build([variable])
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+    return keras.ops.convert_to_numpy(variable)
+
+
+MUON = Recipe(optimizer="muon", schedule="constant", learning_rate=0.5, kernel_rate=0.1, weight_decay=0.0)
+
+
+@pytest.mark.parametrize("filters", [4, 40])
+def test_muon_turns_a_kernel_by_its_rate_whatever_the_gradients_size(filters: int) -> None:
+    random = np.random.default_rng(0)
+    kernel, gradient = random.normal(size=(2, 3, 3, 2, filters)).astype("float32")
+    scaled = kernel * np.sqrt(filters) / np.linalg.norm(kernel)
+    for size in (1e-3, 1.0, 1e3):
+        moved = (scaled - muon_step(size * gradient, kernel, MUON)).reshape(-1, filters)
+        strengths = np.linalg.svd(moved / MUON.kernel_rate, compute_uv=False)
+        assert strengths.min() > 0.3
+        assert strengths.max() < 1.3
+        assert np.vdot(moved, gradient.reshape(-1, filters)) > 0
+
+
+def test_muon_follows_the_schedule() -> None:
+    kernel, gradient = np.random.default_rng(0).normal(size=(2, 3, 3, 2, 4)).astype("float32")
+    half = dataclasses.replace(MUON, schedule="one_cycle", warmup=1.0)  # It begins at a fifth of the peak.
+    scaled = kernel * np.sqrt(4) / np.linalg.norm(kernel)
+    full, begun = (scaled - muon_step(gradient, kernel, recipe) for recipe in (MUON, half))
+    assert np.allclose(begun, full / 5, atol=1e-6)
+
+
+def test_muon_trains_all_but_kernels_as_sgd_does() -> None:
+    weights, gradient = np.random.default_rng(0).normal(size=(2, 6, 4)).astype("float32")
+    sgd = dataclasses.replace(MUON, optimizer="sgd")
+    assert np.allclose(muon_step(gradient, weights, MUON), muon_step(gradient, weights, sgd), atol=1e-6)
+
+
+def test_muon_multiplies_the_rate_of_normalisations_biases_alone() -> None:
+    layer = keras.layers.BatchNormalization()
+    layer.build((None, 3))
+    optimizer = make_optimizer(dataclasses.replace(MUON, bias_rate=4.0, momentum=0.0), 1)
+    optimizer.build(layer.trainable_variables)
+    optimizer.apply([keras.ops.ones(3)] * 2, layer.trainable_variables)
+    assert np.allclose(layer.gamma, 1 - 0.5)
+    assert np.allclose(layer.beta, -4 * 0.5)
+
+
+def test_muon_keeps_a_kernel_without_a_gradient() -> None:
+    kernel = np.ones((3, 3, 1, 4), "float32")
+    found = muon_step(np.zeros_like(kernel), kernel, MUON)
+    assert np.allclose(found / found[0, 0, 0, 0], kernel)
