@@ -37,6 +37,9 @@ class Recipe:
         augmentation: The strength of flips and shifts, from 0 (off) to 2. Images are shifted by up to ``augmentation /
             16`` of their side, in whole pixels, and mirrored at their border. At any strength above 0, half of the
             images are flipped, unless the study forbids flips.
+        both_views: Whether the exported net, which is the one that is validated, answers with the mean of its logits
+            for an image and for its mirror image. It needs twice the time then, and does so only where training may
+            flip the images.
         augmenter: What the strength applies to. ``shifts`` is described above; ``photographs`` also turns and zooms the
             images and changes their contrast (``search.training.augmentation``).
     """
@@ -56,6 +59,7 @@ class Recipe:
     augmenter: Literal["shifts", "photographs"] = "shifts"
     kernel_rate: float = 0.1
     bias_rate: float = 1.0
+    both_views: bool = False
 
     def batch(self, images: int) -> int:
         """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.

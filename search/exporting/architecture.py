@@ -33,7 +33,9 @@ def describe(payload: dict[str, Any], channel: "Channel") -> None:
     lines: list[str] = []
     # Keras prints through rich, which cuts the table at the terminal's width, and takes 80 where there is none.
     os.environ["COLUMNS"] = str(WIDTH)
-    model.summary(line_length=WIDTH, print_fn=lines.append, show_trainable=not _all_trained(model))
+    model.summary(
+        line_length=WIDTH, print_fn=lines.append, show_trainable=not _all_trained(model), expand_nested=True
+    )
     (folder / SUMMARY).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     note = plot(model, folder / PICTURE)
     channel.send({"kind": "done", "note": note, "flops": forward_flops(model)})
@@ -55,7 +57,13 @@ def plot(model: Any, path: Path) -> str:
         return "pydot: pip install pydot"
     try:
         keras.utils.plot_model(
-            model, str(path), show_shapes=True, show_layer_names=True, show_layer_activations=True, dpi=DPI
+            model,
+            str(path),
+            show_shapes=True,
+            show_layer_names=True,
+            show_layer_activations=True,
+            expand_nested=True,
+            dpi=DPI,
         )
     except ImportError:  # Keras's way to say that dot does not run
         return "graphviz's dot: apt install graphviz, or brew install graphviz"

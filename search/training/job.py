@@ -95,9 +95,10 @@ class Training:
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
-        # What is validated is what is exported: float32, also where the training computes in bfloat16.
+        # What is validated is what is exported: float32, also where the training computes in bfloat16, and of all views.
         mixed = keras.mixed_precision.dtype_policy().name != "float32"
-        self._exact = self._in_float32() if mixed and not plan.full else self.model
+        other = mixed or plan.recipe.both_views
+        self._exact = self._exported() if other and not plan.full else self.model
         self.optimizer = self.fitted.optimizer
         self.classes = dataset.classes
         names = ("loss", "accuracy", *(f"val_{name}" for name in validated(plan.metric)), "seconds")
@@ -255,7 +256,7 @@ class Training:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.plan.model:
             with atomic_write(Path(self.plan.model)) as aside:
-                self._in_float32().save(aside)
+                self._exported().save(aside)
 
     def predict(self, channel: Channel) -> None:
         """Write what the kept weights, which the model has by now, predict of the validation images."""
@@ -266,11 +267,11 @@ class Training:
             outputs = logits(self._exact, self.images, chosen, channel.pulse)
             write_predictions(Path(self.plan.predictions), self.plan.fold, chosen, outputs)
 
-    def _in_float32(self) -> keras.Model:
+    def _exported(self) -> keras.Model:
         """The same model and weights as exported: never compiled, for our schedule is not in the file, and exact."""
         policy = keras.mixed_precision.dtype_policy()
         keras.mixed_precision.set_dtype_policy("float32")
-        model = self.net.build()
+        model = self.net.exported()
         keras.mixed_precision.set_dtype_policy(policy)
         model.set_weights(self.model.get_weights())
         return model

@@ -35,6 +35,11 @@ class Net:
         """It, with fresh weights."""
         return self.space.build(self.plan.params, self.spec)
 
+    def exported(self) -> keras.Model:
+        """What is validated and kept: it, or the mean of what it says of both views; its weights in the same order."""
+        model = self.build()
+        return both_views(model) if self.plan.recipe.both_views and self.plan.flip else model
+
     def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
         """What it is trained on, ``(N, ...)``, with rows for all training images: the images themselves.
 
@@ -107,6 +112,14 @@ def net_of(plan: TrainingPlan) -> Net:
     if not has_backbone(plan.load_space()):
         return Net(plan)
     return Tuned(plan) if plan.tune else Head(plan)
+
+
+def both_views(model: keras.Model) -> keras.Model:
+    """A net that gives the mean of another's logits for an image and for its mirror image, left to right."""
+    inputs = keras.Input(model.input_shape[1:])
+    mirrored = keras.ops.flip(inputs, axis=2)
+    # float32 also under mixed precision, as the logits are.
+    return keras.Model(inputs, keras.layers.Average(dtype="float32")([model(inputs), model(mirrored)]))
 
 
 def join(plan: TrainingPlan, head: str) -> keras.Model:

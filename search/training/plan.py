@@ -162,6 +162,10 @@ class TrainingPlan:
             del values["fold_of"]
         if not self.steps:  # A checkpoint from before there were any.
             del values["steps"]
+        if self.recipe.optimizer != "muon":
+            del values["recipe"]["kernel_rate"], values["recipe"]["bias_rate"]
+        if not self.recipe.both_views:
+            del values["recipe"]["both_views"]
         values["tune"] = None if self.tune is None else _weights_digest(self.tune)
         values["dataset"] = values["dataset"].rsplit("/", 1)[
             -1

@@ -269,13 +269,41 @@ def test_kept_weights_are_validated_in_float32_where_training_computes_in_bfloat
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
     of_validation = (training.images, training.labels, training.validation)
-    exact = validate(training._in_float32(), *of_validation).figures
+    exact = validate(training._exported(), *of_validation).figures
     mixed = validate(training.model, *of_validation).figures
     assert found["val_loss"] == pytest.approx(exact["val_loss"], abs=1e-6)
     assert abs(mixed["val_loss"] - exact["val_loss"]) > 1e-5
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("flip", [True, False])
+def test_kept_net_answers_for_both_views_where_images_may_be_flipped(plan, flip: bool) -> None:
+    recipe = dataclasses.replace(RECIPE, both_views=True)
+    training = Training(dataclasses.replace(plan, recipe=recipe, flip=flip), "cpu", UNHEARD)
+    found = training._validate(SimpleNamespace(pulse=None))
+    training.keep()
+    kept = keras.models.load_model(plan.model)
+    images, one = training.images[:50], training.model
+    views = (images, images[:, :, ::-1]) if flip else (images,)
+    expected = np.mean([one.predict_on_batch(view.astype("float32")) for view in views], axis=0)
+    assert np.allclose(kept.predict_on_batch(images.astype("float32")), expected, atol=1e-5)
+    scored = validate(kept, training.images, training.labels, training.early).figures
+    assert found["val_loss"] == pytest.approx(scored["val_loss"], abs=1e-5)
+
+
+def test_checkpoints_of_recipes_from_before_their_newest_fields_are_found(plan) -> None:
+    fields = dataclasses.asdict(plan.recipe)
+    newest = {name: fields[name] for name in ("kernel_rate", "bias_rate", "both_views")}
+    assert newest == {"kernel_rate": 0.1, "bias_rate": 1.0, "both_views": False}
+    other = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, kernel_rate=0.2, bias_rate=3.0))
+    assert other.identity == plan.identity  # Which says nothing of them where nothing reads them.
+    muon, faster = (
+        dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, optimizer="muon", kernel_rate=rate))
+        for rate in (0.1, 0.2)
+    )
+    assert len({plan.identity, muon.identity, faster.identity}) == 3
+
+
 def test_run_stopped_in_an_epoch_leaves_what_it_began_with(interrupted: list[Run]) -> None:
     first, second, third = interrupted
     assert first.done == {"kind": "done", "stopped": True, "epochs": 0}
