@@ -95,7 +95,7 @@ class Training:
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
-        # What is validated is what is exported: float32, also where the training computes in bfloat16, and of all views.
+        # What is validated is what is exported: float32, also where training computes in bfloat16, and of both views.
         mixed = keras.mixed_precision.dtype_policy().name != "float32"
         other = mixed or plan.recipe.both_views
         self._exact = self._exported() if other and not plan.full else self.model
