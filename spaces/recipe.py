@@ -33,7 +33,6 @@ class Recipe:
         ema: The momentum a step of an exponential moving average of the weights; 0 for none. With it, the averaged
             weights are those that are validated, kept and exported.
         kernel_rate: The part of a convolution's kernel that ``muon`` changes in one step, at the schedule's peak.
-        bias_rate: What ``muon`` multiplies the learning rate of batch normalisation's biases by.
         augmentation: The strength of flips and shifts, from 0 (off) to 2. Images are shifted by up to ``augmentation /
             16`` of their side, in whole pixels, and mirrored at their border. At any strength above 0, half of the
             images are flipped, unless the study forbids flips.
@@ -58,7 +57,6 @@ class Recipe:
     augmentation: float = 1.0
     augmenter: Literal["shifts", "photographs"] = "shifts"
     kernel_rate: float = 0.1
-    bias_rate: float = 1.0
     both_views: bool = False
 
     def batch(self, images: int) -> int:

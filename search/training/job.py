@@ -21,7 +21,7 @@ from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
 from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
 from search.training.device_data import fits_device, with_images
 from search.training.feature_cache import FeaturesAway
-from search.training.models import net_of
+from search.training.models import leaves, net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
 from search.training.predictions import write_predictions
@@ -274,6 +274,9 @@ class Training:
         model = self.net.exported()
         keras.mixed_precision.set_dtype_policy(policy)
         model.set_weights(self.model.get_weights())
+        for layer in leaves(model):
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()  # Its mean and variance are constants, which only a file's reading follows.
         return model
 
     def outcome(self) -> dict[str, Any]:

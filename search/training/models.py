@@ -136,16 +136,16 @@ def tuned_part(model: keras.Model) -> dict[str, int]:
     Returns:
         ``layers`` and ``parameters``, the number of those that are trained; ``of_layers``, of all layers with weights.
     """
-    weighted = [layer for part in model.layers[:-1] for layer in _leaves(part) if layer.weights]
+    weighted = [layer for part in model.layers[:-1] for layer in leaves(part) if layer.weights]
     trained = [layer for layer in weighted if layer.trainable_weights]
     parameters = sum(int(np.prod(weight.shape)) for layer in trained for weight in layer.trainable_weights)
     return {"layers": len(trained), "of_layers": len(weighted), "parameters": parameters}
 
 
-def _leaves(layer: keras.Layer) -> list[keras.Layer]:
+def leaves(layer: keras.Layer) -> list[keras.Layer]:
     """A layer, or the layers of a net and of the nets inside it."""
     inner = getattr(layer, "layers", None)
-    return [layer] if inner is None else [leaf for one in inner for leaf in _leaves(one)]
+    return [layer] if inner is None else [leaf for one in inner for leaf in leaves(one)]
 
 
 def join_job(payload: dict[str, object], channel: Channel) -> None:

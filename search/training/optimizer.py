@@ -53,29 +53,20 @@ class Muon(keras.optimizers.SGD):
     Args:
         kernel_rate: The part of a kernel that one step changes, at the schedule's peak.
         peak: The highest learning rate, of the other weights.
-        bias_rate: What multiplies the learning rate of the biases of batch normalisation.
         more: As of Keras's ``SGD``.
     """
 
-    def __init__(self, kernel_rate: float, peak: float, bias_rate: float = 1.0, **more: Any) -> None:
+    def __init__(self, kernel_rate: float, peak: float, **more: Any) -> None:
         super().__init__(**more)
-        self.kernel_rate, self.peak, self.bias_rate = kernel_rate, peak, bias_rate
-        self._is_bias: list[bool] = []
+        self.kernel_rate, self.peak = kernel_rate, peak
         self._nearest_orthogonal = keras.optimizers.Muon().zeropower_via_newtonschulz5
-
-    def build(self, variables: list[Any]) -> None:
-        """Make the slots, and remember which variables are biases: what a backend updates has no name any more."""
-        super().build(variables)
-        self._is_bias = [variable.path.rsplit("/", 1)[-1] == "beta" for variable in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Change one variable."""
-        index = self._get_variable_index(variable)
         if len(variable.shape) != KERNEL_AXES:
-            faster = self.bias_rate if self._is_bias[index] else 1.0
-            super().update_step(gradient, variable, learning_rate * faster)
+            super().update_step(gradient, variable, learning_rate)
             return
-        ops, momentum = keras.ops, self.momentums[index]
+        ops, momentum = keras.ops, self.momentums[self._get_variable_index(variable)]
         self.assign(momentum, KERNEL_MOMENTUM * momentum + gradient)
         ahead = gradient + KERNEL_MOMENTUM * momentum
         filters = variable.shape[-1]
@@ -107,7 +98,6 @@ def make_optimizer(recipe: Recipe, steps: int, accumulate: int = 1) -> keras.opt
         optimizer = Muon(
             recipe.kernel_rate,
             recipe.learning_rate,
-            recipe.bias_rate,
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
             **settings,

@@ -163,7 +163,7 @@ class TrainingPlan:
         if not self.steps:  # A checkpoint from before there were any.
             del values["steps"]
         if self.recipe.optimizer != "muon":
-            del values["recipe"]["kernel_rate"], values["recipe"]["bias_rate"]
+            del values["recipe"]["kernel_rate"]
         if not self.recipe.both_views:
             del values["recipe"]["both_views"]
         values["tune"] = None if self.tune is None else _weights_digest(self.tune)

@@ -167,7 +167,7 @@ def make_studies(here: Path) -> None:
     (here / "no.toml").write_text("filters = \n")
     (here / "unknown.toml").write_text("what = 1\n")
     (here / "out_of_range.toml").write_text(
-        "blocks = 99\nfilters = 32\ngrowth = 2.0\ndense_width = 128\ndropout = 0.1\nrate = 1.0\nweight_decay = 1e-3\n"
+        "blocks = 99\nfilters = 32\ngrowth = 2.0\ndense_width = 128\ndropout = 0.1\nrate = 1.0\nsteps = 50\n"
         "augmentation = 1.0\n"
     )
     (here / "latin.toml").write_bytes(b"x = '\xff'\n")

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 
+import spaces
 from search.data import Dataset, fold, split
 from search.process.child import Child
 from search.process.fork_server import ForkServer
@@ -291,11 +292,26 @@ def test_kept_net_answers_for_both_views_where_images_may_be_flipped(plan, flip:
     assert found["val_loss"] == pytest.approx(scored["val_loss"], abs=1e-5)
 
 
+@pytest.mark.parametrize("both_views", [True, False])
+def test_default_net_is_validated_as_its_kept_file_answers(plan, both_views: bool) -> None:
+    """Its pixels are normalised by constants, which ``set_weights`` leaves as they were."""
+    space = spaces.load("cnn")
+    params = space.first(plan.input_spec)[0]
+    recipe = dataclasses.replace(space.recipe(params, plan.input_spec), both_views=both_views)
+    training = Training(dataclasses.replace(plan, space="cnn", params=params, recipe=recipe), "cpu", UNHEARD)
+    other = training._exported()
+    training.keep()
+    images = training.images[:50].astype("float32")
+    expected = keras.models.load_model(plan.model).predict_on_batch(images)
+    assert np.allclose(training._exact.predict_on_batch(images), expected, atol=1e-5)
+    assert np.allclose(other.predict_on_batch(images), expected, atol=1e-5)
+
+
 def test_checkpoints_of_recipes_from_before_their_newest_fields_are_found(plan) -> None:
     fields = dataclasses.asdict(plan.recipe)
-    newest = {name: fields[name] for name in ("kernel_rate", "bias_rate", "both_views")}
-    assert newest == {"kernel_rate": 0.1, "bias_rate": 1.0, "both_views": False}
-    other = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, kernel_rate=0.2, bias_rate=3.0))
+    newest = {name: fields[name] for name in ("kernel_rate", "both_views")}
+    assert newest == {"kernel_rate": 0.1, "both_views": False}
+    other = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, kernel_rate=0.2))
     assert other.identity == plan.identity  # Which says nothing of them where nothing reads them.
     muon, faster = (
         dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, optimizer="muon", kernel_rate=rate))

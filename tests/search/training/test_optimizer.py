@@ -141,16 +141,6 @@ def test_muon_trains_all_but_kernels_as_sgd_does() -> None:
     assert np.allclose(muon_step(gradient, weights, MUON), muon_step(gradient, weights, sgd), atol=1e-6)
 
 
-def test_muon_multiplies_the_rate_of_normalisations_biases_alone() -> None:
-    layer = keras.layers.BatchNormalization()
-    layer.build((None, 3))
-    optimizer = make_optimizer(dataclasses.replace(MUON, bias_rate=4.0, momentum=0.0), 1)
-    optimizer.build(layer.trainable_variables)
-    optimizer.apply([keras.ops.ones(3)] * 2, layer.trainable_variables)
-    assert np.allclose(layer.gamma, 1 - 0.5)
-    assert np.allclose(layer.beta, -4 * 0.5)
-
-
 def test_muon_keeps_a_kernel_without_a_gradient() -> None:
     kernel = np.ones((3, 3, 1, 4), "float32")
     found = muon_step(np.zeros_like(kernel), kernel, MUON)
