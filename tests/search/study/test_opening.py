@@ -108,15 +108,13 @@ def test_preset_fills_in_what_was_not_said(request_for) -> None:
     assert opened.wanted == 20
 
 
-def test_folder_preset_is_for_photographs_and_tries_the_notebooks_net_second(
-    request_for, tmp_path: Path
-) -> None:
+def test_folder_preset_is_for_photographs(request_for, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     data = (images, np.arange(40) % 2, images[:10], np.arange(10) % 2)
     opened = open_study(request_for(preset="folder_cnn", data=data, space=None, cache=tmp_path / "cache"))
     config = opened.config
     assert (config.space, config.image_size, config.height, opened.wanted) == ("photo_cnn", 128, 128, 30)
-    assert photo_cnn.cost(queued(opened)[1], config.input_spec).parameters == 4_498_210
+    assert queued(opened) == photo_cnn.first(config.input_spec)
 
 
 def test_images_of_a_preset_are_all_where_there_are_fewer(request_for) -> None:
