@@ -35,7 +35,7 @@ from search.reporting.sweep_report import report_sweep
 from search.study.backbones import bring_backbones
 from search.study.class_balance import split_counts
 from search.study.compatibility import BACKEND, check_joining, find_images
-from search.study.configurations import end_exhausted
+from search.study.configurations import end_exhausted, has_tried_all
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space
@@ -144,7 +144,9 @@ def already_exported(study: LoadedStudy, export: Export) -> str:
 
 
 def nothing_searched(study: LoadedStudy) -> str:
-    """That there is nothing to search, in words, and what searches on."""
+    """That there is nothing to search, in words, and what searches on, where anything does."""
+    if has_tried_all(study):
+        return f"study {study.config.study} has tried all configurations of its space: nothing was searched"
     more = len(study.finished()) + max(5, study.wanted // 2)
     return (
         f"study {study.config.study} has its {count(study.wanted, 'trial')}: nothing was searched; search on with "

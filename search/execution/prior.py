@@ -11,8 +11,8 @@ half the prior has the share S_p / (S_p + S_i) and the incumbent S_i / (S_p + S_
 
     S_p = sum over the n best complete trials x_1, x_2, ... x_n of (n + 1 - rank) * p(x_rank),
 
-S_i is the same with i(x), n is a third of the complete trials, and three at least; with fewer than three complete
-trials the prior has it all. Each parameter is laid out from 0 to 1 as its distribution says (by its logarithm, by its
+S_i is the same with i(x), n is a third of the complete trials, from three to 25; with fewer than three complete trials
+the prior has it all. Each parameter is laid out from 0 to 1 as its distribution says (by its logarithm, by its
 steps). Then p(x) is the mean over the known configurations of a product over the parameters: a normal density around
 the configuration's value, of deviation 1/4 and cut off at 0 and 1; of categories, half on its value and half on all of
 them alike. i(x) is the same around the best trial. A sample of the prior is drawn from p. One of the incumbent has
@@ -44,6 +44,7 @@ from search.study.sweep_cells import FIXED
 
 OF_TPE = 0.5
 FEWEST_COMPLETE = 3
+MOST_BEST = 25
 DEVIATION = 0.25
 # The probability of a category for its centre's sake, and that of the incumbent's value for being left as it is.
 SAME = 0.5
@@ -112,13 +113,13 @@ def known_good(trials: Sequence[FrozenTrial]) -> list[Mapping[str, Any]]:
 
 
 def best_complete(trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection) -> list[FrozenTrial]:
-    """The best third of the complete trials, best first; none where fewer than three are complete."""
+    """The best third of the complete trials, at most 25, best first; none where fewer than three are complete."""
     sign = -1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     complete.sort(key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
     if len(complete) < FEWEST_COMPLETE:
         return []
-    return complete[: max(FEWEST_COMPLETE, len(complete) // 3)]
+    return complete[: min(MOST_BEST, max(FEWEST_COMPLETE, len(complete) // 3))]
 
 
 def shares(known: Sequence[Mapping[str, Any]], best: Sequence[FrozenTrial]) -> tuple[float, float]:

@@ -156,19 +156,25 @@ def listed_configurations(study: LoadedStudy) -> Sequence[Mapping[str, Any]]:
     return all_configurations(spaces.load(study.config.space), study.config.input_spec)
 
 
+def has_tried_all(study: LoadedStudy) -> bool:
+    """Whether a search has tried every configuration of its space; never where these cannot be listed."""
+    trials = study.optuna.get_trials(deepcopy=False)
+    return SWEEP not in study.optuna.user_attrs and is_exhausted(listed_configurations(study), trials)
+
+
 def end_exhausted(study: LoadedStudy) -> str:
     """Have a search end that has tried every configuration of its space, and say so; empty where there are more.
 
     It is to have as many trials from now on as it has.
     """
-    trials, listed = study.optuna.get_trials(deepcopy=False), listed_configurations(study)
     finished, wanted = len(study.finished()), study.wanted
-    if SWEEP in study.optuna.user_attrs or finished >= wanted or not is_exhausted(listed, trials):
+    if finished >= wanted or not has_tried_all(study):
         return ""
     study.want(finished)
+    number = count(len(listed_configurations(study)), "configuration")
     return (
-        f"space {study.config.space} has {count(len(listed), 'configuration')} for these images, and all have been "
-        f"tried: study {study.config.study} ends with {count(finished, 'trial')} instead of {wanted}"
+        f"space {study.config.space} has {number} for these images, and all have been tried: study "
+        f"{study.config.study} ends with {count(finished, 'trial')} instead of {wanted}"
     )
 
 
