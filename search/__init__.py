@@ -7,6 +7,10 @@ found when first asked for.
 """
 
 import logging
+import os
+import shutil
+import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -39,6 +43,10 @@ def lazily(package: str, **modules: str) -> Callable[[str], Any]:
     return get
 
 
+# Back to the line's begin, and all of it gone.
+CLEARED = "\r\x1b[K"
+
+
 class _Lines(logging.Handler):
     """Shows what this program says as plain lines, on whatever is standard output at that moment.
 
@@ -46,9 +54,25 @@ class _Lines(logging.Handler):
     ``logging.getLogger("search").handlers.clear()``.
     """
 
+    # Seconds of silence after which a file or a pipe gets a line that is only for passing.
+    patience = 30.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said, self._stands = time.monotonic(), False
+
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        print(f"{prefix}{record.getMessage()}", flush=True)
+        line, passing = f"{prefix}{record.getMessage()}", getattr(record.msg, "passing", False)
+        in_place = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        if passing and not in_place and time.monotonic() - self._said < self.patience:
+            return
+        before = CLEARED if self._stands else ""
+        self._said, self._stands = time.monotonic(), passing and in_place
+        if self._stands:  # As much as fits: a line that the terminal wraps cannot be taken back.
+            print(f"{before}{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+        else:
+            print(f"{before}{line}", flush=True)
 
 
 for _name in ("search", "spaces", "storage"):

@@ -6,6 +6,16 @@ from typing import Any
 from search.config.value_types import EIGHTH as EIGHTH
 from search.config.value_types import EPOCH as EPOCH
 
+
+class Passing(str):
+    """A line that tells how far a long step is, and that the next line takes the place of.
+
+    A terminal shows it in one place; a file or a pipe gets it where nothing else was said for a while.
+    """
+
+    passing = True
+
+
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 # A PRUNED trial that was never trained, see ``storage.claims.is_refused``.
 REFUSED = "refused"
@@ -24,6 +34,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def ago(seconds: float) -> str:
+    """``45 s``, ``3 min 20 s``, ``5 h``, ``12 days``."""
+    if seconds < 3600:
+        return duration(round(seconds))
+    hours = round(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{round(seconds / 86_400)} days"
 
 
 def score(value: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from search.cli.app import main, make_app
 from search.cli.options import Storage, Studies, flag
-from search.formatting import duration, score
+from search.formatting import ago, score
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,14 +38,6 @@ def cells(one: "Listed") -> tuple[str, ...]:
     return one.study, state, trials, str(one.failed), best, Path(one.data).name or "-", since
 
 
-def ago(seconds: float) -> str:
-    """``45 s``, ``3 min 20 s``, ``5 h``, ``12 days``."""
-    if seconds < 3600:
-        return duration(round(seconds))
-    hours = round(seconds / 3600)
-    return f"{hours} h" if hours < 48 else f"{round(seconds / 86_400)} days"
-
-
 def studies(
     storage: Storage = None,
     root: Studies = Path("studies"),
@@ -55,7 +47,8 @@ def studies(
 ) -> None:
     """List the studies in a database: their state, trials, best value, data, and when they were last worked on.
 
-    A study is running while a worker gives signs of life, done with all its trials, else unfinished or empty.
+    A study is running while a worker gives signs of life, done with all its trials, empty if nobody has worked on it,
+    else unfinished: search.run goes on with it.
     """
     from search.study.listing import list_studies
 

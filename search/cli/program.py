@@ -12,7 +12,7 @@ from search.presets import PRESETS
 
 COMMANDS = (
     "run", "worker", "status", "studies", "dashboard", "export", "report", "predict", "demo", "sweep",
-    "prefetch", "delete",
+    "prefetch", "cache", "delete",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ scores in validation what the search recorded and, loaded in a fresh process, an
 its place only when all its files are there.
 """
 
+import logging
 import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
@@ -28,6 +29,7 @@ from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.training_plans import refit_epochs, trial_plan
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import trained_on, write_files
+from search.formatting import Passing
 from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
 from search.study.scorings import times_images_scored
@@ -35,6 +37,8 @@ from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
 from storage.process_identity import worker_name
+
+logger = logging.getLogger(__name__)
 
 
 def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, confirm: bool) -> Export:
@@ -101,10 +105,12 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         training, files, tuned = make_model(request, model, Path(scratch), server)
         embed_class_names("keras", model, config.classes)
         write_other_formats(request, model, Path(scratch), server)
+        say(Passing("describing the net"))
         note, flops = describe_in_child(server, model, folder, log)
         if note:
-            say(note)
+            logger.debug(note)  # Not for everybody at every export: nothing of the net is missing.
         if request.examples:
+            say(Passing("keeping training pictures"))
             fitted = trained_on(loaded.dataset(), config, training.refit)
             examples.write_in_child(server, request, model, folder, fitted)
         stored = Path(scratch) / "scores.npz"
@@ -118,13 +124,16 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
                 value = trial.value if tuned is None else tuned.value_after
                 device = str(training.facts.get("device", "cpu"))
                 check_recorded_value(config, value, validation, device)
+            say(Passing("loading the exported file in a fresh process"))
             verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
             # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
             # Under a lock: two exports at once must not lose a count.
             why = "refit" if request.refit else "confirm" if request.race else "export"
+            say(Passing("scoring the test images"))
             counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why)))
 
         threads = int(trial.user_attrs.get("threads") or 0)
+        say(Passing("scoring the validation images"))
         scored = replace(score_in_child(server, payload, log, threads, before_test), out_of_fold=out_of_fold)
         times, by_others = counted
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
@@ -155,6 +164,9 @@ def write_other_formats(request: ExportRequest, model: Path, scratch: Path, serv
     # Keras converts with TensorFlow; the file is the same for every backend.
     tensorflow = nullcontext(server) if server.backend == "tensorflow" else ForkServer("tensorflow")
     log = request.loaded.paths.worker_log("export")
+    request.say(
+        Passing(f"writing {', '.join(FORMATS[name].file for name in request.formats)}, and comparing them")
+    )
     with tensorflow as running:
         write_formats(running, request.formats, model, request.loaded.dataset().folder, scratch, log)
     request.say(

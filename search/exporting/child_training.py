@@ -1,13 +1,14 @@
 """A training of an export, run in a child to its end: the refit, the fine-tuning, and each one of a race."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import StudyStopped, TrialOutOfMemory
-from search.formatting import EPOCH
+from search.formatting import EPOCH, Passing, count, duration, percent
 from search.plotting.curves import History
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def run_training(
     server: "ForkServer",
     say: Callable[[str], None],
 ) -> TrainingResult:
-    """Run a training to its end, with a line an epoch. One that was interrupted goes on from its last checkpoint.
+    """Run a training to its end, in one line. One that was interrupted goes on from its last checkpoint.
 
     Args:
         loaded: The open study.
@@ -72,6 +73,7 @@ def run_training(
     if checkpoint.exists():
         say(f"{name}: going on from {checkpoint}")
     threads = int(trial.user_attrs.get("threads") or 0)
+    begun = time.monotonic()
     done = train_with_retry(
         plan,
         server,
@@ -79,6 +81,11 @@ def run_training(
         threads,
         lambda child: follow_epochs(child, plan, name, say),
         lambda line: say(f"{name}: {line}"),
+    )
+    history, length = done["history"], count(done["epochs"], plan.unit)
+    say(
+        f"{name}: {length} in {duration(time.monotonic() - begun)}, loss {history['loss'][-1]:.4f}, accuracy "
+        f"{percent(history['accuracy'][-1])} in the last"
     )
     facts = {
         **trial.user_attrs,
@@ -137,7 +144,7 @@ def train_with_retry(
 def follow_epochs(
     child: "Child", plan: "TrainingPlan", name: str, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Follow a training to its end, with a line an epoch; stop it where it diverges. See ``run_training``."""
+    """Follow a training to its end, in one line; stop it where it diverges. See ``run_training``."""
 
     def go_on(message: Mapping[str, Any]) -> bool:
         if not math.isfinite(message["loss"]):
@@ -145,7 +152,7 @@ def follow_epochs(
                 f"the {name} diverged in {plan.unit} {message['epoch']} (its loss is no number); nothing exported: "
                 f"export without --{name}, or another --trial"
             )
-        say(f"{name}: {plan.unit} {message['epoch']} of {plan.epochs}, {epoch_line(message)}")
+        say(Passing(f"{name}: {plan.unit} {message['epoch']} of {plan.epochs}, {epoch_line(message)}"))
         return True
 
     return wait_until_done(child, go_on)

@@ -8,6 +8,7 @@ from search.exporting.backbone import write_whole_net
 from search.exporting.child_training import TrainingResult
 from search.exporting.fine_tuning import FineTuned, fine_tune, fine_tuning_sentence, improved
 from search.exporting.weights import copy_weights, find_weights, kept_weights, refit
+from search.formatting import Passing
 
 if TYPE_CHECKING:
     from search.exporting.request import ExportRequest
@@ -69,5 +70,6 @@ def make_model(
         if taken:
             # After a refit the search's net says nothing of this one, because it was not tuned.
             return tuned.training, ModelFiles(model, None if request.refit else model), tuned
+    request.say(Passing("putting the head on its backbone"))
     write_whole_net(server, loaded, trial, head, model)
     return training, ModelFiles(model, unseen, head), None

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from search.config.study_config import StudyConfig
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
-from search.exporting.child_training import train_with_retry, wait_until_done
+from search.exporting.child_training import epoch_line, train_with_retry, wait_until_done
 from search.exporting.training_plans import race_plan
+from search.formatting import Passing
 from search.study.seeds import trial_seed
 from storage.atomic import atomic_write
 
@@ -118,6 +119,8 @@ def _train(
     threads = int(trial.user_attrs.get("threads") or 0)
 
     def is_finite(message: Mapping[str, Any]) -> bool:
+        at = f"{plan.unit} {message['epoch']} of {plan.epochs}"
+        say(Passing(f"confirm: trial {trial.number} with seed {plan.seed}, {at}, {epoch_line(message)}"))
         return math.isfinite(message["loss"]) and math.isfinite(message["val_loss"])
 
     try:

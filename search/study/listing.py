@@ -21,8 +21,8 @@ class Listed:
 
     Attributes:
         study: Its name.
-        state: ``running`` where a worker gave a sign of life lately; ``done`` with all its trials; ``empty`` before its
-            first trial has ended; else ``unfinished``. ``not made by search.run`` if somebody else's.
+        state: ``running`` where a worker gave a sign of life lately; ``done`` with all its trials; ``empty`` where
+            nobody has worked on it; else ``unfinished``. ``not made by search.run`` if somebody else's.
         workers: Number of workers at work on it.
         finished: Number of its finished and pruned trials.
         wanted: How many of these it shall have; None where nobody said.
@@ -90,7 +90,7 @@ def _listed(one: StudySummary, now: float) -> Listed:
         state = "running"
     elif wanted is not None and finished >= wanted:
         state = "done"
-    elif not finished + failed:
+    elif not finished + failed and since is None:
         state = "empty"
     metric, data = str(config.get("metric", "")), str(config.get("data", ""))
     return Listed(one.name, state, len(alive), finished, wanted, failed, metric, one.best, data, since)

@@ -297,7 +297,7 @@ def test_exporting_process_loads_no_framework(
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"^HEAVY$", ended.stdout, re.MULTILINE), ended.stdout
     assert (tmp_path / "made" / "model.keras").is_file()
-    assert "no architecture.png: it needs graphviz's dot" in ended.stdout
+    assert "graphviz" not in ended.stdout
     assert not (tmp_path / "made" / "architecture.png").exists()
 
 
