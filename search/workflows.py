@@ -100,7 +100,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
     if options.export:  # Better now than after hours of search.
         target = check_target(options.out or Path("exports") / options.study)
     with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
-        opened = open_study(options, backend)
+        opened = open_study(options, backend, server=server)
 
         def there() -> Export | None:
             found = earlier_export(target, opened, options)

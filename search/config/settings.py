@@ -311,7 +311,7 @@ class RequestSettings(ImageSettings, NameSettings):
     backbones: Sequence[str] = option(
         (),
         "Backbone for --space transfer: a keras.applications name or a .keras file (default: MobileNetV2). "
-        "Repeatable: the search samples among several.",
+        "Repeatable: of several, one is chosen by logistic regression in the folds; without folds the search samples.",
         flag="--backbone",
         metavar="NAME|FILE",
         repeatable=True,

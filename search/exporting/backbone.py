@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import spaces
 from search.exporting.fine_tuning import tuned_words
 from search.exporting.training_plans import trial_plan
-from search.formatting import count
+from search.formatting import count, percent
+from search.study.backbones import COMPARED
 from search.training.feature_cache import features_file
 from spaces.contract import Backbone, sides
 
@@ -73,6 +74,8 @@ def backbone_facts(
     backbone = backbone_of(loaded, trial)
     facts = {key: getattr(backbone, key) for key in ("name", "digest", "features", "parameters")}
     facts |= {"size": loaded.config.image_size, "fine_tuned": None}
+    if compared := loaded.optuna.user_attrs.get(COMPARED):
+        facts["chosen_by_logistic_regression"] = compared
     if tuned is None and wanted is not None:
         facts["fine_tuned_in_vain"] = wanted
     if tuned is not None:
@@ -102,5 +105,14 @@ def backbone_sentence(facts: Mapping[str, Any], parameters: int) -> str:
         state, rest = f"{part} fine-tuned in {count(tuned['epochs'], 'epoch')}", ""
     return (
         f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, at {size} "
-        f"pixels) with a head of {parameters:,} parameters{rest}."
+        f"pixels) with a head of {parameters:,} parameters{rest}.{_chosen(facts)}"
     )
+
+
+def _chosen(facts: Mapping[str, Any]) -> str:
+    """How the backbone was chosen, where there were several."""
+    compared = facts.get("chosen_by_logistic_regression")
+    if not compared:
+        return ""
+    told = ", ".join(f"{name} {percent(accuracy)}" for name, accuracy in compared.items())
+    return f" It was chosen before the search, by logistic regression on each backbone's features ({told})."

@@ -58,6 +58,8 @@ def corrected_accuracy(
         together: Each image's group ``(N,)``, of which whole ones are drawn; None draws single images.
         seed: Of the draws.
     """
+    if len(trials) == 1:  # Nothing was chosen.
+        return trials[0].accuracy
     right = np.stack([trial.predicted == trial.labels for trial in trials]).astype(np.float64)
     count = right.shape[1]
     losses = np.stack([_losses(trial) for trial in trials])

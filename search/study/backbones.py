@@ -19,6 +19,9 @@ from storage.artifacts import Store, fetch, open_artifacts, upload
 
 logger = logging.getLogger(__name__)
 
+# The study's attribute with the accuracies, by name, of the backbones that one was chosen of.
+COMPARED = "backbones_compared"
+
 
 def with_backbones(
     config: StudyConfig, requested: Sequence[str], dataset: Dataset, image_size: int | str | None
@@ -52,7 +55,12 @@ def check_backbones(found: LoadedStudy, requested: Sequence[str]) -> None:
     known = {one.said for one in found.config.backbones}
     if not requested or (set(requested) == known and known <= APPLICATIONS.keys()):
         return  # The weights under a name are compared by content when they are brought here.
+    compared = set(found.optuna.user_attrs.get(COMPARED, ()))
     here = find_backbones(requested, found.dataset().folder.parent)
+    if {one.name for one in here} == compared and {one.digest for one in here} >= {
+        one.digest for one in found.config.backbones
+    }:
+        return  # One of these was chosen when the study was made.
     if {one.digest for one in here} != {one.digest for one in found.config.backbones}:
         names = ", ".join(one.name for one in found.config.backbones) or "none"
         raise InputError(

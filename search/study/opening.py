@@ -4,14 +4,15 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
-from search.study.backbones import bring_backbones, check_backbones, share_backbones, with_backbones
+from search.study.backbone_choice import can_choose, choose_backbone
+from search.study.backbones import COMPARED, bring_backbones, check_backbones, share_backbones, with_backbones
 from search.study.class_balance import check_metric, print_balance, print_hints
 from search.study.compatibility import (
     check_joining,
@@ -43,19 +44,29 @@ from spaces.contract import Space
 from storage.claims import lock_name
 from storage.occupancy import occupants
 
+if TYPE_CHECKING:
+    from search.process.fork_server import ForkServer
+
 logger = logging.getLogger(__name__)
 
 # Finished trials of a study of which nobody says how many.
 DEFAULT_TRIALS = 50
 
 
-def open_study(options: RunOptions, backend: str = "tensorflow", sweep: Sweep | None = None) -> LoadedStudy:
+def open_study(
+    options: RunOptions,
+    backend: str = "tensorflow",
+    sweep: Sweep | None = None,
+    server: "ForkServer | None" = None,
+) -> LoadedStudy:
     """Open the study that is asked for, with its first trials queued and the number of trials it shall have stored.
 
     Args:
         options: What is asked of it.
         backend: Keras's backend on this host.
         sweep: What a sweep varies; None for a search.
+        server: Starts the children that tell which of several backbones a cross-validated study stands on; None leaves
+            them all to the search.
 
     Raises:
         InputError: Something asked for is wrong; nothing but the cache of images has been written.
@@ -65,19 +76,22 @@ def open_study(options: RunOptions, backend: str = "tensorflow", sweep: Sweep | 
         logger.warning(warning)
     found = find_study(options.study, options.storage, options.root)
     if found is None:
-        created = _create(options, backend, sweep)
+        created = _create(options, backend, sweep, server)
         if created is not None:
             return created
         found = load_study(options.study, options.storage, options.root)
     return _rejoin(found, options, backend, sweep)
 
 
-def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStudy | None:
+def _create(
+    options: RunOptions, backend: str, sweep: Sweep | None, server: "ForkServer | None"
+) -> LoadedStudy | None:
     check_new_name(options.study, options.root)
     name = space_name(options)
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)
     check_confirm(options.study, options.folds, options.confirm)
+    compared: dict[str, float] = {}
     by_compute = is_by_compute(options, space)
     elsewhere = ranked_elsewhere(options, name)
     size = image_size(options, space)
@@ -89,6 +103,8 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)
         check_fine_tune(options.study, name, options.fine_tune, config.backbones)
+        if server is not None and sweep is None and not options.try_first and can_choose(config, space):
+            config, compared = choose_backbone(config, space, dataset, server)
         share_backbones(config, dataset)  # Before the study is there for others to join.
     begin = _beginning(space, config, options, sweep, elsewhere)
     print_balance(config, dataset)
@@ -100,7 +116,11 @@ def _create(options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStu
         options.storage,
         options.root,
         trials=options.trials or _trials_of_preset(options),
-        about={**space_facts(space, config), **surroundings(backend)},
+        about={
+            **space_facts(space, config),
+            **surroundings(backend),
+            **({COMPARED: compared} if compared else {}),
+        },
         begin=begin,
     )
     return None if created is None else dataclasses.replace(created, prepared=dataset.folder)

@@ -27,14 +27,14 @@ from search.errors import InputError
 from search.execution.stop_requests import Stop
 from search.execution.trial import Worker
 from search.execution.worker_loop import work
-from search.exporting.backbone import backbone_of
+from search.exporting.backbone import backbone_of, backbone_sentence
 from search.exporting.child_training import TrainingResult
 from search.exporting.export import Export
 from search.exporting.fine_tuning import FineTuned, fine_tuning_sentence, improved
 from search.exporting.scoring_job import compare_with_cached
 from search.metrics.inference import logits
 from search.process.fork_server import ForkServer
-from search.study.backbones import bring_backbones, with_backbones
+from search.study.backbones import COMPARED, bring_backbones, with_backbones
 from search.study.opening import open_study
 from search.study.request import check_fine_tune
 from search.study.study import LoadedStudy
@@ -329,6 +329,30 @@ def test_study_goes_on_without_saying_its_backbone_again(
 ) -> None:
     left_out = {name: value for name, value in settings.items() if name != "backbones"}
     assert open_study(RunOptions.given("insects", **left_out)).config == insects.config
+
+
+def test_backbone_of_a_study_in_folds_is_chosen_before_the_search(
+    settings: dict[str, Any], backbone: str, small_backbone: str, fork_server: ForkServer
+) -> None:
+    in_folds = {**settings, "backbones": (small_backbone, backbone), "folds": 3, "artifacts": None}
+    del in_folds["validation"]
+    said = RunOptions.given("chosen", **in_folds)
+    study = open_study(said, server=fork_server)
+    compared = study.optuna.user_attrs[COMPARED]
+    assert list(compared) == ["small", "efficientnet_lite0_imagenet"]
+    assert compared["small"] < compared["efficientnet_lite0_imagenet"] - 0.1
+    assert [one.name for one in study.config.backbones] == ["efficientnet_lite0_imagenet"]
+    assert open_study(said, server=fork_server).study_id == study.study_id
+    assert "chosen before the search, by logistic regression" in backbone_sentence(
+        {
+            "name": "b",
+            "parameters": 1,
+            "size": 48,
+            "fine_tuned": None,
+            "chosen_by_logistic_regression": compared,
+        },
+        1,
+    )
 
 
 def test_another_backbone_is_refused(
