@@ -24,6 +24,12 @@ def predict(
     top: Annotated[
         int | None, whole("--top", metavar="K", help="Give the K likeliest classes with their probabilities.")
     ] = None,
+    unsure: Annotated[
+        float | None,
+        typer.Option(
+            "--unsure", metavar="CONFIDENCE", help="Answer unsure where the confidence is lower, 0 to 1."
+        ),
+    ] = None,
     grid: Annotated[
         Path | None, typer.Option("--grid", metavar="FILE.png", help="Draw the images with their answers.")
     ] = None,
@@ -50,6 +56,8 @@ def predict(
     labels, shape = read_export(model)
     if top is not None:
         check_number("--top", top, 1, len(labels))
+    if unsure is not None:
+        check_number("--unsure", unsure, 0, 1)
     check_png_path("--grid", grid)
     check_png_path("--matrix", matrix)
     files = find_images(images, lambda line: print(line, file=sys.stderr))
@@ -58,12 +66,12 @@ def predict(
         replace(prediction, truth=truth)
         for prediction, truth in zip(predict_images(model, files), truths, strict=True)
     ]
-    shown = Shown(labels, proba, top or 0)
+    shown = Shown(labels, proba, top or 0, unsure)
     (show_json if as_json else show_csv if as_csv else show_table)(predictions, shown)
     sys.stdout.flush()
     # Where a program reads standard output, the scores are for the person beside it.
-    report_accuracy(predictions, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout)
-    if grid is not None and (note := write_prediction_grid(grid, predictions, shape.depth)):
+    report_accuracy(predictions, labels, matrix, sys.stderr if as_json or as_csv else sys.stdout, unsure)
+    if grid is not None and (note := write_prediction_grid(grid, predictions, shape.depth, shown)):
         print(note, file=sys.stderr)
     unreadable = [prediction for prediction in predictions if prediction.error]
     for prediction in unreadable:

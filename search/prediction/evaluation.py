@@ -8,10 +8,10 @@ from typing import TextIO
 import numpy as np
 
 from search.errors import InputError
-from search.formatting import accuracy_words
+from search.formatting import accuracy_words, count
 from search.metrics.classification import Integers, class_report, wilson
 from search.plotting.confusion_matrix import write_matrix_png
-from search.prediction.output import Prediction
+from search.prediction.output import Prediction, Shown
 
 # A matrix of more classes is wider than a terminal; its picture has it.
 PRINTED_CLASSES = 12
@@ -50,7 +50,11 @@ def true_classes(
 
 
 def report_accuracy(
-    predictions: Sequence[Prediction], labels: Sequence[str], matrix: Path | None, stream: TextIO
+    predictions: Sequence[Prediction],
+    labels: Sequence[str],
+    matrix: Path | None,
+    stream: TextIO,
+    unsure: float | None = None,
 ) -> None:
     """Print, and draw, how many predictions are right, where the folders name the classes of all images.
 
@@ -59,12 +63,15 @@ def report_accuracy(
         labels: The model's classes.
         matrix: Picture of the confusion matrix; None for none.
         stream: Gets accuracy, report and matrix. A line on why there are none goes to standard error.
+        unsure: See ``search.prediction.output.Shown``.
     """
     if note := why_not_scored(predictions):
         print(note, file=sys.stderr)
     if not (scored := scorable(predictions)):
         return
     show_scores(scored, labels, stream)
+    if unsure is not None:
+        print(unsure_sentence(scored, unsure), file=stream)
     if matrix is not None:
         classes = present_classes(scored, labels)
         title = accuracy_sentence(scored).replace(" (", "\n(")
@@ -145,3 +152,14 @@ def accuracy_sentence(predictions: Sequence[Prediction]) -> str:
     """How many were classified right, with a 95 % interval."""
     right, images = sum(prediction.is_right for prediction in predictions), len(predictions)
     return accuracy_words(right / images, wilson(right, images), images)
+
+
+def unsure_sentence(predictions: Sequence[Prediction], unsure: float) -> str:
+    """Of how many images the model is unsure, and how many of the others, and of these, are right."""
+    shown = Shown((), unsure=unsure)
+    sure = [one for one in predictions if not shown.is_unsure(one)]
+    rest = [one for one in predictions if shown.is_unsure(one)]
+    said = f"unsure (confidence below {unsure:g}): {len(rest):,} of {count(len(predictions), 'image')}"
+    if rest:
+        said += f", of which {sum(one.is_right for one in rest):,} would be right"
+    return f"{said}; of the others, {accuracy_sentence(sure)}" if sure else said

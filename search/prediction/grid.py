@@ -9,10 +9,11 @@ from search.data.thumbnails import downscaled
 from search.errors import InputError
 from search.formatting import count, percent, shorten
 from search.plotting.image_grid import LETTERS, PLAIN, RIGHT, WRONG, Tile, write_grid
-from search.prediction.output import Prediction
+from search.prediction.output import UNSURE, Prediction, Shown
 
 # More would be no picture to look at; so many are taken evenly from all.
 MOST_TILES = 100
+NOTHING_MORE = Shown(())
 
 
 def check_png_path(flag: str, path: Path | None) -> None:
@@ -35,13 +36,16 @@ def check_png_path(flag: str, path: Path | None) -> None:
         raise InputError(f"{flag} {path}: there is no folder {path.parent}; make it, or name another place")
 
 
-def write_prediction_grid(path: Path, predictions: Sequence[Prediction], depth: str | None = None) -> str:
+def write_prediction_grid(
+    path: Path, predictions: Sequence[Prediction], depth: str | None = None, asked: Shown = NOTHING_MORE
+) -> str:
     """Draw at most ``MOST_TILES`` of the files that could be read, green and red where their true class is known.
 
     Args:
         path: The picture's file.
         predictions: Of all files.
         depth: As in ``search.data.decode.decode``: the pictures are shown as the net saw them.
+        asked: Says which answers are called unsure.
 
     Returns:
         A line for a person where not all are drawn, empty otherwise.
@@ -60,7 +64,7 @@ def write_prediction_grid(path: Path, predictions: Sequence[Prediction], depth: 
     if all(prediction.truth is not None for prediction in shown):
         title += f", {sum(prediction.is_right for prediction in shown)} classified right"
     try:
-        write_grid(path, [tile(prediction, depth) for prediction in shown], title)
+        write_grid(path, [tile(prediction, depth, asked) for prediction in shown], title)
     except OSError as error:
         raise InputError(f"--grid {path}: cannot be written ({error.strerror}); name another place") from None
     if len(shown) == len(readable):
@@ -68,10 +72,11 @@ def write_prediction_grid(path: Path, predictions: Sequence[Prediction], depth: 
     return f"{path} shows {MOST_TILES} of {len(readable):,} images, evenly chosen"
 
 
-def tile(prediction: Prediction, depth: str | None = None) -> Tile:
+def tile(prediction: Prediction, depth: str | None = None, asked: Shown = NOTHING_MORE) -> Tile:
     """One file's picture, upright, with its predicted class, its confidence, and its true class where that is known."""
     confidence = percent(prediction.confidence or 0.0)
-    answer = f"{shorten(str(prediction.label), LETTERS - len(confidence) - 1)} {confidence}"
+    label = UNSURE if asked.is_unsure(prediction) else str(prediction.label)
+    answer = f"{shorten(label, LETTERS - len(confidence) - 1)} {confidence}"
     pixels = downscaled(Path(prediction.image), depth)
     if prediction.truth is None:
         return Tile(pixels, (answer,), PLAIN)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+# The answer to an image of which the model is less sure than is asked for, and the name of the field that says so.
+UNSURE = "unsure"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What the model predicts for one image.
@@ -66,11 +70,17 @@ class Shown:
         labels: The model's classes.
         proba: Whether that of every class is.
         top: How many of the likeliest classes are, with theirs.
+        unsure: The confidence, 0 to 1, below which an answer is called unsure; None calls none so.
     """
 
     labels: Sequence[str]
     proba: bool = False
     top: int = 0
+    unsure: float | None = None
+
+    def is_unsure(self, prediction: Prediction) -> bool:
+        """Whether a prediction of a file that could be read is called unsure."""
+        return self.unsure is not None and (prediction.confidence or 0.0) < self.unsure
 
 
 def show_table(predictions: Sequence[Prediction], shown: Shown) -> None:
@@ -86,7 +96,7 @@ def show_table(predictions: Sequence[Prediction], shown: Shown) -> None:
     rows = [
         [
             each.image,
-            str(each.label),
+            UNSURE if shown.is_unsure(each) else str(each.label),
             percent(each.confidence or 0.0),
             *([", ".join(f"{name} {percent(p)}" for name, p in each.top(most))] if most else []),
         ]
@@ -105,12 +115,13 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
     """Print CSV with a line for each file; the column ``error`` says why one could not be read.
 
     After the five columns of every line come two for each of the likeliest classes, ``class_1`` and ``confidence_1``
-    onwards, and then one for each class, ``p_`` and its name.
+    onwards, and then one for each class, ``p_`` and its name; the last, ``unsure``, is there where that is asked for.
     """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     head = ["image", "class", "confidence", "error", "true"]
     head += [f"{column}_{place}" for place in range(1, shown.top + 1) for column in ("class", "confidence")]
     head += [f"p_{label}" for label in shown.labels] if shown.proba else []
+    head += [UNSURE] if shown.unsure is not None else []
     writer.writerow(head)
     for each in predictions:
         confidence = "" if each.confidence is None else f"{each.confidence:.6f}"
@@ -119,14 +130,17 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
             row += [name, f"{p:.6f}"]
         if shown.proba:
             row += [f"{p:.6f}" for p in each.by_class().values()]
-        writer.writerow(row + [""] * (len(head) - len(row)))
+        row += [""] * (len(head) - len(row))
+        if shown.unsure is not None and each.label is not None:
+            row[-1] = str(shown.is_unsure(each)).lower()
+        writer.writerow(row)
 
 
 def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:
     """Print a JSON list of objects with ``image``, ``class``, ``confidence``, ``error`` and ``true``.
 
-    On request each has ``top``, a list of objects with ``class`` and ``confidence``, and ``probabilities``, by class.
-    Of a file that could not be read these are empty.
+    On request each has ``top``, a list of objects with ``class`` and ``confidence``, and ``probabilities``, by class;
+    of a file that could not be read these are empty. On request it has ``unsure``, null of such a file.
     """
     rows = [
         {
@@ -141,6 +155,11 @@ def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:
                 else {}
             ),
             **({"probabilities": each.by_class()} if shown.proba else {}),
+            **(
+                {UNSURE: None if each.label is None else shown.is_unsure(each)}
+                if shown.unsure is not None
+                else {}
+            ),
         }
         for each in predictions
     ]

@@ -85,6 +85,21 @@ def test_json_and_csv_say_the_same(predict, photos: Path) -> None:
     )
 
 
+def test_unsure_is_said_below_the_confidence_asked_for(predict, photos: Path) -> None:
+    rows = json.loads(predict(["--json", "--unsure", "0.5", str(photos)])[1])
+    middle = sorted(row["confidence"] for row in rows)[1] + 1e-9
+
+    as_json = json.loads(predict(["--json", "--unsure", str(middle), str(photos)])[1])
+    as_csv = list(
+        csv.DictReader(io.StringIO(predict(["--csv", "--proba", "--unsure", str(middle), str(photos)])[1]))
+    )
+    assert [row["unsure"] for row in as_json] == [row["confidence"] < middle for row in as_json]
+    assert sum(row["unsure"] for row in as_json) == 2
+    assert [row["class"] for row in as_json] == [row["class"] for row in rows]
+    assert [row["unsure"] for row in as_csv] == [str(row["unsure"]).lower() for row in as_json]
+    assert predict(["--unsure", str(middle), str(photos)])[1].count("unsure") == 2
+
+
 def test_probabilities_are_of_every_class_and_of_the_likeliest(predict, photos: Path, model: Path) -> None:
     labels = json.loads((model / "labels.json").read_text())
     name = str(photos / "a.png")
@@ -157,6 +172,7 @@ def test_missing_file_is_named_and_the_others_are_answered(predict, photos: Path
         (["--json", "--csv", "a.png"], "exclude each other"),
         (["--top", "0", "a.png"], "--top 0: expected a number from 1 to 10"),
         (["--top", "two", "a.png"], "'two' is no whole number"),
+        (["--unsure", "60", "a.png"], "--unsure 60.0: expected a number from 0 to 1"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

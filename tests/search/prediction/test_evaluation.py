@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from search.prediction.evaluation import (
     scorable,
     show_scores,
     true_classes,
+    unsure_sentence,
 )
 from search.prediction.output import Prediction
 
@@ -21,6 +23,17 @@ PAIRS = [("ants", "ants")] * 5 + [("ants", "bees")] * 2 + [("bees", "bees")] * 3
 
 def answers() -> list[Prediction]:
     return [Prediction(f"{index}.png", said, 0.9, truth=true) for index, (true, said) in enumerate(PAIRS)]
+
+
+def test_unsure_ones_are_counted_apart_from_the_others() -> None:
+    said = [replace(one, confidence=0.5 if one.image in ("0.png", "5.png") else 0.9) for one in answers()]
+    assert unsure_sentence(said, 0.6).startswith(
+        "unsure (confidence below 0.6): 2 of 11 images, of which 1 would be right; of the others, 77.8 % of 9 images"
+    )
+    assert unsure_sentence(said, 0.95).endswith("11 of 11 images, of which 8 would be right")
+    assert unsure_sentence(said, 0.1).startswith(
+        "unsure (confidence below 0.1): 0 of 11 images; of the others, 72.7 %"
+    )
 
 
 def test_truth_is_the_folder_directly_below_the_one_given(tmp_path: Path) -> None:
