@@ -214,6 +214,8 @@ def make_row(config: StudyConfig, dataset: Dataset, number: int, seed: int, unse
         "parameters": found.cost.parameters,
         "batch": training.batch,
         "steps": plan.steps,
+        # What a copy that is trained on costs on average, as a share of a whole training.
+        "decay_share": DECAY / 2,
         **dict(sorted(training.found.items())),
         "true": training.accuracy(true),
     }
