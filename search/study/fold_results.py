@@ -61,7 +61,7 @@ def tie_break(recorded: Mapping[str, Any]) -> float:
     runs = recorded.get(FOLDS) or [recorded]
     try:
         return mean_over(runs, [value_of(run, "val_loss") for run in runs])
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, TypeError):  # A trial that others have made may hold anything.
         return inf
 
 

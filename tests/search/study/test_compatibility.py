@@ -295,8 +295,10 @@ def test_study_of_a_registered_space_goes_by_its_version(study_of, photographs, 
     study = made_with(study_of(photographs), space)
     study = dataclasses.replace(study, config=dataclasses.replace(study.config, space="cnn"))
     check_code(study, space)
-    monkeypatch.setattr(space, "VERSION", 2)
-    with pytest.raises(InputError, match=r"another version of it \(version 1 there, version 2 here\)"):
+    made, here = space.VERSION, space.VERSION + 1
+    monkeypatch.setattr(space, "VERSION", here)
+    words = rf"another version of it \(version {made} there, version {here} here\)"
+    with pytest.raises(InputError, match=words):
         check_code(study, space)
 
 
