@@ -44,6 +44,15 @@ def ago(seconds: float) -> str:
     return f"{hours} h" if hours < 48 else f"{round(seconds / 86_400)} days"
 
 
+def rough_duration(seconds: float) -> str:
+    """A duration that is an estimate: ``5 s``, ``45 s``, ``4 min``, ``2 h 10 min``."""
+    step = 5 if seconds < 120 else 60 if seconds < 3600 else 600
+    whole = max(step, step * round(seconds / step))
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def score(value: float | None) -> str:
     """A metric's value, or a dash."""
     return "-" if value is None else f"{value:.4f}"

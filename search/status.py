@@ -40,7 +40,8 @@ def as_object(snapshot: "Snapshot") -> dict[str, Any]:
     counts = {state: snapshot.count(state) for state in (*WORDS.values(), REFUSED)}
     counts |= {"running": len(snapshot.running), "waiting": snapshot.waiting}
     plain = asdict(snapshot)
-    del plain["waiting"]
+    for name in ("waiting", "pace"):  # Among the counts; for people.
+        del plain[name]
     found: dict[str, Any] = _finite({**plain, "counts": counts})
     return found
 
@@ -65,8 +66,8 @@ def status(
     Nothing is changed by looking. A trial whose worker is gone is shown as lost: the next worker goes on with it.
 
     --json has study, metric, wanted, counts (finished, pruned, failed, refused, running, waiting), best, running,
-    ended and seconds_left. Times are in seconds; of a running trial, silent is the time since its last sign of
-    life, and lost whether its worker is gone. What is not known is null.
+    ended, seconds_left and, until a trial has ended, trial_seconds. Times are in seconds; of a running trial, silent
+    is the time since its last sign of life, and lost whether its worker is gone. What is not known is null.
     """
     from search.study.status import study_status
 

@@ -38,6 +38,7 @@ from search.study.compatibility import BACKEND, check_joining, find_images
 from search.study.configurations import end_exhausted, has_tried_all
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
+from search.study.pace import too_short
 from search.study.request import check_confirm, check_fine_tune, check_request, load_space
 from search.study.snapshot import Snapshot, take_snapshot
 from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_password
@@ -171,9 +172,16 @@ def search(
     """
     wanted = study.wanted
     images = sum(split_counts(study.config, study.dataset())["training"])
+    warned: list[str] = []
 
     def look_now() -> Snapshot:
-        return take_snapshot(study, images)
+        left = stop.seconds_left
+        found = take_snapshot(study, images, ends_in=left)
+        if found.trial_seconds is not None and left is not None and not warned:
+            warned.append(too_short(study.config, found.trial_seconds, left, len(slots)))
+            if warned[0]:
+                logger.warning(warned[0])
+        return found
 
     settings: dict[str, Any] = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
     if len(slots) == 1:

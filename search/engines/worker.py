@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.engines.resources import ResourceSlot
 from search.execution.stop_requests import Stop, catching_signals
-from search.execution.trial import Worker
+from search.execution.trial import WORKER_LOG, Worker
 from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study import sweep_cells
@@ -79,12 +79,13 @@ def run_worker(
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Send what Optuna logs to a file within the block."""
+    """Send what Optuna logs, and which trials this worker takes, to a file within the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("optuna")
-    logger.addHandler(handler)
+    loggers = (logging.getLogger("optuna"), WORKER_LOG)
+    for logger in loggers:
+        logger.addHandler(handler)
     optuna.logging.disable_default_handler()
     if logging.getLogger().isEnabledFor(logging.INFO):  # As --verbose asks.
         optuna.logging.enable_propagation()
@@ -93,5 +94,6 @@ def logging_to(path: Path) -> Iterator[None]:
     finally:
         optuna.logging.disable_propagation()
         optuna.logging.enable_default_handler()
-        logger.removeHandler(handler)
+        for logger in loggers:
+            logger.removeHandler(handler)
         handler.close()

@@ -117,6 +117,8 @@ class ChildMonitor:
         if message["kind"] == "built":
             self._clock.switch("training")
             self._reporter.put(message)
+        elif message["kind"] == "batch" and "images_per_second" in message:
+            self._reporter.show_pace(message["images_per_second"], message["part"])
         elif message["kind"] == "features":
             self._reporter.show_features(message["rows"] / message["of"])
         elif message["kind"] == "epoch":

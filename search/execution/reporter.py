@@ -4,6 +4,7 @@ import logging
 import math
 import queue
 import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 # An answer comes in milliseconds; a database that takes longer than this is busy or away.
 VERDICT_SECONDS = 2.0
+PACE = {"kind": "pace"}
 _warned: set[str] = set()
 
 
@@ -54,6 +56,7 @@ class Reporter:
         self._failure: BaseException | None = None
         self._shown = False
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
+        self._features: tuple[float, float] | None = None
         self._seen = images_seen(trial.user_attrs.get(FOLDS, ()))
         self._epoch_images = 0.0
         heartbeat.facts.update(epoch=plan.epochs_before, epochs=plan.epochs_in_all)
@@ -67,8 +70,18 @@ class Reporter:
         self._queue.put(message)
 
     def show_features(self, share: float) -> None:
-        """Show in the signs of life which share of the backbone's features has been computed."""
-        self._heartbeat.facts["features"] = share
+        """Show in the signs of life which share of the backbone's features has been computed, and how long is left."""
+        now = time.monotonic()
+        began, before = self._features = self._features or (now, share)
+        left = (now - began) * (1 - share) / (share - before) if share > before else None
+        self._heartbeat.facts.update(features=share, features_left=left)
+
+    def show_pace(self, images_per_second: float, part: float) -> None:
+        """Show in the signs of life how fast the training is within an epoch, and which part of that is done."""
+        self._heartbeat.facts.update(images_per_second=images_per_second, part=part, paced=True)
+        if not self._shown:  # At once: until a beat a person would not know how long it takes.
+            self._shown = True
+            self._queue.put(PACE)  # Not counted: an epoch's verdict is not to be given up for it.
 
     def judge(self, message: Mapping[str, Any]) -> bool:
         """Queue an epoch to be stored, and say whether the child shall go on, as far as that is known within seconds.
@@ -126,7 +139,7 @@ class Reporter:
                     self._changed.notify_all()
                 return
             with self._changed:
-                self._unstored -= 1
+                self._unstored -= message is not PACE
                 self._changed.notify_all()
 
     def _store(self, message: Mapping[str, Any]) -> None:
@@ -137,12 +150,16 @@ class Reporter:
             if self._plan.steps:
                 self._trial.set_user_attr("epoch_images", self._epoch_images)
             so_far = self._plan.epochs_before + message["epoch"]
-            self._heartbeat.facts.update(epoch=so_far, device=message["device"], features=None)
-            self._heartbeat.facts["epoch_images"] = self._epoch_images
+            self._heartbeat.facts.update(
+                epoch=so_far, device=message["device"], epoch_images=self._epoch_images
+            )
+            self._heartbeat.facts.update(features=None, features_left=None, part=0.0)
             self._warn_of_device(message["device"])
             # What a worker did not live to report is in the checkpoint that it left.
             for epoch, value in enumerate(message["values"], start=1):
                 self._report(epoch, value)
+            self._claim.heartbeat(**self._heartbeat.facts)
+        elif message is PACE:
             self._claim.heartbeat(**self._heartbeat.facts)
         elif message["kind"] == "epoch":
             self._epoch(message)
@@ -163,7 +180,12 @@ class Reporter:
         """Store an epoch and decide whether the child shall go on."""
         plan, epoch = self._plan, message["epoch"]
         value, rate = message[plan.value_name], message["images_per_second"]
-        self._heartbeat.facts.update(epoch=plan.epochs_before + epoch, value=value, images_per_second=rate)
+        self._heartbeat.facts.update(epoch=plan.epochs_before + epoch, value=value, part=0.0)
+        paced = bool(message.get("paced", True))
+        if paced or not self._heartbeat.facts.get(
+            "paced"
+        ):  # The pace of the fold before says more than a start.
+            self._heartbeat.facts.update(images_per_second=rate, paced=paced)
         if why := diverged(message, plan):
             self.verdict = why
             return
@@ -171,8 +193,8 @@ class Reporter:
         if plan.folds:
             seen = self._seen + self._epoch_images * epoch
             self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
-        if not self._shown:  # Its speed is known now; from here on the heartbeat's own beats will do.
-            self._shown = True
+        if not self._shown:  # Once its speed is known the heartbeat's own beats will do.
+            self._shown = paced
             self._claim.heartbeat(**self._heartbeat.facts)
         self.verdict = self.verdict or pruned_after_epoch(self._trial, epoch, plan)
         self._stop.check_budget()

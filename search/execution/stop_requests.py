@@ -53,6 +53,11 @@ class Stop:
             self.reason = "the time is up (--timeout)"
         return bool(self.reason)
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
     def wait(self, seconds: float) -> None:
         """Wait for so many seconds, or until a stop is asked for."""
         # In slices and without locks: a signal's handler runs in the very thread that waits.

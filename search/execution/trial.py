@@ -1,6 +1,7 @@
 """One trial's whole life, top to bottom, as its worker sees it."""
 
 import dataclasses
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,10 @@ from storage.claims import Claim, ClaimLost, Claims, lock_name
 from storage.heartbeat import Heartbeat
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
+# For the worker's log file alone: the screen shows the same in its own way.
+WORKER_LOG = logging.getLogger(f"{__name__}.log")
+WORKER_LOG.propagate = False
+WORKER_LOG.setLevel(logging.INFO)
 
 
 @dataclass
@@ -106,12 +111,16 @@ def run_trial(worker: Worker, claim: Claim) -> None:
     """
     worker.clock.switch("sampling")
     files = TrialFiles(worker.study, claim)
+    WORKER_LOG.info(
+        "trial %d begins or goes on; its log is %s", claim.number, worker.study.paths.log(claim.number)
+    )
     try:
         with Heartbeat(claim) as heartbeat, claim.fenced():
             _live(worker, claim, files, heartbeat)
     except ClaimLost:
         # It went to another worker while this one was paused or cut off: what was done here is dropped.
         files.drop()
+    WORKER_LOG.info("trial %d ends, or is left to another worker", claim.number)
 
 
 def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat) -> None:

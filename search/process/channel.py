@@ -32,12 +32,16 @@ class Channel:
         """Send a message to the worker."""
         self._connection.send_bytes(json.dumps(message).encode())
 
-    def pulse(self) -> None:
-        """Send a sign of life after a batch, at most once a second, for a silent job is taken for hung."""
+    def pulse(self, **facts: Any) -> None:
+        """Send a sign of life after a batch, at most once a second, for a silent job is taken for hung.
+
+        Args:
+            facts: What is known of the pace by then, if anything.
+        """
         now = time.monotonic()
         if now - self._pulse > PULSE_SECONDS:
             self._pulse = now
-            self.send({"kind": "batch"})
+            self.send({"kind": "batch", **facts})
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message to the worker and wait for its reply."""

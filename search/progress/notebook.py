@@ -44,6 +44,8 @@ def table_html(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -
     heads = running_heads(snapshot.metric, snapshot.unit)
     rows = [running_cells(trial) for trial in snapshot.running]
     lines = [f"<p><b>{escape(headline(snapshot))}</b><br>{escape(best_line(snapshot))}</p>"]
+    if snapshot.pace:
+        lines.append(f"<p>{escape(snapshot.pace)}</p>")
     if rows:
         head = "".join(f"<th>{escape(text)}</th>" for text in heads)
         body = "".join(

@@ -125,6 +125,7 @@ class LineScreen:
         self._told: set[int] | None = None
         self._wanted: int | None = None
         self._tenths = 0
+        self._paced = False
         self._trouble = ""
 
     def show(self, snapshot: Snapshot, trouble: str = "") -> None:
@@ -139,6 +140,9 @@ class LineScreen:
                 f"from now on the study shall have {snapshot.wanted} trials, not {self._wanted} (--trials)"
             )
             self._wanted = snapshot.wanted
+        if snapshot.pace and not self._paced:
+            self._paced = True
+            self._say(snapshot.pace)
         shares = [trial.features for trial in snapshot.running if trial.features is not None]
         if shares and int(10 * max(shares)) > self._tenths:
             self._tenths = int(10 * max(shares))
@@ -167,6 +171,8 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
     for trial in snapshot.running:
         rows.add_row(*(Text(cell) for cell in running_cells(trial)))
     lines: list[Text | Table] = [Text(headline(snapshot), style="bold"), Text(best_line(snapshot))]
+    if snapshot.pace:
+        lines.append(Text(snapshot.pace))
     if snapshot.running:
         lines.append(rows)
     if trouble:

@@ -1,11 +1,12 @@
 """How a study stands at one moment, read from its database, and the words that every screen has for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score
 from search.study.fold_results import FOLDS
+from search.study.pace import pace_words
 from search.study.study import WANTED, LoadedStudy
 from storage.claims import is_refused
 from storage.liveness import HEARTBEAT, is_worker_dead
@@ -25,7 +26,7 @@ class Running:
 
     Epochs are counted through all folds, if there are any. ``features`` is the share of the backbone's features that
     has been computed; None once the training has begun. ``lost`` says that its worker is gone or silent for longer than
-    the grace: the next worker takes the trial over.
+    the grace: the next worker takes the trial over. ``whole_seconds`` is how long all of the trial takes by its pace.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Running:
     features: float | None = None
     fold: int | None = None
     lost: bool = False
+    whole_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,11 @@ class Snapshot:
         ended: Its ended trials, by number.
         running: Its trials in training, by number.
         best: The best finished trial; None before there is one.
-        seconds_left: An estimate from the trials so far; None while there is nothing to estimate from.
+        seconds_left: An estimate from the trials so far, or from the pace of the first; None while there is nothing to
+            estimate from.
         unit: What the length of its trials is counted in.
+        trial_seconds: What a whole trial takes by the pace of those in training; None once one has ended.
+        pace: That in words, with what would make it shorter; empty where it is not known.
         waiting: Number of trials that are queued or requeued, which are claimed before new ones are made.
     """
 
@@ -86,6 +91,8 @@ class Snapshot:
     seconds_left: float | None = None
     waiting: int = 0
     unit: str = EPOCH
+    trial_seconds: float | None = None
+    pace: str = ""
 
     def count(self, state: str) -> int:
         """How many trials ended as ``state``."""
@@ -123,15 +130,17 @@ def read_snapshot(
     scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
     sign = 1 if study.direction.name == "MINIMIZE" else -1
     best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
-    left = _seconds_left(ended, running, wanted)
+    whole = _trial_seconds(ended, running)
+    left = _seconds_left(ended, running, wanted, whole)
     waiting = sum(trial.state.name == "WAITING" for trial in trials)
-    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting, unit)
+    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting, unit, whole)
 
 
 def take_snapshot(
     study: LoadedStudy,
     training_images: int | None = None,
     trials: "Sequence[FrozenTrial] | None" = None,
+    ends_in: float | None = None,
 ) -> Snapshot:
     """Read how an open study stands, for a screen; where the database is away, this fails at once.
 
@@ -139,9 +148,10 @@ def take_snapshot(
         study: The open study.
         training_images: See ``read_snapshot``.
         trials: See ``read_snapshot``.
+        ends_in: Seconds until the ``--timeout`` of the command that works on it; None without one.
     """
     view = study.view
-    return read_snapshot(
+    found = read_snapshot(
         view,
         metric=study.config.metric,
         wanted=view.user_attrs.get(WANTED),
@@ -151,6 +161,9 @@ def take_snapshot(
         trials=trials,
         unit=study.config.unit,
     )
+    if found.trial_seconds is None:
+        return found
+    return replace(found, pace=pace_words(study.config, found.trial_seconds, found.seconds_left, ends_in))
 
 
 def _ended(trial: "FrozenTrial") -> Ended:
@@ -177,7 +190,8 @@ def _running(
     epochs, rate = life.get("epochs"), life.get("images_per_second")
     value = trial.intermediate_values.get(epoch, life.get("value"))
     images = life.get("epoch_images") or training_images
-    left = (epochs - epoch) * images / rate if epochs and rate and images else None
+    an_epoch = images / rate if rate and images and life.get("paced", True) else None
+    left = (epochs - epoch - (life.get("part") or 0.0)) * an_epoch if epochs and an_epoch else None
     return Running(
         trial.number,
         str(life.get("worker", "")),
@@ -185,25 +199,35 @@ def _running(
         epochs,
         value,
         rate,
-        left,
+        life.get("features_left") or left,
         str(life.get("host", "")),
         str(life.get("device", "")),
         max(0.0, now - life["time"]) if now is not None and "time" in life else None,
         life.get("features"),
         life.get("fold"),
         now is not None and grace is not None and is_worker_dead(life or None, now, grace),
+        epochs * an_epoch if epochs and an_epoch else None,
     )
 
 
-def _seconds_left(ended: Sequence[Ended], running: Sequence[Running], wanted: int | None) -> float | None:
+def _trial_seconds(ended: Sequence[Ended], running: Sequence[Running]) -> float | None:
+    """What a whole trial takes by the mean pace of those in training; None once one has ended."""
+    paces = [trial.whole_seconds for trial in running if trial.whole_seconds and not trial.lost]
+    return sum(paces) / len(paces) if paces and not any(trial.seconds > 0 for trial in ended) else None
+
+
+def _seconds_left(
+    ended: Sequence[Ended], running: Sequence[Running], wanted: int | None, whole: float | None
+) -> float | None:
     counted = [trial for trial in ended if trial.state not in ("failed", REFUSED)]
     timed = [trial.seconds for trial in counted if trial.seconds > 0]
-    if wanted is None or not timed:
+    mean = sum(timed) / len(timed) if timed else whole
+    if wanted is None or mean is None:
         return None
     begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
     owed = max(0.0, wanted - len(counted) - begun)
     at_work = sum(not trial.lost for trial in running)
-    return owed * sum(timed) / len(timed) / max(1, at_work)
+    return owed * mean / max(1, at_work)
 
 
 def headline(snapshot: Snapshot) -> str:
@@ -219,7 +243,8 @@ def headline(snapshot: Snapshot) -> str:
     lost = sum(trial.lost for trial in snapshot.running)
     text += f", {lost} lost by {'its worker' if lost == 1 else 'their workers'}" if lost else ""
     left = snapshot.seconds_left
-    return f"{text}, about {duration(left)} left" if left else text
+    about = "about" if snapshot.trial_seconds is None else "up to about"  # No trial has been pruned yet.
+    return f"{text}, {about} {duration(left)} left" if left else text
 
 
 def best_line(snapshot: Snapshot) -> str:

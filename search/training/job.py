@@ -13,6 +13,7 @@ import numpy as np
 
 from search.data import open_dataset
 from search.data.splits import early_subset
+from search.formatting import count
 from search.metrics.classification import validated
 from search.metrics.inference import logits
 from search.process import backends
@@ -40,7 +41,8 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
 
     Sends ``built``; then ``epoch`` after each epoch, to whose reply ``go`` says whether to go on; then ``done``, in
     which ``stopped`` says whether it was asked to stop and left a checkpoint. Meanwhile it sends ``batch`` as a sign of
-    life, and ``checkpoint`` when one has been written or could not be.
+    life, with ``images_per_second`` and the ``part`` of the epoch that is done, once these are known; and
+    ``checkpoint`` when one has been written or could not be.
     """
     plan = TrainingPlan.from_payload(payload)
     device = backends.current().use_device(plan.gpu_memory)
@@ -52,6 +54,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     except FeaturesAway:
         channel.send({"kind": "done", "stopped": True, "epochs": 0})
         return
+    logger.info("%s", training.words())
     training.resume()
     channel.send({"kind": "built", **training.facts()})
     while training.epoch < plan.epochs and not training.exhausted():
@@ -108,6 +111,7 @@ class Training:
         self._best: tuple[int, float, list[np.ndarray]] | None = None
         self.checkpoints = Checkpointer(plan)
         self._images_per_second = 0.0
+        self._paced = self._traced = False
 
     def _build(self) -> tuple[keras.Model, keras.Model]:
         """Build the model, and what is fitted: the model itself, or the model behind the images on the device."""
@@ -142,33 +146,45 @@ class Training:
             "values": [] if self.plan.full else self.history[self.plan.value_name],
         }
 
+    def words(self) -> str:
+        """What is trained, in a line, so that its log says it before the first epoch is over."""
+        params = ", ".join(f"{name}={value}" for name, value in self.plan.params.items())
+        return (
+            f"space {self.plan.space}: {params}; {len(self.chosen):,} training images in batches of {self.batch}, "
+            f"{len(self.validation):,} to validate on, {count(self.plan.epochs, self.plan.unit)}, on {self.device}"
+        )
+
     def resume(self) -> None:
         """Go on from the furthest of the plan's checkpoints that is of this very training, if there is one."""
         if (stored := self.checkpoints.furthest()) is None:
             return
         arrays, facts = stored
-        count = len(capture(self.model, self.optimizer))
+        own = len(capture(self.model, self.optimizer))
         try:
-            restore(self.model, self.optimizer, arrays[:count])
+            restore(self.model, self.optimizer, arrays[:own])
         except ValueError as error:  # The space's net is another by now: better again than never.
             logger.info("%s: begun again", error)
             return
         self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
         self.matrix = facts.get("matrix", [])
         if facts["best"] is not None:
-            self._best = (*facts["best"], arrays[count:])
+            self._best = (*facts["best"], arrays[own:])
 
     def run_epoch(self, channel: Channel) -> bool:
         """Train and validate one epoch; return False if the worker asked to stop before its end."""
         self.hold_state()
         started = time.monotonic()
         feed = self._feed()
+        watch = _Watch(channel, feed)
         logs = self.fitted.fit(
-            backends.current().batches(feed), verbose=0, shuffle=False, callbacks=[_Watch(channel)]
+            backends.current().batches(feed), verbose=0, shuffle=False, callbacks=[watch]
         ).history
         if channel.stopped:
             return False
-        self._images_per_second = len(feed) * feed.batch_size / (time.monotonic() - started)
+        whole = len(feed) * feed.batch_size / (time.monotonic() - started)
+        # In its first epoch a process traces the net, of which a short epoch's time says more than of its images.
+        self._images_per_second, self._paced = watch.rate or whole, self._traced or watch.rate > 0
+        self._traced = True
         loss, accuracy = float(logs["loss"][0]), float(logs["accuracy"][0])
         seconds = time.monotonic() - started
         if not math.isfinite(loss):
@@ -238,9 +254,9 @@ class Training:
         return found
 
     def latest(self) -> dict[str, float | None]:
-        """The newest entries of the history, with the images trained a second."""
+        """The newest entries of the history, with the images trained a second, and whether these tell of the next."""
         newest = {name: values[-1] if values else None for name, values in self.history.items()}
-        return {**newest, "images_per_second": self._images_per_second}
+        return {**newest, "images_per_second": self._images_per_second, "paced": self._paced}
 
     def exhausted(self) -> bool:
         """Whether early stopping has waited long enough."""
@@ -313,16 +329,25 @@ class Training:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Ends an epoch early when the worker asks, or when the loss is no number any more."""
+    """Tells the pace, and ends an epoch early when the worker asks, or when the loss is no number any more."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, feed: TrainingFeed) -> None:
         super().__init__()
-        self._channel = channel
+        self._channel, self._feed = channel, feed
+        self._first: tuple[int, float] | None = None
+        self.rate = 0.0  # Images a second since the first call, in which the net may be traced; 0 before a second one.
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._channel.pulse()
+        self._take_time(batch)
+        part = (batch + 1) / len(self._feed)
+        self._channel.pulse(**({"images_per_second": self.rate, "part": part} if self.rate else {}))
         if self._channel.stopped or not math.isfinite((logs or {}).get("loss", 0.0)):
             self.model.stop_training = True
+
+    def _take_time(self, batch: int) -> None:
+        now = time.monotonic()
+        first, began = self._first = self._first or (batch, now)
+        self.rate = (batch - first) * self._feed.batch_size / max(now - began, 1e-9)
 
 
 def _set_precision(device: str) -> None:

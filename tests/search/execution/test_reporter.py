@@ -85,6 +85,38 @@ def test_sign_of_life_shows_the_epoch(told: Told) -> None:
     assert (life["epoch"], life["value"], life["images_per_second"]) == (1, 0.25, 100.0)
 
 
+def life_of(told: Told) -> dict[str, Any]:
+    life: dict[str, Any] = told.worker.study.storage.get_trial(told.claim.trial_id).system_attrs[HEARTBEAT]
+    return life
+
+
+def test_pace_within_the_first_epoch_is_in_a_sign_of_life_at_once(told: Told) -> None:
+    told.reporter.show_pace(70.0, 0.25)
+    wait_for(lambda: "part" in life_of(told))
+    assert [life_of(told)[name] for name in ("images_per_second", "part", "paced")] == [70.0, 0.25, True]
+    told.reporter.judge(epoch(1))
+    assert told.heart.facts["part"] == 0.0
+
+
+def test_start_of_a_training_is_not_taken_for_its_pace(told: Told) -> None:
+    told.reporter.judge({**epoch(1), "paced": False})
+    assert life_of(told)["paced"] is False
+    told.reporter.judge({**epoch(2), "paced": True})
+    assert life_of(told)["paced"] is True
+    # The next fold's start does not spoil what is known of the pace.
+    told.reporter.judge({**epoch(3), "paced": False, "images_per_second": 1.0})
+    assert (told.heart.facts["images_per_second"], told.heart.facts["paced"]) == (100.0, True)
+
+
+def test_time_left_of_the_features_follows_their_share(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 20.0])
+    monkeypatch.setattr(reporter.time, "monotonic", lambda: next(times))
+    told.reporter.show_features(0.2)
+    assert told.heart.facts["features_left"] is None
+    told.reporter.show_features(0.4)
+    assert told.heart.facts["features_left"] == pytest.approx(30.0)
+
+
 def test_loss_that_is_no_number_is_a_verdict_and_no_report(told: Told) -> None:
     assert not told.reporter.judge(epoch(1, loss=float("nan")))
     assert told.reporter.verdict == "diverged: the loss became NaN or infinite in epoch 1"

@@ -241,7 +241,7 @@ class Training:
 
     def latest(self):
         newest = {name: values[-1] if values else None for name, values in self.history.items()}
-        return {**newest, "images_per_second": self._images_per_second}
+        return {**newest, "images_per_second": self._images_per_second, "paced": True}
 
     def exhausted(self):
         patience = self.plan.early_stopping

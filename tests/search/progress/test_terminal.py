@@ -1,6 +1,7 @@
 import io
 import threading
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -72,6 +73,21 @@ def study(tmp_path: Path) -> optuna.Study:
     return study
 
 
+@pytest.fixture
+def one_running(tmp_path: Path) -> Callable[..., Snapshot]:
+    """Read a study of four trials of which the first is in training, with these facts in its sign of life."""
+
+    def read(**facts: object) -> Snapshot:
+        storage = open_storage(f"sqlite:///{tmp_path / 'one.db'}")
+        study = optuna.create_study(storage=storage, study_name="one", direction="maximize")
+        life = {"worker": "w1", "epoch": 4, "epochs": 10, "value": 0.88, "images_per_second": 500.0}
+        life |= {"epoch_images": 1000, **facts}
+        study._storage.set_trial_system_attr(study.ask()._trial_id, "life", life)
+        return read_snapshot(study, metric="accuracy", wanted=4)
+
+    return read
+
+
 def test_snapshot_of_a_study_counts_each_state(study: optuna.Study) -> None:
     snapshot = read_snapshot(study, metric="accuracy", wanted=10)
     counts = [snapshot.count(state) for state in ("finished", "pruned", "failed")]
@@ -96,7 +112,7 @@ def test_snapshot_best_of_a_loss_is_the_smallest(tmp_path: Path) -> None:
 
 def test_snapshot_running_trial_shows_its_workers_last_word(study: optuna.Study) -> None:
     (running,) = read_snapshot(study, metric="accuracy", training_images=1000).running
-    assert running == Running(4, "w1", 4, 10, 0.88, 500.0, seconds_left=12.0, host="here")
+    assert running == Running(4, "w1", 4, 10, 0.88, 500.0, seconds_left=12.0, host="here", whole_seconds=20.0)
 
 
 def test_snapshot_tells_where_a_trial_runs_and_when_its_worker_was_last_heard_of(study: optuna.Study) -> None:
@@ -168,6 +184,39 @@ def test_line_of_an_ended_trial_names_its_finished_folds() -> None:
 def test_snapshot_time_left_counts_what_running_trials_have_done(study: optuna.Study) -> None:
     # 10 wanted, 3 count already, 0.4 of one is done; 20 s each, one worker.
     assert read_snapshot(study, metric="accuracy", wanted=10).seconds_left == pytest.approx(6.6 * 20)
+
+
+def test_first_trial_in_training_tells_how_long_a_trial_and_the_study_take(
+    one_running: Callable[..., Snapshot],
+) -> None:
+    # 10 epochs of 1,000 images at 500 a second; 4.5 are done; 4 trials.
+    snapshot = one_running(part=0.5)
+    assert snapshot.running[0].seconds_left == pytest.approx(5.5 * 2)
+    assert snapshot.trial_seconds == pytest.approx(20)
+    assert snapshot.seconds_left == pytest.approx((4 - 0.4) * 20)
+    assert headline(snapshot).endswith("0 failed, up to about 1 min 12 s left")
+
+
+def test_trial_whose_pace_is_not_known_yet_tells_nothing(one_running: Callable[..., Snapshot]) -> None:
+    snapshot = one_running(paced=False)
+    assert (snapshot.running[0].seconds_left, snapshot.trial_seconds, snapshot.seconds_left) == (None,) * 3
+
+
+def test_backbones_features_tell_how_long_they_take(one_running: Callable[..., Snapshot]) -> None:
+    snapshot = one_running(images_per_second=None, features=0.3, features_left=70.0)
+    assert running_cells(snapshot.running[0])[3:7] == ("features 30 %", "0.8800", "-", "1 min 10 s")
+
+
+def test_lines_say_the_pace_once_and_a_table_shows_it() -> None:
+    snapshot = Snapshot("cifar_cnn", wanted=50, pace="a trial takes about 4 min")
+    lines_on, table_on = Console(file=io.StringIO()), Console(file=io.StringIO(), width=80)
+    screen = LineScreen(lines_on, None)
+    screen.show(snapshot)
+    screen.show(snapshot)
+    table_on.print(table(snapshot))
+    for console in (lines_on, table_on):
+        assert written(console).splitlines().count("a trial takes about 4 min") == 1
+    assert "<p>a trial takes about 4 min</p>" in table_html(snapshot)
 
 
 def test_snapshot_of_an_empty_study_has_no_best_and_no_estimate(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from search.data import Dataset, fold, split
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.training.checkpointing import capture
-from search.training.job import Training
+from search.training.job import Training, _Watch
 from search.training.plan import TrainingPlan
 from search.training.validation import validate
 from spaces.contract import InputSpec
@@ -237,6 +237,29 @@ def test_messages_tell_what_was_built_every_epoch_and_the_outcome(whole: Run) ->
     assert done["history"] == {name: [message[name] for message in epochs] for name in HISTORY}
     assert (done["epochs"], done["kept_epoch"], done["stopped"]) == (5, 5, False)
     assert done["versions"].keys() == {"python", "keras", "tensorflow", "numpy"}
+
+
+def test_log_says_what_is_trained_before_its_first_epoch(whole: Run) -> None:
+    log = Path(str(whole.plan.model)).with_name("log.txt").read_text()
+    first = next(line for line in log.splitlines() if line.startswith(("space ", "epoch ")))
+    assert first.startswith("space ")
+    assert f" training images in batches of {whole.done['batch_size']}, " in first
+
+
+def test_pace_is_that_of_the_steps_after_the_first_which_traces_the_net(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Feed(list[None]):
+        batch_size = 8
+
+    times, sent = iter([10.0, 12.0]), []
+    monkeypatch.setattr("search.training.job.time", SimpleNamespace(monotonic=lambda: next(times)))
+    channel: Any = SimpleNamespace(stopped=False, pulse=lambda **facts: sent.append(facts))
+    feed: Any = Feed([None] * 16)
+    watch = _Watch(channel, feed)
+    watch.on_train_batch_end(3)
+    watch.on_train_batch_end(7)
+    assert sent == [{}, {"images_per_second": 4 * 8 / 2.0, "part": 0.5}]
 
 
 def test_training_learns_the_digits(plain: Run) -> None:

@@ -1,0 +1,44 @@
+import dataclasses
+
+import pytest
+
+from search.config.study_config import StudyConfig
+from search.study.pace import pace_words, too_short
+from spaces.contract import Backbone
+
+
+@pytest.fixture
+def config() -> StudyConfig:
+    return StudyConfig("s", "digits", "0", ("a", "b"), 128, 128, 3, image_size=128)
+
+
+def test_pace_is_said_with_what_makes_it_shorter(config: StudyConfig) -> None:
+    assert pace_words(config, 247, 7700) == (
+        "a trial takes about 4 min, the study up to 2 h 10 min (less where trials end early); to make it shorter: "
+        "--timeout 1h, --image-size 96 (about 1 h 10 min) or a --backbone under another --study name"
+    )
+
+
+def test_heads_over_a_backbone_are_short_already(config: StudyConfig) -> None:
+    heads = dataclasses.replace(config, backbones=(Backbone("lite", "lite", "0", 8, 9),), pruner="none")
+    assert pace_words(heads, 4, 80) == (
+        "a trial takes about 5 s, the study up to 80 s; to make it shorter: --timeout 1h"
+    )
+
+
+def test_deadline_is_said_in_place_of_advice(config: StudyConfig) -> None:
+    assert pace_words(config, 247, None, 1200) == "a trial takes about 4 min; --timeout ends it in 20 min"
+
+
+def test_timeout_that_ends_before_two_trials_is_warned_of(config: StudyConfig) -> None:
+    assert too_short(config, 100, 200, workers=1) == ""
+    warned = too_short(config, 100, 190, workers=1)
+    assert warned.startswith(
+        "a trial takes about 100 s, and --timeout ends the search in 3 min, before 2 trials can"
+    )
+    assert "allow more, --image-size 96 or a --backbone" in warned
+
+
+def test_two_workers_finish_two_trials_at_once(config: StudyConfig) -> None:
+    assert too_short(config, 100, 110, workers=2) == ""
+    assert too_short(config, 100, 90, workers=8) != ""
