@@ -1,8 +1,14 @@
-# make search [STUDY=digits_cnn] [TRIALS=20] [DATA=folder]   make test   make check   make soak [SOAK=short]
+# make search [DATA=photos/] [STUDY=name] [TRIALS=20]   make test   make check   make soak [SOAK=short]
 PYTHON ?= python3
-STUDY ?= digits_cnn
-TRIALS ?= 20
 DATA ?=
+ifeq ($(DATA),)
+STUDY ?= digits_cnn
+else
+# Named after the folder or file of images, in the letters that a name may have.
+STUDY ?= $(or $(shell basename "$$(cd "$(DATA)" 2>/dev/null && pwd || echo "$(DATA)")" | sed -E \
+	's/\.(zip|tgz|npz|csv|tsv|parquet|tar(\.[a-z0-9]+)?)$$//; s/[^A-Za-z0-9._-]+/_/g; s/^[^A-Za-z0-9]+//'),images)
+endif
+TRIALS ?=
 SOAK ?= whole
 
 PY := .venv/bin/python
@@ -10,7 +16,7 @@ PY := .venv/bin/python
 .PHONY: search test soak check format
 
 search: .venv/installed
-	$(PY) -m search.run --study "$(STUDY)" --trials "$(TRIALS)" $(if $(DATA),--data "$(DATA)")
+	$(PY) -m search.run --study "$(STUDY)" $(if $(TRIALS),--trials "$(TRIALS)") $(if $(DATA),--data "$(DATA)")
 
 test: .venv/installed-test
 	$(PY) -m pytest -m "not soak" -n 2 --dist loadfile --durations=40 --durations-min=5

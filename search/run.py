@@ -5,13 +5,15 @@ import typer
 from search.cli.app import main, make_app
 from search.cli.options import flags_of
 from search.cli.verbosity import print_result
-from search.config.settings import RunOptions
+from search.config.settings import RunCommandOptions
 from search.errors import StudyStopped
 
 
-@flags_of(RunOptions)
-def run(options: RunOptions) -> None:
+@flags_of(RunCommandOptions)
+def run(options: RunCommandOptions) -> None:
     """Search for a good image classifier: sample, train, prune, and export the best trial.
+
+    With --study and --data alone it looks at the images, chooses the rest, and says what; --explain says it only.
 
     It exits with 1 where no trial is complete, so that there is nothing to export.
 
@@ -19,6 +21,11 @@ def run(options: RunOptions) -> None:
     trials of the whole study, so that a larger number adds to it.
     """
     # Here, not above: --help and every refusal so far must not wait for Optuna.
+    if options.explain:
+        from search.study.explanation import explain
+
+        print_result("\n".join(explain(options)))
+        return
     from search.workflows import search_and_export
 
     result = search_and_export(options)
@@ -41,7 +48,7 @@ app = make_app(
     chatty=True,
     example="""
 python -m search.run --study cifar_cnn --trials 50
-python -m search.run --study flowers --data photos/ --image-size 64 --timeout 2h
+python -m search.run --study flowers --data photos/ --timeout 2h
 python -m search.run --study cifar_cnn --trials 80 --images 10000 --refit
 """,
 )

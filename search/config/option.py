@@ -153,6 +153,16 @@ class Options:
                 about.check(flag_of(cls, field.name), requested[field.name])
         return made
 
+    def also(self, **values: Any) -> Any:
+        """This record with further values, which then count as given.
+
+        Raises:
+            InputError: A value is out of its range.
+        """
+        made = dataclasses.replace(self, **values)
+        object.__setattr__(made, "requested", self.requested | values.keys())
+        return made
+
     @classmethod
     def _of_type(cls, name: str, value: Any) -> Any:
         """The value as its option's type; an unknown name is the record's to refuse."""

@@ -412,6 +412,15 @@ class RunOptions(
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunCommandOptions(RunOptions):
+    """All options of the command ``search.run``: those of a search, and what its command line alone has."""
+
+    explain: bool = option(
+        False, "Say what the search would be, and what each preset sets, and start nothing.", flag="--explain"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerOptions(HostSettings, CacheSettings, PlaceSettings, ImageSettings, NameSettings):
     """All options of a worker that joins a study: ``search.worker``, and ``join_study``."""
 

@@ -2,7 +2,7 @@
 
 ``<cache>/backbones/<digest>.keras`` is a net from raw RGB pixels to pooled features and ``<digest>.json`` has facts
 about it; ``<name>-<format>.json`` says which digest a name of ``keras.applications`` has on this host. This process
-never loads Keras.
+never loads Keras. ``<digest>.name`` is what people call it.
 """
 
 import contextlib
@@ -94,9 +94,22 @@ def find_backbones(requested: Sequence[str], cache: Path, say: Say = log_line) -
     return tuple(backbones)
 
 
+def backbones_folder(cache: Path) -> Path:
+    """The folder of backbones in a cache."""
+    return cache / "backbones"
+
+
 def backbone_file(cache: Path, digest: str) -> Path:
     """The path of a backbone's file in a cache."""
-    return cache / "backbones" / f"{digest}.keras"
+    return backbones_folder(cache) / f"{digest}.keras"
+
+
+def backbone_name(file: Path) -> str:
+    """What a backbone's file is called: of one in a cache, as the file was that it was made from."""
+    try:
+        return file.with_suffix(".name").read_text(encoding="utf-8").strip() or file.stem
+    except OSError:
+        return file.stem
 
 
 def with_files(backbones: Sequence[Backbone], cache: Path) -> tuple[Backbone, ...]:
@@ -108,14 +121,15 @@ def with_files(backbones: Sequence[Backbone], cache: Path) -> tuple[Backbone, ..
 
 
 def _find(requested: str, cache: Path, say: Say) -> Backbone:
-    folder = cache / "backbones"
+    folder = backbones_folder(cache)
     known = requested in APPLICATIONS
-    name = requested if known else Path(requested).stem
-    entry = (
-        folder / f"{requested}-{FORMAT.decode()}.json"
-        if known
-        else folder / f"{_digest(Path(requested))}.json"
-    )
+    name = requested if known else backbone_name(Path(requested))
+    if known:
+        entry = folder / f"{requested}-{FORMAT.decode()}.json"
+    elif Path(requested).parent == folder.absolute() and _read(Path(requested).with_suffix(".json"), folder):
+        entry = Path(requested).with_suffix(".json")  # It is one that was made ready before.
+    else:
+        entry = folder / f"{_digest(Path(requested))}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{entry.stem}.lock"):
@@ -149,7 +163,10 @@ def _make(requested: str, entry: Path, folder: Path) -> tuple[dict[str, Any], st
         if requested in APPLICATIONS:  # Its digest is of Keras's weights, not yet of the file made here.
             facts["digest"] = hashlib.sha256(FORMAT + facts["digest"].encode()).hexdigest()[:32]
         note = str(facts.pop("note", ""))
-        out.replace(folder / f"{facts['digest']}.keras")
+        file = folder / f"{facts['digest']}.keras"
+        out.replace(file)
+    with atomic_write(file.with_suffix(".name")) as aside:
+        aside.write_text(requested if requested in APPLICATIONS else backbone_name(Path(requested)), "utf-8")
     with atomic_write(entry) as aside:
         aside.write_text(json.dumps(facts), encoding="utf-8")
     return facts, note

@@ -4,6 +4,8 @@ A source of files (``search.data.folder``, ``search.data.table``) finds them; th
 """
 
 import os
+import re
+import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -255,6 +257,10 @@ class FileSource(ABC):
                 f"--data {self.name}: {gone[0]} has no image that can be decoded; add some or remove that folder"
             )
 
+    def _study_name(self) -> str:
+        """A name for a study of these images, after their folder or file."""
+        return re.sub(r"[^A-Za-z0-9]+", "_", Path(self.name).name.split(".")[0]).strip("_") or "photos"
+
     def _shape(self, headers: Collection[Header]) -> tuple[int, int, int]:
         return *self._size(headers), 1 if all(header.grey for header in headers) else 3
 
@@ -266,7 +272,8 @@ class FileSource(ABC):
             low, high = min(min(size) for size in sizes), max(max(size) for size in sizes)
             raise InputError(
                 f"--data {self.name}: images of {len(sizes)} sizes (sides from {low} to {high} pixels): pass the one "
-                "to resize them all to, such as --image-size 64"
+                "to resize them all to, such as --image-size 64, or have all be chosen: python -m search.run --study "
+                f"{self._study_name()} --data {shlex.quote(self.name)}"
             )
         return sides(self.sizing.side)
 

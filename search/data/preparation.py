@@ -78,7 +78,7 @@ def prepare(
     cache = cache_root() if cache is None else Path(cache)
     asked: dict[str, Any] = {"sizing": Sizing(size, resize, enlarge), "test": test, "seed": seed}
     files = {"skip_damaged": skip_damaged, "classes": classes, "groups": groups}
-    of_files = _file_source(data, validation_part, cache, say, **asked, **files)
+    of_files = file_source(data, validation_part, cache, say, **asked, **files)
     source: Source = of_files or _other_source(data, classes=classes, groups=groups, **asked)
     key = request_key(source.request())
     if (found := find_prepared(cache, key, say)) is not None:
@@ -115,7 +115,7 @@ def _write(cache: Path, key: str, source: Source, say: Say) -> Dataset:
         raise error.listed_in(listing) from error
 
 
-def _file_source(
+def file_source(
     data: str | Path | Sequence[Any], validation_part: bool, cache: Path, say: Say, **asked: Any
 ) -> FileSource | None:
     """The source of image files in a folder or an archive, or named by a table; None if the data is none of these."""

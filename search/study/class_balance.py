@@ -104,5 +104,5 @@ def print_hints(dataset: Dataset, over_backbone: bool) -> None:
     if photographs and not over_backbone and total < FEW_PHOTOGRAPHS:
         logger.info(
             f"hint: on {total:,} photographs a pretrained backbone goes further than a net that begins from nothing: "
-            "--preset folder_transfer (and another --study)"
+            "--backbone FILE (and another --study)"
         )

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
+from search.study.automatic_settings import choose_settings
 from search.study.backbone_choice import can_choose, choose_backbone
 from search.study.backbones import COMPARED, bring_backbones, check_backbones, share_backbones, with_backbones
 from search.study.class_balance import check_metric, print_balance, print_hints
@@ -87,6 +88,11 @@ def _create(
     options: RunOptions, backend: str, sweep: Sweep | None, server: "ForkServer | None"
 ) -> LoadedStudy | None:
     check_new_name(options.study, options.root)
+    if sweep is None:
+        choice = choose_settings(options)
+        options = choice.options
+        for line in choice.lines:
+            logger.info(line)
     name = space_name(options)
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)

@@ -28,6 +28,14 @@ def test_record_knows_what_was_given_and_what_is_a_default() -> None:
     assert Length().requested == frozenset()
 
 
+def test_value_that_is_added_counts_as_given_and_is_checked() -> None:
+    given = Length.given(epochs=3).also(pace="fast")
+    assert (given.epochs, given.pace) == (3, "fast")
+    assert given.requested == {"epochs", "pace"}
+    with pytest.raises(InputError):
+        given.also(epochs=101)
+
+
 def test_name_that_is_given_by_position_counts_as_given() -> None:
     assert RunOptions.given("s", epochs=3).requested == {"study", "epochs"}
 

@@ -39,6 +39,39 @@ def request_for(digits: Dataset, tmp_path: Path):
     return make
 
 
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Pictures of two classes and many sizes."""
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(0, 256, (60 + number, 80, 3), "uint8")
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def test_folder_alone_makes_a_study_of_what_is_chosen_which_is_said(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("search.study.automatic_settings.backbones_at_hand", lambda cache: [])
+    monkeypatch.setattr("search.study.automatic_settings.training_speed", lambda: 1e15)
+    options = RunOptions.given(
+        "pets", data=photos, root=tmp_path / "studies", cache=tmp_path / "cache", seed=3
+    )
+    with caplog.at_level("INFO"):
+        opened = open_study(options)
+    config = opened.config
+    assert (config.space, config.image_size, config.final_epochs, opened.wanted) == ("photo_cnn", 128, 20, 30)
+    assert config.folds == 5
+    said = [record.getMessage() for record in caplog.records]
+    assert "  --space photo_cnn: nets that begin from nothing" in "\n".join(said)
+    assert "  --folds 5: a part held out of so few images would say little" in said
+    # It goes on as it was made, whatever would be chosen by now.
+    monkeypatch.setattr("search.study.opening.choose_settings", pytest.fail)
+    assert open_study(options).config == config
+
+
 def queued(study) -> list[dict[str, Any]]:
     return [trial.system_attrs["fixed_params"] for trial in study.optuna.trials]
 

@@ -1,0 +1,137 @@
+"""A look at images before any is decoded: how many there are, of how many classes, and how large they are.
+
+Whatever ``--data`` takes is looked at in the same way. What is wrong with it is refused here as when it is prepared.
+"""
+
+import zipfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.data.base import Say, log_line
+from search.data.decode import read_header
+from search.data.file_source import FileSource
+from search.data.keras_datasets import KERAS_SETS
+from search.data.part_names import TEST, TRAIN, VALIDATION
+from search.data.preparation import file_source
+from search.data.resizing import Sizing
+from search.data.threads import map_in_threads
+
+# So many headers, evenly over all files, tell of what sizes the images are; all are read when they are decoded.
+HEADERS = 1000
+# Sets that are known by name: training images, classes, and the side in pixels.
+KNOWN = {"digits": (1437, 10, 8)}
+KNOWN |= {name: (50_000, len(found.classes), 32) for name, found in KERAS_SETS.items() if "cifar" in name}
+KNOWN |= {name: (60_000, len(found.classes), 28) for name, found in KERAS_SETS.items() if "mnist" in name}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at some data has shown.
+
+    Attributes:
+        training: Number of training images, the validation part included; about, where test images are to be drawn.
+        classes: Number of classes.
+        fewest: Training images of the smallest class, about as ``training``; 0 where only the images would tell.
+        least: The shortest side of an image, in pixels.
+        most: The longest side of an image, in pixels.
+        typical: The median of the images' shorter sides, in pixels.
+        equal: Whether all images have one size.
+        validated: Whether there is a validation part.
+    """
+
+    training: int
+    classes: int
+    fewest: int
+    least: int
+    most: int
+    typical: int
+    equal: bool
+    validated: bool = False
+
+
+def look_at(
+    data: str | Path | Sequence[Any],
+    *,
+    test: float,
+    groups: str | None,
+    cache: Path,
+    say: Say = log_line,
+) -> Look | None:
+    """Look at data; None where it is of a kind that only its preparation can judge.
+
+    Args:
+        data: As ``prepare`` takes it.
+        test: The fraction of the images to set aside where no test images are given.
+        groups: As ``prepare`` takes it.
+        cache: An archive is unpacked into it.
+        say: Takes lines for people.
+
+    Raises:
+        InputError: The data cannot be used.
+    """
+    if isinstance(data, str) and data in KNOWN:
+        training, classes, side = KNOWN[data]
+        return Look(training, classes, 0, side, side, side, equal=True)
+    settings: dict[str, Any] = {"sizing": Sizing(), "test": test, "seed": 0, "skip_damaged": True}
+    source = file_source(data, True, cache, say, **settings, classes=(), groups=groups)
+    if source is not None:
+        return _at_files(source, test, say)
+    shape, labels = _of_npz(Path(data)) if isinstance(data, str | Path) else _of_arrays(data)
+    if len(shape) not in (3, 4):
+        return None
+    sides = [int(side) for side in shape[1:3]]
+    return Look(int(shape[0]), labels, 0, min(sides), max(sides), min(sides), equal=True)
+
+
+def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
+    images = source.find().images
+    paths = [path for of_class in images.values() for files in of_class.values() for path in files]
+    chosen = (
+        [paths[place] for place in np.unique(np.linspace(0, len(paths) - 1, HEADERS).astype(int))]
+        if paths
+        else []
+    )
+    headers, _ = map_in_threads(lambda index: read_header(chosen[index]), chosen, "looked at", say)
+    sizes = [(header.height, header.width) for header in headers if header is not None]
+    if not sizes:
+        return None
+    kept = 1.0 if TEST in images else 1.0 - test
+    training = {name: kept * len(files) for name, files in images.get(TRAIN, images.get("", {})).items()}
+    validation = sum(len(files) for files in images.get(VALIDATION, {}).values())
+    return Look(
+        round(sum(training.values())) + validation,
+        len(training),
+        int(min(training.values(), default=0)),
+        *_sides(sizes),
+        equal=len(set(sizes)) == 1,
+        validated=validation > 0,
+    )
+
+
+def _sides(sizes: Collection[tuple[int, int]]) -> tuple[int, int, int]:
+    """The shortest side, the longest, and the median of the shorter ones."""
+    return min(map(min, sizes)), max(map(max, sizes)), int(np.median([min(size) for size in sizes]))
+
+
+def _of_npz(path: Path) -> tuple[Sequence[int], int]:
+    """The shape of an ``.npz`` file's training images, by their header alone, and the number of classes."""
+    try:
+        with zipfile.ZipFile(path.expanduser()) as file, file.open("x_train.npy") as array:
+            version = np.lib.format.read_magic(array)
+            shape, _, _ = getattr(np.lib.format, f"read_array_header_{version[0]}_0")(array)
+        with np.load(path.expanduser(), allow_pickle=False) as arrays:
+            return shape, len(np.unique(arrays["y_train"]))
+    except Exception:  # What is wrong with it is said where it is prepared.
+        return (), 0
+
+
+def _of_arrays(data: Sequence[Any]) -> tuple[Sequence[int], int]:
+    try:
+        images, labels, *_ = data
+        return np.shape(images), len(np.unique(labels))
+    except (ValueError, TypeError):
+        return (), 0

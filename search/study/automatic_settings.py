@@ -1,0 +1,222 @@
+"""What a new study is where nobody says: chosen by a look at its images and at the backbones that this host has.
+
+Whatever is asked for stays as it is asked for. What is chosen is said as the options that would ask for it, so that a
+person can change one of them. A study stores what it was made with: no later command chooses again.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.config.option import flag_of
+from search.config.settings import RunOptions
+from search.config.value_types import as_final
+from search.data.backbones import DEFAULT, IMAGE_SIZE, find_backbones
+from search.data.backbones_at_hand import AtHand, backbones_at_hand
+from search.data.base import Say, log_line
+from search.data.cache import cache_root
+from search.data.folds import default_folds
+from search.data.look import Look, look_at
+from search.data.threads import cores
+from search.errors import InputError
+from search.formatting import count, rough_duration
+from search.presets import PRESETS
+from search.study.request import load_space, preset_of
+from spaces import has_backbone
+from spaces.contract import InputSpec
+
+# Up to this side, images of one size are pictures such as CIFAR-10's, for which the space ``cnn`` is made.
+SMALL = 48
+# From so many training images on, features at the smaller size save minutes and cost little.
+MANY_IMAGES, SMALLER = 20_000, 160
+# Without a backbone, the largest of these sides is chosen at which a trial takes about a minute.
+SIDES = (48, 64, 80, 96, 112, 128)
+MINUTE = 75.0
+# Of what the cores can do in multiplying matrices, training reaches about so much.
+EFFICIENCY = 0.5
+# Any GPU trains such nets at the largest side in a minute.
+GPU = Path("/dev/nvidiactl")
+MATRIX = 1024
+# Of a space of somebody's own nothing is known.
+ANY_SIDE = 64
+
+
+@dataclass
+class Choice:
+    """What was chosen, and how that is said.
+
+    Attributes:
+        options: What was asked for, with what was chosen beside it.
+        lines: In words, for a person; empty where nothing was chosen.
+        given: What was asked for where something would have been chosen.
+    """
+
+    options: RunOptions
+    lines: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+
+    def put(self, name: str, value: Any, words: str, instead: Sequence[str] = ()) -> None:
+        """Choose a value for an option, unless it is asked for, or one of those that say the same otherwise."""
+        for asked in (name, *instead):
+            if asked in self.options.requested:
+                said = getattr(self.options, asked)
+                self.given.append(f"{flag_of(self.options, asked)} {_shown(said)}")
+                return
+        self.options = self.options.also(**{name: value})
+        self.lines.append(f"  {flag_of(self.options, name)} {_shown(value)}: {words}")
+
+
+def choose_settings(options: RunOptions, say: Say = log_line, *, only_look: bool = False) -> Choice:
+    """Choose what nobody has asked for, in a new study that has no preset.
+
+    Args:
+        options: What is asked for.
+        say: Takes lines for people, about what takes long.
+        only_look: Whether nothing may be downloaded.
+
+    Raises:
+        InputError: The images cannot be used.
+    """
+    choice = Choice(options)
+    if preset_of(options) is not None or options.data is None:
+        return choice
+    cache = cache_root() if options.cache is None else Path(options.cache)
+    look = look_at(options.data, test=options.test, groups=options.groups, cache=cache, say=say)
+    if look is None:
+        return choice
+    _choose_space(choice, look, cache, None if only_look else say)
+    over_backbone = has_backbone(load_space(choice.options.space))
+    if over_backbone:
+        ready = () if only_look else find_backbones(choice.options.backbones or (DEFAULT,), cache, say)
+        _choose_for_heads(choice, look, max((backbone.side for backbone in ready), default=0))
+    elif choice.options.space == "photo_cnn":
+        _choose_for_photographs(choice, look)
+    elif not look.equal:
+        choice.put("image_size", ANY_SIDE, "their sizes differ")
+    if choice.lines:
+        _frame(choice, look, over_backbone)
+    return choice
+
+
+def pick_backbone(at_hand: Sequence[AtHand]) -> AtHand | None:
+    """The one to use of several: the cheapest. None where there is none."""
+    return at_hand[0] if at_hand else None
+
+
+def _choose_space(choice: Choice, look: Look, cache: Path, say: Say | None) -> None:
+    """Choose the space, and its backbone, which is made ready unless ``say`` is None."""
+    options = choice.options
+    small = look.equal and look.most <= SMALL and "image_size" not in options.requested
+    wanted = has_backbone(load_space(options.space)) if "space" in options.requested else not small
+    backbone = pick_backbone(backbones_at_hand(cache)) if wanted and not options.backbones else None
+    if (
+        backbone is not None
+        and not backbone.size
+        and say is not None
+        and not _downloaded(backbone, cache, say)
+    ):
+        backbone = None
+    if backbone is not None or options.backbones:
+        choice.put("space", "transfer", "a small head on a pretrained net goes furthest with photographs")
+        words = f"{backbone.name}, {backbone.where}" if backbone else ""
+        choice.put("backbones", (backbone.requested,) if backbone else (), words)
+    elif small:
+        choice.put("space", "cnn", f"small nets, for images of {look.most} pixels")
+    else:
+        choice.put(
+            "space",
+            "photo_cnn",
+            "nets that begin from nothing, since no pretrained one is at hand; one would go further (--backbone FILE, "
+            "or python -m search.prefetch --backbone MobileNetV2 where there is a network)",
+        )
+
+
+def _downloaded(backbone: AtHand, cache: Path, say: Say) -> bool:
+    try:
+        find_backbones([backbone.requested], cache, say)
+    except InputError as error:
+        say(f"warning: {error}")
+        return False
+    return True
+
+
+def _choose_for_heads(choice: Choice, look: Look, side: int) -> None:
+    """Choose what suits heads on features; ``side`` is the only one that the backbone takes, 0 for any."""
+    preset = PRESETS["folder_transfer"]
+    if side:
+        choice.put("image_size", side, "the only one that this backbone takes")
+    elif look.training >= MANY_IMAGES:
+        choice.put("image_size", SMALLER, f"half the work of {IMAGE_SIZE}, of so many images")
+    else:
+        choice.put("image_size", IMAGE_SIZE, "what such nets were trained at")
+    choice.put("resize", preset.resize, "the middle of each picture, undistorted")
+    choice.put("epochs", preset.epochs, "of features that are computed once", ("final", "length"))
+    choice.put("trials", preset.trials, "heads are few and alike")
+
+
+def _choose_for_photographs(choice: Choice, look: Look) -> None:
+    """Choose what suits nets that begin from nothing."""
+    preset = PRESETS["folder_cnn"]
+    if not look.equal or look.most > SIDES[-1]:
+        speed = training_speed()
+        seconds = {side: 0.0 if speed is None else trial_flops(look, side) / speed for side in SIDES}
+        side = max((side for side in SIDES if seconds[side] <= MINUTE), default=SIDES[0])
+        takes = "" if speed is None else f", where a trial takes about {rough_duration(seconds[side])}"
+        choice.put("image_size", side, f"of {SIDES[0]} to {SIDES[-1]}{takes}")
+    choice.put("final", preset.final, "the length of the final training", ("epochs", "length"))
+    choice.put("trials", preset.trials, "for ten parameters")
+
+
+def trial_flops(look: Look, side: int) -> float:
+    """Floating-point operations of a trial of ``photo_cnn`` at this side, in all of its folds."""
+    spec = InputSpec(side, side, 3, max(2, look.classes))
+    space = load_space("photo_cnn")
+    flops = space.cost(space.first(spec)[0], spec).flops
+    epochs = as_final("--final", str(PRESETS["folder_cnn"].final)).epochs
+    trainings = max(1, default_folds(look.training, over_backbone=False) - 1)
+    return 3.0 * flops * epochs * look.training * trainings
+
+
+def training_speed() -> float | None:
+    """About how many floating-point operations a second a training does here; None on a GPU, which is fast enough.
+
+    A product of two n x n matrices is 2 n^3 operations, which cores do at their best; a training reaches half of that.
+    It is timed by CPU time, so that a machine with other work to do gives the same answer.
+    """
+    if GPU.exists():
+        return None
+    matrix, seconds = np.ones((MATRIX, MATRIX), "float32"), []
+    for _ in range(3):
+        began = time.process_time()
+        np.matmul(matrix, matrix)
+        seconds.append(time.process_time() - began)
+    return EFFICIENCY * cores() * 2 * MATRIX**3 / min(seconds)
+
+
+def _frame(choice: Choice, look: Look, over_backbone: bool) -> None:
+    """Say before the lines what was seen, and after them what is as it was asked for, and how few images are used."""
+    sizes = (
+        f"of {look.most} pixels"
+        if look.least == look.most
+        else f"of {look.least} to {look.most} pixels a side"
+    )
+    seen = f"{count(look.training, 'training image')} of {count(look.classes, 'class', 'classes')}, {sizes}"
+    options = choice.options
+    folds = (
+        0
+        if {"folds", "validation", "images"} & options.requested or options.confirm
+        else default_folds(look.training, over_backbone)
+    )
+    if folds and not look.validated and look.fewest >= folds:
+        choice.lines.append(f"  --folds {folds}: a part held out of so few images would say little")
+    choice.lines.insert(0, f"chosen for {seen} (pass any of these to have it otherwise):")
+    if choice.given:
+        choice.lines.append(f"as given: {', '.join(choice.given)}")
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,68 @@
+"""What ``run`` would do, in words, and what each preset sets: nothing is started, nothing is written."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+
+from search.config.option import flag_of, options_of
+from search.config.settings import RunOptions, StudySettings
+from search.config.study_config import StudyConfig
+from search.presets import PRESETS, Preset
+from search.study.automatic_settings import choose_settings
+from search.study.request import check_request, preset_of
+from search.study.study import LoadedStudy, find_study
+
+
+def explain(options: RunOptions) -> list[str]:
+    """What a search with these options would be, a line each.
+
+    Raises:
+        InputError: What is asked for cannot be.
+    """
+    check_request(options)
+    found = find_study(options.study, options.storage, options.root)
+    lines = list(_stored(found) if found else _new(options))
+    return [*lines, "", "presets, by --preset or as the name of the study:", *map(preset_line, PRESETS)]
+
+
+def preset_line(name: str) -> str:
+    """What a preset sets, as the options that would set it."""
+    return f"  {name}: {' '.join(_flags(PRESETS[name]))}"
+
+
+def _flags(preset: Preset) -> Iterator[str]:
+    yield from ["the images that you name with --data," if preset.data is None else f"--data {preset.data}"]
+    for field in dataclasses.fields(preset):
+        value = getattr(preset, field.name)
+        if field.name in ("data", "base", "vary") or value in (None, {}):
+            continue
+        if field.name == "epochs" and preset.final is not None:
+            continue  # These are for --length epochs.
+        yield f"{flag_of(RunOptions, field.name)} {shlex.quote(str(value))}"
+    if preset.vary:
+        yield f"(a sweep of {', '.join(preset.vary)}: python -m search.sweep)"
+
+
+def _stored(found: LoadedStudy) -> Iterator[str]:
+    config, ended = found.config, len(found.finished())
+    yield f"study {config.study} is there, with {ended} of {found.wanted} trials, and goes on as it was made:"
+    yield f"  --data {config.data}"
+    for field, _ in options_of(StudySettings):
+        value = getattr(config, field.name)
+        if value not in (None, field.default, getattr(StudyConfig, field.name, field.default)):
+            yield f"  {flag_of(config, field.name)} {value}"
+    yield from (f"  --backbone {backbone.said}" for backbone in config.backbones)
+
+
+def _new(options: RunOptions) -> Iterator[str]:
+    preset = preset_of(options)
+    yield f"study {options.study} is new"
+    if preset is not None:
+        name = options.preset or options.study
+        asked = sorted({field.name for field in dataclasses.fields(preset)} & options.requested)
+        yield f"the preset {name} sets {' '.join(_flags(preset))}"
+        yield from (f"as given: {flag_of(options, one)} {getattr(options, one)}" for one in asked)
+    elif options.data is None:
+        yield "no images are named: pass --data (a folder, a zip, a table, cifar10, ...), or a preset of those below"
+    else:
+        yield from choose_settings(options, only_look=True).lines

@@ -1,0 +1,67 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from search.cli.app import main
+from search.data.backbones_at_hand import AtHand
+from search.presets import PRESETS
+from search.run import app
+from search.study import automatic_settings
+
+Explain = Callable[..., tuple[str, set[Path]]]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (60 + number, 80)).save(tmp_path / "photos" / name / f"{number}.jpg")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Explain:
+    """Run the command with ``--explain``: what it prints, and the files that it leaves."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+    lite = AtHand("lite.keras", "lite", "in /cache", 10_000_000)
+    monkeypatch.setattr(automatic_settings, "backbones_at_hand", lambda cache: [lite])
+
+    def run(*arguments: str) -> tuple[str, set[Path]]:
+        with pytest.raises(SystemExit) as end:
+            main(app, [*arguments, "--explain"])
+        assert end.value.code in (0, None)
+        return capsys.readouterr().out, set(here.rglob("*"))
+
+    return run
+
+
+def test_new_study_of_a_folder_is_explained_and_nothing_is_started(explain: Explain, photos: Path) -> None:
+    said, left = explain("--study", "pets", "--data", str(photos), "--trials", "3")
+    assert said.startswith("study pets is new\nchosen for 16 training images of 2 classes")
+    assert "\n  --backbone lite.keras: lite, in /cache\n" in said
+    assert "\nas given: --trials 3\n" in said
+    assert not left
+
+
+def test_every_preset_is_explained(explain: Explain) -> None:
+    said, _ = explain("--study", "pets")
+    assert "no images are named: pass --data" in said
+    lines = {line.split(":")[0].strip(): line for line in said.splitlines() if line.startswith("  ")}
+    assert lines.keys() >= PRESETS.keys()
+    assert "--data cifar10 --space cnn --trials 50 --final '8 epochs' --images 10000" in lines["cifar_cnn"]
+    assert "--epochs 40" in lines["folder_transfer"]
+    assert "a sweep of filters" in lines["cifar_filters"]
+
+
+def test_preset_is_explained_with_what_is_given_beside_it(explain: Explain, photos: Path) -> None:
+    said, _ = explain(
+        "--study", "pets", "--preset", "folder_cnn", "--data", str(photos), "--image-size", "64"
+    )
+    assert "the preset folder_cnn sets the images that you name with --data, --space photo_cnn" in said
+    assert "as given: --image-size 64" in said
