@@ -1,8 +1,8 @@
 """What can be searched. A space is a module with the functions ``sample``, ``cost`` and ``build``.
 
 ``spaces.contract`` says what they do. A new space is a file here and a line in ``REGISTERED``; a user's own is loaded
-by its module's name. Nothing here knows a command: an error about a parameter begins with the parameter's name
-(``space 'x': ...``).
+by its file or its module's name. Nothing here knows a command: an error about a parameter begins with the parameter's
+name (``space 'x': ...``).
 """
 
 import importlib
@@ -51,7 +51,7 @@ _known: dict[str, _Known] = {}
 
 
 def load(name: str) -> Space:
-    """Load a space by its registered name (``cnn``) or its module's name (``my_package.my_space``).
+    """Load a space by its registered name (``cnn``), its file (``my_space.py``) or its module (``my_package.mine``).
 
     Modules in the current directory are found too, as they are under ``python -m``. A user's module is checked once a
     process, in another one: see ``spaces.framework_check``.
@@ -126,6 +126,8 @@ def has_backbone(space: Space) -> bool:
 
 
 def _path_of(name: str) -> str:
+    if name.endswith(".py"):
+        return _module_in(Path(name).expanduser(), name)
     path = REGISTERED.get(name, name)
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"space {name!r}: expected {_expected()}")
@@ -134,6 +136,31 @@ def _path_of(name: str) -> str:
     ):  # Where an installed script runs, it is missing.
         sys.path.append(str(Path.cwd()))
     return path
+
+
+def _module_in(file: Path, name: str) -> str:
+    """The name of the module that a file is, which is found from now on.
+
+    Where there is no such file, a module of its name may be found otherwise: a study's other hosts have it elsewhere.
+
+    Raises:
+        ValueError: No module can be called so, or another one is found by that name.
+    """
+    module = file.stem
+    if not module.isidentifier():
+        raise ValueError(
+            f"space {name}: {module!r} is no name of a module (letters, digits and _); rename the file"
+        )
+    if module not in _known and file.is_file():
+        folder = str(file.absolute().parent)
+        if folder not in sys.path:
+            sys.path.append(folder)
+            importlib.invalidate_caches()
+        found = find(module)
+        if found is None or not found.origin or not file.samefile(found.origin):
+            where = "built into Python" if found is None or not found.origin else found.origin
+            raise ValueError(f"space {name}: Python finds another {module} first ({where}); rename the file")
+    return module
 
 
 def _unless_reloaded(path: str) -> ModuleType | None:
@@ -184,6 +211,8 @@ def _changed(name: str) -> str:
 def _import_error(name: str, path: str, error: BaseException) -> str:
     """The message for a module that cannot be imported, in one line."""
     if isinstance(error, ModuleNotFoundError) and f"{path}.".startswith(f"{error.name}."):
+        if name.endswith(".py"):
+            return f"space {name}: no such file; expected {_expected()}"
         if "." not in path:
             return f"space {name}: unknown; expected {_expected()}"
         return (
@@ -197,4 +226,6 @@ def _import_error(name: str, path: str, error: BaseException) -> str:
 
 
 def _expected() -> str:
-    return f"one of {', '.join(REGISTERED)}, or a module of yours such as my_package.my_space"
+    return (
+        f"one of {', '.join(REGISTERED)}, or your own: my_space.py, or a module such as my_package.my_space"
+    )

@@ -4,8 +4,8 @@ A space may have its own, by a function ``recipe(params, input_spec) -> Recipe``
 here.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 SMALLEST_BATCH = 8
 
@@ -58,6 +58,17 @@ class Recipe:
     augmenter: Literal["shifts", "photographs"] = "shifts"
     kernel_rate: float = 0.1
     both_views: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a word that names nothing: it would be trained as something else.
+
+        Raises:
+            ValueError: An optimizer, a schedule or an augmenter is unknown.
+        """
+        for field in fields(self):
+            known, value = get_args(field.type), getattr(self, field.name)
+            if known and value not in known:
+                raise ValueError(f"recipe: {field.name} {value!r}: expected one of {', '.join(known)}")
 
     def batch(self, images: int) -> int:
         """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.

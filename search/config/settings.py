@@ -29,8 +29,8 @@ class TrialSettings(Options):
 
     space: str = option(
         "cnn",
-        "Search space, which says what is searched: cnn, cnn_wide, photo_cnn, transfer, or a module such as "
-        "my_package.my_space (default: the preset's, or cnn).",
+        "Search space, which says what is searched: cnn, cnn_wide, photo_cnn, transfer, or your own: a file such as "
+        "my_space.py, or a module such as my_package.my_space (default: the preset's, or cnn).",
         metavar="SPACE",
     )
     epochs: int = option(
@@ -102,6 +102,7 @@ class TrialSettings(Options):
             InputError: A value is out of its range.
         """
         super().__post_init__()
+        object.__setattr__(self, "space", stored_space(self.space))
         object.__setattr__(self, "max_cost", int(self.max_cost))  # 170e6 is a number of operations, too.
         if self.image_size is not None:
             size = as_image_size(flag_of(self, "image_size"), self.image_size)
@@ -501,6 +502,17 @@ class SweepOptions(HostSettings, CacheSettings, PlaceSettings, TrialSettings, Sw
     class_weights: str = in_python(StudySettings, "class_weights")
     early_stopping: int = in_python(StudySettings, "early_stopping")
     grace: float = in_python(StudySettings, "grace")
+
+
+def stored_space(name: str) -> str:
+    """What a space is stored as: a file in the current folder as its module, which other hosts find in theirs.
+
+    Any other file is stored by its whole path, so that it is found from every folder.
+    """
+    file = Path(name).expanduser().absolute()
+    if not name.endswith(".py") or not file.is_file():
+        return name
+    return file.stem if file.parent == Path.cwd() and file.stem.isidentifier() else str(file)
 
 
 def check_study_name(name: str) -> None:

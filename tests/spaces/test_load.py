@@ -40,6 +40,33 @@ def test_load_of_module_in_current_directory(folder):
     assert spaces.load("space_here").__name__ == "space_here"
 
 
+def test_load_of_file_in_another_folder(folder):
+    (folder / "mine").mkdir()
+    (folder / "mine" / "space_by_path.py").write_text(WHOLE)
+    assert spaces.load("mine/space_by_path.py").__name__ == "space_by_path"
+    assert spaces.load(str(folder / "mine" / "space_by_path.py")) is spaces.load("space_by_path")
+
+
+def test_load_of_file_that_lies_elsewhere_here_takes_the_module_of_its_name(folder):
+    (folder / "space_moved.py").write_text(WHOLE)
+    assert spaces.load("/on/another/host/space_moved.py").__name__ == "space_moved"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("no_such_space.py", "no such file; expected one of cnn, "),
+        ("my-space.py", "'my-space' is no name of a module"),
+        ("mine/json.py", "Python finds another json first"),
+    ],
+)
+def test_load_of_file_that_cannot_be_a_space_says_why(folder, name, why):
+    (folder / "mine").mkdir()
+    for file in ("my-space.py", "mine/json.py"):
+        (folder / file).write_text(WHOLE)
+    assert why in refusal(name)
+
+
 def test_load_of_module_in_package(folder):
     (folder / "package_here").mkdir()
     (folder / "package_here" / "deep.py").write_text(WHOLE)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from spaces.recipe import Recipe
@@ -15,3 +17,10 @@ def test_batches_stay_where_steps_are_not_bounded() -> None:
 @pytest.mark.parametrize(("images", "batch"), [(640, 32), (639, 16), (319, 8), (20, 8)])
 def test_batches_are_smaller_where_an_epoch_would_have_too_few_steps(images: int, batch: int) -> None:
     assert Recipe(batch_size=32, least_steps=20).batch(images) == batch
+
+
+@pytest.mark.parametrize("wrong", [{"optimizer": "lion"}, {"schedule": "linear"}, {"augmenter": "mixup"}])
+def test_recipe_of_an_unknown_word_is_refused(wrong: dict[str, Any]) -> None:
+    """An unknown optimizer was trained as Adam."""
+    with pytest.raises(ValueError, match=r"^recipe: \w+ '\w+': expected one of \w+, "):
+        Recipe(**wrong)
