@@ -126,15 +126,16 @@ def has_backbone(space: Space) -> bool:
 
 
 def _path_of(name: str) -> str:
+    """The name of the module that a space is in, which can be found from now on."""
+    if (
+        "" not in sys.path and str(Path.cwd()) not in sys.path
+    ):  # Where an installed script runs, it is missing.
+        sys.path.append(str(Path.cwd()))
     if name.endswith(".py"):
         return _module_in(Path(name).expanduser(), name)
     path = REGISTERED.get(name, name)
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"space {name!r}: expected {_expected()}")
-    if (
-        "" not in sys.path and str(Path.cwd()) not in sys.path
-    ):  # Where an installed script runs, it is missing.
-        sys.path.append(str(Path.cwd()))
     return path
 
 
