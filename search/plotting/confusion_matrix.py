@@ -24,6 +24,8 @@ READABLE_COUNTS = 250
 READABLE_SHARES = 20
 # Inches of a cell that holds a share, and of all cells where they are made wider for names to stand side by side.
 WITH_SHARE, WIDEST = 0.58, 12.0
+# The height of a cell, in parts of its width.
+FLATTEST = 0.65
 # Of a letter, in parts of the size of its font.
 LETTER_WIDTH = 0.62
 
@@ -56,6 +58,7 @@ def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title
     needed = (max(map(len, names)) + 1) * LETTER_WIDTH * font / 72
     side_by_side = needed <= max(height, WIDEST / count)
     width = max(height, needed) if side_by_side else height
+    height = max(height, FLATTEST * width)
     across, down = max(2.2, width * count), max(2.2, height * count)
     figure = Figure(figsize=(across + 2.2, down + 1.6), dpi=110 if count > 30 else 130)
     axes = figure.add_subplot()
