@@ -19,7 +19,7 @@ from search.data.backbones import DEFAULT, IMAGE_SIZE, find_backbones
 from search.data.backbones_at_hand import AtHand, backbones_at_hand
 from search.data.base import Say, log_line
 from search.data.cache import cache_root
-from search.data.folds import default_folds
+from search.data.folds import LEAST_FOLDS, default_folds
 from search.data.look import Look, look_at
 from search.data.threads import cores
 from search.errors import InputError
@@ -41,6 +41,8 @@ EFFICIENCY = 0.5
 # Any GPU trains such nets at the largest side in a minute.
 GPU = Path("/dev/nvidiactl")
 MATRIX = 1024
+# Of more backbones the features would take longer than the search.
+MOST_COMPARED = 3
 # Of a space of somebody's own nothing is known.
 ANY_SIDE = 64
 
@@ -64,10 +66,10 @@ class Choice:
         for asked in (name, *instead):
             if asked in self.options.requested:
                 said = getattr(self.options, asked)
-                self.given.append(f"{flag_of(self.options, asked)} {_shown(said)}")
+                self.given.append(_as_flags(flag_of(self.options, asked), said))
                 return
         self.options = self.options.also(**{name: value})
-        self.lines.append(f"  {flag_of(self.options, name)} {_shown(value)}: {words}")
+        self.lines.append(f"  {_as_flags(flag_of(self.options, name), value)}: {words}")
 
 
 def choose_settings(options: RunOptions, say: Say = log_line, *, only_look: bool = False) -> Choice:
@@ -102,9 +104,10 @@ def choose_settings(options: RunOptions, say: Say = log_line, *, only_look: bool
     return choice
 
 
-def pick_backbone(at_hand: Sequence[AtHand]) -> AtHand | None:
-    """The one to use of several: the cheapest. None where there is none."""
-    return at_hand[0] if at_hand else None
+def pick_backbones(at_hand: Sequence[AtHand], options: RunOptions, look: Look) -> Sequence[AtHand]:
+    """Those to use: in folds the cheapest few, of which logistic regression tells one; else the cheapest alone."""
+    told = _folds(options, look, over_backbone=True) and not options.try_first
+    return at_hand[: MOST_COMPARED if told else 1]
 
 
 def _choose_space(choice: Choice, look: Look, cache: Path, say: Say | None) -> None:
@@ -112,18 +115,18 @@ def _choose_space(choice: Choice, look: Look, cache: Path, say: Say | None) -> N
     options = choice.options
     small = look.equal and look.most <= SMALL and "image_size" not in options.requested
     wanted = has_backbone(load_space(options.space)) if "space" in options.requested else not small
-    backbone = pick_backbone(backbones_at_hand(cache)) if wanted and not options.backbones else None
-    if (
-        backbone is not None
-        and not backbone.size
-        and say is not None
-        and not _downloaded(backbone, cache, say)
-    ):
-        backbone = None
-    if backbone is not None or options.backbones:
+    found: Sequence[AtHand] = ()
+    if wanted and not options.backbones:
+        found = pick_backbones(backbones_at_hand(cache), options, look)
+        if say is not None:
+            found = [one for one in found if one.size or _downloaded(one, cache, say)]
+    if found or options.backbones:
         choice.put("space", "transfer", "a small head on a pretrained net goes furthest with photographs")
-        words = f"{backbone.name}, {backbone.where}" if backbone else ""
-        choice.put("backbones", (backbone.requested,) if backbone else (), words)
+        names = " or ".join(one.name for one in found)
+        words = f"{names}, as logistic regression on their features tells"
+        if len(found) == 1:
+            words = f"{names} {found[0].where}"
+        choice.put("backbones", tuple(one.requested for one in found), words)
     elif small:
         choice.put("space", "cnn", f"small nets, for images of {look.most} pixels")
     else:
@@ -168,7 +171,7 @@ def _choose_for_photographs(choice: Choice, look: Look) -> None:
         takes = "" if speed is None else f", where a trial takes about {rough_duration(seconds[side])}"
         choice.put("image_size", side, f"of {SIDES[0]} to {SIDES[-1]}{takes}")
     choice.put("final", preset.final, "the length of the final training", ("epochs", "length"))
-    choice.put("trials", preset.trials, "for ten parameters")
+    choice.put("trials", preset.trials, "for its eight parameters")
 
 
 def trial_flops(look: Look, side: int) -> float:
@@ -205,18 +208,23 @@ def _frame(choice: Choice, look: Look, over_backbone: bool) -> None:
         else f"of {look.least} to {look.most} pixels a side"
     )
     seen = f"{count(look.training, 'training image')} of {count(look.classes, 'class', 'classes')}, {sizes}"
-    options = choice.options
-    folds = (
-        0
-        if {"folds", "validation", "images"} & options.requested or options.confirm
-        else default_folds(look.training, over_backbone)
-    )
-    if folds and not look.validated and look.fewest >= folds:
+    if folds := _folds(choice.options, look, over_backbone):
         choice.lines.append(f"  --folds {folds}: a part held out of so few images would say little")
     choice.lines.insert(0, f"chosen for {seen} (pass any of these to have it otherwise):")
     if choice.given:
         choice.lines.append(f"as given: {', '.join(choice.given)}")
 
 
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _folds(options: RunOptions, look: Look, over_backbone: bool) -> int:
+    """The number of folds that the study will have by default; 0 for none, or where something asked for decides."""
+    if {"folds", "validation", "images"} & options.requested or options.confirm or look.validated:
+        return 0
+    folds = default_folds(look.training, over_backbone)
+    if look.fewest:  # Else only the images would tell.
+        folds = min(folds, look.fewest)
+    return folds if folds >= LEAST_FOLDS else 0
+
+
+def _as_flags(flag: str, value: Any) -> str:
+    """A value as it is typed, the flag before each of several."""
+    return " ".join(f"{flag} {one}" for one in (value if isinstance(value, tuple) else (value,)))

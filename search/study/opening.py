@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
-from search.study.automatic_settings import choose_settings
+from search.study.automatic_settings import Choice, choose_settings
 from search.study.backbone_choice import can_choose, choose_backbone
 from search.study.backbones import COMPARED, bring_backbones, check_backbones, share_backbones, with_backbones
 from search.study.class_balance import check_metric, print_balance, print_hints
@@ -88,11 +88,10 @@ def _create(
     options: RunOptions, backend: str, sweep: Sweep | None, server: "ForkServer | None"
 ) -> LoadedStudy | None:
     check_new_name(options.study, options.root)
-    if sweep is None:
-        choice = choose_settings(options)
-        options = choice.options
-        for line in choice.lines:
-            logger.info(line)
+    choice = Choice(options) if sweep is not None else choose_settings(options)
+    options = choice.options
+    for line in choice.lines:
+        logger.info(line)
     name = space_name(options)
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)
@@ -115,7 +114,8 @@ def _create(
     begin = _beginning(space, config, options, sweep, elsewhere)
     print_balance(config, dataset)
     if sweep is None:
-        print_hints(dataset, has_backbone(space))
+        # Where the space was chosen, so were backbones, and it is said what would be better.
+        print_hints(dataset, has_backbone(space) or bool(choice.lines))
     created = create_study(
         config,
         dataset.folder,

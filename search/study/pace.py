@@ -12,6 +12,8 @@ from spaces.contract import sides
 SIDES = (32, 48, 64, 80, 96, 128, 160, 192, 224)
 # Below so many trials a search chooses between nothing.
 LEAST_TRIALS = 2
+# Seconds of a study up to which nobody wants it shorter, and from which on somebody may want it to end.
+PATIENCE, LONG = 600.0, 3600.0
 
 
 def pace_words(config: StudyConfig, trial: float, study: float | None, left: float | None = None) -> str:
@@ -29,7 +31,10 @@ def pace_words(config: StudyConfig, trial: float, study: float | None, left: flo
         words += " (less where trials end early)" if config.pruner != "none" else ""
     if left is not None:
         return f"{words}; --timeout ends it in {rough_duration(left)}"
-    return f"{words}; to make it shorter: --timeout 1h{shorter(config, study)}"
+    advice = shorter(config, study)
+    if study is None or study > LONG:
+        advice = ", ".join(filter(None, (advice, "--timeout 1h")))
+    return f"{words}; shorter: {advice}" if advice and (study or LONG) > PATIENCE else words
 
 
 def too_short(config: StudyConfig, trial: float, left: float, workers: int) -> str:
@@ -43,21 +48,22 @@ def too_short(config: StudyConfig, trial: float, left: float, workers: int) -> s
     """
     if left >= trial * LEAST_TRIALS / max(1, min(workers, LEAST_TRIALS)):
         return ""
+    advice = shorter(config, None)
     return (
         f"a trial takes about {rough_duration(trial)}, and --timeout ends the search in {rough_duration(left)}, "
-        f"before {LEAST_TRIALS} trials can finish: it would choose between nothing; allow more"
-        f"{shorter(config, None)}"
+        f"before {LEAST_TRIALS} trials can finish, so that it chooses between nothing; allow more"
+        f"{f', or try {advice}' if advice else ''}"
     )
 
 
 def shorter(config: StudyConfig, study: float | None) -> str:
-    """What else makes a study shorter, in words that go on with a list; empty over a backbone."""
+    """What makes a study shorter, in words; empty over a backbone, where trials are short."""
     if config.backbones:
         return ""
     high, wide = sides(config.stored_size or f"{config.height}x{config.width}")
     less = [side for side in SIDES if side**2 < 0.6 * high * wide]
-    words = ""
+    words = "a --backbone"
     if less:
         takes = "" if study is None else f" (about {rough_duration(study * less[-1] ** 2 / (high * wide))})"
-        words = f", --image-size {less[-1]}{takes}"
-    return f"{words} or a --backbone under another --study name"
+        words = f"--image-size {less[-1]}{takes} or {words}"
+    return f"{words} under another --study name"

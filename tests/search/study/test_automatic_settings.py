@@ -15,7 +15,7 @@ from search.study import automatic_settings as module
 from search.study.automatic_settings import (
     Choice,
     choose_settings,
-    pick_backbone,
+    pick_backbones,
     training_speed,
     trial_flops,
 )
@@ -56,7 +56,7 @@ def test_photographs_with_a_backbone_at_hand_get_heads_over_it(choose: Choose) -
     assert {"space", "backbones", "image_size", "resize", "epochs", "trials"} <= options.requested
     text = "\n".join(found.lines)
     assert text.startswith("chosen for 400 training images of 3 classes, of 120 to 256 pixels a side")
-    for line in ("--space transfer: ", "--backbone /cache/lite.keras: lite, in /cache", "--folds 10: "):
+    for line in ("--space transfer: ", "--backbone /cache/lite.keras: lite in /cache", "--folds 10: "):
         assert f"\n  {line}" in text
     assert "as given" not in text
 
@@ -157,9 +157,21 @@ def test_backbone_that_cannot_be_downloaded_is_done_without(
     assert choose_settings(options, said.append, only_look=True).options.backbones == ("MobileNetV2",)
 
 
-def test_cheapest_backbone_is_picked() -> None:
-    assert pick_backbone([LITE, DOWNLOAD]) is LITE
-    assert pick_backbone([]) is None
+def test_cheapest_backbone_is_picked_or_a_few_are_compared_where_there_are_folds() -> None:
+    several = [LITE, *(AtHand(f"{name}.keras", name, "here", 10**9) for name in "abc")]
+    options, held_out = RunOptions.given("s"), RunOptions.given("s", validation=0.1)
+    assert pick_backbones(several, options, PHOTOS) == several[:3]
+    assert pick_backbones(several, held_out, PHOTOS) == [LITE]
+    assert pick_backbones(several, options, dataclasses.replace(PHOTOS, training=2000)) == [LITE]
+    assert pick_backbones([], options, PHOTOS) == []
+
+
+def test_backbones_that_are_compared_are_said_to_be(choose: Choose) -> None:
+    found = choose(PHOTOS, LITE, AtHand("b.keras", "b", "here", 10**9))
+    assert found.options.backbones == (LITE.requested, "b.keras")
+    assert found.lines[2] == (
+        "  --backbone /cache/lite.keras --backbone b.keras: lite or b, as logistic regression on their features tells"
+    )
 
 
 def test_speed_is_that_of_a_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

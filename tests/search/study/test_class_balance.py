@@ -72,7 +72,7 @@ def hints_of(
 
 
 def test_few_photographs_are_told_of_backbones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--preset folder_transfer" in hints_of(capsys, 500, 128, over_backbone=False)
+    assert "--backbone FILE" in hints_of(capsys, 500, 128, over_backbone=False)
 
 
 @pytest.mark.parametrize(

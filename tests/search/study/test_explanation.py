@@ -44,7 +44,7 @@ def explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_new_study_of_a_folder_is_explained_and_nothing_is_started(explain: Explain, photos: Path) -> None:
     said, left = explain("--study", "pets", "--data", str(photos), "--trials", "3")
     assert said.startswith("study pets is new\nchosen for 16 training images of 2 classes")
-    assert "\n  --backbone lite.keras: lite, in /cache\n" in said
+    assert "\n  --backbone lite.keras: lite in /cache\n" in said
     assert "\nas given: --trials 3\n" in said
     assert not left
 

@@ -14,15 +14,17 @@ def config() -> StudyConfig:
 
 def test_pace_is_said_with_what_makes_it_shorter(config: StudyConfig) -> None:
     assert pace_words(config, 247, 7700) == (
-        "a trial takes about 4 min, the study up to 2 h 10 min (less where trials end early); to make it shorter: "
-        "--timeout 1h, --image-size 96 (about 1 h 10 min) or a --backbone under another --study name"
+        "a trial takes about 4 min, the study up to 2 h 10 min (less where trials end early); shorter: "
+        "--image-size 96 (about 1 h 10 min) or a --backbone under another --study name, --timeout 1h"
     )
 
 
-def test_heads_over_a_backbone_are_short_already(config: StudyConfig) -> None:
+def test_short_study_gets_no_advice_and_one_of_heads_at_most_to_end_it(config: StudyConfig) -> None:
     heads = dataclasses.replace(config, backbones=(Backbone("lite", "lite", "0", 8, 9),), pruner="none")
-    assert pace_words(heads, 4, 80) == (
-        "a trial takes about 5 s, the study up to 80 s; to make it shorter: --timeout 1h"
+    assert pace_words(config, 4, 80).endswith("(less where trials end early)")
+    assert pace_words(heads, 4, 1000) == "a trial takes about 5 s, the study up to 17 min"
+    assert pace_words(heads, 400, 8000) == (
+        "a trial takes about 7 min, the study up to 2 h 10 min; shorter: --timeout 1h"
     )
 
 
@@ -36,7 +38,7 @@ def test_timeout_that_ends_before_two_trials_is_warned_of(config: StudyConfig) -
     assert warned.startswith(
         "a trial takes about 100 s, and --timeout ends the search in 3 min, before 2 trials can"
     )
-    assert "allow more, --image-size 96 or a --backbone" in warned
+    assert "allow more, or try --image-size 96 or a --backbone" in warned
 
 
 def test_two_workers_finish_two_trials_at_once(config: StudyConfig) -> None:
