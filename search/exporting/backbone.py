@@ -5,10 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import spaces
+from search.data.familiarity import MOST, measure_familiarity, write_familiarity
 from search.exporting.fine_tuning import tuned_words
 from search.exporting.training_plans import trial_plan
 from search.formatting import count, percent
+from search.metrics.baselines import evenly_spaced
+from search.metrics.classification import Integers
 from search.study.backbones import COMPARED
 from search.training.feature_cache import features_file
 from spaces.contract import Backbone, sides
@@ -50,6 +55,20 @@ def cached_features(loaded: "LoadedStudy", trial: "FrozenTrial", refit: bool) ->
     chosen = plan.wanted(plan.split(dataset))
     file = features_file(dataset, backbone_of(loaded, trial), config.input_spec, chosen)
     return str(file) if file else None
+
+
+def keep_familiarity(path: Path, features: str, fitted: Integers) -> None:
+    """Write what tells images that are nothing like the training images; see ``search.data.familiarity``.
+
+    Args:
+        path: The file.
+        features: The file of the training images' cached features.
+        fitted: Indices of the training images that the weights were fitted on, ``(N,)``.
+    """
+    chosen = evenly_spaced(np.sort(fitted), MOST)
+    found = measure_familiarity(np.load(features, mmap_mode="r")[chosen])
+    if found is not None:
+        write_familiarity(path, found)
 
 
 def backbone_of(loaded: "LoadedStudy", trial: "FrozenTrial") -> Backbone:

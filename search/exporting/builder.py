@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from search.data.familiarity import FILE as FAMILIARITY
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.exporting import examples
 from search.exporting.architecture import describe_in_child
-from search.exporting.backbone import backbone_facts, cached_features
+from search.exporting.backbone import backbone_facts, cached_features, keep_familiarity
 from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import confirm_best
 from search.exporting.export import Export
@@ -117,6 +118,9 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         # A net whose backbone was tuned is another than the folds' were.
         out_of_fold = look_out_of_fold(loaded, trial) if request.refit and tuned is None else None
         payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
+        if payload["features"]:
+            fitted = trained_on(loaded.dataset(), config, training.refit)
+            keep_familiarity(folder / FAMILIARITY, payload["features"], fitted)
         counted: list[int] = []
 
         def before_test(validation: Scores) -> None:

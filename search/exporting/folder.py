@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from search.data.examples import FILE as EXAMPLES
+from search.data.familiarity import FILE as FAMILIARITY
 from search.errors import InputError
 from search.exporting.formats import FORMATS
 
@@ -35,6 +36,7 @@ OPTIONAL_FILES = (
     "confirm.png",
     "out_of_fold.csv",
     EXAMPLES,
+    FAMILIARITY,
     *(form.file for form in FORMATS.values()),
 )
 # What lies in the folder of a sweep's report.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The answer to an image of which the model is less sure than is asked for, and the name of the field that says so.
 UNSURE = "unsure"
+UNLIKE = "nothing like the training images"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Prediction:
         confidence: Its probability, 0 to 1; None for a file that could not be read.
         error: Why the file could not be read; empty otherwise.
         truth: The file's true class, where its folder is named as one; None otherwise.
+        unlike: Whether it is nothing like the training images; None where the export cannot tell.
         labels: The model's classes.
         probabilities: That of each class, in the order of ``labels``, ``(classes,)``, float64; None for a file that
             could not be read.
@@ -38,6 +40,7 @@ class Prediction:
     confidence: float | None = None
     error: str = ""
     truth: str | None = None
+    unlike: bool | None = None
     labels: Sequence[str] = field(default=(), repr=False, compare=False)
     probabilities: "npt.NDArray[np.float64] | None" = field(default=None, repr=False, compare=False)
 
@@ -96,7 +99,7 @@ def show_table(predictions: Sequence[Prediction], shown: Shown) -> None:
     rows = [
         [
             each.image,
-            UNSURE if shown.is_unsure(each) else str(each.label),
+            (UNSURE if shown.is_unsure(each) else str(each.label)) + (f" ({UNLIKE})" if each.unlike else ""),
             percent(each.confidence or 0.0),
             *([", ".join(f"{name} {percent(p)}" for name, p in each.top(most))] if most else []),
         ]
@@ -115,13 +118,16 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
     """Print CSV with a line for each file; the column ``error`` says why one could not be read.
 
     After the five columns of every line come two for each of the likeliest classes, ``class_1`` and ``confidence_1``
-    onwards, and then one for each class, ``p_`` and its name; the last, ``unsure``, is there where that is asked for.
+    onwards, and then one for each class, ``p_`` and its name; ``unsure`` is there where that is asked for, and
+    ``unlike`` where the export can tell.
     """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     head = ["image", "class", "confidence", "error", "true"]
     head += [f"{column}_{place}" for place in range(1, shown.top + 1) for column in ("class", "confidence")]
     head += [f"p_{label}" for label in shown.labels] if shown.proba else []
     head += [UNSURE] if shown.unsure is not None else []
+    knows = any(each.unlike is not None for each in predictions)
+    head += ["unlike"] if knows else []
     writer.writerow(head)
     for each in predictions:
         confidence = "" if each.confidence is None else f"{each.confidence:.6f}"
@@ -132,7 +138,9 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
             row += [f"{p:.6f}" for p in each.by_class().values()]
         row += [""] * (len(head) - len(row))
         if shown.unsure is not None and each.label is not None:
-            row[-1] = str(shown.is_unsure(each)).lower()
+            row[head.index(UNSURE, 5)] = str(shown.is_unsure(each)).lower()
+        if each.unlike is not None:
+            row[-1] = str(each.unlike).lower()
         writer.writerow(row)
 
 
@@ -140,8 +148,10 @@ def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:
     """Print a JSON list of objects with ``image``, ``class``, ``confidence``, ``error`` and ``true``.
 
     On request each has ``top``, a list of objects with ``class`` and ``confidence``, and ``probabilities``, by class;
-    of a file that could not be read these are empty. On request it has ``unsure``, null of such a file.
+    of a file that could not be read these are empty. On request it has ``unsure``, and ``unlike`` where the export can
+    tell, which are null of such a file.
     """
+    knows = any(each.unlike is not None for each in predictions)
     rows = [
         {
             "image": each.image,
@@ -160,6 +170,7 @@ def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:
                 if shown.unsure is not None
                 else {}
             ),
+            **({"unlike": each.unlike} if knows else {}),
         }
         for each in predictions
     ]

@@ -1,9 +1,15 @@
 """The classes of images, predicted by the model of an export."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from search.config.value_types import of_type
+from search.data.familiarity import read_familiarity
+from search.metrics.inference import below_last_layer
 from search.prediction.loader import batches, classify, load_net, quiet_stderr, read_export, read_temperature
 from search.prediction.output import Prediction
 from search.prediction.pictures import list_pictures
@@ -29,10 +35,49 @@ def predict_images(model: str | Path, images: Any) -> list[Prediction]:
     labels, shape = read_export(folder)
     temperature = read_temperature(folder)
     pictures = list_pictures(images, shape.depth)
+    familiarity = read_familiarity(folder)
     with quiet_stderr():
         net = load_net(folder)
-    return [
-        prediction
-        for batch in batches(pictures, shape)
-        for prediction in classify(net, batch, labels, shape, temperature)
-    ]
+    if familiarity is None:
+        return [
+            prediction
+            for batch in batches(pictures, shape)
+            for prediction in classify(net, batch, labels, shape, temperature)
+        ]
+    watched = Watched(net)
+    found: list[Prediction] = []
+    for batch in batches(pictures, shape):
+        answered = classify(watched, batch, labels, shape, temperature)
+        readable = [each for each in answered if each.label is not None]
+        unlike = iter(familiarity.unlike(watched.features(len(readable))).tolist() if readable else ())
+        found += [each if each.label is None else replace(each, unlike=next(unlike)) for each in answered]
+    return found
+
+
+class Watched:
+    """A net over a frozen backbone that remembers the features of the images it was last given.
+
+    Args:
+        net: The whole net, from pixels to logits.
+
+    Attributes:
+        layers: Those of the net.
+    """
+
+    def __init__(self, net: Any) -> None:
+        import keras
+
+        self.layers = net.layers
+        self._both = keras.Model(net.input, [below_last_layer(net).output, net.output])
+        self._seen: list[npt.NDArray[np.float32]] = []
+
+    def predict_on_batch(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The logits of a batch, as Keras's own method gives them."""
+        features, logits = self._both.predict_on_batch(images)
+        self._seen.append(np.asarray(features, np.float32))
+        return np.asarray(logits, np.float32)
+
+    def features(self, count: int) -> npt.NDArray[np.float32]:
+        """The features ``(count, F)`` of the images since the last call; the last batch may have been filled up."""
+        found, self._seen = np.concatenate(self._seen)[:count], []
+        return found

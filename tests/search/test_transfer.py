@@ -33,6 +33,7 @@ from search.exporting.export import Export
 from search.exporting.fine_tuning import FineTuned, fine_tuning_sentence, improved
 from search.exporting.scoring_job import compare_with_cached
 from search.metrics.inference import logits
+from search.prediction.predict import predict_images
 from search.process.fork_server import ForkServer
 from search.study.backbones import COMPARED, bring_backbones, with_backbones
 from search.study.opening import open_study
@@ -236,6 +237,26 @@ def test_baseline_on_features_is_scikit_learn_by_hand(
     assert found["test_accuracy"] == pytest.approx(right)
     assert found["how"] == "exact, LogisticRegression(C=1)"
     assert "logistic" in exported.summary["baselines"]  # On pixels, too.
+
+
+def test_prediction_says_what_is_nothing_like_the_training_images(
+    exported: Export, photographs: Path, tmp_path: Path
+) -> None:
+    files = sorted((photographs / "train").rglob("*.jpg"))[::5]
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    (tmp_path / "broken.jpg").write_bytes(b"x")
+    found = predict_images(exported.folder, [*files, tmp_path / "broken.jpg", noise])
+    assert [each.unlike for each in found[len(files) :]] == [None, True]
+    assert sum(bool(each.unlike) for each in found[: len(files)]) <= 1
+
+    without = shutil.copytree(exported.folder, tmp_path / "without")
+    (without / "familiarity.npz").unlink()
+    same = predict_images(without, files)
+    assert [each.unlike for each in same] == [None] * len(files)
+    assert [each.label for each in same] == [each.label for each in found[: len(files)]]
+    np.testing.assert_allclose(
+        [each.confidence for each in same], [each.confidence for each in found[: len(files)]], atol=1e-5
+    )
 
 
 def test_summary_names_the_backbone(exported: Export) -> None:
