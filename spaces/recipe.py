@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 SMALLEST_BATCH = 8
+# Fields of later versions.
+LATER = ("kernel_rate", "both_views")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ class Recipe:
             known, value = get_args(field.type), getattr(self, field.name)
             if known and value not in known:
                 raise ValueError(f"recipe: {field.name} {value!r}: expected one of {', '.join(known)}")
+
+    def __repr__(self) -> str:
+        """All values, but for a field of a later version that has its default: studies keep digests of this text."""
+        shown = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in fields(self)
+            if field.name not in LATER or getattr(self, field.name) != field.default
+        ]
+        return f"Recipe({', '.join(shown)})"
 
     def batch(self, images: int) -> int:
         """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.

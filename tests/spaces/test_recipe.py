@@ -24,3 +24,12 @@ def test_recipe_of_an_unknown_word_is_refused(wrong: dict[str, Any]) -> None:
     """An unknown optimizer was trained as Adam."""
     with pytest.raises(ValueError, match=r"^recipe: \w+ '\w+': expected one of \w+, "):
         Recipe(**wrong)
+
+
+def test_text_of_a_recipe_is_what_it_was_before_it_had_more_fields() -> None:
+    assert repr(Recipe()) == (
+        "Recipe(optimizer='sgd', learning_rate=0.075, momentum=0.85, weight_decay=0.0005, schedule='one_cycle', "
+        "warmup=0.2, batch_size=64, most_steps=0, least_steps=0, label_smoothing=0.1, ema=0.0, augmentation=1.0, "
+        "augmenter='shifts')"
+    )
+    assert "both_views=True" in repr(Recipe(both_views=True))
