@@ -19,7 +19,6 @@ may share the rows: ``--share 0/2`` and ``--share 1/2``.
     python benchmarks/make_table.py --data FOLDER_OF_CIFAR10 --name cifar_cnn --rows 250 --length 1TFLOP
 """
 
-import csv
 import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ from typing import Any
 import keras
 import numpy as np
 import optuna
-from record import make_parser
+from record import append_row, make_parser, read_rows
 
 import spaces
 from search.cli.parsing import parse_compute
@@ -174,11 +173,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     path = asked.out / f"{asked.name}.csv"
     first, shares = map(int, asked.share.split("/"))
-    there = {(row["row"], row["seed"]) for row in read(path)}
+    there = {(row["row"], row["seed"]) for row in read_rows(path)}
     for number in range(first, asked.rows, shares):
         if (str(number), str(asked.seed)) not in there:
             row = make_row(config, dataset, number, asked.seed, asked.unseen)
-            append(path, row)
+            append_row(path, row)
             print(
                 ", ".join(f"{name} {value:.4g}" for name, value in row.items() if "." not in name), flush=True
             )
@@ -237,27 +236,6 @@ def _drawn(config: StudyConfig, space: Any, number: int) -> Iterator[Proposal]:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number))
     while True:
         yield propose(space, study.ask(), config.input_spec)
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows that are there."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    """Write one more row; a single write, so that several processes may share the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(
-            {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-        )
 
 
 if __name__ == "__main__":

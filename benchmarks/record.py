@@ -1,16 +1,19 @@
 """What every benchmark needs around its figures: its command line, machine and versions, a table, a JSON file."""
 
 import argparse
+import csv
 import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from storage.atomic import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("keras", "tensorflow", "numpy", "optuna", "scikit-learn")
@@ -111,3 +114,42 @@ def markdown(head: Sequence[object], table: Sequence[Sequence[object]]) -> str:
     """A table as Markdown has it."""
     lines = [head, ["---"] * len(head), *table]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows that are there."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Write one more row; a single write, so that several processes may share the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(
+            {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+        )
+
+
+def once(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What an earlier call has found, or what is found now; with its seconds, those of interrupted calls included."""
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clock, began = path.with_suffix(".seconds"), time.monotonic()
+    before = float(clock.read_text()) if clock.exists() else 0.0
+    try:
+        found = make()
+    finally:
+        clock.write_text(str(before + time.monotonic() - began))
+    found["seconds"] = float(clock.read_text())
+    with atomic_write(path) as aside:
+        aside.write_text(json.dumps(found))
+    return found

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import make_table
 import pytest
+from record import read_rows
 
 # Keras 3.15's own, once a variable that becomes an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -30,11 +31,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_table_goes_on_where_it_ended(table: Path) -> None:
-    assert [(row["row"], row["seed"]) for row in make_table.read(table)] == [("0", "0"), ("1", "0")]
+    assert [(row["row"], row["seed"]) for row in read_rows(table)] == [("0", "0"), ("1", "0")]
 
 
 def test_row_has_each_eighth_in_three_ways_and_what_is_true(table: Path) -> None:
-    for row in make_table.read(table):
+    for row in read_rows(table):
         assert {name for name in row if name.split(".")[0] in ("plain", "averaged", "decayed")} == set(
             PER_EIGHTH
         ) - {"decayed.8"}
@@ -45,7 +46,7 @@ def test_row_has_each_eighth_in_three_ways_and_what_is_true(table: Path) -> None
 
 
 def test_first_row_is_the_default_and_the_others_are_drawn(table: Path) -> None:
-    one, two = make_table.read(table)
+    one, two = read_rows(table)
     assert (one["param.width"], one["param.rate"]) == ("16", "0.05")
     assert two["param.rate"] != one["param.rate"]
 

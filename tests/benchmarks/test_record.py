@@ -2,10 +2,11 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from record import make_parser, peak_flops, print_table, write_result
+from record import make_parser, once, peak_flops, print_table, write_result
 
 
 def test_result_says_with_what_and_on_what_it_was_measured(tmp_path: Path) -> None:
@@ -43,3 +44,17 @@ def test_table_has_its_columns_under_each_other(capsys: pytest.CaptureFixture[st
         "three layers         7",
         "one                 12",
     ]
+
+
+def test_seconds_of_an_interrupted_call_count(tmp_path: Path) -> None:
+    path = tmp_path / "made.json"
+    path.with_suffix(".seconds").write_text("100")
+
+    def fail() -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        once(path, fail)
+    found = once(path, lambda: {"accuracy": 0.5})
+    assert 100 < found["seconds"] < 101
+    assert once(path, lambda: pytest.fail("made again")) == found
