@@ -36,7 +36,7 @@ class Preset:
 
 
 PRESETS = {
-    "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, final="8 epochs", images=10_000),
+    "cifar_cnn": Preset(data="cifar10", space="cnn", trials=50, epochs=8, final="0.2PFLOP", images=10_000),
     # A demonstration of a minute, with no time for folds.
     "digits_cnn": Preset(data="digits", space="cnn", trials=20, epochs=12, final="16 epochs", validation=0.1),
     "folder_cnn": Preset(

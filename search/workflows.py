@@ -17,16 +17,18 @@ from search.data.threads import cores
 from search.engines.local import LocalWorkers
 from search.engines.resources import ResourceSlot, make_slots
 from search.engines.worker import HURRY_SECONDS, run_worker
+from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
 from search.exporting.choice import check_selection, choose_trial, parse_without
+from search.exporting.confirm import UNBOUNDED, Bounds
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
 from search.exporting.folder import SWEEP_FILES, check_target, reserved
 from search.exporting.formats import check_formats
 from search.exporting.request import ExportRequest, check_export, check_space
 from search.exporting.weights import kept_weights
-from search.formatting import count
+from search.formatting import count, duration
 from search.metrics.baselines import check_baselines
 from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
@@ -36,10 +38,18 @@ from search.study.backbones import bring_backbones
 from search.study.class_balance import split_counts
 from search.study.compatibility import BACKEND, check_joining, find_images
 from search.study.configurations import end_exhausted, has_tried_all
+from search.study.ending import Ending, can_race, division, plan_ending
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
 from search.study.pace import too_short
-from search.study.request import check_confirm, check_fine_tune, check_request, load_space
+from search.study.request import (
+    check_confirm,
+    check_fine_tune,
+    check_refit,
+    check_request,
+    load_space,
+    refits,
+)
 from search.study.snapshot import Snapshot, take_snapshot
 from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_password
 from search.study.sweep_cells import cells_wanted
@@ -112,23 +122,60 @@ def search_and_export(options: RunOptions) -> StudyResult:
         if options.export and has_all_trials(opened) and (found := there()):
             logger.info(nothing_searched(opened))
             return StudyResult(opened, "", False, found)
+        end = end_of_run(opened, options)
         feed_study(opened, server)
         stop = Stop(
             deadline=None if options.timeout is None else begun + options.timeout,
-            budget=options.budget,
+            budget=None if options.budget is None else options.budget - end.compute,
             spent=lambda: compute_spent(opened),
         )
-        search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+        pace = Pace(stop.spent, len(slots), options.timeout, begun + (options.timeout or 0.0))
+        with keeping_time(stop, pace, end.final, end.race):
+            search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
         made = None
         none_complete = "" if stop.by_user else why_none_complete(opened)
         if options.export and not stop.by_user and opened.ranked():
             shared = {field.name for field, _ in options_of(ExportOptions)}
             wanted = {name: value for name, value in vars(options).items() if name in shared}
+            bounds, remark = bounds_of_end(pace, end, options)
+            remark = "" if options.refit or opened.config.folds else remark  # Then it is made all the same.
+            wanted["refit"] = not remark and (end.final > 0 or options.refit or opened.config.folds > 0)
             asked = ExportOptions.given(**wanted, server=server, prepared=opened.prepared)
-            made = make_export(asked, there)
+            made = make_export(asked, there, bounds, remark)
     stopped = how_to_go_on(stop, opened)
     opened.storage.retrying.clear_deadline()
     return StudyResult(opened, stopped, stop.by_user, made, none_complete)
+
+
+def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
+    """What the end of a run takes, said on its first screen; nothing where trials count epochs."""
+    config = study.config
+    if not (config.length and options.export):
+        return Ending()
+    refit = config.folds > 0 or refits(options, by_compute=True)
+    race = refit or options.confirm
+    end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit)
+    logger.info(division(config, end, study.wanted, options.budget))
+    return end
+
+
+def bounds_of_end(pace: Pace, end: Ending, options: RunOptions) -> tuple[Bounds, str]:
+    """What of a run's end there is still compute and time for.
+
+    Returns:
+        The bounds of the race; and, where there is no time for the final training, that in a sentence.
+    """
+    a_flop = None if options.timeout is None else pace.seconds(1.0)
+    if a_flop is None:
+        return Bounds(whole=options.budget), ""
+    left, final = pace.left(), end.final * a_flop
+    remark = ""
+    if end.final and final > left:
+        remark = (
+            f"--timeout left no time for the final training, which would take about {duration(final)}: exported are "
+            "the weights that scored in the search."
+        )
+    return Bounds(whole=options.budget, most=max(0.0, left - final) / a_flop), remark
 
 
 def has_all_trials(study: LoadedStudy) -> bool:
@@ -232,13 +279,20 @@ def how_to_go_on(stop: Stop, study: LoadedStudy, command: str = "run") -> str:
     return f"{stop.reason}: {far}; go on with: {study.command(command)}"
 
 
-def make_export(options: ExportOptions, there: Callable[[], Export | None] = lambda: None) -> Export:
+def make_export(
+    options: ExportOptions,
+    there: Callable[[], Export | None] = lambda: None,
+    bounds: Bounds = UNBOUNDED,
+    remark: str = "",
+) -> Export:
     """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
 
     Args:
         options: What is asked for.
         there: Asked, once no other process writes to the folder, for an export that need not be made again: two
             commands that search a study together end together, and one of them exports it.
+        bounds: What bounds a race.
+        remark: A sentence for the words of the export.
 
     Returns:
         The export.
@@ -253,16 +307,18 @@ def make_export(options: ExportOptions, there: Callable[[], Export | None] = lam
     loaded.check_rights()
     config, folds = loaded.config, loaded.config.folds
     # The nets of folds are not kept: none has learnt from all the images.
-    refit = options.refit or folds > 0
-    target = check_export(study, refit, options.refit_epochs, options.out)
+    refit = refits(options, config.length > 0) or folds > 0
+    target = check_export(study, options.out)
+    check_refit(study, options, config.length > 0, folds)
     check_selection(options)
     formats, baselines = check_formats(options.formats), check_baselines(options.baselines)
     check_fine_tune(study, config.space, options.fine_tune, config.backbones)
-    check_confirm(study, folds, options.confirm)
+    check_confirm(study, folds, options.confirm, config.length > 0)
+    confirm = options.confirm or (refit and options.trial is None and can_race(config))
     without = parse_without(loaded, options.without)
     chosen = choose_trial(loaded, options.trial, without)
-    check_space(loaded, {"refit": refit, "confirm": options.confirm, "fine-tune": bool(options.fine_tune)})
-    if not (refit or options.confirm):
+    check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
+    if not (refit or confirm):
         kept_weights(loaded, chosen)
     # Looked for once, not for every file.
     loaded = replace(loaded, prepared=options.prepared or loaded.dataset().folder)
@@ -282,12 +338,13 @@ def make_export(options: ExportOptions, there: Callable[[], Export | None] = lam
         say,
         without=without,
         examples=options.with_examples,
+        remark=remark,
     )
     with reserved(target, say), server_of(options.server, chosen) as running:
         if found := there():
             return found
         check_target(target)  # Another may have been there until now.
-        export = build_export(target, request, running, confirm=options.confirm)
+        export = build_export(target, request, running, confirm=confirm, bounds=bounds)
     feed_export(loaded, target, export.summary, export.report)
     return export
 

@@ -239,16 +239,19 @@ class ExportSettings(Options):
     out: Path | None = option(None, "Folder of the export (default: exports/STUDY).", metavar="FOLDER")
     confirm: bool = option(
         False,
-        "Race the best few configurations over several seeds before the export, for up to a quarter of the search's "
-        "compute, and export the winner.",
+        "Race the best few configurations over several seeds before the export, and export the winner (default: before "
+        "the final training of a study whose trials have equal compute).",
     )
     refit: bool = option(
         False,
-        "Retrain the configuration on all training images, validation images included, and export that net.",
+        "Train the configuration on all training images, validation images included, and export that net (default: yes "
+        "where trials have equal compute); --no-refit exports the weights that scored in the search.",
+        flag="--refit/--no-refit",
     )
     refit_epochs: int | None = option(
         None,
-        "Length of the refit, in epochs (default: what the scored weights were trained for).",
+        "Length of that training, in epochs (default: the study's --final; else what the scored weights were trained "
+        "for).",
         low=1,
         high=10_000,
     )
@@ -304,7 +307,8 @@ class RequestSettings(ImageSettings, NameSettings):
     )
     timeout: float | None = option(
         None,
-        "Stop so long after the start of the command, and give the running trial back.",
+        "Be done so long after the start of the command: a search ends early enough for the race and the final "
+        "training, and gives its running trial back.",
         low=0,
         unit=SECONDS,
         metavar="TIME",
@@ -331,7 +335,7 @@ class SearchSettings(Options):
     )
     budget: float | None = option(
         None,
-        "Stop when all trials together have trained for this much compute, such as 1PFLOP.",
+        "Compute of all together, such as 1PFLOP: of the trials, the race and the final training.",
         low=0,
         unit=FLOPS,
         metavar="FLOPS",
@@ -400,7 +404,8 @@ class RunOptions(
             InputError: One value is wrong, or two contradict each other.
         """
         super().__post_init__()
-        if self.refit_epochs is not None and not (self.refit or self.folds):
+        # Where it depends on the study, ``search.study.request.check_refit`` says so.
+        if self.refit_epochs is not None and self.length == "epochs" and not (self.refit or self.folds):
             raise InputError(
                 f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
             )

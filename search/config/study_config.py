@@ -37,6 +37,8 @@ class StudyConfig(StudySettings):
         final: Training FLOPs of the final training that is searched for; 0 where trials count epochs.
         final_epochs: How often the default configuration sees all training images in that.
         training_images: Number of images that a trial trains on; 0 where it counts epochs.
+        race_images: Number of training images that are set aside for the race of the best configurations; 0 where there
+            are none, as in folds, which are dealt anew for it.
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
         fold_of: The fold of each training image, a letter each, see ``search.data.folds.deal_folds``; empty without
             folds, and in studies of older versions, which dealt them anew in every process.
@@ -56,6 +58,7 @@ class StudyConfig(StudySettings):
     final: int = 0
     final_epochs: float = 0.0
     training_images: int = 0
+    race_images: int = 0
     backbones: tuple[Backbone, ...] = ()
     fold_of: str = field(default="", repr=False)
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)

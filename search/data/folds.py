@@ -25,7 +25,7 @@ import numpy.typing as npt
 from search.config.option import check_number
 from search.data.base import Labels
 from search.data.groups import deal_groups
-from search.data.splits import ANY, FOLDS, Split, SplitRule, split
+from search.data.splits import ANY, FOLDS, Split, SplitRule, deal_race, split
 from search.errors import InputError
 
 # From this many images on, a study is not cross-validated unless asked to: one validation part tells enough.
@@ -152,6 +152,9 @@ def training_split(
     seed: int,
     rule: SplitRule = ANY,
     fold_of: str = "",
+    race: int = 0,
+    race_part: int | None = None,
+    race_parts: int = 1,
 ) -> Split:
     """What one training of a study trains and validates on: one of its folds or, without folds, its one split.
 
@@ -164,13 +167,20 @@ def training_split(
         seed: The study's seed.
         rule: What the data says about the split.
         fold_of: See ``deal_folds``; empty in a study that has not stored it.
+        race: See ``split``; it is not used with folds.
+        race_part: Of a training in a race, which of the parts of its images to validate on, see
+            ``search.data.splits.deal_race``; None validates on the study's validation images.
+        race_parts: Number of these parts.
     """
     if folds and fold_of:
         part = read_folds(fold_of)
         return Split(np.flatnonzero(part != which), np.flatnonzero(part == which))
     if folds:
         return fold(labels, folds, which, seed, rule)
-    return split(labels, validation, images, seed, rule=rule)
+    parts = split(labels, validation, images, seed, rule=rule, race=race)
+    if race_part is None:
+        return parts
+    return Split(parts.train, deal_race(labels, parts.race, race_part, race_parts, seed), parts.race)
 
 
 def check_fold_options(folds: int, validation: float | None, images: int | None) -> None:

@@ -24,7 +24,7 @@ Every trial's child process draws its split again. This is plain NumPy, since sc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ from search.data.groups import Groups, deal_groups
 from search.errors import InputError
 
 # Each draw has its own sequence of random numbers, so that none depends on whether another was made.
-TEST, VALIDATION, TRAINING, FOLDS, EARLY = range(5)
+TEST, VALIDATION, TRAINING, FOLDS, EARLY, RACE = range(6)
 # What a training is judged by on the way: more images would cost more than they tell.
 EARLY_IMAGES = 2000
 
@@ -60,15 +60,18 @@ ANY = SplitRule()
 
 @dataclass(frozen=True)
 class Split:
-    """The training images in two disjoint parts, each as sorted indices ``(N,)``, int64.
+    """The training images in disjoint parts, each as sorted indices ``(N,)``, int64.
 
     Attributes:
         train: The images that weights are fitted on.
         validation: The images by which epochs are chosen and trials are pruned and ranked.
+        race: The images that are set aside for the race of the best configurations: no trial is fitted on them or
+            ranked by them.
     """
 
     train: Labels
     validation: Labels
+    race: Labels = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def all(self) -> Labels:
@@ -83,8 +86,9 @@ def split(
     seed: int,
     classes: Sequence[str] = (),
     rule: SplitRule = ANY,
+    race: int = 0,
 ) -> Split:
-    """Draw the validation images, and then the images to train on from the others.
+    """Draw the validation images, then those of the race, and then the images to train on from the others.
 
     Args:
         labels: Class numbers of all training images ``(N,)``.
@@ -95,6 +99,8 @@ def split(
         seed: The same seed gives the same split.
         classes: The names of the classes, for the messages.
         rule: What the data says about the split.
+        race: How many images to set aside for a race, stratified, at most about half of those that are not validated
+            on; whole groups, so that it may be about so many.
 
     Raises:
         InputError: A class has too few images, or ``images`` are more than there are or fewer than the classes.
@@ -108,8 +114,14 @@ def split(
         leaves = f"--validation {validation:g}"
         held = hold_out(labels, validation, [seed, VALIDATION], leaves, 2, classes, rule.groups)
     rest = np.setdiff1d(np.arange(len(labels)), held, assume_unique=True)
+    aside = np.zeros(0, np.int64)
+    if race:
+        groups = None if rule.groups is None else rule.groups[rest]
+        share = race / len(rest)
+        aside = rest[hold_out(labels[rest], share, [seed, RACE], "the race", 2, classes, groups)]
+        rest = np.setdiff1d(rest, aside, assume_unique=True)
     if images is None:
-        return Split(rest, held)
+        return Split(rest, held, aside)
     kinds = len(np.unique(labels))
     if not kinds <= images <= len(rest):
         raise InputError(
@@ -118,7 +130,7 @@ def split(
         )
     _, counts = np.unique(labels[rest], return_counts=True)
     chosen = _draw(labels[rest], quotas(counts, images, counts), [seed, TRAINING])
-    return Split(rest[chosen], held)
+    return Split(rest[chosen], held, aside)
 
 
 def hold_out(
@@ -199,6 +211,24 @@ def early_subset(labels: Labels, validation: Labels, seed: int) -> Labels:
         return validation
     _, counts = np.unique(labels[validation], return_counts=True)
     return validation[_draw(labels[validation], quotas(counts, EARLY_IMAGES, counts), [seed, EARLY])]
+
+
+def deal_race(labels: Labels, race: Labels, part: int, parts: int, seed: int) -> Labels:
+    """One of the parts into which the race's images are dealt, stratified, each for a round of its own.
+
+    Args:
+        labels: Class numbers of all training images ``(N,)``.
+        race: Sorted indices of the race's images among them ``(M,)``.
+        part: Which part, from 0.
+        parts: Their number.
+        seed: The same seed deals alike.
+
+    Returns:
+        Sorted indices among all training images, int64.
+    """
+    order = np.random.default_rng([seed, RACE, parts]).permutation(len(race))
+    by_class = order[np.argsort(labels[race][order], kind="stable")]
+    return np.sort(race[by_class[part::parts]])
 
 
 def _draw(labels: Labels, of_each_class: Labels, seed: Sequence[int]) -> Labels:

@@ -221,6 +221,7 @@ def plan_training(
         early_stopping=config.early_stopping,
         class_weights=config.class_weights,
         flip=config.flip,
+        race_images=config.race_images,
         space_code=spaces.code_of(spaces.load(config.space)),
     )
     return set_length(plan, config.length, flops, config.training_images) if config.length else plan

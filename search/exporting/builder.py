@@ -18,7 +18,7 @@ from search.exporting import examples
 from search.exporting.architecture import describe_in_child
 from search.exporting.backbone import backbone_facts, cached_features, keep_familiarity
 from search.exporting.class_names import embed_class_names
-from search.exporting.confirm import confirm_best
+from search.exporting.confirm import UNBOUNDED, Bounds, confirm_best, default_trial
 from search.exporting.export import Export
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats
@@ -26,6 +26,7 @@ from search.exporting.model import ModelFiles, make_model
 from search.exporting.out_of_fold import look_out_of_fold
 from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
+from search.exporting.sentences import no_race_sentence
 from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.training_plans import refit_epochs, trial_plan
 from search.exporting.verification import verify_in_fresh_process
@@ -33,6 +34,7 @@ from search.exporting.writers import trained_on, write_files
 from search.formatting import Passing
 from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
+from search.study import ending
 from search.study.scorings import times_images_scored
 from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
@@ -42,7 +44,9 @@ from storage.process_identity import worker_name
 logger = logging.getLogger(__name__)
 
 
-def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, confirm: bool) -> Export:
+def build_export(
+    target: Path, request: ExportRequest, server: "ForkServer", *, confirm: bool, bounds: Bounds = UNBOUNDED
+) -> Export:
     """Make an export, whole or not at all, in the place of an earlier one.
 
     Args:
@@ -50,6 +54,7 @@ def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, 
         request: What to export.
         server: Starts the children.
         confirm: Whether to find the trial by a race first.
+        bounds: What bounds the race.
 
     Raises:
         StudyStopped: A training, the scoring or the check of the model failed.
@@ -58,7 +63,7 @@ def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, 
     at_work = ExportAtWork(loaded.storage, loaded.study_id, worker_name(), loaded.still_there)
     try:
         with at_work:
-            return _build(target, request, server, confirm)
+            return _build(target, request, server, confirm, bounds)
     except StudyGone:
         raise _deleted(loaded) from None
     except KeyError:
@@ -67,13 +72,19 @@ def build_export(target: Path, request: ExportRequest, server: "ForkServer", *, 
         raise _deleted(loaded) from None
 
 
-def _build(target: Path, request: ExportRequest, server: "ForkServer", confirm: bool) -> Export:
+def _build(
+    target: Path, request: ExportRequest, server: "ForkServer", confirm: bool, bounds: Bounds
+) -> Export:
     loaded = request.loaded
     try:
-        if confirm and (
-            race := confirm_best(loaded, server, request.say, request.gpu_memory, request.without)
-        ):
-            request = replace(request, trial=race.exported_trial, race=race)
+        if confirm:
+            race = confirm_best(
+                loaded, server, request.say, request.gpu_memory, request.without, bounds, request.refit
+            )
+            if isinstance(race, str):
+                request = replace(request, no_race=race)
+            else:
+                request = replace(request, trial=race.exported_trial, race=race)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)
     except (TrialFailed, TrialInterrupted) as error:
@@ -144,6 +155,12 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
         )
+        if request.no_race and ending.can_race(config):
+            summary |= {"no_race": request.no_race}
+            default = default_trial(loaded)
+            same = default is not None and default.number == trial.number
+            summary["words"].append(no_race_sentence(request.no_race, is_default=same))
+        summary["words"] += [request.remark] if request.remark else []
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["words"]:
         say(sentence)
@@ -201,6 +218,10 @@ def scoring_payload(
         "split_seed": config.seed,
         "folds": config.folds,
         "fold_of": config.fold_of,
+        # Raced weights are scored on what the race has measured them by; beside a refit they are on all such images.
+        "race": config.race_images,
+        "race_part": 0 if request.race and config.race_images else None,
+        "race_parts": 1 if request.refit else ending.PARTS_OF_IMAGES,
         "out": str(stored),
         "gpu_memory": request.gpu_memory,
         "temperature": temperature,

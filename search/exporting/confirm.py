@@ -1,16 +1,28 @@
-"""``--confirm``: the course of a race between the best configurations; its rule and an example are in ``race``.
+"""The course of a race between the best configurations; its rule and an example are in ``race``.
 
 The search's own values do not count, because they were selected for being high. The mean of fresh trainings keeps only
-the much smaller luck of being the best of a few means. It is of the study's own validation images, as everything else
-that chooses is. A race takes at most a quarter of the compute that the search has spent.
+the much smaller luck of being the best of a few means.
+
+In a study whose trials have equal compute the default configuration races, too, and is exported unless another leads by
+more than the noise (``advantage``). The values are of images that no trial was ranked by: a part of those that the
+study has set aside in each round; in folds, of one fold of another dealing. ``search.study.ending`` says how long it
+is.
+
+In a study whose trials count epochs (``--confirm``) the values are of the study's own validation images, as everything
+else that chooses is there. A race takes at most a quarter of the compute that the search has spent.
 """
 
+import functools
 import json
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from search.errors import StudyStopped
-from search.exporting.choice import candidates
+from optuna.trial import FixedTrial
+
+from search.errors import SpaceFailed, StudyStopped
+from search.exporting.choice import candidates, was_trained
 from search.exporting.race import (
     COMPUTE_SHARE,
     MOST_RACERS,
@@ -25,8 +37,14 @@ from search.exporting.race import (
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
 from search.formatting import percent
 from search.metrics.classification import one_image
+from search.study import ending
 from search.study.class_balance import split_counts
-from search.study.study import LoadedStudy, compute_spent
+from search.study.creation import deal
+from search.study.ending import PARTS_OF_IMAGES, RACERS, plan_ending
+from search.study.proposal import own_configurations, propose
+from search.study.request import load_space
+from search.study.study import LoadedStudy, compute_of
+from storage.claims import is_counted
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -35,13 +53,52 @@ if TYPE_CHECKING:
     from search.process.fork_server import ForkServer
 
 
+@dataclass(frozen=True)
+class Course:
+    """Who races, and how far.
+
+    Attributes:
+        trials: One of each configuration that races, best first; fewer than two for no race.
+        rounds: The most rounds.
+        allowed: FLOPs that the race may take; infinite where the rounds were chosen by that.
+        takes: FLOPs of all these rounds, where they were.
+        default: Number of the trial of the default configuration; None where it does not race.
+        why_none: Why there is no race; empty where there is one.
+    """
+
+    trials: "Sequence[FrozenTrial]"
+    rounds: int = MOST_ROUNDS
+    allowed: float = 0.0
+    takes: float = 0.0
+    default: int | None = None
+    why_none: str = ""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What bounds a race in a study whose trials have equal compute, beside its own rule.
+
+    Attributes:
+        whole: FLOPs for search, race and final training; None where nobody has said.
+        most: FLOPs that the race may take by the time that is left; None for any.
+    """
+
+    whole: float | None = None
+    most: float | None = None
+
+
+UNBOUNDED = Bounds()
+
+
 def confirm_best(
     loaded: LoadedStudy,
     server: "ForkServer",
     say: Callable[[str], None],
     gpu_memory: float | None = None,
     without: Sequence[int] = (),
-) -> Race | None:
+    bounds: Bounds = UNBOUNDED,
+    refit: bool = True,
+) -> Race | str:
     """Race the best configurations of a study.
 
     Called again, it trains nothing twice, and a training that was interrupted goes on.
@@ -52,43 +109,142 @@ def confirm_best(
         say: Gets lines for a person.
         gpu_memory: GB to take of a GPU at most.
         without: Numbers of trials that do not take part.
+        bounds: What bounds the race in a study whose trials have equal compute.
+        refit: Whether a final training follows it.
 
     Returns:
-        The race; None, with a line that says why, where there is nothing to race or too little compute for it.
+        The race; or why there is none, which has been said: nothing to race, or too little compute for it.
 
     Raises:
         StudyStopped: A training failed, or every configuration diverged.
     """
-    best, spent = distinct(candidates(loaded, without))[:MOST_RACERS], compute_spent(loaded)
-    costs, count = _entrants(loaded, best, spent)
-    if count < 2:
-        say(f"no race (--confirm): {why_no_race(costs, spent)}; exported as without it")
-        return None
-    forget_others(loaded, best)
-    racers = [Racer(trial) for trial in best[:count]]
+    config = loaded.config
+    course = plot_course(loaded, without, bounds, refit)
+    if course.why_none:
+        say(f"no race: {course.why_none}; exported is the search's best")
+        return course.why_none
+    forget_others(loaded, course.trials)
+    racers = [Racer(trial) for trial in course.trials]
+    default = "" if course.default is None else f" (trial {course.default} is the default)"
+    share = f"{percent(COMPUTE_SHARE)} of the search's compute"
+    if course.takes:
+        share = f"{ending.flops(course.takes)}"
     say(
-        f"confirm: a race of trials {', '.join(str(racer.trial.number) for racer in racers)}, each trained again with "
-        f"up to {MOST_ROUNDS} seeds, for at most {percent(COMPUTE_SHARE)} of the search's compute"
+        f"confirm: a race of trials {', '.join(str(racer.trial.number) for racer in racers)}{default}, each trained "
+        f"again with up to {course.rounds} seeds, for at most {share}"
     )
+    images, counts = other_images(loaded)
+    rounds = {race_seed(config, round_): round_ for round_ in range(course.rounds)}
 
     def train(trial: "FrozenTrial", seed: int, keep: bool) -> RaceRun:
-        return run_once(loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory)
+        keep = keep and not config.folds
+        apart = images(rounds[seed])
+        return run_once(loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory, apart=apart)
 
+    step = one_image(config.metric, counts, config.classes)
+    return run_race(config, racers, _searched(loaded), step, train, say, course)
+
+
+def other_images(loaded: LoadedStudy) -> tuple[Callable[[int], Mapping[str, Any]], Sequence[int]]:
+    """What the plan of each round's trainings has of its own: the images that it validates on.
+
+    Returns:
+        Gives the fields of the plan by the number of the round; and how many images of each class there are in a round.
+    """
+    config, dataset = loaded.config, loaded.dataset()
+    counts = split_counts(config, dataset)
+    if not ending.can_race(config):
+        return lambda round_: {}, counts["validation"]
+    if not config.folds:
+        part = [number // PARTS_OF_IMAGES for number in counts["race"]]
+        return lambda round_: {"race_part": round_ % PARTS_OF_IMAGES, "race_parts": PARTS_OF_IMAGES}, part
+
+    @functools.cache
+    def dealt(again: int) -> str:
+        return deal(dataset, config.folds, race_seed(config, again))
+
+    def fold(round_: int) -> Mapping[str, Any]:
+        again, which = divmod(round_, config.folds)
+        return {"folds": config.folds, "fold": which, "fold_of": dealt(again)}
+
+    return fold, counts["validation"]
+
+
+def plot_course(
+    loaded: LoadedStudy, without: Sequence[int] = (), bounds: Bounds = UNBOUNDED, refit: bool = True
+) -> Course:
+    """Who races, and how far; see ``confirm_best``."""
+    config, best = loaded.config, distinct(candidates(loaded, without))
+    if not ending.can_race(config):
+        best, spent = best[:MOST_RACERS], _searched(loaded)
+        costs = [epoch_cost(trial) * config.epochs for trial in best]
+        racers = entrant_count(costs, COMPUTE_SHARE * spent)
+        why = "" if racers >= 2 else why_no_race(costs, spent)
+        return Course(best[:racers], allowed=COMPUTE_SHARE * spent, why_none=why)
+    default = default_trial(loaded, without)
+    planned = plan_ending(
+        config,
+        bounds.whole,
+        loaded.wanted,
+        race=True,
+        refit=refit,
+        configurations=len(contenders(best, default, RACERS)),
+        most=bounds.most,
+    )
+    trials = contenders(best, default, planned.racers)
+    why = ""
+    if len(contenders(best, default, RACERS)) < 2:
+        why = "fewer than two configurations have finished"
+    elif not planned.racers:
+        least = 2 * ending.LEAST_SEEDS * max(1, config.folds) * ending.training_compute(config)
+        why = f"it would take {ending.flops(least)} at least, more than was left for it"
+    number = None if default is None else default.number
+    return Course(trials, planned.rounds, math.inf, planned.race, number, why)
+
+
+def contenders(
+    best: "Sequence[FrozenTrial]", default: "FrozenTrial | None", count: int
+) -> "list[FrozenTrial]":
+    """The trials whose configurations race: the best, and in the place of the last of them the default."""
+    first = list(best[:count])
+    if default is None or count < 1 or any(trial.number == default.number for trial in first):
+        return first
+    return [*first[: count - 1], default]
+
+
+def default_trial(loaded: LoadedStudy, without: Sequence[int] = ()) -> "FrozenTrial | None":
+    """The trial of the space's default configuration, complete or pruned; None where none was trained."""
     config = loaded.config
-    counts = split_counts(config, loaded.dataset())["validation"]
-    return run_race(config, racers, spent, one_image(config.metric, counts, config.classes), train, say)
+    space = load_space(config.space)
+    try:
+        own = next(iter(own_configurations(space, config)), None)
+        if own is None:
+            return None
+        params = propose(space, FixedTrial(own), config.input_spec).params
+    except SpaceFailed:
+        return None
+    wanted = json.dumps(params, sort_keys=True)
+    same = [
+        trial
+        for trial in loaded.optuna.get_trials(deepcopy=False)
+        if is_counted(trial)
+        and was_trained(trial)
+        and trial.number not in without
+        and json.dumps(trial.user_attrs["params"], sort_keys=True) == wanted
+    ]
+    # Of several that are complete the best is raced, as of any other configuration.
+    ranked = {trial.number: place for place, trial in enumerate(candidates(loaded, without))}
+    return min(same, key=lambda trial: ranked.get(trial.number, len(ranked) + trial.number), default=None)
 
 
-def can_race(loaded: LoadedStudy) -> bool:
-    """Whether a study has two configurations to race, and the compute for it."""
-    best = distinct(candidates(loaded))[:MOST_RACERS]
-    return _entrants(loaded, best, compute_spent(loaded))[1] >= 2
+def _searched(loaded: LoadedStudy) -> float:
+    """FLOPs that the search has taken."""
+    return compute_of(loaded.optuna.get_trials(deepcopy=False))
 
 
-def _entrants(loaded: LoadedStudy, best: "Sequence[FrozenTrial]", spent: float) -> tuple[list[float], int]:
-    """What a run of each configuration costs, in FLOPs, and how many of them can be raced."""
-    costs = [epoch_cost(trial) * loaded.config.epochs for trial in best]
-    return costs, entrant_count(costs, COMPUTE_SHARE * spent)
+def can_race(loaded: LoadedStudy, whole: float | None = None, refit: bool = True) -> bool:
+    """Whether a study has two configurations to race, and the compute for it; see ``Bounds`` and ``confirm_best``."""
+    return not plot_course(loaded, bounds=Bounds(whole), refit=refit).why_none
 
 
 def run_race(
@@ -98,6 +254,7 @@ def run_race(
     step: float,
     train: Callable[["FrozenTrial", int, bool], RaceRun],
     say: Callable[[str], None],
+    course: Course | None = None,
 ) -> Race:
     """Run rounds until the race is over.
 
@@ -108,16 +265,18 @@ def run_race(
         step: What one validation image changes the metric by.
         train: Runs one training: of this trial's configuration, with this seed, keeping its weights or not.
         say: Gets lines for a person.
+        course: How far they race; None for as far as in a study whose trials count epochs.
 
     Raises:
         StudyStopped: Every configuration diverged.
     """
+    course = course or Course((), allowed=COMPUTE_SHARE * search_compute)
     seeds: list[int] = []
     while True:
         racing = [racer for racer in racers if not racer.eliminated]
         spent = sum(run.compute for racer in racers for run in racer.runs)
         next_round = sum(epoch_cost(racer.trial) * config.epochs for racer in racing)
-        reason = why_over(len(racing), len(seeds), spent, next_round, COMPUTE_SHARE * search_compute)
+        reason = why_over(len(racing), len(seeds), spent, next_round, course.allowed, course.rounds)
         if reason:
             break
         seed = race_seed(config, len(seeds))
@@ -133,7 +292,7 @@ def run_race(
             "--confirm: every configuration diverged when it was trained again (a loss became no number); nothing "
             "exported: export without --confirm, or search on"
         )
-    return Race(config, racers, seeds, reason, search_compute)
+    return Race(config, racers, seeds, reason, search_compute, course.default, step)
 
 
 def eliminate(racing: Sequence[Racer], metric: str, step: float, say: Callable[[str], None]) -> None:

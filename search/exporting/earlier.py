@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from search.data.examples import FILE as EXAMPLES
 from search.exporting.choice import candidates
-from search.exporting.confirm import can_race, distinct
+from search.exporting.confirm import can_race, contenders, default_trial, distinct
 from search.exporting.export import Export
 from search.exporting.training_plans import refit_epochs
 from search.formatting import EPOCH
+from search.study import ending
+from search.study.request import refits
 
 if TYPE_CHECKING:
     from search.config.settings import RunOptions
@@ -47,7 +49,9 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
 
 def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions") -> bool:
     config, best = loaded.config, candidates(loaded)
-    refit = options.refit or config.folds > 0
+    refit = refits(options, config.length > 0) or config.folds > 0
+    confirm = options.confirm or (refit and ending.can_race(config))
+    has_time = options.timeout is None or "no_race" not in summary
     backbone = summary.get("backbone") or {}
     tuned = backbone.get("fine_tuned") or {}
     epochs = tuned.get("head_epochs") or summary["epochs"]
@@ -62,7 +66,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         (EPOCH if options.refit_epochs else config.unit) if refit else summary.get("unit"),
         options.fine_tune,
         # Where there is nothing to race, it is exported as without it.
-        options.confirm and ("confirm" in summary or can_race(loaded)),
+        confirm and ("confirm" in summary or (has_time and can_race(loaded, options.budget, refit))),
     )
     there = (
         summary["study"],
@@ -78,9 +82,12 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     chosen = best[0]
     if "confirm" in summary:  # The same race, if the same configurations had been the best.
         racers = [one["trial"] for one in summary["confirm"]["configurations"]]
-        if racers != [trial.number for trial in distinct(best)[: len(racers)]]:
+        entered = distinct(best)[: len(racers)]
+        if ending.can_race(config):
+            entered = contenders(entered, default_trial(loaded), len(racers))
+        if racers != [trial.number for trial in entered]:
             return False
-        chosen = next(trial for trial in best if trial.number == summary["trial"])
+        chosen = next(trial for trial in entered if trial.number == summary["trial"])
         value = next(
             one["search_value"]
             for one in summary["confirm"]["configurations"]

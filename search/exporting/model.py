@@ -52,7 +52,9 @@ def make_model(
     unseen: Path | None = model
     if request.refit:
         training = refit(request, model, server)
-        unseen = request.race.weights if request.race else find_weights(loaded, trial)
+        # In folds none are kept, of a race either: they have seen images of the other folds' dealing.
+        raced = request.race.weights if request.race and not loaded.config.folds else None
+        unseen = raced or find_weights(loaded, trial)
     else:
         training = copy_weights(
             request.race.weights if request.race else kept_weights(loaded, trial), trial, model

@@ -1,4 +1,4 @@
-"""The race of ``--confirm``: which of the best configurations is really the best, at a bounded cost.
+"""The race: which of the best configurations is really the best, at a bounded cost.
 
 Idea: a search reports the highest of many noisy values, so that its winner owes a part of its value to luck (Cawley and
 Talbot, JMLR 11, 2010). A race trains the best few configurations again, all with the same fresh seeds, one seed a
@@ -34,7 +34,7 @@ dropped out in 1 to 4 of 100 simulated races in which it was ahead by half the n
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from search.exporting.advantage import Advantage, Values, advantages, noise
 from search.exporting.race_runs import RaceRun
 
 if TYPE_CHECKING:
@@ -50,15 +51,13 @@ if TYPE_CHECKING:
     from search.config.study_config import StudyConfig
 
 
-# At most so many configurations race, each trained with at most so many seeds.
+# In a study whose trials count epochs at most so many configurations race, each trained with at most so many seeds.
 MOST_RACERS, MOST_ROUNDS = 4, 5
 # A comparison needs a spread, which takes two values.
 LEAST_ROUNDS = 2
-# The part of the search's compute that a race may take.
+# The part of the search's compute that a race may take there.
 COMPUTE_SHARE = 0.25
 LEVEL = 0.05
-# The values of each configuration, by the number of its trial: one for each seed, in the order of the seeds.
-Values = Mapping[int, Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,11 @@ def eliminations(values: Values, step: float, *, lower_is_better: bool) -> dict[
 
     if len(values) < 2 or min(map(len, values.values())) < LEAST_ROUNDS:
         return {}
-    table = np.array([list(row) for row in values.values()])
-    count, rounds = table.shape
-    residual = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
-    freedom = (count - 1) * (rounds - 1)
-    # A value that is rounded to a step has at least this variance.
-    variance = max(float((residual**2).sum()) / freedom, step**2 / 12)
-    error = math.sqrt(2 * variance / rounds)
-    bound = float(t.ppf(1 - LEVEL / (count - 1), freedom))
+    variance, freedom = noise(values, step)
+    means = {number: float(np.mean(row)) for number, row in values.items()}
+    error = math.sqrt(2 * variance / min(map(len, values.values())))
+    bound = float(t.ppf(1 - LEVEL / (len(values) - 1), freedom))
     first = leader(values, lower_is_better=lower_is_better)
-    means = dict(zip(values, table.mean(1).tolist(), strict=True))
     compared = {
         number: Elimination(first, gap, gap / error if error else math.inf, bound)
         for number, value in means.items()
@@ -144,7 +138,9 @@ def eliminations(values: Values, step: float, *, lower_is_better: bool) -> dict[
     return {number: elimination for number, elimination in compared.items() if elimination.t > bound}
 
 
-def why_over(racing: int, rounds: int, spent: float, next_round: float, budget: float) -> str:
+def why_over(
+    racing: int, rounds: int, spent: float, next_round: float, budget: float, most: int = MOST_ROUNDS
+) -> str:
     """Why the race ends before another round: ``decided``, ``rounds`` or ``compute``; empty where it goes on.
 
     Args:
@@ -153,10 +149,11 @@ def why_over(racing: int, rounds: int, spent: float, next_round: float, budget: 
         spent: FLOPs of these rounds.
         next_round: FLOPs that another round would take.
         budget: FLOPs for the whole race.
+        most: The most rounds.
     """
     if racing < 2:
         return "decided"
-    if rounds >= MOST_ROUNDS:
+    if rounds >= most:
         return "rounds"
     return "compute" if spent + next_round > budget else ""
 
@@ -201,6 +198,8 @@ class Race:
         seeds: One a round.
         ended_because: See ``why_over``.
         search_compute: FLOPs that the search had spent.
+        default: Number of the trial of the space's default configuration, where that races.
+        step: See ``eliminations``.
     """
 
     config: "StudyConfig"
@@ -208,6 +207,8 @@ class Race:
     seeds: Sequence[int]
     ended_because: str
     search_compute: float
+    default: int | None = None
+    step: float = 0.0
 
     @property
     def racing(self) -> list[Racer]:
@@ -216,9 +217,34 @@ class Race:
 
     @property
     def winner(self) -> Racer:
-        """The one with the best mean among those that have not dropped out."""
+        """The one with the best mean among those that have not dropped out.
+
+        Where the default is one of them, it is the default, unless another's lead over it is more than its noise.
+        """
         first = leader(values_of(self.racing), lower_is_better=self.config.metric == "loss")
+        if first != self.default and any(racer.trial.number == self.default for racer in self.racing):
+            ahead = self.advantage_of(first)
+            if self.default is not None and (ahead is None or not ahead.shrunk > 0):
+                first = self.default
         return next(racer for racer in self.racers if racer.trial.number == first)
+
+    def advantage_of(self, number: int) -> Advantage | None:
+        """How much better the configuration of a trial is than the default, by the rounds that both have run.
+
+        None where the default is not there, or the configuration itself, or where there are fewer than two rounds.
+        """
+        compared = {racer.trial.number: racer for racer in self.racing}
+        compared |= {
+            racer.trial.number: racer for racer in self.racers if racer.trial.number in (number, self.default)
+        }
+        if self.default is None or self.default not in compared or number in (self.default, None):
+            return None
+        rounds = min(len(racer.values) for racer in compared.values())
+        if rounds < LEAST_ROUNDS:
+            return None
+        values = {each: racer.values[:rounds] for each, racer in compared.items()}
+        lower = self.config.metric == "loss"
+        return advantages(values, self.default, self.step, lower_is_better=lower)[number]
 
     @property
     def compute(self) -> float:
@@ -235,7 +261,12 @@ class Race:
 
     @property
     def exported_trial(self) -> "FrozenTrial":
-        """The winner's trial as if it had been trained with the first seed: what ``weights`` recorded."""
+        """The winner's trial as if it had been trained with the first seed: what ``weights`` recorded.
+
+        In folds, of which no weights are kept, it is the search's.
+        """
+        if self.config.folds:
+            return self.winner.trial
         run, trial = self.winner.runs[0], copy.copy(self.winner.trial)
         seconds = round(sum(run.outcome["history"]["seconds"]), 3)
         own = {"seed": run.seed, "compute": run.compute, "seconds": seconds, **run.outcome}

@@ -1,10 +1,12 @@
-"""One training of the race of ``--confirm``: run in a child, or read where an earlier call has run it."""
+"""One training of the race: run in a child, or read where an earlier call has run it."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from search.config.study_config import StudyConfig
@@ -13,6 +15,7 @@ from search.exporting.child_training import epoch_line, train_with_retry, wait_u
 from search.exporting.training_plans import race_plan
 from search.formatting import Passing
 from search.study.seeds import trial_seed
+from search.study.study import record_compute
 from storage.atomic import atomic_write
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
 # Seeds of a race are those of trials that no study reaches: no configuration was selected for being good with them.
 FIRST_SEED = 1_000_000
 # What is kept of the message that ends a training.
-OUTCOME = ("history", "epochs", "kept_epoch", "versions", "backend", "device")
+OUTCOME = (
+    "history", "epochs", "kept_epoch", "versions", "backend", "device", "images_seen", "images_validated",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def run_once(
     *,
     keep: bool,
     gpu_memory: float | None = None,
+    apart: Mapping[str, Any] = MappingProxyType({}),
 ) -> RaceRun:
     """Train a trial's configuration exactly as the search did, but with another seed.
 
@@ -81,6 +87,7 @@ def run_once(
         say: Gets lines for a person.
         keep: Whether to keep the weights.
         gpu_memory: GB to take of a GPU at most.
+        apart: What else the plan has that is not the trial's: the images that this round validates on.
 
     Raises:
         StudyStopped: The training failed.
@@ -88,6 +95,7 @@ def run_once(
     number, paths = trial.number, loaded.paths
     record, weights, checkpoint = (paths.race_file(number, seed, kind) for kind in ("json", "keras", "npz"))
     plan = race_plan(loaded, trial, seed, checkpoint, weights if keep else None, gpu_memory)
+    plan = dataclasses.replace(plan, **apart)
     identity = f"{plan.identity} {server.backend}"
     outcome = read_record(record, identity)
     if outcome is None or (keep and not weights.is_file() and not diverged(outcome["history"])):
@@ -99,11 +107,16 @@ def run_once(
             aside.write_text(json.dumps(outcome), encoding="utf-8")
         checkpoint.unlink(missing_ok=True)
     lost = diverged(outcome["history"])
+    compute = epoch_cost(trial) * outcome["epochs"]
+    if plan.steps:
+        images = 3 * outcome["images_seen"] + outcome["images_validated"]
+        compute = float(trial.user_attrs["flops"]) * images
+        record_compute(loaded, f"race, trial {number}, seed {seed}", compute)
     return RaceRun(
         seed,
         outcome,
         None if lost else float(outcome["history"][plan.value_name][outcome["kept_epoch"] - 1]),
-        epoch_cost(trial) * outcome["epochs"],
+        compute,
         weights if keep and not lost else None,
     )
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.config.option import check_number
 from search.config.settings import check_study_name
-from search.errors import InputError
 from search.exporting.folder import check_target
 from search.exporting.race import Race
 from search.study.compatibility import check_code
@@ -36,6 +34,8 @@ class ExportRequest:
         race: The race that found the trial, if there was one.
         without: Numbers of the trials that were left out of the choice.
         examples: Whether to keep training pictures with the model.
+        no_race: Why there was no race, where one was wanted.
+        remark: A sentence for the words of the export; empty for none.
     """
 
     loaded: "LoadedStudy"
@@ -50,15 +50,15 @@ class ExportRequest:
     race: Race | None = None
     without: tuple[int, ...] = ()
     examples: bool = False
+    no_race: str = ""
+    remark: str = ""
 
 
-def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | None) -> Path:
+def check_export(study: str, out: Path | None) -> Path:
     """Check what can be checked before there is a trial.
 
     Args:
         study: The study's name.
-        refit: Whether to train on all training images.
-        refit_epochs: Number of epochs of that; None for what the scored weights were trained for.
         out: Folder of the export; None for ``exports/<study>``.
 
     Returns:
@@ -68,12 +68,6 @@ def check_export(study: str, refit: bool, refit_epochs: int | None, out: Path | 
         InputError: A value is wrong, or the folder holds what no export wrote.
     """
     check_study_name(study)
-    if refit_epochs is not None:
-        check_number("--refit-epochs", refit_epochs, 1, 10_000)
-        if not refit:
-            raise InputError(
-                f"--refit-epochs {refit_epochs} says nothing without --refit: give both or neither"
-            )
     return check_target(out or Path("exports") / study)
 
 
@@ -92,4 +86,6 @@ def check_space(loaded: "LoadedStudy", asked: Mapping[str, bool]) -> None:
     if flags or config.backbones:
         kept = flags and not (config.folds or config.backbones)
         instead = f", or export the kept weights, without {' and '.join(flags)}" if kept else ""
+        if kept and config.length:  # Where nobody has asked for them.
+            instead = ", or export the kept weights with --no-refit"
         check_code(loaded, load_space(config.space), instead)

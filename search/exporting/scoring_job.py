@@ -47,9 +47,9 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
 
             - ``model``: the net's file; ``dataset``: folder of the prepared images; ``source``: what the user
               calls their source; ``out``: an ``.npz`` to write.
-            - ``validation``, ``images``, ``split_seed``, ``folds``, ``fold_of``: the study's split, or its first
-              fold.
             - ``temperature``: where one is known already, as from out-of-fold predictions; else None, and it is fitted.
+            - ``validation``, ``images``, ``split_seed``, ``folds``, ``fold_of``, ``race``: the study's split, or its
+              first fold; with ``race_part`` and ``race_parts`` that of a race's first round.
             - ``unseen``: file of a net that was not trained on the validation images: the model itself, or after a
               refit the search's; None where none is kept.
             - ``head`` and ``features``: of a net over a frozen backbone the file of its head, and the file of the
@@ -71,7 +71,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     head = keras.models.load_model(payload["head"]) if payload["head"] else None
     dataset = replace(open_dataset(Path(payload["dataset"])), source=payload["source"])
     _, labels = dataset.train()
-    settings = {name: payload[name] for name in ("validation", "images", "folds", "fold_of")}
+    names = ("validation", "images", "folds", "fold_of", "race", "race_part", "race_parts")
+    settings = {name: payload[name] for name in names}
     parts = training_split(labels, **settings, which=0, seed=payload["split_seed"], rule=dataset.rule())
     features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
     arrays = score_validation(model, dataset, parts)

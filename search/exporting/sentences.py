@@ -125,21 +125,62 @@ def race_sentences(race: Race, refit: bool) -> list[str]:
         race: The race.
         refit: Whether its winner was then trained on all training images.
     """
-    return [_winner(race), _decision(race), _promise(race), _expense(race, refit)]
+    if race.default is None:
+        return [_winner(race), _decision(race), _promise(race), _expense(race, refit)]
+    return [_winner(race), _beside_default(race), _promise(race), _expense(race, refit)]
+
+
+def no_race_sentence(why: str, *, is_default: bool) -> str:
+    """That the exported configuration has not been compared with the default, and why."""
+    what = (
+        "Exported is the default configuration" if is_default else "What is exported may be no better than it"
+    )
+    return f"No race was run against the default configuration: {why}. {what}."
 
 
 def _winner(race: Race) -> str:
     winner, best = race.winner, race.racers[0]
     spread = "" if winner.deviation is None else f" (standard deviation {winner.deviation:.4f})"
+    who, by = (
+        f"the search's best {len(race.racers)} configurations",
+        f"has the best mean validation {race.config.metric}",
+    )
+    if race.default is not None:
+        who = f"{len(race.racers)} configurations, the default (trial {race.default}) among them"
+        by = f"is chosen, with a mean {race.config.metric} on images that no trial was ranked by of"
     text = (
-        f"Race: of the search's best {len(race.racers)} configurations, trained again with the same seeds in "
-        f"{_rounds(race)}, trial {winner.trial.number} has the best mean validation {race.config.metric}, "
-        f"{winner.mean:.4f}{spread}"
+        f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by}"
+        f"{'' if race.default is not None else ','} {winner.mean:.4f}{spread}"
     )
     if best is winner:
         return f"{text}; it was the search's best, too."
     before = "whose training diverged" if best.mean is None else f"which has {best.mean:.4f}"
     return f"{text}; the search's best was trial {best.trial.number}, {before}."
+
+
+def _beside_default(race: Race) -> str:
+    """Whether the default is exported; else by how much the exported configuration beats it, and how surely."""
+    winner = race.winner.trial.number
+    if winner != race.default:
+        ahead = race.advantage_of(winner)
+        if ahead is None:
+            return "The default configuration dropped out of the race."
+        return (
+            f"It is ahead of the default configuration by {ahead.gap:.4f} (standard error {ahead.error:.4f}), and by "
+            f"{ahead.shrunk:.4f} when that is shrunk by its noise; the probability that it is better is "
+            f"{percent(ahead.probability)}."
+        )
+    rivals = {racer.trial.number: race.advantage_of(racer.trial.number) for racer in race.racers}
+    known = {number: ahead for number, ahead in rivals.items() if ahead is not None}
+    text = (
+        "Exported is the default configuration: none of those searched is ahead of it by more than the noise"
+    )
+    if not known:
+        return f"{text}."
+    best = max(known, key=lambda number: known[number].gap)
+    where = "ahead" if known[best].gap >= 0 else "behind"
+    gap, error = abs(known[best].gap), known[best].error
+    return f"{text}; trial {best} is {gap:.4f} {where}, with a standard error of {error:.4f}."
 
 
 def _decision(race: Race) -> str:
@@ -156,6 +197,8 @@ def _decision(race: Race) -> str:
 
 def _promise(race: Race) -> str:
     winner = race.winner
+    if race.default is not None and winner.trial.state.name != "COMPLETE":
+        return f"In the search trial {winner.trial.number} was pruned."
     more = shrinkage(race, winner) or 0.0
     better = "better" if more >= 0 else "worse"
     return (

@@ -1,5 +1,6 @@
 """``summary.json``: the flat facts of an export, with no path or host name of the machine it was made on."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from statistics import stdev
@@ -204,12 +205,14 @@ def race_figures(race: Race) -> dict[str, Any]:
         "seed_of_the_weights": race.seeds[0],
         "compute": race.compute,
         "search_compute": race.search_compute,
+        **({} if race.default is None else {"default": race.default}),
         "share_of_search_compute": race.compute / race.search_compute,
         "configurations": [_racer_figures(race, racer) for racer in race.racers],
     }
 
 
 def _racer_figures(race: Race, racer: Racer) -> dict[str, Any]:
+    ahead = race.advantage_of(racer.trial.number)
     return {
         "trial": racer.trial.number,
         "values": [run.value for run in racer.runs],
@@ -219,6 +222,7 @@ def _racer_figures(race: Race, racer: Racer) -> dict[str, Any]:
         "shrinkage": shrinkage(race, racer),
         "dropped_after_round": len(racer.runs) if racer.eliminated else None,
         "why_dropped": racer.eliminated or None,
+        **({} if ahead is None else {"beyond_the_default": dataclasses.asdict(ahead)}),
         "params": racer.trial.user_attrs["params"],
     }
 

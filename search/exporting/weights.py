@@ -1,6 +1,7 @@
 """The weights that an export starts from: those that scored in the search, or a refit on all training images."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from search.errors import InputError
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import refit_plan
 from search.formatting import EIGHTH, EPOCH
-from search.study.study import MODEL, LoadedStudy
+from search.study.study import MODEL, LoadedStudy, record_compute
 from storage.artifacts import fetch
 
 if TYPE_CHECKING:
@@ -85,4 +86,7 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
     """
     loaded, trial = request.loaded, request.trial
     plan = refit_plan(loaded, trial, request.refit_epochs, model, request.gpu_memory)
-    return run_training(loaded, trial, plan, "refit", server, request.say)
+    training = run_training(loaded, trial, plan, "refit", server, request.say)
+    when = datetime.now(UTC).isoformat(timespec="seconds")  # Made again, it takes as much again.
+    record_compute(loaded, f"final training, trial {trial.number}, {when}", training.facts["compute"])
+    return training

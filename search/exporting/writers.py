@@ -80,7 +80,8 @@ def trained_on(dataset: "Dataset", config: "StudyConfig", refit: bool) -> Intege
     _, labels = dataset.train()
     if refit:
         return np.arange(len(labels))
-    return split(labels, config.validation, config.images, config.seed, rule=dataset.rule()).train
+    settings = (config.validation, config.images, config.seed)
+    return split(labels, *settings, rule=dataset.rule(), race=config.race_images).train
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from search.config.study_config import StudyConfig
 from search.data import Dataset, split, training_split
+from search.data.base import Labels
 from search.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -15,9 +16,9 @@ FEW_PHOTOGRAPHS, PHOTOGRAPH = 5_000, 64
 
 
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
-    """Count the images of each class in ``training``, ``validation`` and ``test``; in folds exact to one image a class.
+    """Count the images of each class in ``training``, ``validation``, ``test`` and, where some are set aside, ``race``.
 
-    Groups, of which folds have whole ones, make that less exact.
+    In folds it is exact to one image a class. Groups, of which folds have whole ones, make it less exact.
 
     Raises:
         InputError: A class has too few images to be split.
@@ -28,13 +29,15 @@ def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
         training = [count - part for count, part in zip(dataset.train_counts, held, strict=True)]
         return {"training": training, "validation": held, "test": test}
     _, labels = dataset.train()
-    parts = split(labels, config.validation, config.images, config.seed, config.classes, dataset.rule())
-    count = len(config.classes)
-    return {
-        "training": np.bincount(labels[parts.train], minlength=count).tolist(),
-        "validation": np.bincount(labels[parts.validation], minlength=count).tolist(),
-        "test": test,
-    }
+    settings = (config.validation, config.images, config.seed, config.classes, dataset.rule())
+    parts = split(labels, *settings, race=config.race_images)
+
+    def counts(of: Labels) -> list[int]:
+        found: list[int] = np.bincount(labels[of], minlength=len(config.classes)).tolist()
+        return found
+
+    race = {"race": counts(parts.race)} if config.race_images else {}
+    return {"training": counts(parts.train), "validation": counts(parts.validation), **race, "test": test}
 
 
 def check_metric(config: StudyConfig, dataset: Dataset) -> None:
@@ -57,6 +60,7 @@ def check_metric(config: StudyConfig, dataset: Dataset) -> None:
             seed=config.seed,
             rule=dataset.rule(),
             fold_of=config.fold_of,
+            race=config.race_images,
         )
         there = set(labels[parts.validation].tolist())
         if config.classes.index(name) not in there if name else len(there) < 2:

@@ -26,6 +26,7 @@ from search.data import Dataset
 from search.errors import InputError, SpaceFailed
 from search.formatting import EPOCH, count
 from search.study.class_balance import split_counts
+from search.study.ending import race_images
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
 from search.study.request import preset_of
@@ -80,6 +81,7 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
                 "mend its cost, or pass --length epochs"
             )
         return config
+    config = dataclasses.replace(config, race_images=race_images(config, dataset))
     images, training = sum(dataset.train_counts), sum(split_counts(config, dataset)["training"])
     final = _final_flops(as_final("--final", said), default, images)
     if final < LEAST_PASSES * 3 * default * images:

@@ -27,9 +27,18 @@ from search.study.compatibility import (
 )
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
 from search.study.earlier_study import best_that_fit, ranked_elsewhere
+from search.study.ending import check_whole
 from search.study.first_trials import enqueue, first_trials
 from search.study.length import is_by_compute, with_length
-from search.study.request import check_confirm, check_fine_tune, check_request, load_space, preset_of
+from search.study.request import (
+    check_confirm,
+    check_fine_tune,
+    check_refit,
+    check_request,
+    load_space,
+    preset_of,
+    refits,
+)
 from search.study.study import (
     DATASET,
     LoadedStudy,
@@ -95,15 +104,18 @@ def _create(
     name = space_name(options)
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)
-    check_confirm(options.study, options.folds, options.confirm)
     compared: dict[str, float] = {}
     by_compute = is_by_compute(options, space)
     elsewhere = ranked_elsewhere(options, name)
+    check_confirm(options.study, options.folds, options.confirm, by_compute)
+    check_refit(options.study, options, by_compute, options.folds)
     size = image_size(options, space)
     dataset = prepare_new(options, size, has_backbone(space))
     config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=has_backbone(space))
     if by_compute:
         config = with_length(config, options, space, dataset)
+    check_refit(options.study, options, config.length > 0, config.folds)
+    check_whole(config, options.budget, options.export and refits(options, config.length > 0))
     check_metric(config, dataset)
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)
@@ -144,7 +156,9 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     check_settings(config, options)
     check_preset(config, options)
     check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
-    check_confirm(config.study, config.folds, options.confirm)
+    check_confirm(config.study, config.folds, options.confirm, config.length > 0)
+    check_refit(config.study, options, config.length > 0, config.folds)
+    check_whole(config, options.budget, options.export and refits(options, config.length > 0))
     space = load_space(config.space)
     renew_space(found, space)
     check_joining(found, space, backend)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import spaces
 from search.config.option import check_choice, flag_of
-from search.config.settings import RunOptions
+from search.config.settings import ExportSettings, RunOptions
 from search.data.backbones import check_backbone
 from search.data.folds import check_fold_options
 from search.errors import InputError, flag_error
@@ -96,13 +96,50 @@ def load_space(name: str) -> Space:
         raise flag_error(error) from None
 
 
-def check_confirm(study: str, folds: int, confirm: bool) -> None:
-    """Refuse a race in a cross-validated study, whose values are means of several trainings already.
+def refits(options: ExportSettings, by_compute: bool) -> bool:
+    """Whether an export trains on all training images: as is said, else where trials have equal compute.
+
+    Args:
+        options: What is asked of the export.
+        by_compute: Whether the study's trials have equal compute: they were for that training.
+    """
+    return options.refit or (by_compute and "refit" not in options.requested)
+
+
+def check_refit(study: str, options: ExportSettings, by_compute: bool, folds: int) -> None:
+    """Refuse what says nothing of an export, or cannot be had of it, before there is a trial.
+
+    Args:
+        study: The study's name.
+        options: What is asked of the export.
+        by_compute: Whether the study's trials have equal compute.
+        folds: Number of its folds.
+
+    Raises:
+        InputError: It does.
+    """
+    refused = "refit" in options.requested and not options.refit
+    if folds and refused:
+        raise InputError(
+            f"--no-refit: study {study} is searched in {folds} folds, whose nets are not kept, for none has learnt "
+            "from all the images; leave the flag out"
+        )
+    if options.refit_epochs is not None and not (folds or refits(options, by_compute)):
+        beside = (
+            "beside --no-refit: leave one of the two out"
+            if refused
+            else "without --refit: give both or neither"
+        )
+        raise InputError(f"--refit-epochs {options.refit_epochs} says nothing {beside}")
+
+
+def check_confirm(study: str, folds: int, confirm: bool, by_compute: bool = False) -> None:
+    """Refuse a race in a cross-validated study whose trials count epochs: its values are means of trainings already.
 
     Raises:
         InputError: One is asked for, and the study is searched in folds.
     """
-    if confirm and folds:
+    if confirm and folds and not by_compute:
         raise InputError(
             f"--confirm: study {study} is searched in {folds} folds, so each value is a mean of as many trainings "
             "already; leave the flag out"

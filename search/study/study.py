@@ -51,6 +51,8 @@ CONFIG, DATASET, WANTED, UID = "config", "dataset", "trials", "uid"
 
 KEPT_MODELS = 3
 MODEL, KEPT = "model_artifact", "kept_models"
+# What trainings after the search have taken, FLOPs, by what they were: of races, and final ones.
+AFTER_SEARCH = "compute_after_search"
 
 
 @dataclass(frozen=True)
@@ -377,8 +379,20 @@ def quiet() -> Iterator[None]:
 
 
 def compute_spent(study: LoadedStudy) -> float:
-    """FLOPs that all trials of a study have taken, validation and the running ones included."""
-    return compute_of(study.optuna.get_trials(deepcopy=False))
+    """FLOPs that a study has taken: all trials, validation and the running ones included; races; final trainings."""
+    after = study.optuna.user_attrs.get(AFTER_SEARCH, {})
+    return compute_of(study.optuna.get_trials(deepcopy=False)) + float(sum(after.values()))
+
+
+def record_compute(study: LoadedStudy, what: str, flops: float) -> None:
+    """Record what a training after the search has taken; once, where the same is recorded again."""
+
+    def record() -> None:
+        after = study.optuna.user_attrs.get(AFTER_SEARCH, {})
+        if after.get(what) != flops:
+            study.optuna.set_user_attr(AFTER_SEARCH, {**after, what: flops})
+
+    study.storage.exclusively("compute", record)
 
 
 def compute_of(trials: Sequence[FrozenTrial]) -> float:

@@ -53,6 +53,10 @@ class TrainingPlan:
             stored it.
         space_code: What ``spaces.code_of`` gave where the params were sampled; empty for any code.
         steps: The full length in optimizer steps, whatever that is in passes over the images; 0 counts epochs.
+        race_images: See ``StudyConfig``.
+        race_part: Of a training in a race, which of the ``race_parts`` parts of these images it validates on, from 0;
+            None validates on the study's validation images.
+        race_parts: Number of these parts.
     """
 
     space: str
@@ -83,6 +87,9 @@ class TrainingPlan:
     fold_of: str = field(default="", repr=False)
     space_code: str = ""
     steps: int = 0
+    race_images: int = 0
+    race_part: int | None = None
+    race_parts: int = 1
 
     def load_space(self) -> Space:
         """Load the space where its net is built.
@@ -166,6 +173,10 @@ class TrainingPlan:
             del values["recipe"]["kernel_rate"]
         if not self.recipe.both_views:
             del values["recipe"]["both_views"]
+        if not self.race_images:
+            del values["race_images"]
+        if self.race_part is None:
+            del values["race_part"], values["race_parts"]
         values["tune"] = None if self.tune is None else _weights_digest(self.tune)
         values["dataset"] = values["dataset"].rsplit("/", 1)[
             -1
@@ -185,6 +196,9 @@ class TrainingPlan:
             seed=self.split_seed,
             rule=dataset.rule(),
             fold_of=self.fold_of,
+            race=self.race_images,
+            race_part=self.race_part,
+            race_parts=self.race_parts,
         )
 
     def wanted(self, parts: "Split") -> "Labels | None":

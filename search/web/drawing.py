@@ -47,7 +47,7 @@ def draw(payload: dict[str, Any], channel: Channel) -> None:
         chosen = np.arange(len(labels))
         if payload["validation"]:
             settings = (payload["validation"], payload["images"], payload["seed"])
-            chosen = split(labels, *settings, rule=dataset.rule()).train
+            chosen = split(labels, *settings, rule=dataset.rule(), race=payload.get("race", 0)).train
         write_samples(folder / SAMPLES, dataset, chosen, payload["classes"])
         files.append(SAMPLES)
     channel.send({"kind": "done", "files": files})

@@ -198,6 +198,7 @@ def _leave_samples(study: LoadedStudy, server: ForkServer) -> None:
         "validation": 0.0 if config.folds else config.validation,
         "images": config.images,
         "seed": config.seed,
+        "race": config.race_images,
     }
     with tempfile.TemporaryDirectory() as folder:
         log = study.paths.folder / "logs" / "pictures.log"

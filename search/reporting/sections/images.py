@@ -63,7 +63,7 @@ def _samples(facts: Facts) -> Picture | None:
 
 def _counts(facts: Facts) -> Table:
     counts = facts.counts
-    splits = [split for split in ("training", "validation", "test") if split in counts]
+    splits = [split for split in ("training", "validation", "race", "test") if split in counts]
     rows = [
         [name, *(f"{counts[split][index]:,}" for split in splits)]
         for index, name in enumerate(facts.config.classes)

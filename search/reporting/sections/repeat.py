@@ -96,6 +96,8 @@ def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
         words += ["--trial", str(summary["trial"])]
     tuned = (summary.get("backbone") or {}).get("fine_tuned")
     words += ["--fine-tune", str(tuned["epochs"])] if tuned else []
+    if config.length and not summary.get("refit"):
+        words += ["--no-refit"]
     if summary.get("refit"):
         words += ["--refit"]
         if summary.get("unit") != EIGHTH:  # Else it has the compute of the study's own final training.

@@ -49,14 +49,14 @@ def test_export_of_the_same_trial_is_found(study: LoadedStudy, folder: Path) -> 
 def test_export_that_was_made_otherwise_is_not_taken_for_it(
     study: LoadedStudy, folder: Path, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.exporting.earlier.can_race", lambda _: True)
+    monkeypatch.setattr("search.exporting.earlier.can_race", lambda *_: True)
     assert earlier_export(folder, study, asked(study, **more)) is None
 
 
 def test_export_without_a_race_is_the_one_where_none_can_be_had(
     study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.exporting.earlier.can_race", lambda _: False)
+    monkeypatch.setattr("search.exporting.earlier.can_race", lambda *_: False)
     assert earlier_export(folder, study, asked(study, confirm=True)) is not None
 
 

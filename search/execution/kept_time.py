@@ -1,0 +1,99 @@
+"""How fast a run computes, and when its search has to end so that there is time for what follows it.
+
+What comes after the search is known in FLOPs before it begins, but in seconds only once something has been trained
+here. So the time that is kept free follows what this run has measured so far: seconds of a worker for each FLOP, all
+that is not training included.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from search.execution.stop_requests import Stop
+
+# What an export takes beside its trainings: checks in a fresh process, scoring, pictures.
+EXPORT_SECONDS = 30.0
+# The trainings after a search may be slower than its own were.
+MARGIN = 1.1
+# Of a time that is too short for all, the search has at least this part.
+LEAST_SEARCH = 0.4
+LOOK_SECONDS = 5.0
+
+
+@dataclass
+class Pace:
+    """What this run has computed, and how long that took.
+
+    Attributes:
+        spent: Returns the study's compute so far, FLOPs.
+        workers: How many compute side by side; what follows the search is one after the other.
+        timeout: Seconds for all of the run; None for no limit.
+        end: When that is over, on the clock of ``time.monotonic``.
+    """
+
+    spent: Callable[[], float]
+    workers: int
+    timeout: float | None
+    end: float
+    _began: float = field(default_factory=time.monotonic)
+    _before: float = 0.0
+
+    def begin(self) -> None:
+        """Note where the run begins to compute."""
+        self._began, self._before = time.monotonic(), self.spent()
+
+    def seconds(self, flops: float) -> float | None:
+        """How long so much computing takes one worker; None as long as nothing has been measured."""
+        done = self.spent() - self._before
+        if done <= 0:
+            return None
+        return MARGIN * flops * self.workers * (time.monotonic() - self._began) / done
+
+    def left(self) -> float:
+        """Seconds that are left for trainings, those of the export's checks taken off."""
+        return self.end - time.monotonic() - EXPORT_SECONDS
+
+    def kept(self, final: float, race: float) -> float:
+        """Seconds to keep free after the search.
+
+        Where there would be too little time for the search, first the race is not waited for, then the final training.
+
+        Args:
+            final: FLOPs of the final training.
+            race: FLOPs of the race.
+        """
+        most = (1 - LEAST_SEARCH) * (self.timeout or 0.0)
+        for flops in (final + race, final):
+            seconds = self.seconds(flops) if flops else 0.0
+            if seconds is None:
+                return 0.0
+            if seconds + EXPORT_SECONDS <= most:
+                return seconds + EXPORT_SECONDS
+        return min(EXPORT_SECONDS, most)
+
+
+@contextmanager
+def keeping_time(stop: Stop, pace: Pace, final: float, race: float) -> Iterator[None]:
+    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes."""
+    pace.begin()
+    if pace.timeout is None or not final + race:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            with contextlib.suppress(Exception):  # The database is away: what was known before holds.
+                stop.deadline = pace.end - pace.kept(final, race)
+            over.wait(LOOK_SECONDS)
+
+    thread = threading.Thread(target=watch, name="pace", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(LOOK_SECONDS)

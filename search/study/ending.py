@@ -1,0 +1,183 @@
+"""What the end of a run takes, and how a whole is divided into search, race and final training.
+
+The idea: the highest value of a search is that of its luckiest configuration, trained on a part of the images. So a run
+ends with a race between the best few configurations and the default, on images that no trial was ranked by (see
+``search.exporting.race``), and with the winner's final training on all training images. Both are kept free before the
+search begins: a budget or a time covers the whole, from the preparation of the images to the export.
+
+The rule: with a trial's compute C, the final training's F, and the whole W (``--budget``; else what N trials, the race
+and the final training would take):
+
+    race <= 9 C, and <= 0.3 W
+    search = W - F - race
+
+A race of three configurations, the default among them, has three seeds; where that is too much it has two seeds, then
+two configurations with three, and two with two. Where even those are too much there is none. Each training of the race
+makes the passes of a trial, which are the passes of the final training. In K folds, whose trainings are 1 / K of a
+trial, each seed takes K rounds, one a fold.
+
+An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
+has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
+"""
+
+from dataclasses import dataclass
+
+from search.config.study_config import StudyConfig
+from search.data import Dataset
+from search.data.splits import EARLY_IMAGES
+from search.errors import InputError
+from search.formatting import count
+from search.study.class_balance import split_counts
+
+# At most so many configurations race, and each with so many seeds; a comparison needs a spread, which takes two.
+RACERS, SEEDS, LEAST_SEEDS = 3, 3, 2
+# What a race may take of the whole.
+SHARE = 0.3
+# Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
+PARTS_OF_IMAGES = SEEDS
+# More images would cost more than they tell; with fewer of a class, nothing is set aside of it.
+MOST_IMAGES, LEAST_OF_A_CLASS = 10_000, 10
+
+
+def race_images(config: StudyConfig, dataset: Dataset) -> int:
+    """How many training images a new study sets aside for its race; 0 where it has too few, or folds.
+
+    They are images that ``--images`` leaves out anyway; else as many as are validated on.
+    """
+    if config.folds:
+        return 0
+    counts = split_counts(config, dataset)
+    training, held = sum(counts["training"]), sum(counts["validation"])
+    if min(number for number in counts["training"] if number) < LEAST_OF_A_CLASS:
+        return 0
+    if config.images is None:
+        return min(held, training // 5, MOST_IMAGES)
+    left = sum(dataset.train_counts) - training - held
+    left = left if dataset.rule().groups is None else left // 2  # Whole groups are drawn: about so many.
+    return min(left, MOST_IMAGES) if 2 * left >= held else 0
+
+
+def can_race(config: StudyConfig) -> bool:
+    """Whether a study has what its best configurations can be compared by: other images, or other folds."""
+    return config.length > 0 and (config.race_images > 0 or config.folds > 0)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What comes after a search.
+
+    Attributes:
+        racers: Number of configurations that race, the default among them; 0 for no race.
+        rounds: Number of trainings of each.
+        training: FLOPs of one of these trainings, validation included.
+        final: FLOPs of the final training; 0 where there is none.
+    """
+
+    racers: int = 0
+    rounds: int = 0
+    training: float = 0.0
+    final: float = 0.0
+
+    @property
+    def race(self) -> float:
+        """FLOPs of the whole race."""
+        return self.racers * self.rounds * self.training
+
+    @property
+    def compute(self) -> float:
+        """FLOPs of race and final training."""
+        return self.race + self.final
+
+
+def plan_ending(
+    config: StudyConfig,
+    whole: float | None,
+    trials: int,
+    *,
+    race: bool,
+    refit: bool,
+    configurations: int = RACERS,
+    most: float | None = None,
+) -> Ending:
+    """What the end of a run takes, by the rule at the head of this module.
+
+    Args:
+        config: The study's.
+        whole: FLOPs for all of it; None where nobody has said.
+        trials: How many trials the study is to have, for a whole that nobody has said.
+        race: Whether a race is wanted.
+        refit: Whether the final training is.
+        configurations: How many there are to race.
+        most: A further bound of what the race takes, FLOPs, such as by the time that is left.
+    """
+    final = float(config.final) if refit else 0.0
+    if not (race and can_race(config)):
+        return Ending(final=final)
+    training, trainings = training_compute(config), max(1, config.folds)
+    whole = (trials * trial_compute(config) + final) / (1 - SHARE) if whole is None else whole
+    allowed = min(RACERS * SEEDS * trainings * training, SHARE * whole)
+    allowed = allowed if most is None else min(allowed, most)
+    for racers in range(min(RACERS, configurations), 1, -1):
+        for seeds in range(SEEDS, LEAST_SEEDS - 1, -1):
+            if racers * seeds * trainings * training <= allowed:
+                return Ending(racers, seeds * trainings, training, final)
+    return Ending(final=final)
+
+
+def training_compute(config: StudyConfig) -> float:
+    """FLOPs of one training of the race, with the validation of a net of the default's size."""
+    forward = config.length / (3 * config.final_epochs * config.training_images)
+    a_fold = config.training_images / max(1, config.folds - 1)
+    images = a_fold if config.folds else config.race_images / PARTS_OF_IMAGES
+    return config.length + forward * ((config.epochs - 1) * min(images, EARLY_IMAGES) + images)
+
+
+def trial_compute(config: StudyConfig) -> float:
+    """FLOPs of a trial that is not pruned."""
+    return float(config.length) * max(1, config.folds)
+
+
+def check_whole(config: StudyConfig, budget: float | None, refit: bool) -> None:
+    """Refuse a budget that leaves nothing for a search beside the final training.
+
+    Args:
+        config: The study's.
+        budget: FLOPs; None for no bound.
+        refit: Whether there is a final training.
+
+    Raises:
+        InputError: It does not hold the final training and a trial.
+    """
+    least = config.final + trial_compute(config)
+    if refit and config.length and budget is not None and budget < least:
+        raise InputError(
+            f"--budget {flops(budget)}: covers the final training, which takes {flops(config.final)} (--final), and a "
+            f"trial takes {flops(trial_compute(config))}; expected at least {flops(least)}; or pass --no-refit, to "
+            "export the weights that scored in the search"
+        )
+
+
+def division(config: StudyConfig, ending: Ending, trials: int, budget: float | None) -> str:
+    """How a run's whole is divided, in a sentence for its first screen."""
+    search = f"{count(trials, 'trial')} of {flops(trial_compute(config))}"
+    if budget is not None:
+        search = f"at most {flops(budget - ending.compute)} for trials of {flops(trial_compute(config))}"
+    parts = [search]
+    if ending.racers:
+        passes = " of one fold" if config.folds else ""
+        parts.append(
+            f"{'' if budget is not None else 'up to '}{flops(ending.race)} for a race of the best and the default, "
+            f"{count(ending.racers * ending.rounds, 'training')}{passes}"
+        )
+    if ending.final:
+        parts.append(f"{flops(ending.final)} for the final training, on all training images")
+    whole = "" if budget is None else f" of {flops(budget)}"
+    return f"compute{whole}: {'; '.join(parts)}"
+
+
+def flops(amount: float) -> str:
+    """An amount of compute, such as ``0.7 PFLOP`` or ``45 GFLOP``."""
+    for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9)):
+        if amount >= 0.1 * size:
+            return f"{amount / size:,.3g} {prefix}FLOP"
+    return f"{amount / 1e6:,.3g} MFLOP"

@@ -1,0 +1,71 @@
+"""How much time a run keeps free for what follows its search."""
+
+import time
+
+import pytest
+
+from search.execution.kept_time import EXPORT_SECONDS, MARGIN, Pace, keeping_time
+from search.execution.stop_requests import Stop
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr("search.execution.kept_time.time.monotonic", lambda: now[0])
+    return now
+
+
+def paced(clock: list[float], spent: list[float], timeout: float = 3600.0, workers: int = 1) -> Pace:
+    pace = Pace(lambda: spent[0], workers, timeout, clock[0] + timeout)
+    pace.begin()
+    return pace
+
+
+def test_nothing_is_kept_before_anything_is_measured(clock: list[float]) -> None:
+    assert paced(clock, [5.0]).kept(10.0, 10.0) == 0
+
+
+def test_kept_time_follows_what_this_run_has_measured(clock: list[float]) -> None:
+    spent = [500.0]  # Of an earlier run.
+    pace = paced(clock, spent)
+    clock[0] += 100
+    spent[0] += 50
+    assert pace.kept(final=100.0, race=200.0) == pytest.approx(MARGIN * 300 * 2 + EXPORT_SECONDS)
+    assert pace.left() == pytest.approx(3500 - EXPORT_SECONDS)
+
+
+def test_what_follows_is_not_done_side_by_side(clock: list[float]) -> None:
+    spent = [0.0]
+    pace = paced(clock, spent, workers=4)
+    clock[0] += 100
+    spent[0] = 100
+    assert pace.seconds(10.0) == pytest.approx(MARGIN * 10 * 4)
+
+
+def test_too_short_a_time_keeps_the_final_training_and_no_race(clock: list[float]) -> None:
+    spent = [0.0]
+    pace = paced(clock, spent)
+    clock[0] += 100
+    spent[0] = 100
+    assert pace.kept(final=1000.0, race=2000.0) == pytest.approx(MARGIN * 1000 + EXPORT_SECONDS)
+    assert pace.kept(final=3000.0, race=2000.0) == EXPORT_SECONDS
+
+
+def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.execution.kept_time.LOOK_SECONDS", 0.02)
+    spent, end = [0.0], time.monotonic() + 1000
+    stop = Stop(deadline=end)
+    with keeping_time(stop, Pace(lambda: spent[0], 1, 1000.0, end), final=1.0, race=0.0):
+        assert stop.deadline == end
+        spent[0] = 1.0
+        over = time.monotonic() + 10
+        while stop.deadline == end and time.monotonic() < over:
+            time.sleep(0.02)
+    assert stop.deadline is not None
+    assert stop.deadline <= end - EXPORT_SECONDS
+
+
+def test_deadline_stays_where_nothing_follows() -> None:
+    stop = Stop(deadline=1e9)
+    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=0.0, race=0.0):
+        assert stop.deadline == 1e9

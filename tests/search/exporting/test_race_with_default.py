@@ -1,0 +1,212 @@
+"""The race that ends a search at equal compute: with made-up trainings, and with children that train in NumPy."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from search.execution.trial import Worker, plan_training
+from search.execution.worker_loop import work
+from search.exporting.confirm import (
+    Bounds,
+    Course,
+    confirm_best,
+    contenders,
+    default_trial,
+    other_images,
+    plot_course,
+    run_race,
+)
+from search.exporting.race import Race, Racer
+from search.exporting.race_runs import RaceRun
+from search.exporting.sentences import no_race_sentence, race_sentences
+from search.exporting.summary import race_figures
+from search.process.fork_server import ForkServer
+from search.study.ending import PARTS_OF_IMAGES
+from search.study.study import AFTER_SEARCH, LoadedStudy, compute_of, compute_spent
+from spaces.recipe import Recipe
+
+CONFIG: Any = SimpleNamespace(study="s", seed=0, epochs=8, metric="accuracy", folds=0)
+DEFAULT = 0
+
+
+def trial(number: int, state: str = "COMPLETE") -> Any:
+    attributes = {"compute": 100.0, "epochs": 8, "params": {"width": number}}
+    return SimpleNamespace(
+        number=number, value=0.97, user_attrs=attributes, state=SimpleNamespace(name=state)
+    )
+
+
+def race(table: dict[int, list[Any]], metric: str = "accuracy") -> Race:
+    """A race with trial 0 as the default, whose trainings score as in ``table``."""
+    left = {number: list(values) for number, values in table.items()}
+
+    def train(of: Any, seed: int, keep: bool) -> RaceRun:
+        return RaceRun(seed, {}, left[of.number].pop(0), 100.0, Path("weights"))
+
+    racers = [Racer(trial(number)) for number in table]
+    rounds = max(map(len, table.values()))
+    course = Course((), rounds, math.inf, 1.0, DEFAULT)
+    config = SimpleNamespace(**{**vars(CONFIG), "metric": metric})
+    return run_race(config, racers, 1e4, 0.0, train, lambda line: None, course)
+
+
+def test_lead_within_its_noise_leaves_the_default() -> None:
+    found = race({5: [0.93, 0.92, 0.91], DEFAULT: [0.90, 0.94, 0.91]})
+    assert found.winner.trial.number == DEFAULT
+    said = race_sentences(found, refit=True)
+    assert said[1] == (
+        "Exported is the default configuration: none of those searched is ahead of it by more than the noise; trial 5 "
+        "is 0.0033 ahead, with a standard error of 0.0145."
+    )
+    assert race_figures(found)["default"] == DEFAULT
+
+
+def test_lead_beyond_its_noise_is_exported_with_the_probability_that_it_is_better() -> None:
+    found = race({5: [0.92, 0.93, 0.945], DEFAULT: [0.90, 0.92, 0.91]})
+    assert found.winner.trial.number == 5
+    said = race_sentences(found, refit=True)
+    assert said[0].startswith(
+        "Race: of 2 configurations, the default (trial 0) among them, trained again with the "
+    )
+    assert said[1] == (
+        "It is ahead of the default configuration by 0.0217 (standard error 0.0073), and by 0.0192 when that is shrunk "
+        "by its noise; the probability that it is better is 94.7 %."
+    )
+    figures = {one["trial"]: one for one in race_figures(found)["configurations"]}
+    assert figures[5]["beyond_the_default"]["probability"] == pytest.approx(0.947, abs=1e-3)
+    assert "beyond_the_default" not in figures[DEFAULT]
+
+
+def test_default_that_drops_out_is_still_what_the_winner_is_compared_with() -> None:
+    found = race({5: [0.90, 0.95, 0.93], DEFAULT: [0.80, 0.85, 0.83]})
+    assert (found.ended_because, found.winner.trial.number) == ("decided", 5)
+    assert "is ahead of the default configuration by 0.1000" in race_sentences(found, refit=True)[1]
+
+
+def test_default_that_diverges_is_no_rival() -> None:
+    found = race({5: [0.5, 0.5], DEFAULT: [None]})
+    assert found.winner.trial.number == 5
+    assert race_sentences(found, refit=True)[1] == "The default configuration dropped out of the race."
+
+
+def test_lower_loss_beats_the_default() -> None:
+    assert race({5: [0.30, 0.35], DEFAULT: [0.80, 0.86]}, "loss").winner.trial.number == 5
+
+
+def test_default_takes_the_last_place_unless_it_has_one() -> None:
+    best: Any = [trial(number) for number in (4, 7, 9)]
+    numbers = [one.number for one in contenders(best, trial(DEFAULT), 3)]
+    assert numbers == [4, 7, DEFAULT]
+    assert contenders(best, best[1], 3) == best
+    assert contenders(best, None, 2) == best[:2]
+
+
+def test_words_say_that_there_was_no_race() -> None:
+    assert no_race_sentence("there is no time", is_default=False) == (
+        "No race was run against the default configuration: there is no time. What is exported may be no better than "
+        "it."
+    )
+
+
+@pytest.fixture
+def searched_by_compute(make_worker: Callable[..., Worker]) -> Callable[..., LoadedStudy]:
+    """Make a study with trials of about eight steps, some of them trained."""
+
+    def make(trials: int = 4, **settings: Any) -> LoadedStudy:
+        length = 3 * 2 * (64 * 16 + 16 * 10) * 64 * 16
+        common = {"epochs": 8, "length": length, "final": length, "final_epochs": 5.0, "training_images": 200}
+        worker = make_worker(**{**common, "race_images": 90, **settings})
+        worker.study.want(40)
+        worker.study.optuna.enqueue_trial({"width": 16, "rate": 0.05, "dropout": 0.1})
+        work(worker, lambda: trials)
+        return worker.study
+
+    return make
+
+
+def test_race_is_on_images_that_no_trial_has_seen(
+    searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
+) -> None:
+    study = searched_by_compute()
+    before = compute_spent(study)
+    found = confirm_best(study, fast_server, lambda line: None)
+    assert isinstance(found, Race)
+    assert (found.default, len(found.racers)) == (0, 3)
+    assert all(len(racer.runs) >= 2 for racer in found.racers)
+    recorded = study.optuna.user_attrs[AFTER_SEARCH]
+    assert compute_spent(study) == before + sum(recorded.values())
+    assert sum(recorded.values()) == pytest.approx(found.compute)
+
+    again = confirm_best(study, fast_server, lambda line: None)
+    assert isinstance(again, Race)
+    assert [racer.values for racer in again.racers] == [racer.values for racer in found.racers]
+    assert compute_spent(study) == before + sum(recorded.values()), "nothing is counted twice"
+
+
+def test_rounds_validate_on_parts_of_the_race_images(
+    searched_by_compute: Callable[..., LoadedStudy],
+) -> None:
+    study = searched_by_compute(trials=0)
+    plan = plan_training(study, 0, {}, Recipe(batch_size=20), 1000)
+    whole = plan.split(study.dataset())
+    images, _ = other_images(study)
+    parts = [
+        dataclasses.replace(plan, **images(round_)).split(study.dataset())
+        for round_ in range(PARTS_OF_IMAGES)
+    ]
+    assert sorted(i for part in parts for i in part.validation) == whole.race.tolist()
+    for part in parts:
+        assert part.train.tolist() == whole.train.tolist()
+        assert not set(part.validation) & (set(whole.train) | set(whole.validation))
+    assert len({dataclasses.replace(plan, **images(round_)).identity for round_ in range(3)}) == 3
+
+
+def test_folds_are_dealt_anew_for_the_race(
+    searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
+) -> None:
+    study = searched_by_compute(trials=2, folds=2, images=None, race_images=0, training_images=700)
+    images, _ = other_images(study)
+    first, second, third = (dict(images(round_)) for round_ in range(3))
+    assert [one["fold"] for one in (first, second, third)] == [0, 1, 0]
+    assert first["fold_of"] == second["fold_of"] != third["fold_of"]
+    assert first["fold_of"] != study.config.fold_of
+    found = confirm_best(study, fast_server, lambda line: None)
+    assert isinstance(found, Race)
+    assert len(found.seeds) >= 2
+    assert found.exported_trial is found.winner.trial
+
+
+def test_default_is_found_though_it_was_pruned(searched_by_compute: Callable[..., LoadedStudy]) -> None:
+    study = searched_by_compute(trials=1)
+    found = default_trial(study)
+    assert found is not None
+    assert (found.number, found.state) == (0, TrialState.COMPLETE)
+    assert default_trial(study, without=[0]) is None
+
+
+def test_race_that_there_is_no_time_for_says_so(searched_by_compute: Callable[..., LoadedStudy]) -> None:
+    study = searched_by_compute(trials=2)
+    assert plot_course(study, bounds=Bounds(most=1.0)).why_none.endswith("more than was left for it")
+    assert not plot_course(study).why_none
+    assert plot_course(study, bounds=Bounds(whole=1.0)).why_none
+
+
+def test_race_of_one_configuration_is_none(searched_by_compute: Callable[..., LoadedStudy]) -> None:
+    assert (
+        plot_course(searched_by_compute(trials=1)).why_none == "fewer than two configurations have finished"
+    )
+
+
+def test_search_compute_is_that_of_the_trials(
+    searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
+) -> None:
+    study = searched_by_compute(trials=2)
+    found = confirm_best(study, fast_server, lambda line: None)
+    assert isinstance(found, Race)
+    assert found.search_compute == compute_of(study.optuna.get_trials(deepcopy=False))

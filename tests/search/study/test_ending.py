@@ -1,0 +1,136 @@
+"""What the end of a run takes, and how a whole is divided."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from search.config.settings import RunOptions
+from search.config.study_config import StudyConfig
+from search.data import Dataset
+from search.errors import InputError
+from search.study.creation import new_config
+from search.study.ending import (
+    Ending,
+    check_whole,
+    division,
+    flops,
+    plan_ending,
+    race_images,
+    training_compute,
+)
+
+# A trial of 40 TFLOP, a final training of 200.
+CONFIG: StudyConfig = StudyConfig(
+    study="s",
+    data="d",
+    fingerprint="f",
+    classes=("a", "b"),
+    height=8,
+    width=8,
+    channels=1,
+    epochs=8,
+    length=40 * 10**12,
+    final=200 * 10**12,
+    final_epochs=10.0,
+    training_images=10**9,  # So many that validation takes nothing beside.
+    race_images=9000,
+)
+FOLDS = dataclasses.replace(CONFIG, folds=5, race_images=0, training_images=800)
+
+
+def planned(whole: float | None, config: StudyConfig = CONFIG, **more: Any) -> Ending:
+    wanted = {"race": True, "refit": True, **more}
+    return plan_ending(config, whole, wanted.pop("trials", 50), **wanted)
+
+
+def test_race_of_a_large_whole_has_nine_lengths() -> None:
+    found = planned(2e15)
+    assert (found.racers, found.rounds) == (3, 3)
+    assert found.race == pytest.approx(9 * 40e12, rel=1e-3)
+    assert found.compute == pytest.approx(found.race + 200e12)
+
+
+@pytest.mark.parametrize(
+    ("whole", "racers", "rounds"), [(1.1e15, 3, 2), (0.7e15, 2, 2), (0.5e15, 0, 0), (0.81e15, 3, 2)]
+)
+def test_race_has_fewer_seeds_where_it_would_be_over_three_tenths(
+    whole: float, racers: int, rounds: int
+) -> None:
+    found = planned(whole)
+    assert (found.racers, found.rounds) == (racers, rounds)
+    assert found.race <= 0.3 * whole
+
+
+def test_whole_that_nobody_has_said_is_that_of_the_trials() -> None:
+    assert planned(None, trials=50).rounds == 3
+    assert planned(None, trials=3).racers == 0
+
+
+def test_race_has_no_more_rounds_than_there_is_time_for() -> None:
+    assert planned(2e15, most=170e12).race == pytest.approx(160e12, rel=1e-3)
+    assert planned(2e15, most=100e12).racers == 0
+
+
+def test_two_configurations_race_with_three_seeds() -> None:
+    assert planned(2e15, configurations=2).race == pytest.approx(6 * 40e12, rel=1e-3)
+
+
+def test_folds_race_in_a_round_a_fold() -> None:
+    found = planned(None, FOLDS)
+    assert (found.racers, found.rounds) == (3, 15)
+    assert found.training == training_compute(FOLDS)
+
+
+def test_without_a_final_training_there_is_none_to_keep_free() -> None:
+    assert planned(2e15, refit=False, race=False) == Ending()
+
+
+def test_race_needs_other_images() -> None:
+    assert planned(2e15, dataclasses.replace(CONFIG, race_images=0)) == Ending(final=200e12)
+
+
+def test_budget_that_does_not_hold_the_final_training_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^--budget 0.1 PFLOP: .* 0.2 PFLOP .* at least 0.24 PFLOP; .*--no-refit"
+    ):
+        check_whole(CONFIG, 0.1e15, refit=True)
+    check_whole(CONFIG, 0.24e15, refit=True)
+    check_whole(CONFIG, 0.1e15, refit=False)
+
+
+def test_first_screen_says_how_a_budget_is_divided() -> None:
+    assert division(CONFIG, planned(0.7e15), 50, 0.7e15) == (
+        "compute of 0.7 PFLOP: at most 0.34 PFLOP for trials of 40 TFLOP; 0.16 PFLOP for a race of the best and the "
+        "default, 4 trainings; 0.2 PFLOP for the final training, on all training images"
+    )
+    assert division(FOLDS, planned(None, FOLDS), 50, None).startswith(
+        "compute: 50 trials of 0.2 PFLOP; up to "
+    )
+
+
+def test_flops_are_said_in_a_unit_that_fits() -> None:
+    assert [flops(amount) for amount in (0.7e15, 4.5e10, 3e7)] == ["0.7 PFLOP", "45 GFLOP", "30 MFLOP"]
+
+
+def config_of(digits: Dataset, **options: Any) -> StudyConfig:
+    return new_config(RunOptions.given("s", data="digits", **options), digits)
+
+
+def test_race_images_are_as_many_as_are_validated_on(digits: Dataset) -> None:
+    assert race_images(config_of(digits, validation=0.1), digits) == round(0.1 * sum(digits.train_counts))
+
+
+def test_race_images_are_those_that_a_subset_leaves_out(digits: Dataset) -> None:
+    images = sum(digits.train_counts)
+    config = config_of(digits, images=300)
+    assert race_images(config, digits) == images - 300 - round(0.1 * images)
+
+
+def test_no_race_images_where_a_subset_leaves_too_few(digits: Dataset) -> None:
+    images = sum(digits.train_counts)
+    assert race_images(config_of(digits, images=images - round(0.1 * images) - 20), digits) == 0
+
+
+def test_no_race_images_beside_folds(digits: Dataset) -> None:
+    assert race_images(config_of(digits, folds=3), digits) == 0
