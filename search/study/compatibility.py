@@ -113,9 +113,10 @@ def check_code(found: LoadedStudy, space: Space, instead: str = ", or choose ano
 def _other_version(
     config: StudyConfig, how: str, instead: str = ", or choose another --study name"
 ) -> InputError:
+    ours = config.space in spaces.REGISTERED
     return InputError(
         f"space {config.space}: study {config.study} was made with another version of it ({how}); "
-        f"bring the same files here{instead}"
+        f"{'go on with the version of this program that made it' if ours else 'bring the same files here'}{instead}"
     )
 
 
