@@ -79,6 +79,7 @@ def _plan(loaded: LoadedStudy, trial: FrozenTrial, epochs: int, checkpoint: Path
         full=False,
         validation=VALIDATION,
         images=None,
+        race_images=0,  # Nobody races here, so that these images are trained on too.
         folds=0,
         fold_of="",
         model=None,
