@@ -50,7 +50,7 @@ class Pace:
         done = self.spent() - self._before
         if done <= 0:
             return None
-        return MARGIN * flops * self.workers * (time.monotonic() - self._began) / done
+        return flops * self.workers * (time.monotonic() - self._began) / done
 
     def left(self) -> float:
         """Seconds that are left for trainings, those of the export's checks taken off."""
@@ -70,8 +70,8 @@ class Pace:
             seconds = self.seconds(flops) if flops else 0.0
             if seconds is None:
                 return 0.0
-            if seconds + EXPORT_SECONDS <= most:
-                return seconds + EXPORT_SECONDS
+            if MARGIN * seconds + EXPORT_SECONDS <= most:
+                return MARGIN * seconds + EXPORT_SECONDS
         return min(EXPORT_SECONDS, most)
 
 

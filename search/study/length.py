@@ -146,7 +146,8 @@ def violations(config: StudyConfig, cost: Cost, recipe: Recipe) -> dict[str, flo
     if config.length:
         batch = _batch(recipe, config.training_images)
         steps = _steps(config.length, cost.flops, batch)
-        least = max(PARTS, math.ceil(LEAST_PASSES * config.training_images / batch))
+        # Whole batches: a final training of just two passes is the default's own.
+        least = max(PARTS, LEAST_PASSES * config.training_images // batch)
         if steps < least:
             ratios["passes"] = least / max(steps, 0.5)
     return {name: math.log(ratio) for name, ratio in ratios.items() if ratio > 1}
@@ -157,4 +158,4 @@ def _batch(recipe: Recipe, images: int) -> int:
 
 
 def _steps(compute: float, flops: float, batch: int) -> int:
-    return int(compute / (3 * max(flops, 1.0) * batch))
+    return int(compute / (3 * max(flops, 1.0) * batch) + 1e-6)  # The length is rounded to a whole number.

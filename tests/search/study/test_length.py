@@ -135,3 +135,11 @@ def test_what_a_configuration_cannot_have_is_told_by_how_much() -> None:
     assert found["passes"] == pytest.approx(
         math.log(20 / 5)
     )  # Two passes are 20 steps; there is compute for 5.
+
+
+def test_default_is_not_refused_where_the_final_is_just_two_passes(digits: Dataset) -> None:
+    for images in (200, 300, 301, 333):
+        config = config_of(digits, final="2 epochs", images=images)
+        cost = default_cost(config)
+        for batch in (16, 24, 32):
+            assert violations(config, cost, Recipe(batch_size=batch)) == {}
