@@ -88,7 +88,7 @@ class Watched(Training):
     """
 
     def __init__(self, plan: TrainingPlan) -> None:
-        nothing: Any = SimpleNamespace(pulse=lambda: None, stopped=False)
+        nothing: Any = SimpleNamespace(pulse=lambda **told: None, stopped=False)
         super().__init__(plan, "cpu", nothing)
         self.cycle = Stoppable(plan.recipe.learning_rate, plan.steps, plan.recipe.warmup)
         self.optimizer._learning_rate = self.cycle
