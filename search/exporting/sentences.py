@@ -147,7 +147,8 @@ def _winner(race: Race) -> str:
     )
     if race.default is not None:
         who = f"{len(race.racers)} configurations, the default (trial {race.default}) among them"
-        by = f"is chosen, with a mean {race.config.metric} on images that no trial was ranked by of"
+        images = "in folds dealt anew" if race.config.folds else "on images that no trial was ranked by"
+        by = f"is chosen, with a mean {race.config.metric} {images} of"
     text = (
         f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by}"
         f"{'' if race.default is not None else ','} {winner.mean:.4f}{spread}"

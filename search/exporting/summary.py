@@ -92,7 +92,7 @@ def summarise(
     """
     images = training.images or scored.train_images
     fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
-    where = "race" if race else "search"
+    where = "race" if race and not config.folds else "search"
     refit_of = trial.number if training.refit else None
     return {
         "study": config.study,
