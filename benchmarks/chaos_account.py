@@ -132,7 +132,7 @@ class _Undisturbed:
         self.values[message["epoch"]] = message[self._name]
         return {"go": True}
 
-    def pulse(self) -> None:
+    def pulse(self, **facts: Any) -> None:
         pass
 
     def send(self, message: dict[str, Any]) -> None:

@@ -50,7 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         made = run_study(
-            "large", data="digits", trials=1, epochs=EPOCHS, root=place / "studies", out=place / "exports"
+            "large",
+            data="digits",
+            validation=0.1,
+            trials=1,
+            epochs=EPOCHS,
+            root=place / "studies",
+            out=place / "exports",
         )
         trials = add_trials(made.study, asked.trials - 1)
         report = place / "report.html"

@@ -203,7 +203,15 @@ def measure(server: ForkServer, root: Path, trials: int, epochs: int) -> list[di
         RuntimeError: There is none.
     """
     study = open_study(
-        RunOptions.given("overhead", data="digits", trials=trials, epochs=epochs, pruner="none", root=root)
+        RunOptions.given(
+            "overhead",
+            data="digits",
+            validation=0.1,
+            trials=trials,
+            epochs=epochs,
+            pruner="none",
+            root=root,
+        )
     )
     with Timeline(server) as timeline:
         search_study(study, server, make_slots(None, None, None, cores()), Stop())

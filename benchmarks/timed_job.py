@@ -42,8 +42,8 @@ class _Timed:
     def stopped(self) -> bool:
         return self._channel.stopped
 
-    def pulse(self) -> None:
-        self._channel.pulse()
+    def pulse(self, **facts: Any) -> None:
+        self._channel.pulse(**facts)
 
     def send(self, message: dict[str, Any]) -> None:
         self._channel.send({**message, "times": {**self._times, "sent": time.monotonic()}})

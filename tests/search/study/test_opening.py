@@ -257,7 +257,7 @@ def test_study_made_for_other_images_is_refused(request_for, tmp_path: Path) -> 
         ({"images": 5000}, "--images 5000"),
         ({"try_first": [{"width": 7}]}, "--try {'width': 7}: rate is missing"),
         ({"fine_tune": 2}, "--fine-tune 2: space small_space of study s has no backbone"),
-        ({"folds": 5, "confirm": True}, "--confirm: study s is searched in 5 folds"),
+        ({"folds": 5, "confirm": True, "epochs": 2}, "--confirm: study s is searched in 5 folds"),
         ({"storage": "mysql://me:secret@host/db"}, "--storage mysql://me:***@host/db"),
     ],
 )
@@ -285,7 +285,9 @@ def test_balance_is_printed_and_a_large_class_warned_of(
     labels = np.repeat([0, 1], [80, 20])
     images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
     data = (images, labels, images[::4], labels[::4])
-    opened = open_study(request_for(data=data, cache=tmp_path / "cache", study="uneven", validation=0.1))
+    opened = open_study(
+        request_for(data=data, cache=tmp_path / "cache", study="uneven", validation=0.1, epochs=2)
+    )
     printed = capsys.readouterr().out
     assert "training: 90 images: 0 72, 1 18" in printed
     assert "warning: the largest class has 4.0 times the images of the smallest" in printed
@@ -365,11 +367,11 @@ def plan_of(study: LoadedStudy, **more: Any) -> TrainingPlan:
 
 
 def test_trials_validate_on_the_datas_own_part(request_of_parts) -> None:
-    opened = open_study(request_of_parts())
+    opened = open_study(request_of_parts(epochs=4))
     assert opened.config.validation_images == 8
     chosen = plan_of(opened).split(opened.dataset())
     assert (chosen.train.tolist(), chosen.validation.tolist()) == (list(range(24)), list(range(24, 32)))
-    assert open_study(request_of_parts()).config == opened.config
+    assert open_study(request_of_parts(epochs=4)).config == opened.config
 
 
 @pytest.mark.parametrize(("name", "value"), [("validation", 0.1), ("folds", 3)])

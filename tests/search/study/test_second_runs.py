@@ -103,7 +103,7 @@ def test_timeout_counts_the_preparation(
 ) -> None:
     worker, clock, stops = make_worker(), [1000.0], []
 
-    def prepare(options: RunOptions, backend: str) -> LoadedStudy:
+    def prepare(options: RunOptions, backend: str, **_: object) -> LoadedStudy:
         clock[0] += 50
         return worker.study
 
