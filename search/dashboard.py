@@ -5,27 +5,19 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import main, make_app
-from search.cli.options import Storage, Studies, Study, flag, whole
+from search.cli.app import end_as_ctrl_c_does, main, make_app
+from search.cli.options import Host, PasswordFile, Port, Storage, Studies, Study, flag
 
 
 def dashboard(
     study: Study,
-    port: Annotated[int, whole("--port", help="Where to listen; 0 for any that is free.")] = 8080,
-    host: Annotated[
-        str,
-        flag("--host", metavar="ADDRESS", help="On which address; any but this host's own wants a password."),
-    ] = "127.0.0.1",
+    port: Port = 8080,
+    host: Host = "127.0.0.1",
     allow_changes: Annotated[
         bool,
         flag("--allow-changes", help="Let whoever sees it edit notes, end trials and delete studies."),
     ] = False,
-    password_file: Annotated[
-        Path | None,
-        flag(
-            "--password-file", metavar="FILE", help="Ask for the password in its first line (any user name)."
-        ),
-    ] = None,
+    password_file: PasswordFile = None,
     storage: Storage = None,
     root: Studies = Path("studies"),
 ) -> None:
@@ -33,14 +25,9 @@ def dashboard(
 
     From elsewhere: ssh -L 8080:localhost:8080 HOST, and open the same address.
     """
-    import signal
-
     from search.web.dashboard import serve_dashboard
 
-    def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+    end_as_ctrl_c_does()
     serve_dashboard(
         study,
         host=host,

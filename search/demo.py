@@ -5,24 +5,16 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import main, make_app
-from search.cli.options import flag, whole
+from search.cli.app import end_as_ctrl_c_does, main, make_app
+from search.cli.options import Host, PasswordFile, Port, flag
 from search.cli.parsing import number
 
 
 def demo(
     model: Annotated[Path, flag("--model", metavar="EXPORT_FOLDER", help="What search.export made.")],
-    port: Annotated[int, whole("--port", help="Where to listen; 0 for any that is free.")] = 8000,
-    host: Annotated[
-        str,
-        flag("--host", metavar="ADDRESS", help="On which address; any but this host's own wants a password."),
-    ] = "127.0.0.1",
-    password_file: Annotated[
-        Path | None,
-        flag(
-            "--password-file", metavar="FILE", help="Ask for the password in its first line (any user name)."
-        ),
-    ] = None,
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    password_file: PasswordFile = None,
     unsure: Annotated[
         float,
         typer.Option(
@@ -39,14 +31,9 @@ def demo(
 
     An export made with --with-examples also shows the most alike training pictures.
     """
-    import signal
-
     from search.serving.demo import serve_demo
 
-    def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+    end_as_ctrl_c_does()
     serve_demo(
         model,
         host=host,

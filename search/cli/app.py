@@ -7,6 +7,7 @@ interrupted.
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -60,6 +61,15 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+def end_as_ctrl_c_does() -> None:
+    """Have SIGTERM end a command that serves until Ctrl-C as that does: in good order."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:

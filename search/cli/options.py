@@ -191,3 +191,12 @@ def _completion(name: str, choices: tuple[str, ...]) -> Callable[[str], list[str
 Study = Annotated[str, flag_for(NameSettings, "study")]
 Storage = Annotated[str | None, flag_for(PlaceSettings, "storage")]
 Studies = Annotated[Path, flag_for(PlaceSettings, "root")]
+# Of the commands that serve pages.
+Port = Annotated[int, whole("--port", help="Where to listen; 0 for any that is free.")]
+Host = Annotated[
+    str, flag("--host", metavar="ADDRESS", help="On which address; any but this host's own wants a password.")
+]
+PasswordFile = Annotated[
+    Path | None,
+    flag("--password-file", metavar="FILE", help="Ask for the password in its first line (any user name)."),
+]
