@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from search.data.base import Labels, Pixels
-from search.errors import InputError
+from search.data.export_arrays import read_arrays, spoilt
 
 FILE = "examples.npz"
 JPEG_QUALITY = 85
@@ -90,27 +90,24 @@ def read_examples(folder: Path, classes: int) -> Examples | None:
         InputError: The file is spoilt.
     """
     path = folder / FILE
-    if not path.is_file():
+    found = read_arrays(
+        path,
+        lambda stored: (
+            stored["features"].astype(np.float32),
+            stored["labels"].astype(np.int64),
+            stored["names"].tolist(),
+            stored["ends"].tolist(),
+            stored["pictures"].tobytes(),
+        ),
+    )
+    if found is None:
         return None
-    try:
-        with np.load(path) as stored:
-            features, labels = stored["features"].astype(np.float32), stored["labels"].astype(np.int64)
-            names, ends, whole = (
-                stored["names"].tolist(),
-                stored["ends"].tolist(),
-                stored["pictures"].tobytes(),
-            )
-    except Exception as error:  # A spoilt archive raises nearly anything.
-        raise _spoilt(path, str(error)) from None
+    features, labels, names, ends, whole = found
     pictures = tuple(whole[start:end] for start, end in zip([0, *ends], ends, strict=False))
     counts = {len(features), len(labels), len(pictures), len(names) or len(labels)}
     if len(counts) != 1 or not len(labels) or not 0 <= labels.min() <= labels.max() < classes:
-        raise _spoilt(path, "its parts do not belong together")
+        raise spoilt(path, "its parts do not belong together")
     return Examples(features, labels, tuple(names), pictures)
-
-
-def _spoilt(path: Path, why: str) -> InputError:
-    return InputError(f"--model {path.parent}: its {path.name} is spoilt ({why}); delete it, or export again")
 
 
 def _jpeg(pixels: Pixels) -> bytes:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.data.examples import unit
-from search.errors import InputError
+from search.data.export_arrays import read_arrays, spoilt
 
 FILE = "familiarity.npz"
 # Training images that are compared with, and the quantile of their own likeness that is the least.
@@ -79,17 +79,10 @@ def read_familiarity(folder: Path) -> Familiarity | None:
         InputError: The file is spoilt.
     """
     path = folder / FILE
-    if not path.is_file():
+    found = read_arrays(path, lambda stored: (stored["features"].astype(np.float32), float(stored["least"])))
+    if found is None:
         return None
-    try:
-        with np.load(path) as stored:
-            features, least = stored["features"].astype(np.float32), float(stored["least"])
-    except Exception as error:  # A spoilt archive raises nearly anything.
-        raise _spoilt(path, str(error)) from None
+    features, least = found
     if features.ndim != 2 or not len(features) or not np.isfinite(features).all() or not -1 <= least <= 1:
-        raise _spoilt(path, "its numbers are no likeness")
+        raise spoilt(path, "its numbers are no likeness")
     return Familiarity(features, least)
-
-
-def _spoilt(path: Path, why: str) -> InputError:
-    return InputError(f"--model {path.parent}: its {path.name} is spoilt ({why}); delete it, or export again")
