@@ -5,7 +5,6 @@ every training image without having seen it: that gives a temperature, a confusi
 taken for another class, and an accuracy that is corrected for the trial's having been chosen.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.data.image_names import read_names
+from search.exporting.answers_file import write_answers
 from search.formatting import accuracy_words, percent
 from search.metrics.calibration import best_temperature, fit_temperature
 from search.metrics.classification import Scores, wilson
@@ -134,13 +134,7 @@ class OutOfFold:
 
     def write(self, path: Path, classes: Sequence[str]) -> None:
         """Write ``out_of_fold.csv``: a line a training image, with its true class, the predicted one and confidence."""
-        scores = self.scores
-        rows = zip(scores.labels.tolist(), scores.predicted.tolist(), scores.confidence.tolist(), strict=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["image", "true", "predicted", "confidence"])
-            for index, (label, predicted, confidence) in enumerate(rows):
-                writer.writerow([self.name(index), classes[label], classes[predicted], f"{confidence:.6f}"])
+        write_answers(path, self.scores, self.name, classes)
 
 
 def look_out_of_fold(study: "LoadedStudy", exported: "FrozenTrial") -> OutOfFold | None:

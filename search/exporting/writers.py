@@ -3,7 +3,6 @@
 A new file of an export is one more function here, called by ``write_files``, and its name in ``folder``.
 """
 
-import csv
 import json
 import math
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.data import split
+from search.exporting.answers_file import write_answers
 from search.exporting.child_training import TrainingResult
 from search.exporting.model_card import write_card
 from search.exporting.race import Race, Racer
@@ -95,13 +95,7 @@ def write_predictions(path: Path, scored: ScoringResult, classes: Sequence[str])
     A line has the path of the image's file inside the data's folder (of images that were arrays, its number), its true
     class, the predicted class, and the probability of the predicted class.
     """
-    scores = scored.calibrated
-    rows = zip(scores.labels.tolist(), scores.predicted.tolist(), scores.confidence.tolist(), strict=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image", "true", "predicted", "confidence"])
-        for index, (label, predicted, confidence) in enumerate(rows):
-            writer.writerow([scored.name(index), classes[label], classes[predicted], f"{confidence:.6f}"])
+    write_answers(path, scored.calibrated, scored.name, classes)
 
 
 def write_classification_report(
