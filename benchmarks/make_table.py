@@ -103,8 +103,7 @@ class Watched(Training):
 
     def accuracy(self, chosen: np.ndarray) -> float:
         """Of the weights as they are, on some of the training images."""
-        self._exact.set_weights(self.model.get_weights())
-        answers = logits(self._exact, self.images, chosen).argmax(axis=1)
+        answers = logits(self.as_exported(), self.images, chosen).argmax(axis=1)
         return float(np.mean(answers == self.labels[chosen]))
 
     def _validate(self, channel: Any) -> dict[str, float]:

@@ -234,10 +234,8 @@ class Training:
     def _validate(self, channel: Channel) -> dict[str, float]:
         few = self.plan.validates_on_few and self.epoch + 1 < self.plan.epochs
         with AveragedWeights(self.model, self.optimizer):
-            if self._exact is not self.model:
-                self._exact.set_weights(self.model.get_weights())
             found, matrix = validate(
-                self._exact,
+                self.as_exported(),
                 self.images,
                 self.labels,
                 self.early if few else self.validation,
@@ -277,11 +275,15 @@ class Training:
     def predict(self, channel: Channel) -> None:
         """Write what the kept weights, which the model has by now, predict of the validation images."""
         if self.plan.predictions:
-            if self._exact is not self.model:
-                self._exact.set_weights(self.model.get_weights())
             chosen = np.sort(self.validation)
-            outputs = logits(self._exact, self.images, chosen, channel.pulse)
+            outputs = logits(self.as_exported(), self.images, chosen, channel.pulse)
             write_predictions(Path(self.plan.predictions), self.plan.fold, chosen, outputs)
+
+    def as_exported(self) -> keras.Model:
+        """The net that is validated, with the weights that the model has now."""
+        if self._exact is not self.model:
+            self._exact.set_weights(self.model.get_weights())
+        return self._exact
 
     def _exported(self) -> keras.Model:
         """The same model and weights as exported: never compiled, for our schedule is not in the file, and exact."""
