@@ -199,11 +199,11 @@ def make_row(config: StudyConfig, dataset: Dataset, number: int, seed: int, unse
     )
     plan = set_length(plan, config.length, found.cost.flops, config.training_images)
     training = Watched(dataclasses.replace(plan, epochs=PARTS * SNAPSHOTS))
-    training.run()
     left = np.setdiff1d(np.arange(len(training.labels)), plan.split(dataset).all)
     true = np.sort(np.random.default_rng(0).permutation(left)[:unseen])
     if len(true) < unseen:
         raise SystemExit(f"error: --unseen {unseen}: only {len(true)} training images are left for it")
+    training.run()
     return {
         "row": number,
         "seed": seed,

@@ -182,18 +182,19 @@ def plot_course(
         why = "" if racers >= 2 else why_no_race(costs, spent)
         return Course(best[:racers], allowed=COMPUTE_SHARE * spent, why_none=why)
     default = default_trial(loaded, without)
+    entrants = len(contenders(best, default, RACERS))
     planned = plan_ending(
         config,
         bounds.whole,
         loaded.wanted,
         race=True,
         refit=refit,
-        configurations=len(contenders(best, default, RACERS)),
+        configurations=entrants,
         most=bounds.most,
     )
     trials = contenders(best, default, planned.racers)
     why = ""
-    if len(contenders(best, default, RACERS)) < 2:
+    if entrants < 2:
         why = "fewer than two configurations have finished"
     elif not planned.racers:
         least = 2 * ending.LEAST_SEEDS * max(1, config.folds) * ending.training_compute(config)
