@@ -125,11 +125,13 @@ def plan_ending(
 
 
 def training_compute(config: StudyConfig) -> float:
-    """FLOPs of one training of the race, with the validation of a net of the default's size."""
+    """FLOPs of one training of the race, with the validation of a net of the default's size, on both views."""
     forward = config.length / (3 * config.final_epochs * config.training_images)
     a_fold = config.training_images / max(1, config.folds - 1)
     images = a_fold if config.folds else config.race_images / PARTS_OF_IMAGES
-    return config.length + forward * ((config.epochs - 1) * min(images, EARLY_IMAGES) + images)
+    return config.length + (2 if config.flip else 1) * forward * (
+        (config.epochs - 1) * min(images, EARLY_IMAGES) + images
+    )
 
 
 def trial_compute(config: StudyConfig) -> float:

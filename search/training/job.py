@@ -100,7 +100,7 @@ class Training:
         self.model, self.fitted = self._build()
         # What is validated is what is exported: float32, also where training computes in bfloat16, and of both views.
         mixed = keras.mixed_precision.dtype_policy().name != "float32"
-        other = mixed or plan.recipe.both_views
+        other = mixed or plan.views == 2
         self._exact = self._exported() if other and not plan.full else self.model
         self.optimizer = self.fitted.optimizer
         self.classes = dataset.classes

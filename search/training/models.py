@@ -38,7 +38,7 @@ class Net:
     def exported(self) -> keras.Model:
         """What is validated and kept: it, or the mean of what it says of both views; its weights in the same order."""
         model = self.build()
-        return both_views(model) if self.plan.recipe.both_views and self.plan.flip else model
+        return both_views(model) if self.plan.views == 2 else model
 
     def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
         """What it is trained on, ``(N, ...)``, with rows for all training images: the images themselves.

@@ -134,7 +134,7 @@ class TrainingPlan:
         return self.steps_before(epoch) * min(batch, images) if self.steps else epoch * images
 
     def images_validated(self, epoch: int, early: int, images: int) -> int:
-        """How many images have been validated on after ``epoch`` epochs or parts, each as often as it was.
+        """How many views of images have been validated on after ``epoch`` epochs or parts, each as often as it was.
 
         Args:
             epoch: Number of epochs or parts.
@@ -144,7 +144,12 @@ class TrainingPlan:
         if self.full:
             return 0
         few = min(epoch, self.epochs - 1) if self.validates_on_few else 0
-        return few * early + (epoch - few) * images
+        return self.views * (few * early + (epoch - few) * images)
+
+    @property
+    def views(self) -> int:
+        """Of how many views of an image a net's answer is the mean: itself, or itself and its mirror image."""
+        return 2 if self.recipe.both_views and self.flip else 1
 
     @property
     def validates_on_few(self) -> bool:

@@ -26,7 +26,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two rows, of which the second was made by a second command."""
     folder = tmp_path_factory.mktemp("table")
     for rows in ("1", "2"):
-        make_table.main([*COMMAND, "--unseen", "300", "--rows", rows, "--out", str(folder)])
+        make_table.main([*COMMAND, "--unseen", "300", "--copies", "--rows", rows, "--out", str(folder)])
     return folder / "digits.csv"
 
 

@@ -313,6 +313,7 @@ def test_kept_net_answers_for_both_views_where_images_may_be_flipped(plan, flip:
     assert np.allclose(kept.predict_on_batch(images.astype("float32")), expected, atol=1e-5)
     scored = validate(kept, training.images, training.labels, training.early).figures
     assert found["val_loss"] == pytest.approx(scored["val_loss"], abs=1e-5)
+    assert training.plan.images_validated(1, 100, 100) == 100 * len(views)
 
 
 @pytest.mark.parametrize("both_views", [True, False])
