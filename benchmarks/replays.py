@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from table_rows import PARTS, Row, Table
 
 from search.config.study_config import StudyConfig
-from search.execution.pruning import make_pruner
+from search.execution.pruning import Sparing, make_pruner
 from search.execution.samplers import make_sampler
 from search.study.sweep_cells import FIXED
 
@@ -109,9 +109,9 @@ def replay(
         or, where none is complete, the one that came furthest.
     """
     chance, unused = np.random.default_rng(seed), list(among)
-    study = optuna.create_study(
-        study_name=f"replay {seed}", direction="maximize", pruner=method.pruner()
-    )  # Hyperband deals trials by the study's name.
+    pruner = method.pruner()
+    # Hyperband deals trials by the study's name.
+    study = optuna.create_study(study_name=f"replay {seed}", direction="maximize", pruner=pruner)
     if method.begins_with_default and table.default is not None:
         study.enqueue_trial(dict(table.default))
     spent, ended = 0.0, list[_Ended]()
@@ -123,6 +123,8 @@ def replay(
         row = table.rows[number]
         run = row.runs[int(chance.integers(len(row.runs)))]
         curve = [*run.curves[value][:-1], run.curves["plain"][-1]]
+        spared = method.begins_with_default and trial.number == 0
+        study.pruner = Sparing(pruner) if spared else pruner
         part = _train(trial, curve)
         copies = min(part, PARTS - 1) if value == "decayed" else 0
         spent += part / PARTS + copies * row.decay_share

@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.config.study_config import StudyConfig
+from search.errors import SpaceFailed
+from search.study.proposal import own_configurations
 from search.training.plan import TrainingPlan
+from spaces.contract import Space
 
 # The first rung lies after a fourth of a trial's length; of the trials that reach a rung a third goes on.
 FIRST_RUNG = 4
+# With folds, after half of them: one fold of a small data set has too few images to judge a trial by.
+FIRST_FOLDS = 2
 REDUCTION = 3
 
 
@@ -23,9 +29,10 @@ def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
 
     The default, ``halving``, is one bracket of asynchronous successive halving (ASHA: Li et al., MLSys 2020). Its idea:
     a short training tells much of a long one, so most of the compute goes to the configurations that were best early.
-    Its rule: with a length of R epochs there are rungs after r, 3r, 9r, ... epochs, where r = max(1, R // 4). A trial
-    that comes to a rung as one of n goes on if its value is among the best max(1, n // 3) of the values that trials had
-    at this rung; else it is pruned. It waits for nobody, so the first to come always goes on.
+    Its rule: with a length of R epochs there are rungs after r, 3r, 9r, ... epochs, where r = max(1, R // 4); with R
+    folds in the place of epochs r is half of R. A trial that comes to a rung as one of n goes on if its value is among
+    the best max(1, n // 3) of the values that trials had at this rung; else it is pruned. It waits for nobody, so the
+    first to come always goes on.
 
     An example with 12 epochs, so rungs after 3 and 9. At the first rung trials come one after another with accuracies
 
@@ -38,7 +45,7 @@ def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
     (measured).
     """
     length = config.folds or config.epochs
-    first = max(1, length // FIRST_RUNG)
+    first = math.ceil(length / FIRST_FOLDS) if config.folds else max(1, length // FIRST_RUNG)
     if config.pruner == "halving":
         return optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=REDUCTION)
     if config.pruner == "hyperband":
@@ -46,6 +53,32 @@ def make_pruner(config: StudyConfig) -> optuna.pruners.BasePruner:
     if config.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=first)
     return optuna.pruners.NopPruner()
+
+
+class Sparing(optuna.pruners.BasePruner):
+    """Asks another pruner, which keeps the trial's values to judge others by, and lets the trial go on all the same."""
+
+    def __init__(self, pruner: optuna.pruners.BasePruner) -> None:
+        self._pruner = pruner
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Whether the trial is to end: never."""
+        self._pruner.prune(study, trial)
+        return False
+
+
+def is_spared(values: Mapping[str, Any], space: Space, config: StudyConfig) -> bool:
+    """Whether a configuration is the space's default, which is never pruned: the others are compared with it.
+
+    Args:
+        values: What was suggested for each parameter.
+        space: The study's.
+        config: The study's.
+    """
+    try:
+        return values == next(iter(own_configurations(space, config)), None)
+    except SpaceFailed:
+        return False
 
 
 def diverged(message: Mapping[str, Any], plan: TrainingPlan) -> str:

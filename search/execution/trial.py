@@ -27,7 +27,7 @@ from search.errors import (
 )
 from search.execution.cross_validation import train_folds
 from search.execution.monitor import ChildMonitor
-from search.execution.pruning import make_pruner
+from search.execution.pruning import Sparing, is_spared, make_pruner
 from search.execution.reporter import Reporter
 from search.execution.samplers import make_sampler
 from search.execution.stop_requests import Stop
@@ -230,9 +230,12 @@ def plan_training(
 def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingPlan:
     config = worker.study.config
     try:
-        proposal = propose(spaces.load(config.space), trial, config.input_spec)
+        space = spaces.load(config.space)
+        proposal = propose(space, trial, config.input_spec)
     except SpaceFailed as failed:
         raise _failure(failed) from failed
+    if is_spared(trial.params, space, config):
+        trial.study.pruner = Sparing(trial.study.pruner)  # This study object is the trial's alone.
     parameters, flops = map(int, proposal.cost)
     violated = violations(config, proposal.cost, proposal.recipe)
     if (

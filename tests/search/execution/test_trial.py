@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -157,6 +158,23 @@ def test_hopeless_trial_is_pruned_with_its_history(make_worker) -> None:
     assert int(epoch) <= trial.user_attrs["epochs"] < 8
     assert len(trial.user_attrs["history"]["val_accuracy"]) == trial.user_attrs["epochs"]
     assert not worker.study.paths.checkpoints(1)
+
+
+def test_default_is_never_pruned_but_judges_others(make_worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class PruneAll(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+            asked.append(trial.number)
+            return True
+
+    monkeypatch.setattr("search.execution.trial.make_pruner", lambda config: PruneAll())
+    worker = make_worker(epochs=3)
+    for params in (GOOD, {**GOOD, "width": 15}):
+        worker.study.optuna.enqueue_trial(params)
+    work(worker, lambda: 2)
+    assert [trial.state for trial in worker.study.optuna.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
+    assert set(asked) == {0, 1}
 
 
 def test_diverged_trial_is_pruned_and_counts(make_worker, fork_server, fault) -> None:
