@@ -4,6 +4,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from search.execution.samplers import make_sampler
 from search.study.sweep_cells import FIXED
 
 OURS = "ours"
+# The first rung, in eighths, and of how many trials at a rung one goes on: what ours is chosen among.
+RUNGS = ((2, 2), (2, 3), (3, 2), (3, 3), (4, 2), (4, 3), (5, 2))
 NAMES = ("random", "TPE", "TPE, median", "TPE, halving", "TPE, Hyperband", OURS)
 
 
@@ -59,6 +62,20 @@ def methods(config: StudyConfig) -> dict[str, Method]:
         Method(ours, lambda: make_pruner(config), begins_with_default=True),
     )
     return dict(zip(NAMES, ways, strict=True))
+
+
+def choices(config: StudyConfig) -> dict[str, Method]:
+    """Ours with other rungs, and without any."""
+
+    def with_pruner(pruner: Callable[[], BasePruner]) -> Method:
+        return methods(config)[OURS]._replace(pruner=pruner)
+
+    found = {f"{OURS}, none pruned": with_pruner(NopPruner)}
+    for first, reduction in RUNGS:
+        found[f"{OURS}, from {first}/8 one of {reduction}"] = with_pruner(
+            partial(SuccessiveHalvingPruner, min_resource=first, reduction_factor=reduction)
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ complete trial that validates best; its true regret is the best true value of al
 Ours is the product's sampler and pruner, called from its own code; it begins with the default.
 
 The rows are dealt into two halves. What is to be chosen (a value to prune by, a rung) is chosen on one of them
-(``--rows choose``) and reported on the other (``--rows report``, the default). A replay has two thirds of the rows of
-its half, drawn anew for every fiftieth of the replays: so an interval can tell how much hangs on the rows that happen
-to be in the table. It is the delete-d jackknife's (Shao and Wu, 1989): the variance of the means, times the rows kept
-over those left out, which is 2.
+(``--rows choose``, which also tries ours with other rungs) and reported on the other (``--rows report``, the default).
+A replay has two thirds of the rows of its half, drawn anew for every fiftieth of the replays: so an interval can tell
+how much hangs on the rows that happen to be in the table. It is the delete-d jackknife's (Shao and Wu, 1989): the
+variance of the means, times the rows kept over those left out, which is 2.
 
     python benchmarks/simulate.py --table FILE.csv [--space cnn] [--replays 1000] [--value plain] [--rows report]
 """
@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ranks import rank_statistics
 from record import make_parser, markdown, write_result
-from replays import NAMES, OURS, Export, methods, quiet, replay
+from replays import OURS, Export, Method, choices, methods, quiet, replay
 from table_rows import PARTS, VALUES, Table, TableError, read_table
 
 from search.config.study_config import StudyConfig
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _check(asked, table, half)
     except TableError as error:
         parser.error(str(error))
-    tasks = make_tasks(table, half, asked.replays)
+    tasks = make_tasks(table, half, asked.replays, list(ways_of(asked)))
     with ProcessPoolExecutor(asked.processes, get_context("spawn"), _begin, (asked, table)) as pool:
         found = list(pool.map(_run, tasks, chunksize=1))
     figures = {
@@ -85,6 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(path.with_suffix(".md").read_text(encoding="utf-8"))
 
 
+def ways_of(asked: argparse.Namespace) -> dict[str, Method]:
+    """The ways to search that are compared, by name; where ours is to be chosen also what it is chosen among."""
+    config = _config(asked.space, asked.size)
+    return {**methods(config), **(choices(config) if asked.rows == "choose" else {})}
+
+
 def half_of(table: Table, which: str) -> list[int]:
     """The numbers of the rows of a half; of both where all are asked for. The default's row is in each."""
     order = np.random.default_rng(0).permutation(len(table.rows)).tolist()
@@ -93,14 +99,14 @@ def half_of(table: Table, which: str) -> list[int]:
     return _with_default(table, half)
 
 
-def make_tasks(table: Table, half: Sequence[int], replays: int) -> list[Task]:
+def make_tasks(table: Table, half: Sequence[int], replays: int, names: Sequence[str]) -> list[Task]:
     """The same resamples and seeds for every way to search, so that their differences are paired."""
     chance, kept = np.random.default_rng(1), len(half) - len(half) // 3
     resamples = min(RESAMPLES, replays)
     tasks = []
     for seeds in np.array_split(np.arange(replays), resamples):
         among = _with_default(table, chance.choice(half, kept, replace=False).tolist())
-        tasks += [Task(name, among, seeds.tolist()) for name in NAMES]
+        tasks += [Task(name, among, seeds.tolist()) for name in names]
     return tasks
 
 
@@ -246,7 +252,7 @@ def _begin(asked: argparse.Namespace, table: Table) -> None:
 
 
 def _run(task: Task) -> list[list[Export]]:
-    ways, marks = methods(_config(_asked.space, _asked.size)), (_asked.lengths / 2, _asked.lengths)
+    ways, marks = ways_of(_asked), (_asked.lengths / 2, _asked.lengths)
     return [replay(_table, task.among, ways[task.method], _asked.value, marks, seed) for seed in task.seeds]
 
 

@@ -1,5 +1,6 @@
 """Replays on a small made-up table: what they spend and export, how its values rank, and what is refused."""
 
+import argparse
 import csv
 import json
 import random
@@ -13,6 +14,7 @@ import ranks
 import replays
 import simulate
 import small_space
+from optuna.pruners import SuccessiveHalvingPruner
 from replays import NAMES, OURS, methods, replay
 from table_rows import PARTS, Table, TableError, read_table
 
@@ -151,6 +153,16 @@ def test_ours_tries_the_default_first(table: Table) -> None:
         assert (first.true, first.trials) == (table.rows[0].true, 1)
 
 
+def test_rungs_are_chosen_among_where_rows_are_kept_for_it(table: Table) -> None:
+    asked = argparse.Namespace(space="small_space", size=(8, 8, 1, 10), rows="report")
+    assert list(simulate.ways_of(asked)) == list(NAMES)
+    asked.rows = "choose"
+    ways = simulate.ways_of(asked)
+    assert [type(ways["ours, from 4/8 one of 2"].pruner()), len(ways)] == [SuccessiveHalvingPruner, 14]
+    (export,) = replay(table, range(ROWS), ways["ours, none pruned"], "plain", (6,), seed=0)
+    assert (export.trials, export.complete) == (6, 6)
+
+
 def test_ties_export_their_mean() -> None:
     class Row:
         def __init__(self, true: float) -> None:
@@ -190,7 +202,7 @@ def test_halves_share_the_default_alone_and_tasks_are_paired(table: Table) -> No
     choose, report = (simulate.half_of(table, half) for half in ("choose", "report"))
     assert set(choose) & set(report) == {0}
     assert set(choose) | set(report) == set(range(ROWS))
-    tasks = simulate.make_tasks(table, report, 4)
+    tasks = simulate.make_tasks(table, report, 4, NAMES)
     for resample in range(4):
         same = tasks[6 * resample : 6 * resample + 6]
         assert [task.method for task in same] == list(NAMES)
