@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
 VERSION = 2
-FILTERS = range(16, 65, 8)
+FILTERS = (16, 96)
 MOST_BLOCKS = 6
 MOST_FILTERS = 512
 PATCH = 2
@@ -38,12 +38,14 @@ def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, 
     return sample_of(trial, input_spec, FILTERS)
 
 
-def sample_of(trial: "optuna.trial.BaseTrial", input_spec: InputSpec, filters: range) -> dict[str, Any]:
-    """Sample one configuration whose first block has one of ``filters``."""
+def sample_of(
+    trial: "optuna.trial.BaseTrial", input_spec: InputSpec, filters: tuple[int, int]
+) -> dict[str, Any]:
+    """Sample one configuration whose first block has from the one to the other of ``filters``."""
     deepest = _deepest(input_spec)
     return {
         "blocks": trial.suggest_int("blocks", max(1, deepest - 2), deepest),
-        "filters": trial.suggest_int("filters", filters[0], filters[-1], step=filters.step),
+        "filters": trial.suggest_int("filters", *filters, log=True),
         "growth": trial.suggest_float("growth", 1.0, 2.0, step=0.25),
         "dense_width": trial.suggest_int("dense_width", 32, 512, log=True),
         "dropout": trial.suggest_float("dropout", 0.0, 0.5),
