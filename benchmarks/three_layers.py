@@ -169,7 +169,7 @@ def train_ours(task: Task, server: ForkServer) -> Run:
     """A study of one trial, whose worker is this process."""
     import search.workflows  # noqa: F401  What a worker holds besides.
     from search.execution.stop_requests import Stop
-    from search.execution.trial import Worker
+    from search.execution.worker import Worker
     from search.execution.worker_loop import work
     from storage.claims import Claims
 

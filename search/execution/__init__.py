@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from search.execution.pruning import make_pruner as make_pruner
     from search.execution.samplers import make_sampler as make_sampler
     from search.execution.stop_requests import Stop as Stop
-    from search.execution.trial import Worker as Worker
     from search.execution.trial import run_trial as run_trial
+    from search.execution.worker import Worker as Worker
     from search.execution.worker_loop import work as work
 
 __getattr__ = lazily(
@@ -22,6 +22,7 @@ __getattr__ = lazily(
     pruning="make_pruner",
     samplers="make_sampler",
     stop_requests="Stop",
-    trial="Worker run_trial",
+    trial="run_trial",
+    worker="Worker",
     worker_loop="work",
 )

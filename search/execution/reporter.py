@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # An answer comes in milliseconds; a database that takes longer than this is busy or away.
 VERDICT_SECONDS = 2.0
+# How often an epoch of a fold is stored.
+STORED_SECONDS = 1.0
 PACE = {"kind": "pace"}
 _warned: set[str] = set()
 
@@ -59,6 +61,7 @@ class Reporter:
         self._features: tuple[float, float] | None = None
         self._seen = images_seen(trial.user_attrs.get(FOLDS, ()))
         self._epoch_images = 0.0
+        self._stored_at = -STORED_SECONDS
         heartbeat.facts.update(epoch=plan.epochs_before, epochs=plan.epochs_in_all)
         if plan.folds:
             heartbeat.facts["fold"] = plan.fold + 1
@@ -89,12 +92,22 @@ class Reporter:
         Raises:
             ClaimLost, DatabaseGone: As ``done``.
         """
+        if self._plan.folds and not self._due():
+            self._note(message)
+            return not self.verdict
         behind = self._unstored > 0
         self.put(message)
         if not behind:
             self._wait(VERDICT_SECONDS)
         self.check()  # Where the trial is lost the child must not train on.
         return not self.verdict
+
+    def _due(self) -> bool:
+        """Whether an epoch of a fold is to be stored: a small head has many a second, of which nobody reads all."""
+        now = time.monotonic()
+        due = now - self._stored_at >= STORED_SECONDS
+        self._stored_at = now if due else self._stored_at
+        return due
 
     def done(self, seconds: float) -> bool:
         """Wait for at most so many seconds, and say whether everything has been stored.
@@ -176,8 +189,8 @@ class Reporter:
         if others:
             logger.warning("this worker trains on %s, others on %s", device, ", ".join(others))
 
-    def _epoch(self, message: Mapping[str, Any]) -> None:
-        """Store an epoch and decide whether the child shall go on."""
+    def _note(self, message: Mapping[str, Any]) -> bool:
+        """Show an epoch in the signs of life, and say whether the child shall go on after it: not if it diverged."""
         plan, epoch = self._plan, message["epoch"]
         value, rate = message[plan.value_name], message["images_per_second"]
         self._heartbeat.facts.update(epoch=plan.epochs_before + epoch, value=value, part=0.0)
@@ -186,15 +199,20 @@ class Reporter:
             "paced"
         ):  # The pace of the fold before says more than a start.
             self._heartbeat.facts.update(images_per_second=rate, paced=paced)
-        if why := diverged(message, plan):
-            self.verdict = why
+        self.verdict = self.verdict or diverged(message, plan)
+        return not self.verdict
+
+    def _epoch(self, message: Mapping[str, Any]) -> None:
+        """Store an epoch and decide whether the child shall go on."""
+        if not self._note(message):
             return
-        self._report(epoch, value)
+        plan, epoch = self._plan, message["epoch"]
+        self._report(epoch, message[plan.value_name])
         if plan.folds:
             seen = self._seen + self._epoch_images * epoch
             self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
         if not self._shown:  # Once its speed is known the heartbeat's own beats will do.
-            self._shown = paced
+            self._shown = bool(message.get("paced", True))
             self._claim.heartbeat(**self._heartbeat.facts)
         self.verdict = self.verdict or pruned_after_epoch(self._trial, epoch, plan)
         self._stop.check_budget()

@@ -3,9 +3,7 @@
 import dataclasses
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -26,16 +24,12 @@ from search.errors import (
     is_disk_full,
 )
 from search.execution.cross_validation import train_folds
-from search.execution.monitor import ChildMonitor
 from search.execution.pruning import Sparing, is_spared, make_pruner
-from search.execution.reporter import Reporter
 from search.execution.samplers import make_sampler
-from search.execution.stop_requests import Stop
-from search.execution.time_spent import Clock, recording_time
+from search.execution.trial_child import TrialChild
 from search.execution.trial_files import TrialFiles, delete_leftovers
+from search.execution.worker import Worker
 from search.metrics.calibration import least_loss
-from search.process.child import Child
-from search.process.fork_server import ForkServer
 from search.study.compatibility import RAISED
 from search.study.configurations import Draw
 from search.study.fold_results import (
@@ -59,7 +53,7 @@ from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
 from spaces.contract import Params
 from spaces.recipe import Recipe
-from storage.claims import Claim, ClaimLost, Claims, lock_name
+from storage.claims import Claim, ClaimLost, lock_name
 from storage.heartbeat import Heartbeat
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
@@ -67,37 +61,6 @@ CRASHES, ACCUMULATE = "crashes", "accumulate"
 WORKER_LOG = logging.getLogger(f"{__name__}.log")
 WORKER_LOG.propagate = False
 WORKER_LOG.setLevel(logging.INFO)
-
-
-@dataclass
-class Worker:
-    """What a worker has at hand for its trials.
-
-    Attributes:
-        study: The open study.
-        server: Starts the child processes.
-        claims: Claims trials of the study for this worker.
-        stop: Whether, and how urgently, to stop.
-        gpu_memory: Most memory of a GPU that a child takes, GB; None lets it grow.
-        threads: CPU threads of a child; 0 leaves the choice to the backend.
-        environment: Environment variables of a child, such as which GPU is this worker's.
-        checkpoint_seconds: The least time between two checkpoints.
-        hang_seconds: The least silence for which a child is taken for hung.
-        stop_seconds: How long a child that is asked to stop has to reach its next batch.
-        clock: Where the worker's time goes.
-    """
-
-    study: LoadedStudy
-    server: ForkServer
-    claims: Claims
-    stop: Stop
-    gpu_memory: float | None = None
-    threads: int = 0
-    environment: Mapping[str, str] = field(default_factory=dict)
-    checkpoint_seconds: float = 30.0
-    hang_seconds: float = 60.0
-    stop_seconds: float = 10.0
-    clock: Clock = field(default_factory=Clock)
 
 
 def run_trial(worker: Worker, claim: Claim) -> None:
@@ -285,7 +248,7 @@ def _train(
     def train(plan: TrainingPlan, before: Sequence[TrainingOutcome] = ()) -> TrainingOutcome:
         if plan.folds:
             plan = dataclasses.replace(plan, predictions=str(files.predictions(plan.fold)))
-        done, verdict = _train_in_child(worker, claim, trial, plan, files, heartbeat)
+        done, verdict = child.train(plan)
         if plan.folds:
             done[PREDICTIONS] = files.keep_predictions(plan.fold)
         _record(trial, done, plan, [*before, done])
@@ -293,7 +256,7 @@ def _train(
             raise TrialPruned(verdict)
         return done
 
-    with files.uploading():
+    with files.uploading(), TrialChild(worker, claim, trial, files, heartbeat) as child:
         config = worker.study.config
         if not config.folds:
             done = train(plan)
@@ -304,54 +267,6 @@ def _train(
         if found is not None:
             trial.set_user_attr(TIE_BREAK, least_loss(found))
         return mean_value(finished), matrix_of(finished)
-
-
-def _train_in_child(
-    worker: Worker,
-    claim: Claim,
-    trial: optuna.Trial,
-    plan: TrainingPlan,
-    files: TrialFiles,
-    heartbeat: Heartbeat,
-) -> tuple[dict[str, Any], str]:
-    """Train in a child process.
-
-    Returns:
-        The child's last message, and why the trial is pruned, if it is.
-    """
-    log = worker.study.paths.log(claim.number)
-    threads = int(trial.user_attrs["threads"])
-    job = "search.training.job:train"
-    worker.clock.switch("starting")
-    with (
-        recording_time(trial, worker.clock),
-        Reporter(claim, heartbeat, worker.stop, trial, plan) as reporter,
-        worker.server.start(job, plan.to_payload(), log, threads, worker.environment, patient=False) as child,
-        _shown(heartbeat, child),
-    ):
-        follower = ChildMonitor(
-            reporter,
-            worker.stop,
-            heartbeat.check,
-            worker.clock,
-            hang_seconds=worker.hang_seconds,
-            stop_seconds=worker.stop_seconds,
-            on_checkpoint=files.written,
-        )
-        done = follower.follow(child)
-        if done["stopped"]:
-            raise TrialInterrupted("stopped", clean=True)
-    return done, reporter.verdict
-
-
-@contextmanager
-def _shown(heartbeat: Heartbeat, child: Child) -> Iterator[None]:
-    """Have the signs of life name the child for as long as it is there."""
-    heartbeat.facts["child"] = child.pid
-    try:
-        yield
-    finally:
-        heartbeat.facts.pop("child", None)
 
 
 def _record(

@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 import spaces
 from search.config.study_config import StudyConfig
 from search.errors import InputError, SpaceChanged, SpaceFailed, StudyStopped
-from search.execution.trial import Worker, run_trial
+from search.execution.trial import run_trial
+from search.execution.worker import Worker
 from search.study.compatibility import RAISED, check_code
 from search.study.proposal import own_configurations
 from search.study.request import load_space

@@ -11,6 +11,7 @@ from search import lazily
 
 if TYPE_CHECKING:
     from search.training.job import train as train
+    from search.training.job import train_folds as train_folds
     from search.training.plan import TrainingPlan as TrainingPlan
 
-__getattr__ = lazily(__name__, job="train", plan="TrainingPlan")
+__getattr__ = lazily(__name__, job="train train_folds", plan="TrainingPlan")

@@ -1,4 +1,8 @@
-"""The child's job: one training from plan to kept weights, which reports every epoch and can go on from any."""
+"""The child's job: one training from plan to kept weights, which reports every epoch and can go on from any.
+
+The folds of a trial are trained by one child, one after another: a process and a trace a fold took most of the time of
+a small head. Each begins as if it were the only one, with weights, optimizer and seeds of its own.
+"""
 
 import importlib
 import logging
@@ -45,33 +49,60 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     ``checkpoint`` when one has been written or could not be.
     """
     plan = TrainingPlan.from_payload(payload)
+    channel.send(_run(plan, _take_device(plan), channel)[0])
+
+
+def train_folds(payload: dict[str, Any], channel: Channel) -> None:
+    """Train one fold of a trial after another, each as ``train`` does, in this process.
+
+    ``payload`` is the plan of the first. The worker replies to each fold's ``done`` with the ``plan`` of the next, or
+    None. What a fold comes to does not depend on whether others were trained before it.
+    """
+    plan = TrainingPlan.from_payload(payload)
+    device, before = _take_device(plan), None
+    while True:
+        done, before = _run(plan, device, channel, before)
+        following = channel.ask(done)["plan"]
+        if following is None:
+            return
+        plan = TrainingPlan.from_payload(following)
+
+
+def _take_device(plan: TrainingPlan) -> str:
     device = backends.current().use_device(plan.gpu_memory)
     _set_precision(device)
+    return device
+
+
+def _run(
+    plan: TrainingPlan, device: str, channel: Channel, before: "Training | None" = None
+) -> tuple[dict[str, Any], "Training | None"]:
+    """Train; return the message that ends the training, and the training, if it came to be.
+
+    ``before`` is a training of the same trial, of which nothing is needed any more.
+    """
     if plan.folds:
         logger.info("fold %d of %d", plan.fold + 1, plan.folds)
     try:
-        training = Training(plan, device, channel)
+        training = Training(plan, device, channel, before)
     except FeaturesAway:
-        channel.send({"kind": "done", "stopped": True, "epochs": 0})
-        return
+        return {"kind": "done", "stopped": True, "epochs": 0}, None
     logger.info("%s", training.words())
     training.resume()
     channel.send({"kind": "built", **training.facts()})
     while training.epoch < plan.epochs and not training.exhausted():
         if not training.run_epoch(channel):
             training.checkpoints.write(channel)
-            channel.send({"kind": "done", "stopped": True, "epochs": training.epoch})
-            return
+            return {"kind": "done", "stopped": True, "epochs": training.epoch}, training
         reply = channel.ask({"kind": "epoch", "epoch": training.epoch, **training.latest()})
         if not reply["go"]:
-            channel.send({"kind": "done", "stopped": False, **training.outcome()})
-            return
+            return {"kind": "done", "stopped": False, **training.outcome()}, training
         if training.epoch < plan.epochs and training.checkpoints.due:
             training.hold_state()
             training.checkpoints.write(channel)
     training.keep()
     training.predict(channel)
-    channel.send({"kind": "done", "stopped": False, **training.outcome()})
+    return {"kind": "done", "stopped": False, **training.outcome()}, training
 
 
 class Training:
@@ -83,9 +114,18 @@ class Training:
             ones are empty in a refit.
         checkpoints: Writes its state, and finds what it goes on from.
         matrix: Confusion matrix of the validation images by the weights to keep; empty where there is none.
+
+    Args:
+        plan: What is trained, and how.
+        device: What it is trained on.
+        channel: Gets ``features`` while a backbone's are computed.
+        before: A training of another fold of the same trial in this process, whose traced net is used again, with new
+            weights: of that training nothing is left but its history.
     """
 
-    def __init__(self, plan: TrainingPlan, device: str, channel: Channel) -> None:
+    def __init__(
+        self, plan: TrainingPlan, device: str, channel: Channel, before: "Training | None" = None
+    ) -> None:
         self.plan, self.device = plan, device
         self.net = net_of(plan)
         dataset = open_dataset(Path(plan.dataset))
@@ -98,11 +138,13 @@ class Training:
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
-        # What is validated is what is exported: float32, also where training computes in bfloat16, and of both views.
-        mixed = keras.mixed_precision.dtype_policy().name != "float32"
-        other = mixed or plan.views == 2
-        self._exact = self._exported() if other and not plan.full else self.model
+        self._traced = before is not None and self._take_over(before)
         self.optimizer = self.fitted.optimizer
+        if not self._traced:
+            # What is validated is what is exported: float32, also where training computes in bfloat16; of both views.
+            mixed = keras.mixed_precision.dtype_policy().name != "float32"
+            other = mixed or plan.views == 2
+            self._exact = self._exported() if other and not plan.full else self.model
         self.classes = dataset.classes
         names = ("loss", "accuracy", *(f"val_{name}" for name in validated(plan.metric)), "seconds")
         self.history: dict[str, list[float]] = {name: [] for name in names}
@@ -111,7 +153,7 @@ class Training:
         self._best: tuple[int, float, list[np.ndarray]] | None = None
         self.checkpoints = Checkpointer(plan)
         self._images_per_second = 0.0
-        self._paced = self._traced = False
+        self._paced = False
 
     def _build(self) -> tuple[keras.Model, keras.Model]:
         """Build the model, and what is fitted: the model itself, or the model behind the images on the device."""
@@ -119,13 +161,14 @@ class Training:
         model = self.net.build()
         # Evenly over all (folders come sorted by class): enough for means, variances and patches.
         self.net.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
-        steps = plan.steps or updates(len(self.chosen), self.batch, plan.epochs)
+        # What is traced knows of the images no more than these: the length of the schedule, and the size of a batch.
+        self._shape = (plan.steps or updates(len(self.chosen), self.batch, plan.epochs), self.batch)
         # Photographs are augmented by Pillow, on the host, each time that they are seen.
         pixels = self.images.ndim == 4 and recipe.augmenter == "shifts"
         self.on_device = pixels and fits_device(self.device, self.images)
         fitted = with_images(model, self.images[self.chosen]) if self.on_device else model
         fitted.compile(
-            optimizer=make_optimizer(recipe, steps, plan.accumulate),
+            optimizer=make_optimizer(recipe, self._shape[0], plan.accumulate),
             loss=keras.losses.CategoricalCrossentropy(
                 from_logits=True, label_smoothing=recipe.label_smoothing
             ),
@@ -134,6 +177,18 @@ class Training:
         )
         fitted.optimizer.build(model.trainable_variables)
         return model, fitted
+
+    def _take_over(self, before: "Training") -> bool:
+        """Put the state that this training begins with into the net of another, which is traced; say if that can be.
+
+        Images on the device and the numbers of ``Normalization`` are constants of what was traced.
+        """
+        constant = any(isinstance(layer, keras.layers.Normalization) for layer in leaves(self.model))
+        if constant or self.on_device or before.on_device or before._shape != self._shape:
+            return False
+        restore(before.model, before.optimizer, capture(self.model, self.fitted.optimizer))
+        self.model, self.fitted, self._exact = before.model, before.fitted, before._exact
+        return True
 
     def facts(self) -> dict[str, Any]:
         """What the worker records of the device and the images."""
@@ -176,16 +231,14 @@ class Training:
         started = time.monotonic()
         feed = self._feed()
         watch = _Watch(channel, feed)
-        logs = self.fitted.fit(
-            backends.current().batches(feed), verbose=0, shuffle=False, callbacks=[watch]
-        ).history
+        logs = self._fit(feed, watch)
         if channel.stopped:
             return False
         whole = len(feed) * feed.batch_size / (time.monotonic() - started)
         # In its first epoch a process traces the net, of which a short epoch's time says more than of its images.
         self._images_per_second, self._paced = watch.rate or whole, self._traced or watch.rate > 0
         self._traced = True
-        loss, accuracy = float(logs["loss"][0]), float(logs["accuracy"][0])
+        loss, accuracy = logs["loss"], logs["accuracy"]
         seconds = time.monotonic() - started
         if not math.isfinite(loss):
             loss = math.nan
@@ -196,6 +249,24 @@ class Training:
         newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
         logger.info("%s %d: %s", self.plan.unit, self.epoch, newest)
         return True
+
+    def _fit(self, feed: TrainingFeed, watch: "_Watch") -> dict[str, float]:
+        """Train on each batch once; return the means of loss and accuracy."""
+        if self.images.ndim > 2 or self.device != "cpu":
+            batches = backends.current().batches(feed)
+            logs = self.fitted.fit(batches, verbose=0, shuffle=False, callbacks=[watch]).history
+            return {name: float(values[0]) for name, values in logs.items()}
+        # An epoch of features is a few steps of milliseconds: what ``fit`` does before and after them takes longer.
+        logs = {}
+        watch.set_model(self.fitted)
+        self.fitted.stop_training = False
+        self.fitted.reset_metrics()
+        for index in range(len(feed)):
+            logs = self.fitted.train_on_batch(*feed[index], return_dict=True)
+            watch.on_train_batch_end(index, logs)
+            if self.fitted.stop_training:
+                break
+        return {name: float(value) for name, value in logs.items()}
 
     def _feed(self) -> TrainingFeed:
         """The batches of the next epoch, or of the next part of the steps."""

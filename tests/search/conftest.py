@@ -22,7 +22,7 @@ from search.data import Dataset
 from search.data.preparation import prepare
 from search.errors import StudyStopped, TrialFailed
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.child_training import TrainingResult
 from search.exporting.export import Export

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.postgres import PostgresServer
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 from search.config.settings import RunOptions
 from search.errors import InputError, StudyStopped
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.export import Export
 from search.exporting.folder import FILES

@@ -10,7 +10,8 @@ import pytest
 
 from search.data import Dataset
 from search.data.preparation import prepare
-from search.execution.trial import Worker, plan_training
+from search.execution.trial import plan_training
+from search.execution.worker import Worker
 from search.process.fork_server import ForkServer
 from search.study.proposal import recipe_of
 from search.study.study import load_study

@@ -25,7 +25,7 @@ from search.data.backbones import backbone_file, find_backbones
 from search.data.preparation import prepare
 from search.errors import InputError
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.backbone import backbone_of, backbone_sentence
 from search.exporting.child_training import TrainingResult

@@ -20,7 +20,8 @@ from search.data.preparation import prepare
 from search.errors import TrialInterrupted, TrialOutOfMemory, TrialPruned
 from search.execution.cross_validation import train_folds
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker, run_trial
+from search.execution.trial import run_trial
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.metrics.calibration import least_loss
 from search.process.child import Child
@@ -194,7 +195,7 @@ def test_matrix_is_of_none_where_a_fold_has_none() -> None:
 
 
 class InSecondFold:
-    """A fork server that kills the first child of the second fold, once this has written a checkpoint."""
+    """A fork server that kills its first child in the second fold, once this has written a checkpoint."""
 
     def __init__(self, server: ForkServer, then: Callable[[], object] = lambda: None) -> None:
         self._server, self._then = server, then
@@ -214,17 +215,16 @@ class InSecondFold:
         **more: Any,
     ) -> Child:
         child = self._server.start(job, payload, log, threads, environment, **more)
-        if job != "search.training.job:train":
+        if job != "search.training.job:train_folds":
             return child
-        if payload["fold"] == 1 and all(fold != 1 for fold, _ in self.started):
-            threading.Thread(
-                target=self._strike, args=(child.pid, Path(payload["checkpoint"])), daemon=True
-            ).start()
+        if not self.started:
+            strike = (child.pid, Path(payload["checkpoint"]), payload["epochs"])
+            threading.Thread(target=self._strike, args=strike, daemon=True).start()
         self.started.append((payload["fold"], payload["accumulate"]))
         return child
 
-    def _strike(self, pid: int, checkpoint: Path) -> None:
-        while not (facts := read_facts(checkpoint)):
+    def _strike(self, pid: int, checkpoint: Path, epochs: int) -> None:
+        while not (facts := read_facts(checkpoint)) or facts["epoch"] <= epochs:
             time.sleep(0.002)
         self.epoch = facts["epoch"]
         self._then()
@@ -250,7 +250,7 @@ def test_killed_in_a_fold_it_goes_on_there_and_comes_out_as_if_nothing_had_happe
     assert (trial.state, len(first), sorted(trial.intermediate_values)) == (TrialState.WAITING, 1, [1])
     assert 6 < server.epoch < 12, "of the second fold, counted through both"
     trial = run_next(interrupted)
-    assert [fold for fold, _ in server.started] == [0, 1, 1]
+    assert [fold for fold, _ in server.started] == [0, 1]
     assert trial.user_attrs[FOLDS][0] == first[0]
 
     same = run_next(whole)
@@ -279,7 +279,7 @@ def test_out_of_memory_in_a_fold_leaves_those_that_are_finished(
     assert trial.user_attrs["first_failure"] == "out of memory: killed by the system"
     assert not worker.study.paths.checkpoints(0)
     assert run_next(worker).state == TrialState.COMPLETE
-    assert server.started == [(0, 1), (1, 1), (1, 2)]
+    assert server.started == [(0, 1), (1, 2)]
 
 
 DEALT = "01" * (IMAGES // 2)

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -11,7 +12,8 @@ import pytest
 
 from search.execution import reporter
 from search.execution.reporter import VERDICT_SECONDS, Reporter
-from search.execution.trial import Worker, plan_training
+from search.execution.trial import plan_training
+from search.execution.worker import Worker
 from search.study.fold_results import FOLDS
 from search.study.proposal import recipe_of
 from search.study.study import compute_spent
@@ -267,13 +269,23 @@ def test_epoch_of_a_fold_is_shown_after_those_of_the_folds_before(in_second_fold
     assert (shown["epoch"], shown["epochs"], shown["fold"]) == (14, 30, 2)
 
 
-def test_compute_of_a_fold_is_noted_with_each_epoch(in_second_fold: Told) -> None:
-    in_second_fold.reporter.judge(epoch(4))
-    study = in_second_fold.worker.study
-    assert compute_spent(study) == 3 * 1 * (20 * 10 + 21 * 4)
+def test_compute_of_a_fold_is_noted_once_a_second(
+    in_second_fold: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small head has many epochs a second, and waits for no database."""
+    now = 100.0
+    monkeypatch.setattr(reporter, "time", SimpleNamespace(monotonic=lambda: now))
+    noted = []
+    for number, moment in enumerate((100.0, 100.9, 101.1), start=4):
+        now = moment
+        assert in_second_fold.reporter.judge(epoch(number))
+        noted.append(compute_spent(in_second_fold.worker.study) // 3 - 20 * 10)
+    assert noted == [21 * 4, 21 * 4, 21 * 6]
+    assert in_second_fold.heart.facts["epoch"] == 10 + 6
 
 
 def test_fold_that_diverges_is_named(in_second_fold: Told) -> None:
+    in_second_fold.reporter.judge(epoch(3))  # Which is stored, so that the next is not.
     assert not in_second_fold.reporter.judge(epoch(4, loss=float("nan")))
     verdict = "diverged: the loss became NaN or infinite in epoch 4 of fold 2"
     assert in_second_fold.reporter.verdict == verdict

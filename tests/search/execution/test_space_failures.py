@@ -14,7 +14,7 @@ from search.config.settings import RunOptions
 from search.data import Dataset
 from search.errors import InputError, SpaceChanged, StudyStopped
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study.opening import open_study

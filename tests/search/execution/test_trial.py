@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,10 @@ from benchmarks.postgres import PostgresServer, missing
 from search.data import split
 from search.errors import DiskFull, ServerGone, StudyStopped
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker, _shown, run_trial
+from search.execution.trial import run_trial
+from search.execution.trial_child import TrialChild
+from search.execution.trial_files import TrialFiles
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.process.child import Child
 from search.process.fork_server import ForkServer
@@ -286,14 +290,15 @@ def test_trial_whose_server_is_gone_waits_unclaimed_and_unblamed_for_the_next(
 
 def test_sign_of_life_names_the_child_only_while_there_is_one(make_worker, fast_server) -> None:
     """Its id may be another's soon after."""
-    seen: list[object] = []
-    worker = make_worker(server=StrikingServer(fast_server, []))
+    worker = make_worker(server=fast_server)
     claim = worker.claims.claim(1)
     assert claim is not None
-    heartbeat = Heartbeat(claim)
-    with _shown(heartbeat, SimpleNamespace(pid=17)):  # type: ignore[arg-type]
-        seen.append(heartbeat.facts.get("child"))
-    assert seen == [17]
+    heartbeat, files = Heartbeat(claim), TrialFiles(worker.study, claim)
+    worker.server = SimpleNamespace(start=lambda *_, **__: nullcontext(SimpleNamespace(pid=17)))
+    trial, plan = SimpleNamespace(user_attrs={"threads": 1}), SimpleNamespace(folds=0, to_payload=dict)
+    with TrialChild(worker, claim, trial, files, heartbeat) as child:  # type: ignore[arg-type]
+        child._begin(plan)  # type: ignore[arg-type]
+        assert heartbeat.facts["child"] == 17
     assert "child" not in heartbeat.facts
 
 

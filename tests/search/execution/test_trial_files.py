@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from search.execution.trial import Worker, run_trial
+from search.execution.trial import run_trial
 from search.execution.trial_files import TrialFiles, delete_leftovers
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.study.study import KEPT_MODELS, MODEL
 from storage.artifacts import CHECKPOINT, artifact_ids

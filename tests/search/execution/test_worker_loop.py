@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.data import Dataset
 from search.errors import InputError, StudyStopped
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import check_default, check_failures, check_refusals, work
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study

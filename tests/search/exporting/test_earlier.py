@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search.config.settings import RunOptions
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.earlier import earlier_export
 from search.study.study import LoadedStudy

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.execution.trial import Worker, plan_training
+from search.execution.trial import plan_training
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.confirm import (
     Bounds,

@@ -35,7 +35,15 @@ backends.use_threads = lambda threads: None
 
 
 def train(payload, channel):
-    plan = TrainingPlan.from_payload(payload)
+    channel.send(run(TrainingPlan.from_payload(payload), channel))
+
+
+def train_folds(payload, channel):
+    while payload is not None:
+        payload = channel.ask(run(TrainingPlan.from_payload(payload), channel))["plan"]
+
+
+def run(plan, channel):
     if plan.folds:
         print(f"fold {plan.fold + 1} of {plan.folds}", flush=True)
     training = Training(plan)
@@ -44,17 +52,15 @@ def train(payload, channel):
     while training.epoch < plan.epochs and not training.exhausted():
         if not training.run_epoch(channel):
             training.save_checkpoint(channel, now=True)
-            channel.send({"kind": "done", "stopped": True, "epochs": training.epoch})
-            return
+            return {"kind": "done", "stopped": True, "epochs": training.epoch}
         reply = channel.ask({"kind": "epoch", "epoch": training.epoch, **training.latest()})
         if not reply["go"]:
-            channel.send({"kind": "done", "stopped": False, **training.outcome()})
-            return
+            return {"kind": "done", "stopped": False, **training.outcome()}
         if training.epoch < plan.epochs:
             training.save_checkpoint(channel, now=False)
     training.keep()
     training.predict()
-    channel.send({"kind": "done", "stopped": False, **training.outcome()})
+    return {"kind": "done", "stopped": False, **training.outcome()}
 
 
 class Net:

@@ -20,7 +20,7 @@ from search.config.study_config import StudyConfig
 from search.delete import app
 from search.errors import InputError, StudyStopped
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting import builder
 from search.exporting.request import ExportRequest

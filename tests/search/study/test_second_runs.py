@@ -9,7 +9,7 @@ import pytest
 from search.config.settings import RunOptions
 from search.errors import InputError
 from search.execution.stop_requests import Stop
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.progress.terminal import LineScreen
 from search.study.opening import open_study
 from search.study.snapshot import Snapshot

@@ -266,6 +266,38 @@ def test_training_learns_the_digits(plain: Run) -> None:
     assert plain.history["val_accuracy"][-1] > 0.85
 
 
+@pytest.fixture(scope="module")
+def in_folds(make_plan) -> list[TrainingPlan]:
+    plan = make_plan(images=None, folds=8, epochs=1, checkpoint=None, model=None)
+    return [dataclasses.replace(plan, fold=fold, seed=plan.seed + fold) for fold in range(2)]
+
+
+def test_fold_comes_out_the_same_whether_or_not_others_were_trained_before_it(
+    in_folds: list[TrainingPlan], fork_server: ForkServer, tmp_path: Path
+) -> None:
+    def train_one_after_another(*plans: TrainingPlan) -> Run:
+        """The training of the last, in the process that has trained the others."""
+        payloads = [*(plan.to_payload() for plan in plans), None]
+        with fork_server.start("search.training.job:train_folds", payloads[0], tmp_path / "log", 1) as child:
+            for plan, following in zip(plans, payloads[1:], strict=True):
+                run = listen(child, Run(plan), None, 0)
+                child.send({"plan": following})
+            assert child.wait() == 0
+        return run
+
+    after, alone = train_one_after_another(*in_folds), train_one_after_another(in_folds[1])
+    assert after.history == alone.history
+    assert after.done["matrix"] == alone.done["matrix"]
+
+
+def test_folds_share_a_traced_net_unless_their_schedules_differ(in_folds: list[TrainingPlan]) -> None:
+    first = Training(in_folds[0], "cpu", UNHEARD)
+    second = Training(in_folds[1], "cpu", UNHEARD, first)
+    assert second.fitted is first.fitted
+    longer = dataclasses.replace(in_folds[1], epochs=2)
+    assert Training(longer, "cpu", UNHEARD, second).fitted is not first.fitted
+
+
 def test_fold_is_trained_without_the_images_that_it_is_validated_on(plan, digits: Dataset) -> None:
     training = Training(dataclasses.replace(plan, images=None, folds=3, fold=1), "cpu", UNHEARD)
     part = fold(digits.train()[1], 3, 1, plan.split_seed)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from search.execution.trial import Worker
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy

@@ -4,7 +4,8 @@ import optuna_dashboard
 import pytest
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.execution.trial import Worker, run_trial
+from search.execution.trial import run_trial
+from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.web.attachments import artifacts_of
 from search.web.notes import read_note

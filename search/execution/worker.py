@@ -1,0 +1,41 @@
+"""What a worker has at hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from search.execution.stop_requests import Stop
+from search.execution.time_spent import Clock
+from search.process.fork_server import ForkServer
+from search.study.study import LoadedStudy
+from storage.claims import Claims
+
+
+@dataclass
+class Worker:
+    """What a worker has at hand for its trials.
+
+    Attributes:
+        study: The open study.
+        server: Starts the child processes.
+        claims: Claims trials of the study for this worker.
+        stop: Whether, and how urgently, to stop.
+        gpu_memory: Most memory of a GPU that a child takes, GB; None lets it grow.
+        threads: CPU threads of a child; 0 leaves the choice to the backend.
+        environment: Environment variables of a child, such as which GPU is this worker's.
+        checkpoint_seconds: The least time between two checkpoints.
+        hang_seconds: The least silence for which a child is taken for hung.
+        stop_seconds: How long a child that is asked to stop has to reach its next batch.
+        clock: Where the worker's time goes.
+    """
+
+    study: LoadedStudy
+    server: ForkServer
+    claims: Claims
+    stop: Stop
+    gpu_memory: float | None = None
+    threads: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    checkpoint_seconds: float = 30.0
+    hang_seconds: float = 60.0
+    stop_seconds: float = 10.0
+    clock: Clock = field(default_factory=Clock)
