@@ -1,25 +1,28 @@
 """A Postgres server of one's own, in a folder, on a Unix socket: for tests and benchmarks that restart and stop it."""
 
 import os
-import pwd
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+from search.errors import InputError
+from search.postgres.programs import programs_for, run_program, server_account
+
+# Whatever the environment says of languages.
+NEW = ("-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 
 def missing() -> str:
     """Why no server can be started here; empty where one can."""
-    if not BINARIES and shutil.which("initdb") is None:
-        return "Postgres is not installed (Debian: apt-get install postgresql)"
-    if os.geteuid() == 0 and shutil.which("setpriv") is None:
-        return "Postgres does not run as root, and setpriv is not there"
+    try:
+        programs_for(None)
+        server_account()
+    except InputError as error:
+        return str(error)
     return ""
 
 
@@ -45,10 +48,9 @@ class PostgresServer:
         self._databases = 0
 
     def __enter__(self) -> "PostgresServer":
-        if os.geteuid() == 0:
-            account = pwd.getpwnam("postgres")
+        if (account := server_account()) is not None:
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self._run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
+        self._run("initdb", "-D", str(self.folder / "data"), "-A", "trust", *NEW)
         self.start()
         return self
 
@@ -83,17 +85,6 @@ class PostgresServer:
         self._run("pg_ctl", "-D", str(self.folder / "data"), *arguments, check=check)
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> None:
-        found = BINARIES[-1] / program if BINARIES else Path(str(shutil.which(program)))
-        command = [str(found), *arguments]
-        if os.geteuid() == 0:
-            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command]
-        # Its own session: a Ctrl-C at the terminal, or a signal to the tests' group, is not for it.
-        ended = subprocess.run(
-            command,
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        ended = run_program([str(programs_for(None).folder / program), *arguments], self.folder)
         if check and ended.returncode:
-            raise RuntimeError(f"{program}: {ended.stderr.decode(errors='replace').strip()}")
+            raise RuntimeError(f"{program}: {ended.stderr.strip()}")

@@ -7,9 +7,7 @@ with the help that ``--help`` shows. A test compares the page with what this scr
 import re
 from typing import Any
 
-import typer
-
-from search.cli.program import make_program
+from search.cli.program import commands
 
 HEAD = """\
 # Commands
@@ -31,12 +29,6 @@ function with the flags as its arguments; a few names differ, as `--studies`, wh
 
 Colours go to a terminal alone, and not where the environment has `NO_COLOR`. Every command has these flags:
 """
-
-
-def commands() -> dict[str, Any]:
-    """Every command of the program by its name, in the order of the program's help."""
-    program: Any = typer.main.get_command(make_program())
-    return dict(program.commands)
 
 
 def render() -> str:

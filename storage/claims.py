@@ -390,7 +390,7 @@ class Claims:
             if alive and life["place"].split()[0] != process_identity.machine():
                 raise SecondHost(
                     f"host {life['host']} is working on this SQLite database; SQLite serves one host: put the study "
-                    "into Postgres for several"
+                    "into Postgres for several (python -m search.database makes one)"
                 )
 
 

@@ -5,6 +5,7 @@ on Postgres, measured with eight at a time).
 """
 
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from storage.url import check_url, is_sqlite, parse, passwords_of, redacted, sql
 BUSY_SECONDS = 60
 # How long to wait for other processes that open the same database at the same time.
 OPENING_SECONDS = 120.0
+ENCRYPTED = ("require", "verify-ca", "verify-full")
 LOCK_NOT_AVAILABLE = "55P03"  # Postgres's code for a lock_timeout.
 
 
@@ -46,6 +48,7 @@ def open_storage(url: str, timeouts: Timeouts | None = None, *, patient: bool = 
     """
     check_url(url)
     parsed, timeouts = parse(url), timeouts or Timeouts()
+    _check_encryption(parsed)
     bare = without_password(parsed)
     try:
         opened = (
@@ -80,6 +83,7 @@ def existing_database(url: str) -> Iterator[sqlalchemy.Connection | None]:
     """
     check_url(url)
     parsed = parse(url)
+    _check_encryption(parsed)
     if is_sqlite(parsed) and not sqlite_file(parsed).exists():
         yield None
         return
@@ -152,6 +156,20 @@ def _connect_args(url: URL, timeouts: Timeouts) -> dict[str, Any]:
         "tcp_user_timeout": 30_000,
         **passwords_of(url),
     }
+
+
+def _check_encryption(url: URL) -> None:
+    """Refuse an encrypted connection in a process that it would end: ``free(): invalid pointer``, without a message.
+
+    TensorFlow (2.21) brings cryptographic code of its own; where it is loaded before the driver (psycopg 3.3), that is
+    called in place of the driver's. No command of ours loads TensorFlow, but a notebook may.
+    """
+    first = next((name for name in sys.modules if name in ("psycopg", "tensorflow")), "")
+    if first == "tensorflow" and url.query.get("sslmode") in ENCRYPTED:
+        raise ValueError(
+            f"storage {redacted(url)}: TensorFlow was imported before the database's driver, and an encrypted "
+            "connection would end this process: begin it (a notebook's kernel) anew with import psycopg"
+        )
 
 
 def _reason(error: BaseException, url: URL) -> str:

@@ -76,7 +76,7 @@ def check_url(url: str) -> None:
     if kind := network_file_system(folder):
         raise ValueError(
             f"storage {redacted(parsed)}: {folder} is on a network file system ({kind}), on which SQLite loses data "
-            "when several processes write; use a local folder, or Postgres"
+            "when several processes write; use a local folder, or Postgres (python -m search.database makes one)"
         )
 
 

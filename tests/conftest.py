@@ -61,10 +61,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Sequ
 
 @pytest.fixture(scope="session")
 def helps(answers: Callable[[Sequence[Sequence[str]]], list[Answer]]) -> dict[str, Answer]:
-    """What every command of ours answers to ``--help``, by its name."""
-    from search.cli.program import COMMANDS
+    """What every command of ours, and every subcommand, answers to ``--help``, by its name."""
+    from search.cli.program import COMMANDS, commands
 
-    return dict(zip(COMMANDS, answers([[command, "--help"] for command in COMMANDS]), strict=True))
+    names = sorted({*COMMANDS, *commands()})
+    return dict(zip(names, answers([[*name.split(), "--help"] for name in names]), strict=True))
 
 
 @pytest.fixture(scope="session")

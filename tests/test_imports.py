@@ -64,8 +64,8 @@ def modules_after(code: str) -> set[str]:
 # imports inside functions, and names of modules in strings ("search.x:y") count.
 ROOMS = (
     "errors", "presets", "config", "formatting", "templates", "data", "metrics", "plotting", "process", "training",
-    "study", "web", "execution", "exporting", "prediction", "serving", "reporting", "engines", "progress", "workflows",
-    "cli",
+    "study", "web", "execution", "exporting", "prediction", "serving", "reporting", "postgres", "engines", "progress",
+    "workflows", "cli",
 )  # fmt: skip
 # Where the fork server says which later modules its children would otherwise import for themselves.
 PRELOADED = {

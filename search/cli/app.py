@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 import typer
@@ -40,6 +40,30 @@ def make_app(function: Callable[..., None], *, example: str, chatty: bool = Fals
     # "\b" keeps click from re-flowing the example's lines into one paragraph.
     app.command(epilog=f"\b\nExample:\n{_indented(example)}")(with_verbosity(function, chatty))
     return app
+
+
+def make_group(help: str, *, example: str, **apps: typer.Typer) -> typer.Typer:
+    """A typer app whose subcommands are the commands of ``apps``, each by its name."""
+    group = typer.Typer(
+        help=help,
+        epilog=f"\b\nExample:\n{_indented(example)}",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    add_commands(group, apps)
+    return group
+
+
+def add_commands(program: typer.Typer, apps: Mapping[str, typer.Typer]) -> None:
+    """Make apps the subcommands of another, each by its name; those of several commands become groups."""
+    for name, app in apps.items():
+        if len(app.registered_commands) > 1:
+            program.add_typer(app, name=name)
+            continue
+        (command,) = app.registered_commands
+        command.name = name
+        program.registered_commands.append(command)
 
 
 def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:

@@ -4,15 +4,16 @@ import sqlite3
 from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from search.cli.app import main
+from search.cli.app import add_commands, main
 from search.presets import PRESETS
 
 COMMANDS = (
     "run", "worker", "status", "studies", "dashboard", "export", "report", "predict", "demo", "sweep",
-    "prefetch", "cache", "delete",
+    "prefetch", "cache", "delete", "database",
 )  # fmt: skip
 
 
@@ -24,11 +25,18 @@ def make_program() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for name in COMMANDS:
-        (command,) = import_module(f"search.{name}").app.registered_commands
-        command.name = name
-        program.registered_commands.append(command)
+    add_commands(program, {name: import_module(f"search.{name}").app for name in COMMANDS})
     return program
+
+
+def commands() -> dict[str, Any]:
+    """Every command of the program by its name, in the order of its help; those of a group as ``database start``."""
+    program: Any = typer.main.get_command(make_program())
+    found: dict[str, Any] = {}
+    for name, command in program.commands.items():
+        inside = getattr(command, "commands", None)
+        found |= {name: command} if inside is None else {f"{name} {own}": one for own, one in inside.items()}
+    return found
 
 
 def studies_here(incomplete: str) -> list[str]:

@@ -1,9 +1,11 @@
 """A small real study, searched once, for the tests of what comes after a search."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.postgres import MEMORY, PostgresServer
 from search.cli.app import main
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
@@ -32,6 +35,8 @@ from search.exporting.scoring_result import Mistakes, ScoringResult
 from search.exporting.summary import summarise
 from search.exporting.writers import write_files
 from search.metrics.classification import Scores
+from search.postgres.folder import ServerFolder
+from search.postgres.server import server_status, start_server, stop_server
 from search.predict import app
 from search.process.fork_server import PRELOAD, ForkServer
 from search.study.opening import open_study
@@ -294,6 +299,39 @@ def until() -> Callable[..., Any]:
         return found
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def new_server_folder(postgres: PostgresServer) -> Iterator[Callable[[], Path]]:
+    """Names folders for servers of our own, in memory where possible; servers in them are stopped in the end.
+
+    As root such a server is another user's, who may not enter pytest's folders. (``postgres`` says why there is none.)
+    """
+    above = Path(tempfile.mkdtemp(prefix="pg", dir=MEMORY if MEMORY.is_dir() else "/tmp"))
+    above.chmod(0o755)
+    numbers = iter(range(1000))
+    yield lambda: above / str(next(numbers))
+    for folder in above.iterdir():
+        if (folder / "data" / "base").is_dir():
+            stop_server(folder)
+    shutil.rmtree(above)
+
+
+@pytest.fixture(scope="session")
+def server_folder(new_server_folder: Callable[[], Path]) -> Path:
+    """The folder of a server that listens on its Unix socket alone; whoever stops it starts it again."""
+    made = new_server_folder()
+    start_server(made)
+    return made
+
+
+@pytest.fixture
+def private_server(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ServerFolder:
+    """The same, with what its user has exported."""
+    status = server_status(server_folder)
+    monkeypatch.setenv("PGPASSFILE", status.password_file)
+    monkeypatch.setenv("SEARCH_STORAGE", status.url)
+    return ServerFolder(server_folder)
 
 
 class Commands:

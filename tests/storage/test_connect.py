@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import sqlite3
+import sys
 import threading
 import time
 import traceback
@@ -382,3 +383,15 @@ def test_foreign_file_lock_while_opening_is_waited_for(url: str) -> None:
     database = open_storage(url)
     database.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "s")
     assert not foreign.in_transaction
+
+
+def test_encryption_that_would_end_a_process_with_tensorflow_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = "postgresql://me@localhost:1/search?sslmode=verify-ca"
+    loaded = {name: module for name, module in sys.modules.items() if name not in ("tensorflow", "psycopg")}
+    monkeypatch.setattr(
+        sys, "modules", {**loaded, "tensorflow": sys, "psycopg": sys.modules.get("psycopg", sys)}
+    )
+    assert refusal(url).endswith("begin it (a notebook's kernel) anew with import psycopg")
+    assert "cannot be opened" in refusal(url.replace("verify-ca", "prefer"))
