@@ -93,6 +93,14 @@ def accuracy_words(accuracy: float, interval: tuple[float, float], images: int) 
     )
 
 
+def si_units(number: float, unit: str = "") -> str:
+    """A large number with the prefix of its power: ``406 kFLOP``, ``190 TFLOP``, ``1.2 M``."""
+    for power, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if number >= 10**power:
+            return f"{number / 10**power:.3g} {prefix}{unit}"
+    return f"{number:g} {unit}".strip()
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """A number with its noun: ``1 trial``, ``12 trials``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

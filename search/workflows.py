@@ -20,7 +20,7 @@ from search.engines.worker import HURRY_SECONDS, run_worker
 from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
-from search.exporting.choice import check_selection, choose_trial, parse_without
+from search.exporting.choice import check_selection, choose_preferred, parse_without
 from search.exporting.confirm import UNBOUNDED, Bounds
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
@@ -45,6 +45,7 @@ from search.study.pace import too_short
 from search.study.request import (
     check_confirm,
     check_fine_tune,
+    check_preference,
     check_refit,
     check_request,
     load_space,
@@ -311,12 +312,13 @@ def make_export(
     target = check_export(study, options.out)
     check_refit(study, options, config.length > 0, folds)
     check_selection(options)
+    check_preference(config.metric, options.prefer)
     formats, baselines = check_formats(options.formats), check_baselines(options.baselines)
     check_fine_tune(study, config.space, options.fine_tune, config.backbones)
     check_confirm(study, folds, options.confirm, config.length > 0)
     confirm = options.confirm or (refit and options.trial is None and can_race(config))
     without = parse_without(loaded, options.without)
-    chosen = choose_trial(loaded, options.trial, without)
+    chosen, preference = choose_preferred(loaded, options.trial, without, options.prefer)
     check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
     if not (refit or confirm):
         kept_weights(loaded, chosen)
@@ -338,6 +340,8 @@ def make_export(
         say,
         without=without,
         examples=options.with_examples,
+        prefer=options.prefer,
+        preference=preference,
         remark=remark,
     )
     with reserved(target, say), server_of(options.server, chosen) as running:

@@ -12,6 +12,7 @@ MODULES = [
     "search.metrics.calibration",
     "search.metrics.classification",
     "search.metrics.generalization",
+    "search.metrics.preference",
     "search.metrics.significance",
     "search.reporting.formatting",
     "spaces.arithmetic",

@@ -21,6 +21,7 @@ SAMPLERS = ("prior", "tpe", "random")
 PRUNERS = ("halving", "hyperband", "median", "none")
 LENGTHS = ("compute", "epochs")
 RESIZES = ("stretch", "fit", "crop")
+PREFERENCES = ("accurate", "balanced", "small")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +243,12 @@ class ExportSettings(Options):
         "Race the best few configurations over several seeds before the export, and export the winner (default: before "
         "the final training of a study whose trials have equal compute).",
     )
+    prefer: str = option(
+        "accurate",
+        "What is exported: the best, the cheapest (in operations an image) within one standard error of it, or the one "
+        "with the fewest parameters within two points of it.",
+        choices=PREFERENCES,
+    )
     refit: bool = option(
         False,
         "Train the configuration on all training images, validation images included, and export that net (default: yes "
@@ -409,8 +416,8 @@ class RunOptions(
             raise InputError(
                 f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
             )
-        for name in ("refit", "confirm", "fine_tune", "with_examples"):
-            if getattr(self, name) and not self.export:
+        for name in ("prefer", "refit", "confirm", "fine_tune", "with_examples"):
+            if getattr(self, name) not in (None, False, "accurate") and not self.export:
                 flag = flag_of(self, name)
                 raise InputError(
                     f"{flag} makes an export and --no-export forbids it: leave one of the two out"

@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import FrozenTrial
+
 from search.errors import TrialInterrupted
 from search.study.out_of_fold import predictions_artifact
+from search.study.prices import Prices
 from search.study.study import KEPT, KEPT_MODELS, MODEL, LoadedStudy
 from storage.artifacts import CHECKPOINT, CheckpointUploader, Store, discard, fetch, upload
 from storage.checkpoints import read_facts
@@ -150,7 +153,7 @@ def delete_leftovers(study: LoadedStudy, uploaded: str | None = None) -> None:
     """
     files = study.paths.trial_files()  # Before the trials: a file's trial is then among them.
     trials = study.optuna.get_trials(deepcopy=False)
-    best = study.ranked()[:KEPT_MODELS]
+    best = trials_to_keep(study)
     kept = {study.paths.model(trial.number, str(trial.user_attrs.get("token"))) for trial in best}
     for path, number, _ in files:
         ended = number >= len(trials) or trials[number].state.is_finished()
@@ -161,8 +164,15 @@ def delete_leftovers(study: LoadedStudy, uploaded: str | None = None) -> None:
         study.storage.exclusively(f"models {study.study_id}", lambda: _keep_artifacts(study, store, uploaded))
 
 
+def trials_to_keep(study: LoadedStudy) -> list[FrozenTrial]:
+    """The trials whose weights an export may ask for: the best few, and those that may be preferred to the best."""
+    ranked = study.ranked()
+    cheap = Prices(study).worth_keeping(ranked)
+    return [trial for place, trial in enumerate(ranked) if place < KEPT_MODELS or trial.number in cheap]
+
+
 def _keep_artifacts(study: LoadedStudy, store: Store, uploaded: str) -> None:
-    best = study.ranked()[:KEPT_MODELS]  # Under the lock: another may have become the best meanwhile.
+    best = trials_to_keep(study)  # Under the lock: another may have become the best meanwhile.
     wanted = [str(trial.user_attrs[MODEL]) for trial in best if MODEL in trial.user_attrs]
     before = set(study.optuna.user_attrs.get(KEPT, []))
     study.optuna.set_user_attr(KEPT, wanted)

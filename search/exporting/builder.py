@@ -79,12 +79,19 @@ def _build(
     try:
         if confirm:
             race = confirm_best(
-                loaded, server, request.say, request.gpu_memory, request.without, bounds, request.refit
+                loaded,
+                server,
+                request.say,
+                request.gpu_memory,
+                request.without,
+                bounds,
+                request.refit,
+                request.prefer,
             )
             if isinstance(race, str):
                 request = replace(request, no_race=race)
             else:
-                request = replace(request, trial=race.exported_trial, race=race)
+                request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)
     except (TrialFailed, TrialInterrupted) as error:
@@ -160,7 +167,9 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             default = default_trial(loaded)
             same = default is not None and default.number == trial.number
             summary["words"].append(no_race_sentence(request.no_race, is_default=same))
-        summary["words"] += [request.remark] if request.remark else []
+        summary |= {"prefer": request.prefer}
+        preferred = request.preference.sentence if request.preference else ""
+        summary["words"] += [words for words in (preferred, request.remark) if words]
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["words"]:
         say(sentence)

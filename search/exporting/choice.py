@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from search.errors import InputError
+from search.exporting.preference import Preference, prefer
+from search.metrics.preference import ACCURATE
 from search.study.outcome import why_none_complete
 from storage.claims import is_refused
 
@@ -32,6 +34,11 @@ def check_selection(options: "ExportOptions") -> None:
     if options.confirm and options.trial is not None:
         raise InputError(
             f"--trial {options.trial} names what to export and --confirm finds it by a race: leave one of the two out"
+        )
+    if options.trial is not None and options.prefer != ACCURATE:
+        raise InputError(
+            f"--trial {options.trial} names what to export and --prefer {options.prefer} chooses it: leave one of the "
+            "two out"
         )
     if "without" in options.requested and not options.without:
         raise InputError("--without: names no trial; expected numbers such as 7 or 7,9, or leave it out")
@@ -63,6 +70,27 @@ def parse_without(loaded: "LoadedStudy", without: Sequence[str | int]) -> tuple[
 def candidates(loaded: "LoadedStudy", without: Sequence[int] = ()) -> "list[FrozenTrial]":
     """The complete trials that may be exported or raced, best first."""
     return [trial for trial in loaded.ranked() if was_trained(trial) and trial.number not in without]
+
+
+def choose_preferred(
+    loaded: "LoadedStudy", number: int | None, without: Sequence[int], what: str
+) -> "tuple[FrozenTrial, Preference | None]":
+    """The trial to export, see ``choose_trial``, and for no number what of all trials is preferred.
+
+    Args:
+        loaded: The open study.
+        number: The trial's number; None for the one that is preferred.
+        without: Numbers of trials that are left out of the choice.
+        what: One of ``search.metrics.preference.PREFERENCES``.
+
+    Raises:
+        InputError: There is no such trial, it has not finished, or none has.
+    """
+    trial = choose_trial(loaded, number, without)
+    found = None if number is not None else prefer(loaded, candidates(loaded, without), what)
+    if found is None:
+        return trial, None
+    return loaded.optuna.get_trials(deepcopy=False)[found.chosen.number], found
 
 
 def choose_trial(loaded: "LoadedStudy", number: int | None, without: Sequence[int] = ()) -> "FrozenTrial":

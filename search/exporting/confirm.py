@@ -16,13 +16,14 @@ import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FixedTrial
 
 from search.errors import SpaceFailed, StudyStopped
 from search.exporting.choice import candidates, was_trained
+from search.exporting.preference import prefer as prefer_of
 from search.exporting.race import (
     COMPUTE_SHARE,
     MOST_RACERS,
@@ -37,6 +38,7 @@ from search.exporting.race import (
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
 from search.formatting import percent
 from search.metrics.classification import one_image
+from search.metrics.preference import ACCURATE
 from search.study import ending
 from search.study.class_balance import split_counts
 from search.study.creation import deal
@@ -98,6 +100,7 @@ def confirm_best(
     without: Sequence[int] = (),
     bounds: Bounds = UNBOUNDED,
     refit: bool = True,
+    prefer: str = ACCURATE,
 ) -> Race | str:
     """Race the best configurations of a study.
 
@@ -111,6 +114,7 @@ def confirm_best(
         without: Numbers of trials that do not take part.
         bounds: What bounds the race in a study whose trials have equal compute.
         refit: Whether a final training follows it.
+        prefer: What is to be exported, see ``search.metrics.preference``; what the search's values prefer races, too.
 
     Returns:
         The race; or why there is none, which has been said: nothing to race, or too little compute for it.
@@ -119,7 +123,7 @@ def confirm_best(
         StudyStopped: A training failed, or every configuration diverged.
     """
     config = loaded.config
-    course = plot_course(loaded, without, bounds, refit)
+    course = plot_course(loaded, without, bounds, refit, prefer)
     if course.why_none:
         say(f"no race: {course.why_none}; exported is the search's best")
         return course.why_none
@@ -142,7 +146,7 @@ def confirm_best(
         return run_once(loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory, apart=apart)
 
     step = one_image(config.metric, counts, config.classes)
-    return run_race(config, racers, _searched(loaded), step, train, say, course)
+    return replace(run_race(config, racers, _searched(loaded), step, train, say, course), prefer=prefer)
 
 
 def other_images(loaded: LoadedStudy) -> tuple[Callable[[int], Mapping[str, Any]], Sequence[int]]:
@@ -171,10 +175,14 @@ def other_images(loaded: LoadedStudy) -> tuple[Callable[[int], Mapping[str, Any]
 
 
 def plot_course(
-    loaded: LoadedStudy, without: Sequence[int] = (), bounds: Bounds = UNBOUNDED, refit: bool = True
+    loaded: LoadedStudy,
+    without: Sequence[int] = (),
+    bounds: Bounds = UNBOUNDED,
+    refit: bool = True,
+    prefer: str = ACCURATE,
 ) -> Course:
     """Who races, and how far; see ``confirm_best``."""
-    config, best = loaded.config, distinct(candidates(loaded, without))
+    config, best = loaded.config, ranked_for_race(loaded, without, prefer)
     if not ending.can_race(config):
         best, spent = best[:MOST_RACERS], _searched(loaded)
         costs = [epoch_cost(trial) * config.epochs for trial in best]
@@ -201,6 +209,17 @@ def plot_course(
         why = f"it would take {ending.flops(least)} at least, more than was left for it"
     number = None if default is None else default.number
     return Course(trials, planned.rounds, math.inf, planned.race, number, why)
+
+
+def ranked_for_race(
+    loaded: LoadedStudy, without: Sequence[int] = (), what: str = ACCURATE
+) -> "list[FrozenTrial]":
+    """The best trial of each configuration, best first; the second is what the search's values prefer to the best."""
+    best = distinct(candidates(loaded, without))
+    found = prefer_of(loaded, best, what) if best else None
+    if found is None or found.chosen is found.best:
+        return best
+    return sorted(best, key=lambda trial: (trial is not best[0], trial.number != found.chosen.number))
 
 
 def contenders(

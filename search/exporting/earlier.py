@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.data.examples import FILE as EXAMPLES
-from search.exporting.choice import candidates
-from search.exporting.confirm import can_race, contenders, default_trial, distinct
+from search.exporting.choice import candidates, choose_preferred
+from search.exporting.confirm import can_race, contenders, default_trial, ranked_for_race
 from search.exporting.export import Export
 from search.exporting.training_plans import refit_epochs
 from search.formatting import EPOCH
+from search.metrics.preference import ACCURATE
 from search.study import ending
 from search.study.request import refits
 
@@ -65,6 +66,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         length,
         (EPOCH if options.refit_epochs else config.unit) if refit else summary.get("unit"),
         options.fine_tune,
+        options.prefer,
         # Where there is nothing to race, it is exported as without it.
         confirm and ("confirm" in summary or (has_time and can_race(loaded, options.budget, refit))),
     )
@@ -75,14 +77,15 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         epochs,
         summary.get("unit", EPOCH if refit else None),
         tuned.get("epochs") or backbone.get("fine_tuned_in_vain"),
+        summary.get("prefer", ACCURATE),
         "confirm" in summary,
     )
     if there != asked_for or not best or summary.get("without"):
         return False
-    chosen = best[0]
+    chosen, _ = choose_preferred(loaded, None, (), options.prefer)
     if "confirm" in summary:  # The same race, if the same configurations had been the best.
         racers = [one["trial"] for one in summary["confirm"]["configurations"]]
-        entered = distinct(best)[: len(racers)]
+        entered = ranked_for_race(loaded, (), options.prefer)[: len(racers)]
         if ending.can_race(config):
             entered = contenders(entered, default_trial(loaded), len(racers))
         if racers != [trial.number for trial in entered]:

@@ -34,6 +34,7 @@ FILES = (
 OPTIONAL_FILES = (
     "architecture.png",
     "confirm.png",
+    "cost.png",
     "out_of_fold.csv",
     EXAMPLES,
     FAMILIARITY,

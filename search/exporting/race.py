@@ -43,7 +43,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from search.exporting.advantage import Advantage, Values, advantages, noise
+from search.exporting.preference import Preference
 from search.exporting.race_runs import RaceRun
+from search.metrics.preference import ACCURATE, BALANCED, Priced, preferred
+from search.study.prices import price
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -200,6 +203,7 @@ class Race:
         search_compute: FLOPs that the search had spent.
         default: Number of the trial of the space's default configuration, where that races.
         step: See ``eliminations``.
+        prefer: What is exported of the racers: the most ``accurate``, or a cheaper one, see ``preference``.
     """
 
     config: "StudyConfig"
@@ -209,6 +213,7 @@ class Race:
     search_compute: float
     default: int | None = None
     step: float = 0.0
+    prefer: str = ACCURATE
 
     @property
     def racing(self) -> list[Racer]:
@@ -217,6 +222,52 @@ class Race:
 
     @property
     def winner(self) -> Racer:
+        """The one that is exported: the most accurate, or what ``prefer`` says."""
+        found = None if self.prefer == ACCURATE else self.preference
+        if found is None:
+            return self.most_accurate
+        return next(racer for racer in self.racers if racer.trial.number == found.chosen.number)
+
+    @property
+    def preference(self) -> Preference | None:
+        """What is preferred of the racers, by their means; None where what they cost is not known.
+
+        A balanced one is among those that have not dropped out, and the best mean leads it by no more than one standard
+        error of their difference: by that rule the default, too, is the most accurate. A small one may have dropped out
+        by being behind, if by less than two points; it is compared by the rounds that it has run.
+        """
+        lower, racing = self.config.metric == "loss", values_of(self.racing)
+        first = next(
+            racer for racer in self.racers if racer.trial.number == leader(racing, lower_is_better=lower)
+        )
+        among = self.racing
+        if self.prefer not in (ACCURATE, BALANCED):
+            among = [racer for racer in self.racers if all(run.value is not None for run in racer.runs)]
+        priced = [self._price(racer, first) for racer in among]
+        nets = [net for net in priced if net is not None]
+        best = next((net for net in nets if net.number == first.trial.number), None)
+        if best is None:
+            return None
+        rounds = min(map(len, racing.values()))
+        error = None
+        if len(racing) > 1 and rounds >= LEAST_ROUNDS:
+            error = math.sqrt(2 * noise(racing, self.step)[0] / rounds)
+        if self.prefer == ACCURATE:
+            chosen = next((net for net in nets if net.number == self.most_accurate.trial.number), best)
+        else:
+            chosen = preferred(nets, best, self.prefer, error, lower_is_better=lower)
+        return Preference(self.prefer, nets, best, chosen, error, self.config.metric, "racer")
+
+    def _price(self, racer: Racer, first: Racer) -> Priced | None:
+        """What a racer costs, with the mean that it would have at the first one's rounds."""
+        rounds = len(racer.values)
+        if first.mean is None or racer.mean is None:
+            return None
+        behind = float(np.mean(first.values[:rounds])) - racer.mean
+        return price(self.config, racer.trial, first.mean - behind)
+
+    @property
+    def most_accurate(self) -> Racer:
         """The one with the best mean among those that have not dropped out.
 
         Where the default is one of them, it is the default, unless another's lead over it is more than its noise.

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from search.config.settings import check_study_name
 from search.exporting.folder import check_target
 from search.exporting.race import Race
+from search.metrics.preference import ACCURATE
 from search.study.compatibility import check_code
 from search.study.request import load_space
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.exporting.preference import Preference
     from search.study.study import LoadedStudy
 
 
@@ -34,6 +36,8 @@ class ExportRequest:
         race: The race that found the trial, if there was one.
         without: Numbers of the trials that were left out of the choice.
         examples: Whether to keep training pictures with the model.
+        prefer: What is preferred: the most ``accurate``, or a cheaper one.
+        preference: What was preferred of the trials; None where one was named.
         no_race: Why there was no race, where one was wanted.
         remark: A sentence for the words of the export; empty for none.
     """
@@ -50,6 +54,8 @@ class ExportRequest:
     race: Race | None = None
     without: tuple[int, ...] = ()
     examples: bool = False
+    prefer: str = ACCURATE
+    preference: "Preference | None" = None
     no_race: str = ""
     remark: str = ""
 

@@ -18,7 +18,7 @@ from search.formatting import percent
 from search.metrics.baselines import FittedBaseline, evenly_spaced, fit_baseline
 from search.metrics.calibration import fit_temperature
 from search.metrics.classification import Integers, Scores, log_probabilities
-from search.metrics.inference import logits
+from search.metrics.inference import FastestBatch, logits
 from search.process.channel import Channel
 from search.training.models import FEATURES, Head
 from search.training.plan import TrainingPlan
@@ -59,8 +59,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
               images; ``gpu_memory``: GB or None.
         channel: Is asked with ``validated``, once all but the test images' part of ``out`` is there, whether to go on;
             then gets ``done`` with ``train_images`` (size of the search's training split), ``temperature`` (None where
-            none was fitted), ``baselines`` (of each ``name``, ``on``, ``how`` and ``images``) and ``cached_path`` (see
-            ``compare_with_cached``).
+            none was fitted), ``baselines`` (of each ``name``, ``on``, ``how`` and ``images``), ``cached_path`` (see
+            ``compare_with_cached``) and ``milliseconds`` (what the net takes an image, in batches).
     """
     import keras
 
@@ -75,7 +75,8 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     settings = {name: payload[name] for name in names}
     parts = training_split(labels, **settings, which=0, seed=payload["split_seed"], rule=dataset.rule())
     features = np.load(payload["features"], mmap_mode="r") if payload["features"] else None
-    arrays = score_validation(model, dataset, parts)
+    fastest = FastestBatch()
+    arrays = score_validation(model, dataset, parts, fastest)
     if payload["unseen"]:
         known = arrays["validation_logits"] if payload["unseen"] == payload["model"] else None
         unseen = model if known is not None else keras.models.load_model(payload["unseen"])
@@ -103,6 +104,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
                 for fitted in baselines
             },
             "cached_path": cached_path,
+            "milliseconds": fastest.milliseconds,
         }
     )
 
@@ -111,11 +113,13 @@ def _store(out: str, arrays: Arrays) -> None:
     np.savez(out, **arrays)  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
 
 
-def score_validation(model: Any, dataset: "Dataset", parts: "Split") -> Arrays:
+def score_validation(model: Any, dataset: "Dataset", parts: "Split", fastest: FastestBatch) -> Arrays:
     """Outputs for the validation images, and the few of them that the check in a fresh process is made with."""
     images, labels = dataset.train()
     validation = np.sort(parts.validation)  # so that the memory-mapped file is read in order
-    outputs = logits(model, images, validation)
+    outputs = logits(model, images, validation, fastest=fastest)
+    if fastest.milliseconds is None:  # They are one batch, in which the net was traced.
+        logits(model, images, validation[:1], fastest=fastest)
     return {
         "validation_logits": outputs,
         "validation_labels": np.asarray(labels[validation], np.int64),

@@ -48,6 +48,7 @@ class ScoringResult:
         names: What a person knows each test image by; empty where they have numbers alone.
         baselines: Figures of each baseline, see ``search.metrics.baselines.figures``.
         out_of_fold: Of a trial in folds, what these predicted; None where that is not known.
+        milliseconds: What the net takes an image, in batches, on the device that scored it; None where not measured.
         cached_path: Of a net over a frozen backbone, see ``search.exporting.scoring_job.compare_with_cached``.
     """
 
@@ -62,6 +63,7 @@ class ScoringResult:
     cached_path: dict[str, Any] | None = None
     names: Sequence[str] = ()
     out_of_fold: OutOfFold | None = None
+    milliseconds: float | None = None
 
     def name(self, index: int) -> str:
         """What a person knows a test image by: the path of its file, or its number."""
@@ -154,4 +156,5 @@ def read_result(message: dict[str, Any], arrays: Arrays, *, has_unseen: bool) ->
         },
         message["cached_path"],
         arrays["test_names"].tolist(),
+        milliseconds=message.get("milliseconds"),
     )

@@ -11,6 +11,7 @@ from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
 from search.formatting import accuracy_words, count, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
+from search.metrics.preference import ACCURATE
 from search.study.fold_results import FOLDS, mean_value
 
 if TYPE_CHECKING:
@@ -125,9 +126,8 @@ def race_sentences(race: Race, refit: bool) -> list[str]:
         race: The race.
         refit: Whether its winner was then trained on all training images.
     """
-    if race.default is None:
-        return [_winner(race), _decision(race), _promise(race), _expense(race, refit)]
-    return [_winner(race), _beside_default(race), _promise(race), _expense(race, refit)]
+    decided = _decision(race) if race.default is None else _beside_default(race)
+    return [words for words in (_winner(race), decided, _promise(race), _expense(race, refit)) if words]
 
 
 def no_race_sentence(why: str, *, is_default: bool) -> str:
@@ -143,15 +143,17 @@ def _winner(race: Race) -> str:
     spread = "" if winner.deviation is None else f" (standard deviation {winner.deviation:.4f})"
     who, by = (
         f"the search's best {len(race.racers)} configurations",
-        f"has the best mean validation {race.config.metric}",
+        f"has the best mean validation {race.config.metric},",
     )
+    if winner is not race.most_accurate:
+        by = f"is preferred, with a mean validation {race.config.metric} of"
     if race.default is not None:
         who = f"{len(race.racers)} configurations, the default (trial {race.default}) among them"
         images = "in folds dealt anew" if race.config.folds else "on images that no trial was ranked by"
         by = f"is chosen, with a mean {race.config.metric} {images} of"
     text = (
-        f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by}"
-        f"{'' if race.default is not None else ','} {winner.mean:.4f}{spread}"
+        f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
+        f"{winner.mean:.4f}{spread}"
     )
     if best is winner:
         return f"{text}; it was the search's best, too."
@@ -162,6 +164,12 @@ def _winner(race: Race) -> str:
 def _beside_default(race: Race) -> str:
     """Whether the default is exported; else by how much the exported configuration beats it, and how surely."""
     winner = race.winner.trial.number
+    if race.prefer != ACCURATE:
+        ahead = race.advantage_of(winner)
+        if winner == race.default or ahead is None:
+            return "It is the default configuration." if winner == race.default else ""
+        where = "ahead of" if ahead.gap >= 0 else "behind"
+        return f"It is {abs(ahead.gap):.4f} {where} the default configuration (standard error {ahead.error:.4f})."
     if winner != race.default:
         ahead = race.advantage_of(winner)
         if ahead is None:
@@ -185,6 +193,9 @@ def _beside_default(race: Race) -> str:
 
 
 def _decision(race: Race) -> str:
+    """Whether others may be as good; of one that is preferred though another is better there is nothing to decide."""
+    if race.winner is not race.most_accurate:
+        return ""
     others = [racer for racer in race.racing if racer is not race.winner]
     if not others:
         return f"The race is decided after {_rounds(race)}: all others have dropped out."

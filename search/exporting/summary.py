@@ -127,6 +127,7 @@ def summarise(
         "classes": len(config.classes),
         **_training_facts(config, training, _training_flops(training, images, backbone)),
         **({} if flops is None else {"flops": flops}),
+        **({"milliseconds": scored.milliseconds} if scored.milliseconds else {}),
         **(fold_figures(trial, config.folds, scored.out_of_fold is not None) if config.folds else {}),
         **({"out_of_fold": scored.out_of_fold.figures(config.classes)} if scored.out_of_fold else {}),
         **({"confirm": race_figures(race)} if race else {}),

@@ -14,6 +14,7 @@ import numpy as np
 from search.data import split
 from search.exporting.answers_file import write_answers
 from search.exporting.child_training import TrainingResult
+from search.exporting.choice import candidates
 from search.exporting.model_card import write_card
 from search.exporting.race import Race, Racer
 from search.exporting.scoring_result import ScoringResult
@@ -22,9 +23,11 @@ from search.exporting.summary import how_trained
 from search.formatting import often, percent
 from search.metrics.classification import Integers, Scores, class_report
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
+from search.plotting.cost import Marks, axes_that_vary, write_costs
 from search.plotting.curves import write_curves
 from search.plotting.image_grid import write_mistakes, write_samples
 from search.plotting.race import RacerLine, write_race
+from search.study.prices import Prices, default_number
 
 if TYPE_CHECKING:
     from search.config.study_config import StudyConfig
@@ -69,6 +72,7 @@ def write_files(
         scored.out_of_fold.write(folder / "out_of_fold.csv", config.classes)
     if request.race:
         draw_race(folder / "confirm.png", request.race, training.refit)
+    draw_costs(folder / "cost.png", request)
     chosen = trained_on(dataset, config, training.refit)
     write_samples(folder / "samples.png", dataset, chosen, config.classes)
     write_card(folder / "model_card.md", request.loaded, summary, test)
@@ -119,6 +123,16 @@ def write_classification_report(
     (folder / "classification_report.txt").write_text(text, encoding="utf-8")
     (folder / "classification_report.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return text
+
+
+def draw_costs(path: Path, request: "ExportRequest") -> None:
+    """Draw ``cost.png``: what the study's finished trials scored and cost; nothing where they all cost the same."""
+    loaded = request.loaded
+    nets = Prices(loaded).of(candidates(loaded))
+    if axes_that_vary(nets):
+        marks = Marks(default_number(loaded.optuna.get_trials(deepcopy=False)), request.trial.number)
+        title = f"{loaded.config.study}: what the finished trials score in validation, and cost"
+        write_costs(path, nets, marks, loaded.config.metric, title)
 
 
 def draw_race(path: Path, race: Race, refit: bool) -> None:

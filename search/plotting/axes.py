@@ -20,9 +20,11 @@ def in_percent(axis: "Axis") -> None:
     axis.set_major_formatter(lambda value, _: f"{100 * value:.10g} %")
 
 
-def ring(axes: "Axes", x: float, y: float, colour: Any, size: float = 8.0) -> None:
-    """Draw a circle around a point, to mark it among its like."""
-    axes.plot([x], [y], "o", color=colour, markersize=size, mfc="none", mew=1.8)
+def ring(axes: "Axes", x: float, y: float, colour: Any, size: float = 8.0, label: str | None = None) -> None:
+    """Draw a circle around a point, to mark it among its like; ``label`` names it in a legend."""
+    axes.plot(
+        [x], [y], "o", color=colour, markersize=size, mfc="none", mew=1.8, linestyle="none", label=label
+    )
 
 
 def are_numbers(values: Sequence[Any]) -> bool:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.errors import InputError
+from search.metrics.preference import Priced
 from search.metrics.selection import LEVEL, chance_of_such_differences, undecided_words
 from search.reporting.trial_facts import TrialFacts, trial_facts
 from search.study.class_balance import split_counts
 from search.study.compatibility import VERSIONS
 from search.study.fold_results import FOLDS
 from search.study.out_of_fold import read_out_of_fold
+from search.study.prices import Prices, default_number
 from search.study.scorings import times_images_scored
 from search.study.study import WANTED, LoadedStudy
 from search.study.sweep_cells import SWEEP
@@ -112,6 +114,17 @@ class Facts:
             return ""
         chance = chance_of_such_differences(np.stack(right))
         return "" if chance < LEVEL else undecided_words(len(right), len(right[0]), chance)
+
+    @cached_property
+    def priced(self) -> list[Priced]:
+        """The finished trials with what they cost, the best first."""
+        frozen = {trial.number: trial for trial in self.frozen}
+        return Prices(self.loaded).of([frozen[trial.number] for trial in self.ranked])
+
+    @property
+    def default(self) -> int | None:
+        """Number of the trial of the space's default configuration; None where none is known to be."""
+        return default_number(self.frozen)
 
     @property
     def subject(self) -> TrialFacts | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from search.formatting import is_share, percent, percent_range
+from search.formatting import is_share, percent, percent_range, si_units
 from search.metrics.classification import class_figures, figures_of_counts, mean_of_defined, wilson
 
 RESAMPLES, MOST_NUMBERS = 2000, 1 << 22
@@ -96,17 +96,9 @@ def macro_f1_interval(matrix: Sequence[Sequence[int]]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def si_units(number: float, unit: str) -> str:
-    """A large number with the prefix of its power: ``406 kFLOP``, ``190 TFLOP``."""
-    for power, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if number >= 10**power:
-            return f"{number / 10**power:.3g} {prefix}{unit}"
-    return f"{number:g} {unit}"
-
-
 def recorded_size(recorded: Mapping[str, Any], name: str, unit: str = "") -> str:
     """A net's size as its trial recorded it, such as ``parameters``, or a dash."""
-    return si_units(float(recorded[name]), unit).strip() if name in recorded else DASH
+    return si_units(float(recorded[name]), unit) if name in recorded else DASH
 
 
 def plain_value(value: Any) -> str:

@@ -7,6 +7,7 @@ from search.reporting.elements import MARK, Section
 from search.reporting.facts import Facts
 from search.reporting.sections.baselines import baseline_section
 from search.reporting.sections.classes import classes_section, matrix_section, mistakes_section
+from search.reporting.sections.cost import cost_section
 from search.reporting.sections.curves import curves_section
 from search.reporting.sections.images import images_section
 from search.reporting.sections.parameters import parameter_sections
@@ -43,10 +44,12 @@ def write_page(facts: Facts, why_no_export: str) -> str:
 def sections(facts: Facts, why_no_export: str) -> list[Section]:
     """All sections, in the order of a reader's questions; see ``write_page``."""
     raced = facts.exported is not None and facts.exported.summary.get("confirm")
+    cost = cost_section(facts)
     return [
         result_section(facts, why_no_export),
         *([sweep_section(facts)] if facts.sweep is not None else []),
         *([race_section(facts.exported)] if facts.exported is not None and raced else []),
+        *([cost] if cost is not None else []),
         matrix_section(facts),
         classes_section(facts),
         mistakes_section(facts),

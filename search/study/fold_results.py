@@ -76,6 +76,12 @@ def images_seen(runs: Sequence[TrainingOutcome]) -> int:
     return sum(run.get("images_seen", run["training_images"] * run["epochs"]) for run in runs)
 
 
+def least_milliseconds(runs: Sequence[TrainingOutcome]) -> dict[str, float]:
+    """The entry ``milliseconds``: the least that an image took in validation; none where nobody has measured."""
+    known = [float(run["milliseconds"]) for run in runs if run.get("milliseconds")]
+    return {"milliseconds": min(known)} if known else {}
+
+
 def mean_history(runs: Sequence[TrainingOutcome]) -> dict[str, list[float]]:
     """The mean learning curve of each figure; where trainings ended early, the mean over those that ran on."""
     return {

@@ -33,6 +33,7 @@ from search.study.length import is_by_compute, with_length
 from search.study.request import (
     check_confirm,
     check_fine_tune,
+    check_preference,
     check_refit,
     check_request,
     load_space,
@@ -109,6 +110,7 @@ def _create(
     elsewhere = ranked_elsewhere(options, name)
     check_confirm(options.study, options.folds, options.confirm, by_compute)
     check_refit(options.study, options, by_compute, options.folds)
+    check_preference(options.metric, options.prefer)
     size = image_size(options, space)
     dataset = prepare_new(options, size, has_backbone(space))
     config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=has_backbone(space))
@@ -158,6 +160,7 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
     check_confirm(config.study, config.folds, options.confirm, config.length > 0)
     check_refit(config.study, options, config.length > 0, config.folds)
+    check_preference(config.metric, options.prefer)
     check_whole(config, options.budget, options.export and refits(options, config.length > 0))
     space = load_space(config.space)
     renew_space(found, space)

@@ -8,8 +8,10 @@ from search.config.settings import ExportSettings, RunOptions
 from search.data.backbones import check_backbone
 from search.data.folds import check_fold_options
 from search.errors import InputError, flag_error
+from search.metrics.preference import SMALL
 from search.presets import PRESETS, Preset
 from search.study.first_trials import read_trial
+from search.study.prices import has_points
 from search.study.sweep_cells import Sweep
 from spaces.contract import Backbone, Space
 from storage.artifacts import check_artifacts
@@ -143,6 +145,19 @@ def check_confirm(study: str, folds: int, confirm: bool, by_compute: bool = Fals
         raise InputError(
             f"--confirm: study {study} is searched in {folds} folds, so each value is a mean of as many trainings "
             "already; leave the flag out"
+        )
+
+
+def check_preference(metric: str, what: str) -> None:
+    """Refuse a preference that the study's metric gives no meaning.
+
+    Raises:
+        InputError: Points are asked for of a metric that has none.
+    """
+    if what == SMALL and not has_points(metric):
+        raise InputError(
+            f"--prefer {what}: takes the smallest net within two points of the best, and the trials are ranked by "
+            f"{metric}, which has no points; expected accurate or balanced"
         )
 
 

@@ -19,7 +19,7 @@ from search.data import open_dataset
 from search.data.splits import early_subset
 from search.formatting import count
 from search.metrics.classification import validated
-from search.metrics.inference import logits
+from search.metrics.inference import FastestBatch, logits
 from search.process import backends
 from search.process.channel import Channel
 from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
@@ -154,6 +154,7 @@ class Training:
         self.checkpoints = Checkpointer(plan)
         self._images_per_second = 0.0
         self._paced = False
+        self._fastest = FastestBatch()
 
     def _build(self) -> tuple[keras.Model, keras.Model]:
         """Build the model, and what is fitted: the model itself, or the model behind the images on the device."""
@@ -313,6 +314,7 @@ class Training:
                 channel.pulse,
                 self.plan.metric,
                 self.classes,
+                self._fastest,
             )
             better = self._best is None or found["val_loss"] < self._best[1]
             if better or not self.plan.early_stopping:
@@ -380,6 +382,7 @@ class Training:
             "validation_images": len(self.validation),
             "images_seen": self._images_after(self.epoch),
             "images_validated": self.plan.images_validated(self.epoch, len(self.early), len(self.validation)),
+            "milliseconds": self._fastest.milliseconds,
             **({"tuned": self.net.tuned} if self.net.tuned else {}),
             "backend": keras.config.backend(),
             "versions": _versions(),

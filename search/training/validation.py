@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from search.metrics.classification import Scores, validated
-from search.metrics.inference import logits
+from search.metrics.inference import FastestBatch, logits
 
 # With more classes a confusion matrix is no picture, and long to send.
 MOST_CLASSES = 50
@@ -35,6 +35,7 @@ def validate(
     pulse: Callable[[], None] | None = None,
     metric: str = "accuracy",
     classes: Sequence[str] = (),
+    fastest: FastestBatch | None = None,
 ) -> Validated:
     """Score the model on the validation images.
 
@@ -46,8 +47,9 @@ def validate(
         pulse: Called after each batch.
         metric: The study's.
         classes: Names of the classes, for a metric of one of them.
+        fastest: Is told of the time of each batch.
     """
-    outputs = logits(model, images, chosen, pulse)
+    outputs = logits(model, images, chosen, pulse, fastest)
     if not np.isfinite(outputs).all():
         return Validated({f"val_{name}": math.nan for name in validated(metric)}, [])
     found = Scores(labels[chosen], outputs)

@@ -2,17 +2,20 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.errors import InputError
-from search.formatting import metric_words
+from search.formatting import metric_words, si_units
+from search.metrics.preference import Priced, front
 from search.process.fork_server import ForkServer
 from search.study.class_balance import split_counts
 from search.study.length import length_words
+from search.study.prices import Prices, default_number
 from search.study.study import LoadedStudy
 from search.templates.loader import environment
 from search.web.attachments import address, artifacts_of, draw_in_child, leave
@@ -23,14 +26,17 @@ from storage.errors import DatabaseGone
 
 logger = logging.getLogger(__name__)
 
+COST = "cost.png"
 # Of an export: what its test images came to, in the order in which it is shown.
 EXPORTED = {
     "confusion_matrix.png": "Confusion matrix on the test images",
     "mistakes.png": "The most confident mistakes on the test images",
+    COST: "What the finished trials score in validation, by operations, parameters and time",
     "classification_report.txt": "",
 }
 EXPORT = "dashboard_export"
 MOST_CLASSES = 50
+MOST_OF_FRONT = 10
 OURS = "Written by the search, and anew at every best trial: to keep your own words here, delete this line."
 
 
@@ -47,9 +53,9 @@ def feed_study(study: LoadedStudy, server: ForkServer) -> None:
 
 
 def feed_best(study: LoadedStudy, number: int) -> None:
-    """Rewrite the study's note if the trial that has just finished is the best so far."""
+    """Rewrite the study's note if the trial that has just finished is the best so far, or worth what it costs."""
     ranked = study.ranked()
-    if ranked and ranked[0].number == number:
+    if ranked and (ranked[0].number == number or number in {net.number for net in _worth(study, ranked)}):
         _write(study)
 
 
@@ -66,7 +72,8 @@ def feed_export(study: LoadedStudy, folder: Path, summary: Mapping[str, Any], re
     words = {"words": list(summary["words"]), "report": report if small else ""}
     try:
         for name in EXPORTED:
-            leave(study, folder / name)
+            if name != COST or (folder / name).is_file():  # There is none where all trials cost the same.
+                leave(study, folder / name)
         study.optuna.set_user_attr(EXPORT, words)
         _write(study)
     except Exception as error:  # Whatever it is, the export itself is whole.
@@ -117,6 +124,7 @@ def study_note(study: LoadedStudy) -> str:
             best=best,
             baseline=first.value if first is not None and ranked[0].number != 0 else None,
             exported=exported,
+            costs=_costs(study, ranked),
             ranges=_ranges(study),
             data=_data(study),
             counts=_counts(study),
@@ -137,6 +145,33 @@ def _purpose(study: LoadedStudy, metric: str) -> str:
         f"{length}, sampled by {config.sampler}, pruned by {config.pruner}, seed {config.seed}. No trial sees the test "
         "images."
     )
+
+
+def _costs(study: LoadedStudy, ranked: Sequence[FrozenTrial]) -> list[tuple[str, ...]]:
+    """The trials that are worth what they cost, the cheapest first, in words; none where all cost the same."""
+    found = _worth(study, ranked)
+    default = default_number(study.optuna.get_trials(deepcopy=False))
+    return [
+        (
+            f"{net.number}{' (the default)' if net.number == default else ''}",
+            f"{net.value:.4f}" + ("" if net.error is None else f" ± {net.error:.4f}"),
+            "" if net.flops is None else si_units(net.flops, "FLOP"),
+            si_units(net.parameters),
+            "" if net.milliseconds is None else f"{net.milliseconds:g} ms",
+        )
+        for net in sorted(found, key=lambda net: net.cost)
+    ]
+
+
+def _worth(study: LoadedStudy, ranked: Sequence[FrozenTrial]) -> list[Priced]:
+    """The trials that are worth what they cost, and the default; none where all cost the same."""
+    prices = Prices(study)
+    nets = prices.of(ranked)
+    if len({net.cost for net in nets}) < 2:
+        return []
+    found = front(nets, lambda net: net.cost[0], lower_is_better=prices.lower_is_better)[-MOST_OF_FRONT:]
+    default = default_number(study.optuna.get_trials(deepcopy=False))
+    return found + [net for net in nets if net.number == default and net not in found]
 
 
 def _ranges(study: LoadedStudy) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from search.exporting.assessment import validated_images
 from search.exporting.sentences import ledger_sentence, others_sentence
-from search.formatting import count, metric_words
+from search.formatting import count, metric_words, si_units
 from search.reporting.elements import Block, Section, Table, Text, Tiles
 from search.reporting.facts import Facts
 from search.reporting.formatting import (
@@ -21,7 +21,6 @@ from search.reporting.formatting import (
     percent_or_dash,
     plain_value,
     recorded_size,
-    si_units,
 )
 from search.reporting.trial_facts import TrialFacts
 from search.study.fold_results import at_kept_epoch

@@ -3,10 +3,9 @@
 from datetime import datetime
 
 from search.execution.time_spent import PARTS, SPENT
-from search.formatting import count, duration
+from search.formatting import count, duration, si_units
 from search.reporting.elements import Bar, Block, Cell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
-from search.reporting.formatting import si_units
 from search.study.study import compute_of
 
 MEANS = {

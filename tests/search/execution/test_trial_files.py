@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.execution.trial import run_trial
-from search.execution.trial_files import TrialFiles, delete_leftovers
+from search.execution.trial_files import TrialFiles, delete_leftovers, trials_to_keep
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.study.study import KEPT_MODELS, MODEL
@@ -206,7 +206,7 @@ def test_uploaded_checkpoint_is_fetched_where_the_one_here_is_damaged_inside(
 def test_artifacts_are_bounded_by_the_best_models(make_worker, shared: Path) -> None:
     worker = make_worker(artifacts=str(shared), epochs=2)
     work(worker, lambda: KEPT_MODELS + 2)
-    best = worker.study.ranked()[:KEPT_MODELS]
+    best = trials_to_keep(worker.study)
     pictures = {
         artifact
         for trial in worker.study.optuna.get_trials()

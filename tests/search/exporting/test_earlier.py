@@ -45,7 +45,7 @@ def test_export_of_the_same_trial_is_found(study: LoadedStudy, folder: Path) -> 
     assert found.labels == list(study.config.classes)
 
 
-@pytest.mark.parametrize("more", [{"refit": True}, {"confirm": True}, {"fine_tune": 3}])
+@pytest.mark.parametrize("more", [{"refit": True}, {"confirm": True}, {"fine_tune": 3}, {"prefer": "small"}])
 def test_export_that_was_made_otherwise_is_not_taken_for_it(
     study: LoadedStudy, folder: Path, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

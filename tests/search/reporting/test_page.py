@@ -57,7 +57,7 @@ def check(text: str) -> Checker:
     found = Checker()
     found.feed(text)
     assert (found.open, found.wrong) == ([], [])
-    assert [name for name in found.sections if name != "sweep"] == SECTIONS
+    assert [name for name in found.sections if name not in ("sweep", "cost")] == SECTIONS
     assert len(found.ids) == len(set(found.ids))
     assert "<script" not in text.lower()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"|@import|url\((?!#)', text)
@@ -95,7 +95,7 @@ def test_page_of_a_searched_and_exported_study_says_all_of_it(new_study, exporte
     assert "(this one included)" not in said  # The export's own count may be of long ago.
     assert "failed here" in said
     assert text.count("data:image/png;base64,") == 2
-    assert text.count("<svg") == 4 + 2
+    assert text.count("<svg") == 4 + 2 + 3
 
 
 def test_page_counts_what_other_studies_have_scored(new_study, report) -> None:

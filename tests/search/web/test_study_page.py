@@ -58,8 +58,22 @@ def test_best_trial_is_named_with_what_it_was_sampled_from(make_worker) -> None:
         assert f"| {name} | " in note
 
 
+def test_trials_that_are_worth_their_cost_are_listed(make_worker) -> None:
+    worker: Worker = make_worker(epochs=1)
+    for width in (16, 4):
+        worker.study.optuna.enqueue_trial({"width": width, "rate": 0.05, "dropout": 0.1})
+    work(worker, lambda: 2)
+    rows = note_of(worker.study).partition("## Accuracy beside cost")[2].partition("##")[0].splitlines()[-3:]
+    assert [row.split(" | ")[0] for row in rows if row] == ["| 1", "| 0 (the default)"]
+    assert " ± " in rows[0]
+    assert "kFLOP" in rows[1]
+    assert "0.01 ms" in rows[1]
+
+
 def test_trial_that_is_not_the_best_changes_nothing(make_worker) -> None:
     worker: Worker = make_worker(epochs=1)
+    for dropout in (0.1, 0.4):  # Of one size: neither is cheaper.
+        worker.study.optuna.enqueue_trial({"width": 16, "rate": 0.05, "dropout": dropout})
     work(worker, lambda: 2)
     other, before = worker.study.ranked()[1], note_of(worker.study)
     write_note(worker.study.storage, worker.study.study_id, f"{before} changed")

@@ -1,0 +1,187 @@
+"""Accuracy beside what it costs: each trial's value by its operations, its parameters and its measured time.
+
+``cost.png`` shows all three side by side. The report draws each by itself, in the colours of its page. What does not
+vary, or was not measured, has no drawing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.formatting import is_share, metric_words, si_units
+from search.metrics.preference import Priced, front
+from search.plotting.axes import in_percent, ring
+from search.plotting.fonts import with_any_letters
+from search.plotting.paths import plot_dots
+from search.plotting.svg import COLOURS, as_svg, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+# Those of the report in light (``search/templates/palette.css``).
+OF_A_PICTURE = {"finished": "#0072b2", "pruned": "#858f99", "best": "#c2410c", "ink": "#1c2127"}
+# With more trials each has a dot alone, and only those on the front have a bar of their noise.
+MOST_BARS = 12
+# Where the dearest net costs so many times as much as the cheapest, costs are drawn by their logarithm.
+WIDE_RANGE = 4.0
+
+
+@dataclass(frozen=True)
+class CostAxis:
+    """One kind of cost.
+
+    Attributes:
+        name: Of the drawing: ``operations``, ``parameters`` or ``milliseconds``.
+        label: Under the axis.
+        of: The cost of a net; None where it is not known.
+        ticks: A cost in words.
+    """
+
+    name: str
+    label: str
+    of: Callable[[Priced], float | None]
+    ticks: Callable[[float], str] = si_units
+
+
+AXES = (
+    CostAxis("operations", "operations an image", lambda net: net.flops, lambda cost: si_units(cost, "FLOP")),
+    CostAxis("parameters", "parameters", lambda net: net.parameters),
+    CostAxis(
+        "milliseconds", "ms an image (measured)", lambda net: net.milliseconds, lambda cost: f"{cost:g} ms"
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Trials that are marked, by number; None for none.
+
+    Attributes:
+        default: The space's default configuration.
+        exported: The exported one.
+    """
+
+    default: int | None = None
+    exported: int | None = None
+
+
+def axes_that_vary(nets: Sequence[Priced]) -> list[CostAxis]:
+    """The kinds of cost that are known of at least two nets and differ between them."""
+    return [axis for axis in AXES if len({axis.of(net) for net in nets} - {None}) > 1]
+
+
+def draw_cost(nets: Sequence[Priced], axis: CostAxis, marks: Marks, metric: str, label: str) -> str:
+    """Draw the nets by one kind of cost, for a page.
+
+    Args:
+        nets: At least two.
+        axis: The kind of cost.
+        marks: Which of them are marked.
+        metric: What their values are of.
+        label: The drawing in words, for those who do not see it.
+    """
+    from matplotlib.figure import Figure
+
+    with drawing():
+        figure = Figure(figsize=(4.2, 3.1), dpi=72, layout="constrained")
+        axes = figure.subplots()
+        _plot(axes, nets, axis, marks, metric, COLOURS)
+        axes.set_ylabel(f"validation {metric_words(metric)}")
+        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, fontsize=9)
+        return as_svg(figure, f"cost-{axis.name}", label)
+
+
+@with_any_letters
+def write_costs(path: Path, nets: Sequence[Priced], marks: Marks, metric: str, title: str) -> None:
+    """Write ``cost.png``; call it where a kind of cost varies (``axes_that_vary``).
+
+    Args:
+        path: The picture's file.
+        nets: At least two.
+        marks: Which of them are marked.
+        metric: What their values are of.
+        title: Above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    shown = axes_that_vary(nets)
+    picture = Figure(figsize=(max(6.0, 4.2 * len(shown)), 4.2), dpi=110, layout="constrained")
+    panels = picture.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axes, axis in zip(panels, shown, strict=True):
+        _plot(axes, nets, axis, marks, metric, OF_A_PICTURE)
+        axes.grid(alpha=0.25)
+    panels[0].set_ylabel(f"validation {metric_words(metric)}")
+    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
+    picture.suptitle(title, fontsize=12, parse_math=False)
+    picture.savefig(path)
+
+
+def _plot(
+    axes: "Axes",
+    nets: Sequence[Priced],
+    axis: CostAxis,
+    marks: Marks,
+    metric: str,
+    colours: Mapping[str, str],
+) -> None:
+    costs = {net.number: cost for net in nets if (cost := axis.of(net)) is not None}
+    known = [net for net in nets if net.number in costs]
+    best = front(known, lambda net: costs[net.number], lower_is_better=metric == "loss")
+    barred = [net for net in (known if len(known) <= MOST_BARS else best) if net.error]
+    if barred:
+        axes.errorbar(
+            [costs[net.number] for net in barred],
+            [net.value for net in barred],
+            yerr=[net.error or 0.0 for net in barred],
+            fmt="none",
+            ecolor=colours["pruned"],
+            elinewidth=1,
+            capsize=2.5,
+            label="± one standard error",
+        )
+    plot_dots(axes, [(costs[net.number], net.value) for net in known], colours["finished"], 6.5, 2.3, "trial")
+    axes.step(
+        [costs[net.number] for net in best],
+        [net.value for net in best],
+        where="post",
+        color=colours["best"],
+        linewidth=2.0,
+        zorder=2.2,
+        label="worth its cost",
+    )
+    for net in known:
+        if net.number == marks.default:
+            axes.plot(
+                [costs[net.number]],
+                [net.value],
+                "D",
+                color=colours["ink"],
+                markersize=6,
+                zorder=2.4,
+                linestyle="none",
+                label="default",
+            )
+        if net.number == marks.exported:
+            ring(axes, costs[net.number], net.value, colours["ink"], 13, "exported")
+    _scale(axes, list(costs.values()), axis)
+    axes.set_xlabel(axis.label)
+    if is_share(metric):
+        in_percent(axes.yaxis)
+
+
+def _scale(axes: "Axes", costs: Sequence[float], axis: CostAxis) -> None:
+    """Scale the axis of costs, few ticks on it, with their units."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = min(costs), max(costs)
+    if low > 0 and high > WIDE_RANGE * low:
+        axes.set_xscale("log")
+        # Numbers of one power of ten or two: more would stand on each other.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 100 * low else (1.0,), numticks=6))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: axis.ticks(cost)))
