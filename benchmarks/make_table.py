@@ -1,9 +1,11 @@
 """What random configurations of a space come to at equal compute: the table that searches are replayed on.
 
-Row 0 is the space's default, the rows after it are drawn at random by the space's own ``sample``; what the length
-cannot give two passes is drawn again. Each is trained on the same ``--images`` training images for ``--length``
-training FLOPs, on a schedule made for exactly those, by the product's own training job. At each eighth of that compute
-the table has the accuracy on the validation images, which at all but the last are at most 2,000, as in a search,
+Row 0 is the space's default, the rows after it are drawn at random by the space's own ``sample``; with ``--near`` they
+are drawn as a search draws around a good trial: about half of the default's values as they are, the others moved. What
+the length cannot give two passes is drawn again. Each is trained on the same ``--images`` training images for
+``--length`` training FLOPs, on a schedule made for exactly those, by the product's own training job. At each eighth of
+that compute the table has the accuracy on the validation images, which at all but the last are at most 2,000, as in a
+search,
 
 - ``plain.k``: of the weights as they are;
 - ``averaged.k``: of the mean of the weights over the last quarter of the training so far, four values an eighth, with
@@ -22,6 +24,7 @@ may share the rows: ``--share 0/2`` and ``--share 1/2``.
 
 import dataclasses
 import logging
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,7 +41,9 @@ from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.preparation import prepare
+from search.execution.prior import SAME, around
 from search.metrics.inference import logits
+from search.study.configurations import Draw
 from search.study.creation import new_config
 from search.study.length import PARTS, set_length, violations
 from search.study.proposal import Proposal, propose
@@ -169,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=2500, help="to train on (default: %(default)s)")
     parser.add_argument("--unseen", type=int, default=10_000, help="for true (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the trainings (default: %(default)s)")
+    parser.add_argument("--near", action="store_true", help="draw around the default")
     parser.add_argument("--copies", action="store_true", help="have decayed copies, too")
     parser.add_argument("--share", default="0/1", help="K/N: every Nth row from row K on")
     asked = parser.parse_args(arguments)
@@ -184,7 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     there = {(row["row"], row["seed"]) for row in read_rows(path)}
     for number in range(first, asked.rows, shares):
         if (str(number), str(asked.seed)) not in there:
-            row = make_row(config, dataset, number, asked.seed, asked.unseen, asked.copies)
+            found = configuration(config, number, asked.near)
+            row = make_row(config, dataset, found, number, asked.seed, asked.unseen, asked.copies)
             append_row(path, row)
             print(
                 ", ".join(f"{name} {value:.4g}" for name, value in row.items() if "." not in name), flush=True
@@ -192,10 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def make_row(
-    config: StudyConfig, dataset: Dataset, number: int, seed: int, unseen: int, copies: bool
+    config: StudyConfig, dataset: Dataset, found: Proposal, number: int, seed: int, unseen: int, copies: bool
 ) -> dict[str, Any]:
     """Train one configuration: its row of the table."""
-    found = configuration(config, number)
     plan = TrainingPlan(
         space=config.space,
         params=found.params,
@@ -230,13 +236,13 @@ def make_row(
     }
 
 
-def configuration(config: StudyConfig, number: int) -> Proposal:
+def configuration(config: StudyConfig, number: int, near: bool) -> Proposal:
     """The configuration of a row, which is the same for whoever asks."""
     space = spaces.load(config.space)
     if number == 0:
         trial = optuna.trial.FixedTrial(space.first(config.input_spec)[0])
         return propose(space, trial, config.input_spec)
-    for found in _drawn(config, space, number):
+    for found in (_near if near else _drawn)(config, space, number):
         if not violations(config, found.cost, found.recipe):
             return found
     raise AssertionError("drawn without end")
@@ -246,6 +252,16 @@ def _drawn(config: StudyConfig, space: Any, number: int) -> Iterator[Proposal]:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number))
     while True:
         yield propose(space, study.ask(), config.input_spec)
+
+
+def _near(config: StudyConfig, space: Any, number: int) -> Iterator[Proposal]:
+    chance, default = random.Random(number), space.first(config.input_spec)[0]
+
+    def give(name: str, distribution: optuna.distributions.BaseDistribution) -> Any:
+        return default[name] if chance.random() < SAME else around(chance, distribution, default[name])
+
+    while True:
+        yield propose(space, Draw(give), config.input_spec)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class PriorSampler(optuna.samplers.BaseSampler):
             return _anywhere(self._random, param_distribution)
         if self._of_incumbent and self._random.random() < SAME:
             return value
-        return _around(self._random, param_distribution, value)
+        return around(self._random, param_distribution, value)
 
     def _choose(self, study: optuna.Study) -> None:
         trials = study._storage.get_all_trials(
@@ -166,7 +166,8 @@ def _anywhere(chance: random.Random, distribution: BaseDistribution) -> Any:
     return _number_at(distribution, chance.random())
 
 
-def _around(chance: random.Random, distribution: BaseDistribution, centre: Any) -> Any:
+def around(chance: random.Random, distribution: BaseDistribution, centre: Any) -> Any:
+    """Draw a value of one parameter around a centre inside its range."""
     if isinstance(distribution, CategoricalDistribution):
         return centre if chance.random() < SAME else chance.choice(distribution.choices)
     middle = _place(distribution, centre)

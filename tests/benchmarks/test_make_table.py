@@ -1,8 +1,13 @@
+import dataclasses
 from pathlib import Path
 
 import make_table
 import pytest
 from record import read_rows
+
+from search.config.settings import RunOptions
+from search.data import Dataset
+from search.study.creation import new_config
 
 # Keras 3.15's own, once a variable that becomes an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -49,6 +54,16 @@ def test_first_row_is_the_default_and_the_others_are_drawn(table: Path) -> None:
     one, two = read_rows(table)
     assert (one["param.width"], one["param.rate"]) == ("16", "0.05")
     assert two["param.rate"] != one["param.rate"]
+
+
+def test_rows_near_the_default_keep_about_half_of_its_values(digits: Dataset) -> None:
+    options = RunOptions.given(study="table", data="digits", space="cnn", images=200)
+    config = dataclasses.replace(new_config(options, digits), length=10**12, training_images=200)
+    default = make_table.configuration(config, 0, near=True).params
+    near = [make_table.configuration(config, number, near=True).params for number in range(1, 41)]
+    kept = sum(params[name] == default[name] for params in near for name in default)
+    assert 0.4 < kept / (len(near) * len(default)) < 0.7
+    assert near[0] == make_table.configuration(config, 1, near=True).params != near[1]
 
 
 def test_cycle_that_is_left_falls_to_zero_and_is_as_before_when_gone_back_to() -> None:
