@@ -16,11 +16,12 @@ from search.exporting.answers_file import write_answers
 from search.exporting.child_training import TrainingResult
 from search.exporting.choice import candidates
 from search.exporting.model_card import write_card
+from search.exporting.preference import gap_words
 from search.exporting.race import Race, Racer
 from search.exporting.scoring_result import ScoringResult
 from search.exporting.sentences import ledger_sentence
 from search.exporting.summary import how_trained
-from search.formatting import often, percent
+from search.formatting import figure, often, percent
 from search.metrics.classification import Integers, Scores, class_report
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
 from search.plotting.cost import Marks, axes_that_vary, write_costs
@@ -163,9 +164,9 @@ def _label(race: Race, racer: Racer, refit: bool) -> str:
     """A configuration's name and figures, for the legend."""
     text = f"trial {racer.trial.number}"
     if racer.mean is not None:
-        text += f": mean {racer.mean:.4f}"
+        text += f": mean {figure(race.config.metric, racer.mean)}"
     if racer.deviation is not None:
-        text += f" ± {racer.deviation:.4f}"
+        text += f" ± {gap_words(race.config.metric, racer.deviation)}"
     if racer is race.winner:
         return f"{text}, the winner" if refit else f"{text}, exported (ringed)"
     return f"{text}, dropped out after round {len(racer.runs)}" if racer.eliminated else text

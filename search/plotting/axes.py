@@ -16,8 +16,8 @@ def whole_numbers(axes: "Axes") -> None:
 
 
 def in_percent(axis: "Axis") -> None:
-    """Write shares as people read them elsewhere, too: 86 % for 0.86."""
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.10g} %")
+    """Write shares as people read them elsewhere, too: 86 % for 0.86; what is above all of them has no number."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.10g} %" if value < 1 + 1e-9 else "")
 
 
 def ring(axes: "Axes", x: float, y: float, colour: Any, size: float = 8.0, label: str | None = None) -> None:

@@ -86,8 +86,9 @@ def _draw_racer(axes: "Axes", racer: RacerLine, colour: str, rounds: int, shift:
         racer.values,
         line,
         color=colour,
+        linewidth=2.2,
         marker="o",
-        markersize=5,
+        markersize=6,
         label=racer.label,
     )
     if racer.in_search is not None:

@@ -146,7 +146,7 @@ def geometric(values: Sequence[Any]) -> bool:
 
 def _curve(axes: "Axes", run: DrawnRun, key: str, colour: Any, name: str | None) -> None:
     values = run.history[key]
-    axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.3, label=name)
+    axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.8, label=name)
     ring(axes, run.kept_epoch, values[run.kept_epoch - 1], colour)
 
 
@@ -167,7 +167,9 @@ def _line(
     below = [mean - min(by_place[place]) for place, mean in zip(x, means, strict=True)]
     above = [max(by_place[place]) - mean for place, mean in zip(x, means, strict=True)]
     spread = [below, above] if any(above) else None
-    axes.errorbar(x, means, yerr=spread, color=colour, marker="o", markersize=4.5, capsize=4, label=name)
+    axes.errorbar(
+        x, means, yerr=spread, color=colour, marker="o", markersize=5, linewidth=2.0, capsize=4, label=name
+    )
     if spread:
         points = [(place, value) for place in x for value in by_place[place]]
         axes.plot(*zip(*points, strict=True), ".", color=colour, markersize=5, alpha=0.5)

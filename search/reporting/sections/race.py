@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from search.exporting.preference import gap_words
 from search.formatting import count
 from search.reporting.elements import Block, Rows, Section, Table, Text
 from search.reporting.export_reader import ExportReader
-from search.reporting.formatting import DASH, decimal_or_dash, percent_or_dash
+from search.reporting.formatting import DASH, metric_value, percent_or_dash
 from search.reporting.pictures import png_picture
 
 
 def race_section(exported: ExportReader) -> Section:
     """What the race came to; for an export that had one."""
     race: Mapping[str, Any] = exported.summary["confirm"]
+    metric = race["metric"]
     blocks: list[Block] = [
         Text(
             "Before the export the best configurations of the search were trained again, all with the same seeds. Only "
@@ -30,10 +32,10 @@ def race_section(exported: ExportReader) -> Section:
     rows: Rows = [
         [
             f"trial {racer['trial']}{' (exported)' if racer['trial'] == race['winner'] else ''}",
-            decimal_or_dash(racer["mean"]),
-            decimal_or_dash(racer["standard_deviation"]),
-            ", ".join(map(decimal_or_dash, racer["values"])) or DASH,
-            decimal_or_dash(racer["search_value"]),
+            metric_value(metric, racer["mean"]),
+            DASH if racer["standard_deviation"] is None else gap_words(metric, racer["standard_deviation"]),
+            ", ".join(metric_value(metric, value) for value in racer["values"]) or DASH,
+            metric_value(metric, racer["search_value"]),
             str(racer["why_dropped"] or "raced to the end"),
         ]
         for racer in race["configurations"]

@@ -5,8 +5,9 @@ from typing import Any
 
 from search.exporting.assessment import validated_images
 from search.exporting.sentences import ledger_sentence, others_sentence
-from search.formatting import count, metric_words, si_units
-from search.reporting.elements import Block, Section, Table, Text, Tiles
+from search.formatting import count, metric_words
+from search.metrics.preference import ACCURATE
+from search.reporting.elements import Block, Section, Table, Text
 from search.reporting.facts import Facts
 from search.reporting.formatting import (
     DASH,
@@ -20,8 +21,8 @@ from search.reporting.formatting import (
     percent_interval,
     percent_or_dash,
     plain_value,
-    recorded_size,
 )
+from search.reporting.sections.tiles import tiles
 from search.reporting.trial_facts import TrialFacts
 from search.study.fold_results import at_kept_epoch
 
@@ -30,8 +31,8 @@ OPTIMISTIC = (
     "that choice; the test images chose nothing."
 )
 RACED = (
-    "A race chose this configuration by fresh trainings, scored on the same validation images: luck had less of a part "
-    "in that than in the search; the test images chose nothing."
+    "A race chose this configuration by fresh trainings, scored on {images}: luck had less of a part in that than in "
+    "the search; the test images chose nothing."
 )
 
 
@@ -43,7 +44,7 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
         why_no_export: Why the study has no export; empty where it has one.
     """
     trial, metric = facts.subject, facts.config.metric
-    blocks: list[Block] = [_tiles(facts)]
+    blocks: list[Block] = [tiles(facts)]
     if trial is None:
         blocks.append(Text("No trial has finished yet: there is no best configuration.", "note"))
         return Section("result", "Best configuration", blocks)
@@ -64,7 +65,8 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
         )
         blocks += [Text(sentence) for sentence in summary.get("words", []) if sentence not in outdated]
         best = facts.ranked[0] if facts.ranked else None
-        if best is not None and best.number != trial.number and "confirm" not in summary:
+        chosen = "confirm" in summary or summary.get("prefer", ACCURATE) != ACCURATE
+        if best is not None and best.number != trial.number and not chosen:
             blocks.append(
                 Text(
                     f"The export is of trial {trial.number}; by validation {metric}, trial {best.number} "
@@ -78,61 +80,6 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
         blocks.append(Text(facts.undecided, "warning"))
     blocks += [_figures(facts, trial), *_notes(facts), _configuration(facts, trial)]
     return Section("result", "Best configuration", blocks)
-
-
-def _tiles(facts: Facts) -> Tiles:
-    trial = facts.subject
-    tiles: list[tuple[str, str, str]] = []
-    if facts.exported is not None:
-        summary = facts.exported.summary
-        low_high = percent_interval(*interval_of_test(summary))
-        images = summary["test_images"]
-        tiles.append(
-            (
-                "Test accuracy",
-                percent_or_dash(summary["test_accuracy"]),
-                f"95 %: {low_high}, {images:,} images",
-            )
-        )
-    else:
-        tiles.append(("Test accuracy", DASH, "not exported"))
-    if trial is not None:
-        tiles.append(_validation_tile(facts, trial))
-    ended = {state: len(facts.in_state(state)) for state in ("finished", "pruned", "failed", "refused")}
-    refused = f", {ended['refused']:,} refused" if ended["refused"] else ""
-    requested = f" of {facts.requested_trials:,}" if facts.requested_trials else ""
-    tiles.append(
-        (
-            "Trials",
-            f"{ended['finished'] + ended['pruned']:,}{requested}",
-            f"{ended['finished']:,} finished, {ended['pruned']:,} pruned; {ended['failed']:,} failed{refused}",
-        )
-    )
-    if trial is not None and "parameters" in trial.recorded:
-        cost = f"{si_units(float(trial.recorded.get('flops', 0)), 'FLOP')} an image"
-        if facts.config.backbones:
-            cost = "of the head on a backbone"
-        tiles.append(("Parameters", recorded_size(trial.recorded, "parameters"), cost))
-    others = facts.scored_by_others
-    tiles.append(
-        (
-            "Test images scored",
-            count(len(facts.scorings) + others, "time"),
-            f"{others:,} of them by other studies of the same images"
-            if others
-            else "in this study; each scoring is counted",
-        )
-    )
-    return Tiles(tiles)
-
-
-def _validation_tile(facts: Facts, trial: TrialFacts) -> tuple[str, str, str]:
-    value, origin = trial.value, f"trial {trial.number}, by which it was chosen"
-    race = None if facts.exported is None else facts.exported.summary.get("confirm")
-    if race:
-        value = race["mean"]
-        origin = f"trial {trial.number}, mean of {count(race['rounds'], 'fresh training')}"
-    return f"Validation {facts.config.metric}", metric_value(facts.config.metric, value), origin
 
 
 def _figures(facts: Facts, trial: TrialFacts) -> Table:
@@ -170,8 +117,14 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
 
 
 def _notes(facts: Facts) -> list[Text]:
-    raced = facts.exported is not None and "confirm" in facts.exported.summary
-    chosen = RACED if raced else OPTIMISTIC.format(trials=count(len(facts.ranked), "finished one"))
+    race = None if facts.exported is None else facts.exported.summary.get("confirm")
+    # One against the default is on images, or folds, of its own.
+    images = "images that chose no trial" if race and "default" in race else "the same validation images"
+    chosen = (
+        RACED.format(images=images)
+        if race
+        else OPTIMISTIC.format(trials=count(len(facts.ranked), "finished one"))
+    )
     intervals = (
         f"Intervals of accuracies are Wilson's, that of macro F1 is a bootstrap over the test images ({RESAMPLES:,} "
         "draws); they say what other images of the same kind would do, not what another training would."

@@ -199,8 +199,8 @@ def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
     section = race_section(ExportReader(tmp_path, {"confirm": race}))
     assert "2 rounds, 20.0 % of the search's compute; decided." in said(section)
     assert tables(section)[0].rows == [
-        ["trial 3 (exported)", "0.7500", "0.0700", "0.7000, 0.8000", "0.9000", "raced to the end"],
-        ["trial 5", DASH, "0.0700", DASH, "0.9000", "it diverged"],
+        ["trial 3 (exported)", "75.0 %", "7.0 points", "70.0 %, 80.0 %", "90.0 %", "raced to the end"],
+        ["trial 5", DASH, "7.0 points", DASH, "90.0 %", "it diverged"],
     ]
 
 
@@ -240,7 +240,7 @@ def test_validation_figures_after_a_race_are_those_of_the_exported_weights(new_s
     }
     section = result_section(read_facts(study, ExportReader(tmp_path, summary)), "")
     assert [row[1] for row in tables(section)[0].rows] == ["62.0 %", "48.2 to 74.1 %", DASH, DASH, "0.9900"]
-    assert section.blocks[0].tiles[1] == (  # type: ignore[union-attr]
+    assert section.blocks[0].tiles[5] == (  # type: ignore[union-attr]
         "Validation accuracy",
         "61.0 %",
         "trial 0, mean of 3 fresh trainings",

@@ -1,0 +1,79 @@
+"""The tiles at the head of the report: the answers to what a user asks first."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.plotting.confusion_matrix import write_matrix_csv
+from search.reporting.export_reader import ExportReader
+from search.reporting.facts import Facts, read_facts
+from search.reporting.sections.tiles import tiles
+
+SUMMARY: dict[str, Any] = {
+    "trial": 0, "test_accuracy": 0.9, "test_images": 100, "train_images": 300, "parameters": 20_000, "flops": 3e6,
+    "milliseconds": 0.25, "device": "cpu", "fit": {"verdict": "fits"},
+}  # fmt: skip
+
+
+def answers(facts: Facts) -> dict[str, tuple[str, str]]:
+    return {name: (value, under) for name, value, under in tiles(facts).tiles}
+
+
+@pytest.fixture
+def study(new_study):
+    return new_study(["finished"] * 3)
+
+
+def with_export(study, tmp_path, **more: Any) -> Facts:
+    return read_facts(study, ExportReader(tmp_path, {**SUMMARY, **more}))
+
+
+def test_first_tiles_say_how_good_how_sure_on_what_how_large_and_fast_and_what_to_do(study, tmp_path) -> None:
+    found = answers(with_export(study, tmp_path))
+    assert list(found)[:5] == [
+        "How good",
+        "How sure",
+        "On what",
+        "How large and fast",
+        "What to do next",
+    ]
+    assert found["How good"] == ("90.0 %", "of 100 test images are classified right")
+    assert found["How sure"][0] == "82.6 to 94.5 %"
+    assert found["On what"] == ("digits", "10 classes, 8x8 pixels; trained on 300 images")
+    assert found["How large and fast"] == (
+        "20 k",
+        "parameters, 3 MFLOP an image, 0.25 ms in batches (cpu)",
+    )
+    assert found["What to do next"] == ("Try it", f"python -m search.demo --model {tmp_path}")
+
+
+def test_backbone_counts_among_the_parameters(study, tmp_path) -> None:
+    found = answers(with_export(study, tmp_path, backbone={"parameters": 3_400_000}))
+    assert found["How large and fast"][0] == "3.42 M"
+
+
+def test_net_that_overfits_wants_images(study, tmp_path) -> None:
+    found = answers(with_export(study, tmp_path, fit={"verdict": "overfits"}))["What to do next"]
+    assert found[0] == "Get more images"
+    assert found[1].startswith("it overfits: more images, augmentation")
+
+
+def test_class_that_is_far_behind_is_named(study, tmp_path) -> None:
+    matrix = np.diag([10] * 10)
+    matrix[7, 7], matrix[7, 1] = 3, 7
+    write_matrix_csv(tmp_path / "confusion_matrix.csv", matrix, study.config.classes)
+    found = answers(with_export(study, tmp_path))["What to do next"]
+    assert found == ("Look at 7", "its F1 is 46.2 %, the mean of all 92.0 %")
+
+
+def test_search_that_is_not_exported_says_what_goes_on(study, new_study) -> None:
+    done = answers(read_facts(study))
+    assert done["How good"][0] == "–"  # noqa: RUF001
+    assert done["How sure"][0].startswith("± ")
+    assert done["What to do next"][0] == "Export it"
+    study.want(9)
+    assert answers(read_facts(study))["What to do next"][0] == "Let it go on"
+    assert answers(read_facts(new_study()))["What to do next"][1].startswith(
+        "python -m search.run --study made"
+    )
