@@ -29,6 +29,9 @@ def run(options: RunCommandOptions) -> None:
     from search.workflows import search_and_export
 
     result = search_and_export(options)
+    if result.detached:
+        print_result(result.detached)
+        return
     if result.export is not None:
         print_result(f"exported to {result.export.folder}")
     if result.by_user:
@@ -50,6 +53,7 @@ app = make_app(
 python -m search.run --study cifar_cnn --trials 50
 python -m search.run --study flowers --data photos/ --timeout 2h
 python -m search.run --study cifar_cnn --trials 80 --images 10000 --refit
+python -m search.run --study cifar_cnn --engine slurm:partition=gpu --gpus all --workers 8 --walltime 4h --detach
 """,
 )
 

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,13 +24,25 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
 
     A call raises ``DatabaseGone``.
     """
+    from search.engines.started import looking
     from search.study.snapshot import take_snapshot
     from search.study.study import load_study
 
     loaded = load_study(study, storage, root)
     retrying = loaded.storage.retrying
     retrying.set_deadline(0)  # One try a look: a screen says at once what is wrong.
-    return lambda: retrying.call(lambda _: take_snapshot(loaded))
+    look = looking(loaded.paths)
+    return lambda: replace(retrying.call(lambda _: take_snapshot(loaded)), started=look())
+
+
+def look_once(study: str, storage: str | None, root: Path) -> "Snapshot":
+    """How a study stands now, and the workers that engines were asked to start for it."""
+    from search.engines.started import looking
+    from search.study.status import status_of
+    from search.study.study import load_study
+
+    loaded = load_study(study, storage, root)
+    return replace(status_of(loaded), started=looking(loaded.paths)())
 
 
 def as_object(snapshot: "Snapshot") -> dict[str, Any]:
@@ -63,27 +75,27 @@ def status(
 ) -> None:
     """Show how a study stands, its best trial, and its workers: host, device, trial, epoch, last sign of life, speed.
 
+    Below them stands each worker that an engine was asked to start: waiting, running or ended, and its log.
+
     Nothing is changed by looking. A trial whose worker is gone is shown as lost: the next worker goes on with it.
 
     --json has study, metric, wanted, counts (finished, pruned, failed, refused, running, waiting), best, running,
-    ended, seconds_left and, until a trial has ended, trial_seconds. Times are in seconds; of a running trial, silent
-    is the time since its last sign of life, and lost whether its worker is gone. What is not known is null.
+    ended, started, seconds_left and, until a trial has ended, trial_seconds. Times are in seconds; of a running trial,
+    silent is the time since its last sign of life, and lost whether its worker is gone. What is not known is null.
     """
-    from search.study.status import study_status
-
     if as_json:
         if watch:
             raise InputError(
                 "--json --watch: a script looks once, a person watches; leave one of the two out"
             )
-        print(json.dumps(as_object(study_status(study, storage=storage, root=root)), indent=2))
+        print(json.dumps(as_object(look_once(study, storage, root)), indent=2))
         return
     from rich.console import Console
 
     from search.progress.terminal import Progress, table
 
     if not watch:
-        Console().print(table(study_status(study, storage=storage, root=root)))
+        Console().print(table(look_once(study, storage, root)))
         return
     with Progress(watching(study, storage, root)):
         while True:

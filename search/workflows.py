@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,13 @@ from optuna.trial import FrozenTrial
 from search.config.option import arguments_of, options_of
 from search.config.settings import ExportOptions, RunOptions, SweepOptions, WorkerOptions
 from search.data.threads import cores
+from search.engines.attending import attend, end
 from search.engines.local import LocalWorkers
+from search.engines.ordering import asks_for_engine, check_engine, workers_elsewhere
 from search.engines.resources import ResourceSlot, make_slots
+from search.engines.started import Started, looking, recorded
 from search.engines.worker import HURRY_SECONDS, run_worker
+from search.errors import StudyStopped
 from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
@@ -72,6 +76,7 @@ class StudyResult:
         by_user: Whether it was a signal (Ctrl-C) that ended it.
         export: The best trial's export; None where none was asked for or nothing is finished.
         none_complete: Why no trial can be ranked or exported although some have ended, and what to do; else empty.
+        detached: What goes on without this process, and how to see, attach to and stop it; else empty.
     """
 
     study: LoadedStudy
@@ -79,6 +84,7 @@ class StudyResult:
     by_user: bool
     export: Export | None
     none_complete: str = ""
+    detached: str = ""
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -108,10 +114,16 @@ def search_and_export(options: RunOptions) -> StudyResult:
     begun = time.monotonic()
     check_request(options)  # Before a framework is imported for what cannot be.
     backend = check_backend(options.backend, options.gpu_memory)
-    slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
+    slots: list[ResourceSlot] = []
+    if asks_for_engine(options):
+        check_engine(options)
+    else:
+        slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     if options.export:  # Better now than after hours of search.
         target = check_target(options.out or Path("exports") / options.study)
-    with ForkServer(backend) as server:  # It imports for seconds; meanwhile the images are found.
+    with ExitStack() as held:
+        # It imports for seconds; meanwhile the images are found.
+        server = held.enter_context(ForkServer(backend))
         opened = open_study(options, backend, server=server)
 
         def there() -> Export | None:
@@ -125,14 +137,24 @@ def search_and_export(options: RunOptions) -> StudyResult:
             return StudyResult(opened, "", False, found)
         end = end_of_run(opened, options)
         feed_study(opened, server)
+        started = None if has_all_trials(opened) else workers_elsewhere(opened, options)
+        if options.detach:
+            said = nothing_searched(opened) if started is None else going_on(opened, started)
+            return StudyResult(opened, "", False, None, detached=said)
         stop = Stop(
             deadline=None if options.timeout is None else begun + options.timeout,
             budget=None if options.budget is None else options.budget - end.compute,
             spent=lambda: compute_spent(opened),
         )
-        pace = Pace(stop.spent, len(slots), options.timeout, begun + (options.timeout or 0.0))
+        workers = len(slots) if started is None else started.workers
+        pace = Pace(stop.spent, workers, options.timeout, begun + (options.timeout or 0.0))
         with keeping_time(stop, pace, end.final, end.race):
-            search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+            if started is not None:
+                held.close()  # This host trains nothing until the end, which may be far.
+                search_elsewhere(opened, started, stop)
+            elif slots:
+                with recorded(opened.paths, len(slots)):
+                    search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
         made = None
         none_complete = "" if stop.by_user else why_none_complete(opened)
         if options.export and not stop.by_user and opened.ranked():
@@ -141,9 +163,13 @@ def search_and_export(options: RunOptions) -> StudyResult:
             bounds, remark = bounds_of_end(pace, end, options)
             remark = "" if options.refit or opened.config.folds else remark  # Then it is made all the same.
             wanted["refit"] = not remark and (end.final > 0 or options.refit or opened.config.folds > 0)
-            asked = ExportOptions.given(**wanted, server=server, prepared=opened.prepared)
+            asked = ExportOptions.given(
+                **wanted, server=server if started is None else None, prepared=opened.prepared
+            )
             made = make_export(asked, there, bounds, remark)
     stopped = how_to_go_on(stop, opened)
+    if started is not None and stop.by_user and started.record.exists():
+        stopped = f"{stop.reason}: {going_on(opened, started)}"
     opened.storage.retrying.clear_deadline()
     return StudyResult(opened, stopped, stop.by_user, made, none_complete)
 
@@ -200,6 +226,52 @@ def nothing_searched(study: LoadedStudy) -> str:
     return (
         f"study {study.config.study} has its {count(study.wanted, 'trial')}: nothing was searched; search on with "
         f"{study.command('run', '--trials', str(more))}"
+    )
+
+
+def going_on(study: LoadedStudy, started: Started) -> str:
+    """That workers go on without this process, and how to see, attach to and stop them."""
+    return (
+        f"{started} works on study {study.config.study} with {count(started.workers, 'worker')}; look with: "
+        f"{study.command('status')}; attach, and export in the end, with: {study.command('run')}; stop with: "
+        f"{study.command('stop')}"
+    )
+
+
+def search_elsewhere(study: LoadedStudy, started: Started, stop: Stop) -> None:
+    """Show a study that the workers of an engine search, until they have ended or this process is to stop looking.
+
+    A signal ends the looking alone: the workers go on. The time or the budget ends the workers.
+
+    Raises:
+        StudyStopped: All workers have ended, and the study has not its trials.
+        InputError: They cannot be ended from here.
+    """
+    wanted, look = study.wanted, looking(study.paths)
+    images = sum(split_counts(study.config, study.dataset())["training"])
+
+    def look_now() -> Snapshot:
+        return replace(take_snapshot(study, images, ends_in=stop.seconds_left), started=look())
+
+    logger.info(going_on(study, started))
+    with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
+        workers = attend(study, started, stop)
+        if stop.requested and not stop.by_user:
+            end(started, lambda: stop.by_user)
+    if stop.by_user:
+        return
+    stopped_elsewhere = not stop.reason and not started.record.exists()
+    started.forget()
+    _end(study, wanted, stop)
+    if stop.reason or has_all_trials(study):
+        return
+    if stopped_elsewhere:
+        stop.reason = "stopped by search.stop"
+        return
+    last = next((one for one in workers if one.detail), workers[0])
+    raise StudyStopped(
+        f"all workers of {started} have ended, with {len(study.finished())} of {study.wanted} trials finished; "
+        f"{last.name} said last: {last.detail or 'nothing'}; see {last.log}; go on with: {study.command('run')}"
     )
 
 
@@ -438,7 +510,8 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
     if len(opened.finished()) < cells_wanted(opened.optuna.get_trials(deepcopy=False)):
         with ForkServer(backend) as server:
             feed_study(opened, server)
-            search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+            with recorded(opened.paths, len(slots)):
+                search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
     summary = {} if stop.by_user else report_sweep(opened, target)
     stopped = how_to_go_on(stop, opened, "sweep")
     opened.storage.retrying.clear_deadline()

@@ -52,6 +52,7 @@ class DeletionJournal:
         files = [path for path, _, _ in self.paths.trial_files()]
         files += [path for path, _ in self.paths.race_files()]
         files += self.paths.prediction_files()
+        files += self.paths.all_started()
         files += [self.paths.pictures / name for name in self.pictures or () if Path(name).name == name]
         return [path for path in files if self._is_inside(path)]
 

@@ -108,6 +108,14 @@ class StudyPaths:
         files = sorted((self.folder / "confirm").glob(f"*-{self.uid}-*"))
         return [(path, int(found[1])) for path in files if (found := re.search(r"(\d{5,})-", path.name))]
 
+    def started(self, token: str) -> Path:
+        """The record of workers that an engine was asked to start; removed once they have ended."""
+        return self.folder / "engines" / f"{self.uid}-{token}.json"
+
+    def all_started(self) -> list[Path]:
+        """The records of all workers that engines were asked to start."""
+        return sorted((self.folder / "engines").glob(f"{self.uid}-*.json"))
+
     def log(self, number: int) -> Path:
         """The file of what the trial's child process printed."""
         return self.trial(number) / "log.txt"

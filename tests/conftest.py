@@ -12,6 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks.postgres import PostgresServer, missing
+from benchmarks.slurm import SlurmCluster
+from benchmarks.slurm import missing as slurm_missing
 from search.process.fork_server import ForkServer
 
 
@@ -95,6 +97,17 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip(why)
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[SlurmCluster]:
+    """A real Slurm of one node, started for the tests; in CI it must be installed."""
+    if why := slurm_missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{why}: CI has to install it")
+        pytest.skip(why)
+    with SlurmCluster() as cluster:
+        yield cluster
 
 
 def make_schema(url: str) -> str:

@@ -72,6 +72,8 @@ PRELOADED = {
     ("search.process.fork_server", "search.training.job"),
     ("search.process.fork_server", "search.web.drawing"),
 }
+# Where a command is started in a process of its own, which is no import.
+STARTED = {("search.engines.ordering", "search.worker")}
 # Which rooms may import inside functions, and why.
 MAY_IMPORT_INSIDE = {
     "commands": "--help and refusals wait for nothing heavy",
@@ -120,7 +122,8 @@ def modules_named(path: Path) -> Iterator[tuple[int, str]]:
 
 def imports_of(module: str) -> list[tuple[int, str]]:
     named = modules_named(MODULES[module])
-    return [(line, other) for line, other in named if other in MODULES and other != module]
+    found = [(line, other) for line, other in named if other in MODULES and other != module]
+    return [(line, other) for line, other in found if (module, other) not in STARTED]
 
 
 def is_face(module: str) -> bool:

@@ -12,7 +12,7 @@ from search.cli.app import add_commands, main
 from search.presets import PRESETS
 
 COMMANDS = (
-    "run", "worker", "status", "studies", "dashboard", "export", "report", "predict", "demo", "sweep",
+    "run", "worker", "status", "stop", "studies", "dashboard", "export", "report", "predict", "demo", "sweep",
     "prefetch", "cache", "delete", "database",
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from search.config.engine_word import LOCAL, SLURM, EngineWord, parse_engine
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
 from search.config.value_types import as_final, as_image_size
 from search.errors import InputError
@@ -234,6 +235,50 @@ class HostSettings(DeviceSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EngineSettings(Options):
+    """What starts the workers of a search."""
+
+    engine: str | None = option(
+        None,
+        "What starts the --workers: local, on this host; or slurm, with options of sbatch after a colon, such as "
+        "slurm:partition=gpu,account=me,mem=8G (default: local).",
+        metavar="ENGINE",
+    )
+    walltime: float | None = option(
+        None,
+        "With slurm: time after which a worker gives its place back and queues again (default: the partition's).",
+        low=300,
+        high=31_536_000,
+        unit=SECONDS,
+        metavar="TIME",
+    )
+    detach: bool = option(
+        False,
+        "Start the workers and return; the same command without it attaches, and exports in the end.",
+        flag="--detach",
+    )
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: A value is out of its range, or contradicts another.
+        """
+        super().__post_init__()
+        is_slurm = self.engine_word.name == SLURM
+        if self.walltime is not None and not is_slurm:
+            raise InputError(
+                f"--walltime {self.walltime:.0f}: bounds the turn of a worker in a queue, and this host has none; "
+                "leave it out, or bound the search with --timeout"
+            )
+
+    @property
+    def engine_word(self) -> EngineWord:
+        """The engine, with the options inside its word."""
+        return parse_engine(flag_of(self, "engine"), LOCAL if self.engine is None else self.engine)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExportSettings(Options):
     """How a trial is exported."""
 
@@ -392,6 +437,7 @@ class SearchSettings(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(
+    EngineSettings,
     HostSettings,
     ExportSettings,
     CacheSettings,
@@ -416,6 +462,17 @@ class RunOptions(
             raise InputError(
                 f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
             )
+        if self.engine_word.name == SLURM and self.gpus not in (None, "all"):
+            raise InputError(
+                f"--gpus {self.gpus}: on Slurm the scheduler says which GPUs a worker gets; expected --gpus all, for "
+                "one each"
+            )
+        for name in ("timeout", "budget"):
+            if self.detach and getattr(self, name) is not None:
+                raise InputError(
+                    f"{flag_of(self, name)} says nothing beside --detach, for nobody would be there to look: leave one "
+                    "of the two out"
+                )
         for name in ("prefer", "refit", "confirm", "fine_tune", "with_examples"):
             if getattr(self, name) not in (None, False, "accurate") and not self.export:
                 flag = flag_of(self, name)

@@ -1,7 +1,9 @@
-"""Engines start N workers and see them through, and do nothing else.
+"""Engines start N workers, say how they are, and stop them, and do nothing else.
 
-``local`` is the only one so far, and ``search.workflows`` uses it; another would have a ``run(stop)`` of its own, and
-start processes that end in ``worker.run_worker``. ``resources`` divides a host among its workers.
+``local`` is what a command uses that runs workers itself: processes that share its fork server and end with it. The
+others are of ``base.Engine``, and their workers outlive the command: ``detached`` on this host, ``slurm`` on a cluster.
+``started`` keeps what was started on record, ``ordering`` says which workers a search has, and ``attending`` waits for
+them. ``resources`` divides a host among its workers.
 """
 
 from typing import TYPE_CHECKING

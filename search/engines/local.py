@@ -30,6 +30,7 @@ from search.engines.worker import run_worker
 from search.errors import DiskFull, InputError, ServerGone, StudyStopped, is_disk_full
 from search.execution.stop_requests import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
 from search.process.fork_server import ForkServer
+from search.process.module_path import module_path
 from search.study.study import LoadedStudy, compute_spent, load_study
 from storage.process_identity import worker_name
 from storage.timeouts import Timeouts
@@ -141,7 +142,6 @@ class LocalWorkers:
         # Until its process has a name.
         log = study.paths.worker_log(f"starting-{secrets.token_hex(4)}")
         log.parent.mkdir(parents=True, exist_ok=True)
-        path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         with line, log.open("ab") as printed:
             process = subprocess.Popen(
                 [sys.executable, "-m", "search.engines.local"],
@@ -150,7 +150,7 @@ class LocalWorkers:
                 stdout=printed,
                 stderr=printed,
                 pass_fds=[line.fileno()],
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": module_path()},
                 start_new_session=True,  # A terminal's Ctrl-C is passed on by this process, once.
             )
         log = rename_log(log, study.paths.worker_log(worker_name(process.pid)))

@@ -20,6 +20,7 @@ from typing import Any
 from search.errors import ServerGone, StudyStopped, TrialInterrupted
 from search.process.child import Child
 from search.process.fork_server_main import ENDING_SECONDS, UNKILLABLE_SECONDS
+from search.process.module_path import module_path
 from storage.process_identity import kill_process, process_exists
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class ForkServer:
             **os.environ,
             "KERAS_BACKEND": backend,
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+            "PYTHONPATH": module_path(),
         }
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self._answered, self._launched_at = False, time.monotonic()

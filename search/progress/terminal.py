@@ -5,7 +5,7 @@ A terminal shows a table that stays in place, a notebook the same as HTML; elsew
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -16,7 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from search.progress.notebook import NotebookScreen, in_notebook
-from search.study.snapshot import Snapshot, best_line, ended_line, headline, running_cells, running_heads
+from search.study.snapshot import (
+    Snapshot,
+    StartedWorker,
+    best_line,
+    ended_line,
+    headline,
+    running_cells,
+    running_heads,
+)
 from storage.errors import DatabaseRemoved
 from storage.retry import reason
 
@@ -127,6 +135,7 @@ class LineScreen:
         self._tenths = 0
         self._paced = False
         self._trouble = ""
+        self._states: dict[str, str] = {}
 
     def show(self, snapshot: Snapshot, trouble: str = "") -> None:
         """Print the trials that ended since the last look."""
@@ -143,6 +152,10 @@ class LineScreen:
         if snapshot.pace and not self._paced:
             self._paced = True
             self._say(snapshot.pace)
+        for worker in snapshot.started:
+            if self._states.get(worker.name) != worker.state:
+                self._states[worker.name] = worker.state
+                self._say(f"{worker.name} {worker.state}{f' ({worker.detail})' if worker.detail else ''}")
         shares = [trial.features for trial in snapshot.running if trial.features is not None]
         if shares and int(10 * max(shares)) > self._tenths:
             self._tenths = int(10 * max(shares))
@@ -175,11 +188,23 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
         lines.append(Text(snapshot.pace))
     if snapshot.running:
         lines.append(rows)
+    if snapshot.started:
+        lines.append(_started_table(snapshot.started))
     if trouble:
         lines.append(Text(trouble, style="yellow"))
     if log is not None:
         lines.append(Text(f"log: {log}", style="dim", overflow="fold"))
     return Group(*lines)
+
+
+def _started_table(started: Sequence[StartedWorker]) -> Table:
+    """A row for each worker that an engine was asked to start."""
+    rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in ("started", "state", "", "log"):
+        rows.add_column(head, overflow="fold")
+    for one in started:
+        rows.add_row(*(Text(cell) for cell in (one.name, one.state, one.detail, one.log)))
+    return rows
 
 
 def disk_warning(folder: Path) -> str:

@@ -64,6 +64,24 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class StartedWorker:
+    """A worker that an engine was asked to start, as the engine knows it.
+
+    Attributes:
+        name: The engine's name for it, such as that of a task of a job.
+        state: ``waiting`` for its turn, ``running``, ``ended``, ``elsewhere`` (on a host that this one cannot look
+            into), or ``unknown``, where the engine does not answer.
+        detail: Where it runs, why it waits, the last line of one that has ended; empty where nothing is known.
+        log: The file of what it prints.
+    """
+
+    name: str
+    state: str
+    detail: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A study at one moment.
 
@@ -80,6 +98,7 @@ class Snapshot:
         trial_seconds: What a whole trial takes by the pace of those in training; None once one has ended.
         pace: That in words, with what would make it shorter; empty where it is not known.
         waiting: Number of trials that are queued or requeued, which are claimed before new ones are made.
+        started: The workers that engines were asked to start.
     """
 
     study: str
@@ -93,6 +112,7 @@ class Snapshot:
     unit: str = EPOCH
     trial_seconds: float | None = None
     pace: str = ""
+    started: Sequence[StartedWorker] = ()
 
     def count(self, state: str) -> int:
         """How many trials ended as ``state``."""

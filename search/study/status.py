@@ -4,7 +4,7 @@ from pathlib import Path
 
 from search.errors import InputError
 from search.study.snapshot import ATTRIBUTES, Snapshot, take_snapshot
-from search.study.study import load_study
+from search.study.study import LoadedStudy, load_study
 from storage.errors import DatabaseGone
 from storage.queries import read_trials
 
@@ -20,7 +20,15 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
     Raises:
         InputError: There is no such study, or its database does not answer.
     """
-    loaded = load_study(study, storage, root)
+    return status_of(load_study(study, storage, root))
+
+
+def status_of(loaded: LoadedStudy) -> Snapshot:
+    """Read how an open study stands; see ``study_status``.
+
+    Raises:
+        InputError: Its database does not answer.
+    """
     retrying = loaded.storage.retrying
     retrying.set_deadline(0)  # One try: who looks once is told at once what is wrong.
 

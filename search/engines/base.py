@@ -1,0 +1,102 @@
+"""What an engine is: it starts N workers that outlive the command, says how they are, and stops them; nothing else.
+
+A worker is ``python -m search.worker``, which needs no engine: it reads everything from its study, gives its trial back
+when a signal asks it to end, and may be started again at any time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from search.study.snapshot import StartedWorker
+
+# The states of a worker that an engine started.
+WAITING, RUNNING, ENDED, ELSEWHERE, UNKNOWN = "waiting", "running", "ended", "elsewhere", "unknown"
+# What an engine needs to find its workers again: plain JSON.
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What an engine is asked to start.
+
+    Attributes:
+        study: Name of the study.
+        workers: How many workers; None for as many as is usual.
+        command: The command of a worker, without what the engine adds.
+        environment: Variables that it needs beside those of this process; among them the database's URL, which may hold
+            a password and so stands in no command line.
+        logs: The folder of logs; it exists.
+        record: The file that will say what was started; a worker that it is gone for is not to be started again.
+        walltime: Seconds after which a worker gives its place back; None for no limit of ours.
+        gpus: Which GPUs the workers have, as the option of that name; None where they need none.
+        per_gpu: How many workers share a GPU; None for one each.
+    """
+
+    study: str
+    workers: int | None
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    logs: Path
+    record: Path
+    walltime: float | None = None
+    gpus: str | None = None
+    per_gpu: int | None = None
+
+
+class Engine(Protocol):
+    """A way to start workers."""
+
+    look_seconds: float
+    """How long to wait between two questions for their state."""
+
+    def check(self, url: str, workers: int | None, gpus: str | None, per_gpu: int | None) -> None:
+        """Refuse what could not work, before anything is written.
+
+        Args:
+            url: Of the study's database.
+            workers: How many; None for as many as is usual.
+            gpus: See ``Order``.
+            per_gpu: See ``Order``.
+
+        Raises:
+            InputError: It could not.
+        """
+
+    def start(self, order: Order) -> Facts:
+        """Start the workers, which then need this process no more.
+
+        Returns:
+            What the other functions find them by.
+
+        Raises:
+            InputError: It cannot be done so; nothing was started.
+        """
+
+    def words(self, facts: Facts) -> str:
+        """What was started, in a few words, such as ``Slurm job 12``."""
+
+    def state(self, facts: Facts) -> list[StartedWorker]:
+        """How each of the workers is; it does not raise where the engine cannot be asked, but says so."""
+
+    def stop(self, facts: Facts) -> None:
+        """Ask the workers to give their trials back and to end, and those that wait not to begin; it does not wait.
+
+        Raises:
+            InputError: It cannot be done from this host.
+        """
+
+
+def is_alive(worker: StartedWorker) -> bool:
+    """Whether a worker works, or will."""
+    return worker.state in (WAITING, RUNNING, UNKNOWN)
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log; empty where there is none."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
