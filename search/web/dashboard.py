@@ -12,6 +12,7 @@ from search.study.study import LoadedStudy, load_study
 from search.web.guard import MOST_BYTES, Application, Guard, Rules
 from search.web.listening import check_address, listen, names_of, serve
 from search.web.pictures import Pictures
+from search.web.read_only import hiding_changes
 from search.web.storage import ShownStorage
 from storage.occupancy import occupants
 from storage.retry import is_outage, reason
@@ -50,7 +51,8 @@ def serve_dashboard(
     loaded = load_study(study, storage, root)
     application = make_application(loaded, names_of(host), password, allow_changes)
     server = listen(application, host, port, THREADS, MOST_BYTES)
-    serve(server, host, f"/dashboard/studies/{loaded.study_id}", say)
+    # Its note says in words what all other pages draw.
+    serve(server, host, f"/dashboard/studies/{loaded.study_id}/note", say)
 
 
 def make_application(
@@ -83,4 +85,6 @@ def make_application(
         return f"worked on by {', '.join(map(str, found))}; stop them first" if found else ""
 
     application: Any = wsgi(storage, artifact_store=Pictures(storage, loaded.paths.root, allow_changes))
+    if not allow_changes:
+        application = hiding_changes(application)
     return Guard(application, Rules(names, password, allow_changes), trouble, busy=busy)

@@ -103,8 +103,8 @@ class Guard:
 
         refused = self._refused(environ)
         if refused is not None:
-            return _refuse(start, *refused, page=_is_page(path))
-        if _is_page(path) and (why := self._trouble()):
+            return _refuse(start, *refused, page=is_page(path))
+        if is_page(path) and (why := self._trouble()):
             return _refuse(start, 503, why, page=True)
         environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")  # optuna-dashboard (0.21) fails without.
         return self._application(environ, start)
@@ -182,7 +182,8 @@ def _is_key(number: str) -> bool:
     return len(number) <= len(str(LARGEST_KEY)) and 0 <= int(number) <= LARGEST_KEY
 
 
-def _is_page(path: str) -> bool:
+def is_page(path: str) -> bool:
+    """Whether an address is that of a page of optuna-dashboard, which its script fills."""
     return path == "/" or path == "/dashboard" or path.startswith("/dashboard/")
 
 

@@ -1,6 +1,7 @@
 """Where a page of ours is served: the address, the names that it may be called by, its password, the server."""
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,8 @@ def serve(server: Any, host: str, path: str, say: Callable[[str], None]) -> None
         path: Of the page, ``/`` and what follows.
         say: Gets lines for a person.
     """
+    # A browser asks for more at once than there are threads: they wait, and nobody need read of that.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{port_of(server)}{path}")
     if not is_loopback(host):

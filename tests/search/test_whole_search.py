@@ -24,7 +24,7 @@ def test_running_study_fills_the_page_to_its_export_and_a_stop_ends_the_dashboar
     until(lambda: (tmp_path / "studies" / "live" / "pictures").is_dir(), 120)
     dashboard = commands.start("search.dashboard", *said, "--port", 0)
     address = dashboard.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1", address)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1/note", address)
     page = browser.new_page()
     page.set_default_timeout(120_000)  # The machine may be busy with other tests' trainings.
     page.goto(f"{address}/trials?numbers=1")

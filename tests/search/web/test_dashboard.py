@@ -26,6 +26,7 @@ from search.study.study import LoadedStudy
 from search.web import drawing
 from search.web.attachments import artifacts_of
 from search.web.dashboard import make_application
+from search.web.read_only import STYLE
 from search.web.study_page import feed_export, feed_study
 from storage.claims import Claims
 from storage.timeouts import Timeouts
@@ -320,6 +321,8 @@ def test_page_of_a_study_shows_the_exports_matrix(
     )
     assert "macro avg" in page.inner_text("body")
     assert (page.strangers, page.complained) == ([], [])
+    edit = page.locator('svg[data-testid="EditIcon"]')
+    assert (edit.count(), edit.is_visible()) == (1, False)
 
 
 @pytest.mark.slow
@@ -332,6 +335,18 @@ def test_page_itself_cannot_write_where_it_only_reads(
     )
     assert status == 403
     assert fed.optuna.get_trials()
+    for icon in ("UploadFileIcon", "DeleteIcon"):  # They are there, for those who may change something.
+        button = page.locator(f'svg[data-testid="{icon}"]').first
+        button.wait_for(state="attached")
+        assert not button.is_visible()
+
+
+def test_page_that_only_reads_hides_what_it_refuses(fed: LoadedStudy, serve: Callable[..., Served]) -> None:
+    page = f"/dashboard/studies/{fed.study_id}/note"
+    status, body = serve(fed).ask(page, **{"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"})
+    assert status == 200
+    assert STYLE in body
+    assert STYLE not in serve(fed, allow_changes=True).ask(page)[1]
 
 
 @pytest.mark.slow
