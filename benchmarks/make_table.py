@@ -8,8 +8,7 @@ that compute the table has the accuracy on the validation images, which at all b
 search,
 
 - ``plain.k``: of the weights as they are;
-- ``averaged.k``: of the mean of the weights over the last quarter of the training so far, four values an eighth, with
-  the statistics of batch normalisation computed anew;
+- ``averaged.k``: of the mean of the late weights (search/training/late_mean.py), which a search ranks by;
 - ``decayed.k``: of a copy that is trained on for a tenth of the steps so far, while its rate falls to zero. The
   training itself goes on from before that. It takes a third more, and is measured only with ``--copies``.
 
@@ -50,16 +49,13 @@ from search.study.proposal import Proposal, propose
 from search.training.batches import StreamFeed
 from search.training.checkpointing import capture, restore
 from search.training.job import Training
+from search.training.late_mean import LateMean
 from search.training.optimizer import OneCycle
 from search.training.plan import TrainingPlan
 
 TABLES = Path(__file__).parent / "table"
-# Values of the weights that are averaged, an eighth; and over which part of the training so far.
-SNAPSHOTS = 4
-LAST = 0.25
 # How long a copy is trained on while its rate falls, as a part of the steps so far.
 DECAY = 0.1
-STATISTICS_IMAGES = 1000
 
 
 class Stoppable(OneCycle):
@@ -87,7 +83,7 @@ class Stoppable(OneCycle):
 
 
 class Watched(Training):
-    """A training whose parts are quarters of an eighth, and validated at each eighth in three ways.
+    """A training that is validated at each eighth in three ways.
 
     Attributes:
         found: ``plain.1`` and so on, as the table has them.
@@ -100,7 +96,7 @@ class Watched(Training):
         self.optimizer._learning_rate = self.cycle
         self.found: dict[str, float] = {}
         self._nothing, self._copies = nothing, copies
-        self._snapshots: list[list[np.ndarray]] = []
+        self.late: LateMean = LateMean(PARTS)
 
     def run(self) -> None:
         """Train to the end."""
@@ -113,41 +109,22 @@ class Watched(Training):
         return float(np.mean(answers == self.labels[chosen]))
 
     def _validate(self, channel: Any) -> dict[str, float]:
-        self._snapshots.append([np.array(weight) for weight in self.model.trainable_variables])
-        eighth, rest = divmod(self.epoch + 1, SNAPSHOTS)
-        if rest == 0:
-            self.found[f"plain.{eighth}"] = self._value(eighth)
+        eighth = self.epoch + 1
+        self.found[f"plain.{eighth}"] = self._value(eighth)
+        with self.late.used(self.model, self.images[self._counted]):
+            self.found[f"averaged.{eighth}"] = self._value(eighth)
+        if self._copies and eighth < PARTS:
             state = capture(self.model, self.optimizer)
-            self.found[f"averaged.{eighth}"] = self._averaged(eighth)
+            self.found[f"decayed.{eighth}"] = self._decayed(eighth)
             restore(self.model, self.optimizer, state)
-            if self._copies and eighth < PARTS:
-                self.found[f"decayed.{eighth}"] = self._decayed(eighth)
-                restore(self.model, self.optimizer, state)
         return dict.fromkeys((name for name in self.history if name.startswith("val_")), 0.0)
 
     def _value(self, eighth: int) -> float:
-        """Of the weights as they are, as a search has it after an eighth."""
+        """Of the model's weights, as a search has it after an eighth."""
         if eighth == PARTS:
             return self.accuracy(self.validation)
         answers = logits(self.model, self.images, self.early).argmax(axis=1)
         return float(np.mean(answers == self.labels[self.early]))
-
-    def _averaged(self, eighth: int) -> float:
-        kept = self._snapshots[-max(1, round(LAST * len(self._snapshots))) :]
-        for variable, values in zip(self.model.trainable_variables, zip(*kept, strict=True), strict=True):
-            variable.assign(np.mean(values, axis=0))
-        self._count_statistics_anew()
-        return self._value(eighth)
-
-    def _count_statistics_anew(self) -> None:
-        """Set the moving means and variances to those of some training images, all of them seen at once."""
-        norms = [layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-        momenta = [layer.momentum for layer in norms]
-        for layer in norms:
-            layer.momentum = 0.0
-        self.model(self.images[self.chosen[:: max(1, len(self.chosen) // STATISTICS_IMAGES)]], training=True)
-        for layer, momentum in zip(norms, momenta, strict=True):
-            layer.momentum = momentum
 
     def _decayed(self, eighth: int) -> float:
         done = self.plan.steps_before(self.epoch + 1)
@@ -215,7 +192,7 @@ def make_row(
         epochs=PARTS,
     )
     plan = set_length(plan, config.length, found.cost.flops, config.training_images)
-    training = Watched(dataclasses.replace(plan, epochs=PARTS * SNAPSHOTS), copies)
+    training = Watched(plan, copies)
     left = np.setdiff1d(np.arange(len(training.labels)), plan.split(dataset).all)
     true = np.sort(np.random.default_rng(0).permutation(left)[:unseen])
     if len(true) < unseen:

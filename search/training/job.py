@@ -9,6 +9,8 @@ import logging
 import math
 import platform
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
 from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
 from search.training.device_data import fits_device, with_images
 from search.training.feature_cache import FeaturesAway
+from search.training.late_mean import STATISTICS_IMAGES, LateMean, norms
 from search.training.models import leaves, net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
@@ -135,9 +138,13 @@ class Training:
         keras.utils.set_random_seed(plan.seed)  # After the backbone, which not every child builds.
         self.validation = chosen.validation
         self.early = early_subset(self.labels, self.validation, plan.split_seed)
+        # All parts but the last are judged by it.
+        self.late = LateMean(plan.epochs) if plan.validates_on_few else None
         self.chosen = np.arange(len(self.labels)) if plan.full else chosen.train
         self.batch = plan.recipe.batch(len(self.chosen))
         self.model, self.fitted = self._build()
+        counted = STATISTICS_IMAGES if norms(self.model) else 0
+        self._counted = self.chosen[:: max(1, len(self.chosen) // STATISTICS_IMAGES)][:counted]
         self._traced = before is not None and self._take_over(before)
         self.optimizer = self.fitted.optimizer
         if not self._traced:
@@ -225,13 +232,15 @@ class Training:
         self.matrix = facts.get("matrix", [])
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[own:])
+        if self.late is not None:
+            self.late.set(arrays[own:], facts.get("late", 0), self.epoch / self.plan.epochs)
 
     def run_epoch(self, channel: Channel) -> bool:
         """Train and validate one epoch; return False if the worker asked to stop before its end."""
         self.hold_state()
         started = time.monotonic()
         feed = self._feed()
-        watch = _Watch(channel, feed)
+        watch = _Watch(channel, feed, self._take)
         logs = self._fit(feed, watch)
         if channel.stopped:
             return False
@@ -250,6 +259,15 @@ class Training:
         newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
         logger.info("%s %d: %s", self.plan.unit, self.epoch, newest)
         return True
+
+    def _take(self, part: float) -> None:
+        """Take the weights of the moment, at which ``part`` of the running epoch is done, into their late mean."""
+        if self.late is not None:
+            self.late.take((self.epoch + part) / self.plan.epochs, self._weights)
+
+    def _weights(self) -> list[np.ndarray]:
+        backends.current().settle(self.fitted)
+        return [np.array(variable) for variable in self.model.trainable_variables]
 
     def _fit(self, feed: TrainingFeed, watch: "_Watch") -> dict[str, float]:
         """Train on each batch once; return the means of loss and accuracy."""
@@ -304,8 +322,9 @@ class Training:
         return balanced_weights(self.labels[self.chosen], self.plan.input_spec.classes)
 
     def _validate(self, channel: Channel) -> dict[str, float]:
-        few = self.plan.validates_on_few and self.epoch + 1 < self.plan.epochs
-        with AveragedWeights(self.model, self.optimizer):
+        few = self.late is not None and self.epoch + 1 < self.plan.epochs
+        used = self.late.used(self.model, self.images[self._counted]) if few and self.late else nullcontext()
+        with AveragedWeights(self.model, self.optimizer), used:
             found, matrix = validate(
                 self.as_exported(),
                 self.images,
@@ -381,7 +400,9 @@ class Training:
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
             "images_seen": self._images_after(self.epoch),
-            "images_validated": self.plan.images_validated(self.epoch, len(self.early), len(self.validation)),
+            "images_validated": self.plan.images_validated(
+                self.epoch, len(self.early), len(self.validation), len(self._counted)
+            ),
             "milliseconds": self._fastest.milliseconds,
             **({"tuned": self.net.tuned} if self.net.tuned else {}),
             "backend": keras.config.backend(),
@@ -401,15 +422,18 @@ class Training:
             "matrix": self.matrix,
         }
         arrays = [*capture(self.model, self.optimizer), *(self._best[2] if self._best is not None else [])]
+        if self.late is not None:
+            facts["late"] = self.late.taken
+            arrays += self.late.weights
         self.checkpoints.hold(arrays, facts)
 
 
 class _Watch(keras.callbacks.Callback):
     """Tells the pace, and ends an epoch early when the worker asks, or when the loss is no number any more."""
 
-    def __init__(self, channel: Channel, feed: TrainingFeed) -> None:
+    def __init__(self, channel: Channel, feed: TrainingFeed, take: Callable[[float], None]) -> None:
         super().__init__()
-        self._channel, self._feed = channel, feed
+        self._channel, self._feed, self._take = channel, feed, take
         self._first: tuple[int, float] | None = None
         self.rate = 0.0  # Images a second since the first call, in which the net may be traced; 0 before a second one.
 
@@ -417,6 +441,7 @@ class _Watch(keras.callbacks.Callback):
         self._take_time(batch)
         part = (batch + 1) / len(self._feed)
         self._channel.pulse(**({"images_per_second": self.rate, "part": part} if self.rate else {}))
+        self._take(part)
         if self._channel.stopped or not math.isfinite((logs or {}).get("loss", 0.0)):
             self.model.stop_training = True
 

@@ -133,18 +133,19 @@ class TrainingPlan:
         """
         return self.steps_before(epoch) * min(batch, images) if self.steps else epoch * images
 
-    def images_validated(self, epoch: int, early: int, images: int) -> int:
+    def images_validated(self, epoch: int, early: int, images: int, counted: int = 0) -> int:
         """How many views of images have been validated on after ``epoch`` epochs or parts, each as often as it was.
 
         Args:
             epoch: Number of epochs or parts.
             early: Number of images in those that are validated on some of them.
             images: Number of all validation images.
+            counted: Number of images, as a net sees them once, that a validation on some takes besides.
         """
         if self.full:
             return 0
         few = min(epoch, self.epochs - 1) if self.validates_on_few else 0
-        return self.views * (few * early + (epoch - few) * images)
+        return few * counted + self.views * (few * early + (epoch - few) * images)
 
     @property
     def views(self) -> int:

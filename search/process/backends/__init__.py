@@ -19,6 +19,9 @@ class Backend(Protocol):
     def steps_per_call(self, on_gpu: bool) -> int:
         """Training steps that one call of the compiled function should make."""
 
+    def settle(self, model: Any) -> None:
+        """Bring the variables of a model up to date in the middle of a ``fit``."""
+
 
 def current() -> Backend:
     """The module of the backend that Keras was started with."""

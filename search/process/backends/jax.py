@@ -29,3 +29,8 @@ def batches(feed: Any) -> Any:
 def steps_per_call(on_gpu: bool) -> int:
     """See ``Backend``; several steps a call are a Python loop here and gain nothing."""
     return 1
+
+
+def settle(model: Any) -> None:
+    """See ``Backend``; Keras leaves them as they were until a ``fit`` is over."""
+    model.jax_state_sync()

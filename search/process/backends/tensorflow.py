@@ -50,3 +50,7 @@ def batches(feed: Any) -> Any:
 def steps_per_call(on_gpu: bool) -> int:
     """See ``Backend``."""
     return 16 if on_gpu else 4
+
+
+def settle(model: Any) -> None:
+    """See ``Backend``; they always are."""

@@ -28,3 +28,7 @@ def batches(feed: Any) -> Any:
 def steps_per_call(on_gpu: bool) -> int:
     """See ``Backend``; more than one raises on torch."""
     return 1
+
+
+def settle(model: Any) -> None:
+    """See ``Backend``; they always are."""

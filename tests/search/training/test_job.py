@@ -256,10 +256,12 @@ def test_pace_is_that_of_the_steps_after_the_first_which_traces_the_net(
     monkeypatch.setattr("search.training.job.time", SimpleNamespace(monotonic=lambda: next(times)))
     channel: Any = SimpleNamespace(stopped=False, pulse=lambda **facts: sent.append(facts))
     feed: Any = Feed([None] * 16)
-    watch = _Watch(channel, feed)
+    taken: list[float] = []
+    watch = _Watch(channel, feed, taken.append)
     watch.on_train_batch_end(3)
     watch.on_train_batch_end(7)
     assert sent == [{}, {"images_per_second": 4 * 8 / 2.0, "part": 0.5}]
+    assert taken == [0.25, 0.5]
 
 
 def test_training_learns_the_digits(plain: Run) -> None:
@@ -457,6 +459,7 @@ def test_parts_but_the_last_are_validated_on_some_images(plan, digits: Dataset, 
     assert len(training.early) == 20
     assert set(training.early) < set(training.validation)
     assert set(labels[training.early]) == set(labels[training.validation])
+    training._take(1 / 4)
     scored: list[int] = []
 
     def score(model, images, labels, chosen, *more):
@@ -468,6 +471,7 @@ def test_parts_but_the_last_are_validated_on_some_images(plan, digits: Dataset, 
         training._validate(dataclasses.make_dataclass("Silent", [("pulse", Any)])(None))
     assert scored == [20, 20, 20, len(training.validation)]
     assert training.plan.images_validated(4, 20, 100) == 160
+    assert training.plan.images_validated(4, 20, 100, counted=10) == 190
 
 
 @pytest.mark.parametrize("other", ["fewer arrays", "other shapes"])
