@@ -52,7 +52,15 @@ def delete(
     Exports are not removed. Nor is a study that workers are at work on. One that was cut short is finished by the
     same command.
     """
+    from search.engines.started import at_work
     from search.study.deletion import delete_study
+    from search.study.study import find_study
+
+    found = find_study(study, storage, root)
+    if found is not None and (there := at_work(found.paths)):
+        raise InputError(
+            f"--study {study}: {there} works on it, or waits for its turn; end it first with: {found.command('stop')}"
+        )
 
     def agreed(contents: "Contents") -> bool:
         if not yes and not sys.stdin.isatty():

@@ -23,8 +23,8 @@ def stop(study: Study, storage: Storage = None, root: Studies = Path("studies"))
 
     loaded = load_study(study, storage, root)
     for started in read_started(loaded.paths):
-        end(started)
-        print(f"stopped: {started} with {count(started.workers, 'worker')}")
+        how = "stopped" if end(started) else "had ended already"
+        print(f"{started} with {count(started.workers, 'worker')}: {how}")
     database = loaded.storage
     others = database.retrying.call(lambda _: occupants(database, loaded.study_id, database.timeouts.grace))
     far = f"{len(loaded.finished())} of {loaded.wanted} trials of study {study} are finished"

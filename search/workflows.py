@@ -254,6 +254,7 @@ def search_elsewhere(study: LoadedStudy, started: Started, stop: Stop) -> None:
         return replace(take_snapshot(study, images, ends_in=stop.seconds_left), started=look())
 
     logger.info(going_on(study, started))
+    stop.on_hurry = lambda: study.storage.retrying.set_deadline(HURRY_SECONDS)
     with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
         workers = attend(study, started, stop)
         if stop.requested and not stop.by_user:
@@ -446,7 +447,7 @@ def join(options: WorkerOptions) -> str:
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     if warning := warn_of_password(options.storage):
         logger.warning(warning)
-    found = load_study(options.study, options.storage, options.root, options.times)
+    found = load_study(options.study, options.storage, options.root, options.times, patient=options.patient)
     found.check_rights()
     backend = check_backend(
         options.backend or os.environ.get("KERAS_BACKEND") or found.optuna.user_attrs.get(BACKEND),

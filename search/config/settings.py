@@ -494,6 +494,12 @@ class RunCommandOptions(RunOptions):
 class WorkerOptions(HostSettings, CacheSettings, PlaceSettings, ImageSettings, NameSettings):
     """All options of a worker that joins a study: ``search.worker``, and ``join_study``."""
 
+    patient: bool = option(
+        False,
+        "At the start, wait up to ten minutes for a database that is away, as a worker does later; else that is an "
+        "error.",
+        flag="--patient",
+    )
     times: Any = option(
         None, "How long to wait for what (default: as the study was made with).", in_python_alone=True
     )

@@ -37,26 +37,29 @@ def attend(study: LoadedStudy, started: Started, stop: Stop) -> list[StartedWork
     return started.state()
 
 
-def end(started: Started, hurried: Callable[[], bool] = lambda: False) -> None:
+def end(started: Started, hurried: Callable[[], bool] = lambda: False) -> bool:
     """Have workers give their trials back and end, and wait until they have.
 
     Args:
         started: The workers.
         hurried: Whether nobody wants to wait any longer.
 
+    Returns:
+        Whether there was any to end.
+
     Raises:
         InputError: It cannot be done from this host.
         StudyStopped: They have not ended in time.
     """
     engine = started.by
-    states = started.state()
-    if any(one.state != ENDED for one in states):
+    worked = any(one.state != ENDED for one in started.state())
+    if worked:
         engine.stop(started.facts)
     started.forget()  # From now on none is started again.
     over = time.monotonic() + END_SECONDS
     while any(is_alive(one) for one in started.state()):
         if hurried():
-            return
+            break
         if time.monotonic() > over:
             started.write()
             raise StudyStopped(
@@ -64,3 +67,4 @@ def end(started: Started, hurried: Callable[[], bool] = lambda: False) -> None:
                 f"{started.state()[0].log}"
             )
         time.sleep(min(LOOK_SECONDS, engine.look_seconds))
+    return worked

@@ -54,7 +54,7 @@ def workers_elsewhere(study: LoadedStudy, options: RunOptions) -> Started | None
 
 
 def _order(study: LoadedStudy, options: RunOptions) -> Order:
-    command = [sys.executable, "-m", "search.worker", "--study", study.config.study]
+    command = [sys.executable, "-m", "search.worker", "--patient", "--study", study.config.study]
     command += ["--studies", str(study.paths.root)]
     for name in ("backend", "cache", "gpu_memory"):
         if name in options.requested:

@@ -22,7 +22,7 @@ TASK = Path(__file__).with_name("slurm_task.sh")
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 # Slurm looks at the clock twice a minute, and a worker needs up to twenty seconds to give its trial back.
 WARNING_SECONDS = 60
-ASK_SECONDS = 60
+ASK_SECONDS = 30
 QUEUED = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 AT_WORK = (
     "RUNNING",

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from search.cli.app import main
 from search.config.settings import RunOptions
+from search.delete import app as delete_app
 from search.engines.attending import attend, end
 from search.engines.base import ENDED, RUNNING, WAITING
 from search.engines.started import Started, read_started
@@ -25,7 +26,7 @@ from search.status import app as status_app
 from search.stop import app as stop_app
 from search.stop import stop
 from search.study.snapshot import StartedWorker
-from search.study.study import LoadedStudy, load_study
+from search.study.study import LoadedStudy, find_study, load_study
 from search.workflows import StudyResult, search_and_export
 from storage.liveness import HEARTBEAT
 from storage.process_identity import process_exists
@@ -182,6 +183,9 @@ def test_detached_workers_are_shown_attached_to_and_stopped_from_another_termina
     (shown,) = json.loads(command(status_app, "--json")[1])["started"]
     assert (shown["state"], shown["log"]) == ("running", started.facts["log"])
 
+    assert command(delete_app, "--yes")[0] == 2
+    assert find_study("s", None, places["root"]) is not None
+
     def attend_until_stopped(*arguments: Any) -> list[StartedWorker]:
         stopping = threading.Thread(target=stop, kwargs={"study": "s", "root": places["root"]})
         stopping.start()
@@ -197,7 +201,7 @@ def test_detached_workers_are_shown_attached_to_and_stopped_from_another_termina
         "stopped by search.stop: 0 of 2 trials finished, nothing is lost; go on with"
     )
     assert (
-        f"stopped: {started} with 1 worker\n0 of 2 trials of study s are finished" in capsys.readouterr().out
+        f"{started} with 1 worker: stopped\n0 of 2 trials of study s are finished" in capsys.readouterr().out
     )
     (trial,) = study.optuna.trials
     assert trial.state == TrialState.WAITING

@@ -151,6 +151,7 @@ def test_sbatch_is_told_all_of_it_and_no_command_line_the_database(cluster, stud
         "--array=1-2", "--time=61", "--gres=gpu:1", "--partition=gpu", "--mem=8G", "--requeue", "--signal=B:USR2@60"
     } <= set(told)  # fmt: skip
     worker = told[told.index("search.worker") :]
+    assert worker[1:4] == ["--patient", "--study", "small"]
     assert worker[-6:] == ["--backend", "jax", "--gpus", "all", "--per-gpu", "2"]
 
 
