@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from storage.database import LEAST_HOLD_SECONDS, LONGEST_WAIT_SECONDS, Database, advisory_lock, file_lock
 from storage.errors import DatabaseGone, LockLost
+from storage.rdb import LeanStorage
 from storage.retry import Retrying, is_refusal, reason
 from storage.timeouts import Timeouts
 from storage.url import check_url, is_sqlite, parse, passwords_of, redacted, sqlite_file, without_password
@@ -30,6 +31,7 @@ BUSY_SECONDS = 60
 # How long to wait for other processes that open the same database at the same time.
 OPENING_SECONDS = 120.0
 ENCRYPTED = ("require", "verify-ca", "verify-full")
+LARGE_SERVER = 300  # Connections that a Postgres takes; a new one takes 100.
 LOCK_NOT_AVAILABLE = "55P03"  # Postgres's code for a lock_timeout.
 
 
@@ -127,9 +129,13 @@ def _open(url: URL, timeouts: Timeouts) -> RDBStorage:
         sqlalchemy.event.listen(storage.engine, "connect", _relax_sync)
         storage.engine.dispose()
         return storage
-    # A small pool, since many workers share one server: a claim needs two connections, a sign of life a third.
-    settings |= {"pool_size": 1, "max_overflow": 4, "pool_pre_ping": True, "pool_timeout": 30}
     engine = create_engine(bare, poolclass=NullPool, connect_args=settings["connect_args"])
+    # A claim needs two connections, a sign of life a third. A small server keeps one open for each process, since many
+    # share it; a large one two, since a claim holds a lock while it waits for the second.
+    with engine.connect() as asking:
+        most = int(asking.exec_driver_sql("SHOW max_connections").scalar_one())
+    size = 2 if most >= LARGE_SERVER else 1
+    settings |= {"pool_size": size, "max_overflow": 5 - size, "pool_pre_ping": True, "pool_timeout": 30}
     with advisory_lock(engine, "schema", max(timeouts.grace, 60.0)):
         storage = _with_schema(bare, settings)
     sqlalchemy.event.listen(storage.engine, "connect", _session_settings(timeouts))
@@ -138,7 +144,7 @@ def _open(url: URL, timeouts: Timeouts) -> RDBStorage:
 
 
 def _with_schema(url: URL, settings: dict[str, Any]) -> RDBStorage:
-    storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=settings)
+    storage = LeanStorage(url.render_as_string(hide_password=False), engine_kwargs=settings)
     storage.engine_kwargs = {}  # Optuna would pickle it, the driver's password included.
     return storage
 
