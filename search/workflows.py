@@ -28,12 +28,14 @@ from search.exporting.choice import check_selection, choose_preferred, parse_wit
 from search.exporting.confirm import UNBOUNDED, Bounds
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
+from search.exporting.fallback import unless_default
 from search.exporting.folder import SWEEP_FILES, check_target, reserved
 from search.exporting.formats import check_formats
 from search.exporting.request import ExportRequest, check_export, check_space
 from search.exporting.weights import kept_weights
 from search.formatting import count, duration
 from search.metrics.baselines import check_baselines
+from search.metrics.preference import ACCURATE
 from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
 from search.progress.terminal import Progress
@@ -392,6 +394,9 @@ def make_export(
     confirm = options.confirm or (refit and options.trial is None and can_race(config))
     without = parse_without(loaded, options.without)
     chosen, preference = choose_preferred(loaded, options.trial, without, options.prefer)
+    if options.trial is None and not confirm and options.prefer == ACCURATE:
+        chosen, why = unless_default(loaded, chosen, without)
+        remark = " ".join(filter(None, (remark, why)))
     check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
     if not (refit or confirm):
         kept_weights(loaded, chosen)

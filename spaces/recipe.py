@@ -18,7 +18,10 @@ class Recipe:
 
     Attributes:
         optimizer: ``sgd`` for SGD with Nesterov momentum, ``adam`` for AdamW (with decoupled weight decay), or ``muon``
-            for Muon on the kernels of convolutions, whose size stays the same, and SGD on all other weights.
+            for Muon on the kernels of convolutions, whose size stays the same, and SGD on all other weights. ``lbfgs``
+            fits a head that is one dense layer exactly, at once: a logistic regression, by L-BFGS. Of the recipe it
+            takes ``weight_decay``, which penalises half the squared kernel beside the sum of all images'
+            cross-entropies (the inverse of scikit-learn's ``C``), and whether images are mirrored.
         learning_rate: The learning rate at the schedule's peak, for this ``batch_size``.
         momentum: The momentum of SGD. Adam keeps Keras's betas.
         weight_decay: The decoupled weight decay, as Keras's optimizers take it. It applies to kernels, but not to
@@ -45,7 +48,7 @@ class Recipe:
             images and changes their contrast (``search.training.augmentation``).
     """
 
-    optimizer: Literal["sgd", "adam", "muon"] = "sgd"
+    optimizer: Literal["sgd", "adam", "muon", "lbfgs"] = "sgd"
     learning_rate: float = 0.075
     momentum: float = 0.85
     weight_decay: float = 5e-4
@@ -84,6 +87,8 @@ class Recipe:
     def batch(self, images: int) -> int:
         """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.
 
+        What is fitted exactly takes all images at once.
+
         For example, on 40,000 images batches of 64 would be 625 steps an epoch; with at most 200 steps they are 256:
 
             >>> Recipe(batch_size=64, most_steps=200).batch(40_000)
@@ -91,6 +96,8 @@ class Recipe:
             >>> Recipe(batch_size=32, least_steps=15).batch(164)  # 5 steps of 32, or 20 of 8.
             8
         """
+        if self.optimizer == "lbfgs":
+            return images
         size = self.batch_size
         while self.most_steps and images > self.most_steps * size:
             size *= 2

@@ -1,7 +1,8 @@
 """The space over a frozen, pretrained backbone: what is searched is a head of 0 to 2 dense layers and its recipe.
 
 The backbone's pooled features are computed once for each image and its mirror image. A trial trains a small head on
-them, in seconds, and never sees a pixel. The exported net is backbone and head in one.
+them, in seconds, and never sees a pixel. The exported net is backbone and head in one. A head without dense layers is a
+logistic regression, which is fitted exactly (``search.training.logistic``); the default configuration is one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
     import numpy as np
     import optuna
 
-VERSION = 1
+VERSION = 2
 STANDARDIZE = "standardize"
 # The fraction of a backbone's layers with weights, from its end, that a second phase of training trains; at least one.
 TUNED = 0.3
+# By how much the weight decay of a logistic regression is multiplied, so that the default is scikit-learn's with C =
+# 1/30, and the range goes from 1.7 to 0.0008: AdamW decays weights by steps, not by images. By ten folds on features of
+# EfficientNet-Lite0, C = 0.1, 0.03 and 0.01 have a cross-entropy of 0.113, 0.113 and 0.113 at the best temperature on
+# 245 ants and bees, and of 0.414, 0.407 and 0.403 on 1,192 clothes of ten classes.
+PENALTY = 600.0
 
 
 def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, Any]:
@@ -28,7 +34,7 @@ def sample(trial: "optuna.trial.BaseTrial", input_spec: InputSpec) -> dict[str, 
         "dense_layers": trial.suggest_int("dense_layers", 0, 2),
         "dense_width": trial.suggest_int("dense_width", 64, 2048, log=True),
         "dropout": trial.suggest_float("dropout", 0.0, 0.7),
-        "weight_decay": trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-3, 2.0, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
     }
 
@@ -78,8 +84,6 @@ def head(params: Params, input_spec: InputSpec) -> "keras.Model":
     for _ in range(params["dense_layers"]):
         x = layers.Dense(params["dense_width"], activation="relu", kernel_initializer="he_normal")(x)
         x = layers.Dropout(params["dropout"])(x)
-    if not params["dense_layers"]:
-        x = layers.Dropout(params["dropout"])(x)
     # Zeros let the photographs decide, where there are few, and not chance: by cross-validation on 245 of them, 95.5 %
     # of the ants and bees are right instead of 92.8 %.
     logits = layers.Dense(input_spec.classes, kernel_initializer="zeros", dtype="float32")(x)
@@ -95,7 +99,9 @@ def build(params: Params, input_spec: InputSpec) -> "keras.Model":
 
 
 def recipe(params: Params, input_spec: InputSpec) -> Recipe:
-    """AdamW and one cycle. Of the augmentations only flips apply, since mirrored images have features in the cache."""
+    """AdamW and one cycle, or an exact fit of what is linear; flips alone, since mirrored images are in the cache."""
+    if not params["dense_layers"]:
+        return Recipe(optimizer="lbfgs", weight_decay=PENALTY * params["weight_decay"])
     return Recipe(
         optimizer="adam",
         learning_rate=params["learning_rate"],
@@ -118,7 +124,10 @@ def adapt(model: "keras.Model", images: "np.ndarray") -> None:
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """The configurations to try before any sampling: for each backbone a logistic regression and one wide layer."""
+    """The configurations to try before any sampling: two logistic regressions and one wide layer for each backbone.
+
+    The second of them is penalised more, as suits fewer images.
+    """
     several = len(input_spec.backbones) > 1
     logistic = {
         "dense_layers": 0,
@@ -127,10 +136,11 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
         "weight_decay": 0.05,
         "learning_rate": 3e-4,
     }
+    stricter = {**logistic, "weight_decay": 0.3}
     wide = {**logistic, "dense_layers": 1, "dense_width": 1024, "dropout": 0.5, "learning_rate": 1e-3}
     return [
         {**({"backbone": pretrained.name} if several else {}), **values}
-        for values in (logistic, wide)
+        for values in (logistic, stricter, wide)
         for pretrained in input_spec.backbones
     ]
 

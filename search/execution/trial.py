@@ -58,6 +58,8 @@ from storage.claims import Claim, ClaimLost, lock_name
 from storage.heartbeat import Heartbeat
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
+# The length of a trial that is not as long as the others: it is fitted exactly, at once.
+PLANNED_EPOCHS = "planned_epochs"
 # For the worker's log file alone: the screen shows the same in its own way.
 WORKER_LOG = logging.getLogger(f"{__name__}.log")
 WORKER_LOG.propagate = False
@@ -180,7 +182,8 @@ def plan_training(
         images=config.images,
         split_seed=config.seed,
         seed=trial_seed(config, number),
-        epochs=config.epochs,
+        # What is fitted at once has no parts.
+        epochs=1 if recipe.optimizer == "lbfgs" else config.epochs,
         metric=config.metric,
         early_stopping=config.early_stopping,
         class_weights=config.class_weights,
@@ -188,7 +191,9 @@ def plan_training(
         race_images=config.race_images,
         space_code=spaces.code_of(spaces.load(config.space)),
     )
-    return set_length(plan, config.length, flops, config.training_images) if config.length else plan
+    if not config.length or recipe.optimizer == "lbfgs":
+        return plan
+    return set_length(plan, config.length, flops, config.training_images)
 
 
 def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingPlan:
@@ -216,6 +221,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         "worker": worker.claims.worker,
         # A trial that goes on keeps the count it began with: with another its curve would be another.
         "threads": attributes.get("threads", worker.threads),
+        **({PLANNED_EPOCHS: 1} if plan.recipe.optimizer == "lbfgs" else {}),
     }.items():
         if attributes.get(name) != value:
             trial.set_user_attr(name, value)

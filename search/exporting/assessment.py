@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from search.execution.trial import PLANNED_EPOCHS
 from search.formatting import percent
 from search.metrics.calibration import BINS, calibration_error
 from search.metrics.generalization import Fit
@@ -83,7 +84,9 @@ def assess_fit(trial: "FrozenTrial", scored: "ScoringResult") -> Fit:
     validation_images = validated_images(trial) or len(scored.validation.labels)
     if scored.seen is None or scored.unseen is None:
         validation = at_kept_epoch(trial, "val_accuracy")
-        return Fit(disturbed, scored.train_images, validation, validation_images, disturbed, plain=False)
+        # What is fitted exactly is neither augmented at random nor has it dropout.
+        plain = PLANNED_EPOCHS in trial.user_attrs
+        return Fit(disturbed, scored.train_images, validation, validation_images, disturbed, plain=plain)
     return Fit(
         scored.seen.accuracy, len(scored.seen.labels), scored.unseen.accuracy, validation_images, disturbed
     )

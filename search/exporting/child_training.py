@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from search.training.plan import TrainingPlan
 
 
+# What only some trainings say of themselves.
+ONLY_SOME = ("tuned", "mean_of_folds")
+
+
 @dataclass(frozen=True)
 class TrainingResult:
     """The training whose weights are exported: the search trial's own, one of the race, a refit or a fine-tuning.
@@ -33,7 +37,8 @@ class TrainingResult:
         history: Its curves, one entry an epoch.
         unit: What its epochs are: epochs, or eighths of its compute.
         facts: ``flops``, ``parameters``, ``seed``, ``batch_size``, ``versions``, ``backend``, ``device``, ``threads``;
-            of a fine-tuning also ``tuned``, see ``search.training.models.tuned_part``.
+            of a fine-tuning also ``tuned``, see ``search.training.models.tuned_part``; of a mean of linear heads
+            ``mean_of_folds``, their number.
     """
 
     refit: bool
@@ -100,7 +105,7 @@ def run_training(
         seconds=float(sum(done["history"]["seconds"])),
         history=done["history"],
         unit=plan.unit,
-        facts={**facts, "seed": plan.seed, **({"tuned": done["tuned"]} if "tuned" in done else {})},
+        facts={**facts, "seed": plan.seed, **{key: done[key] for key in ONLY_SOME if key in done}},
     )
 
 

@@ -9,6 +9,7 @@ from search.data.examples import FILE as EXAMPLES
 from search.exporting.choice import candidates, choose_preferred
 from search.exporting.confirm import can_race, contenders, default_trial, ranked_for_race
 from search.exporting.export import Export
+from search.exporting.fallback import unless_default
 from search.exporting.training_plans import refit_epochs
 from search.formatting import EPOCH
 from search.metrics.preference import ACCURATE
@@ -58,7 +59,10 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     epochs = tuned.get("head_epochs") or summary["epochs"]
     # The race's runs decided it.
     raced = "confirm" in summary and config.early_stopping and options.refit_epochs is None
-    length = refit_epochs(config, best[0], options.refit_epochs) if refit and best and not raced else epochs
+    chosen = choose_preferred(loaded, None, (), options.prefer)[0] if best else None
+    if chosen is not None and options.prefer == ACCURATE:
+        chosen, _ = unless_default(loaded, chosen)
+    length = refit_epochs(config, chosen, options.refit_epochs) if refit and chosen and not raced else epochs
     asked_for = (
         config.study,
         config.fingerprint,
@@ -80,9 +84,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         summary.get("prefer", ACCURATE),
         "confirm" in summary,
     )
-    if there != asked_for or not best or summary.get("without"):
+    if there != asked_for or chosen is None or summary.get("without"):
         return False
-    chosen, _ = choose_preferred(loaded, None, (), options.prefer)
     if "confirm" in summary:  # The same race, if the same configurations had been the best.
         racers = [one["trial"] for one in summary["confirm"]["configurations"]]
         entered = ranked_for_race(loaded, (), options.prefer)[: len(racers)]

@@ -21,6 +21,7 @@ from search.exporting.sentences import (
     fold_sentence,
     fold_values,
     ledger_sentence,
+    mean_of_folds_sentence,
     others_sentence,
     race_sentences,
     result_sentences,
@@ -237,6 +238,8 @@ def _further_sentences(
 ) -> Sequence[str]:
     """The sentences that only some exports have: on folds, on the backbone, on baselines."""
     sentences = [fold_sentence(trial, config.folds, config.metric)] if config.folds else []
+    if heads := training.facts.get("mean_of_folds"):
+        sentences.append(mean_of_folds_sentence(heads))
     if config.metric not in ("accuracy", "macro_f1", "loss"):  # These are said of every export.
         value = test_value(config, scored.test)
         sentences.append(
@@ -287,6 +290,7 @@ def _training_facts(config: StudyConfig, training: TrainingResult, flops: int | 
         "seconds": round(training.seconds, 1),
         "training_flops": flops,
         **{name: facts.get(name) for name in ("flops", "parameters", "seed", "batch_size")},
+        **({"mean_of_folds": facts["mean_of_folds"]} if "mean_of_folds" in facts else {}),
         "data_fingerprint": config.fingerprint,
         "space": config.space,
         **{name: facts.get(name) for name in ("versions", "backend", "device", "threads")},

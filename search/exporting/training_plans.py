@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.execution.trial import ACCUMULATE, plan_training
+from search.execution.trial import ACCUMULATE, PLANNED_EPOCHS, plan_training
 from search.study.length import set_length
 from search.study.proposal import recipe_of
 from search.study.request import load_space
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A third of the rate that heads are usually trained with: what the backbone has learnt is to be adapted, not replaced.
 FINE_TUNING_RATE = 3e-4
+# Of a net whose head was fitted exactly; other heads say it.
+FINE_TUNING_DECAY = 0.05
 
 
 def trial_plan(
@@ -42,6 +44,8 @@ def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | N
     to stop; its schedule is made for so many. Over folds it is their mean. The usual rule: I. Goodfellow, Y. Bengio and
     A. Courville, "Deep Learning", 2016, algorithm 7.2.
     """
+    if planned := trial.user_attrs.get(PLANNED_EPOCHS):
+        return int(planned)
     if requested is not None:
         return requested
     return int(trial.user_attrs.get("kept_epoch", config.epochs)) if config.early_stopping else config.epochs
@@ -50,14 +54,16 @@ def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | N
 def refit_plan(
     loaded: "LoadedStudy", trial: "FrozenTrial", requested: int | None, model: Path, gpu_memory: float | None
 ) -> "TrainingPlan":
-    """The trial's training on all training images, to its end.
+    """The trial's training on all training images, to its end. What is fitted exactly is so fold by fold, and averaged.
 
     It is as many epochs long as requested, else see ``refit_epochs``; in a search at equal compute those are parts of
     the final training that it was for.
     """
     config, plan = loaded.config, trial_plan(loaded, trial, gpu_memory)
     epochs = refit_epochs(config, trial, requested)
-    if config.length:
+    if plan.recipe.optimizer == "lbfgs":
+        plan = dataclasses.replace(plan, folds=config.folds if config.fold_of else 0, fold_of=config.fold_of)
+    elif config.length:
         recipe = recipe_of(load_space(config.space), plan.params, config.input_spec)
         plan = dataclasses.replace(plan, recipe=recipe, steps=0)
         if requested is None:
@@ -103,9 +109,12 @@ def fine_tuning_plan(
 ) -> "TrainingPlan":
     """The trial's training gone on with from its kept head: on pixels, and at a lower rate."""
     plan = trial_plan(loaded, trial, gpu_memory)
+    recipe = dataclasses.replace(plan.recipe, learning_rate=FINE_TUNING_RATE, most_steps=0, least_steps=0)
+    if recipe.optimizer == "lbfgs":  # A whole net is tuned by steps.
+        recipe = dataclasses.replace(recipe, optimizer="adam", weight_decay=FINE_TUNING_DECAY)
     return dataclasses.replace(
         plan,
-        recipe=dataclasses.replace(plan.recipe, learning_rate=FINE_TUNING_RATE, most_steps=0, least_steps=0),
+        recipe=recipe,
         epochs=epochs,
         steps=0,
         early_stopping=0 if refit else epochs,

@@ -18,9 +18,10 @@ import keras
 import numpy as np
 
 from search.data import open_dataset
+from search.data.folds import read_folds
 from search.data.splits import early_subset
 from search.formatting import count
-from search.metrics.classification import validated
+from search.metrics.classification import Scores, validated
 from search.metrics.inference import FastestBatch, logits
 from search.process import backends
 from search.process.channel import Channel
@@ -29,6 +30,7 @@ from search.training.checkpointing import AveragedWeights, Checkpointer, capture
 from search.training.device_data import fits_device, with_images
 from search.training.feature_cache import FeaturesAway
 from search.training.late_mean import STATISTICS_IMAGES, LateMean, norms
+from search.training.logistic import fit_logistic, mean_head, put_into
 from search.training.models import leaves, net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
@@ -84,7 +86,7 @@ def _run(
 
     ``before`` is a training of the same trial, of which nothing is needed any more.
     """
-    if plan.folds:
+    if plan.folds and not plan.full:
         logger.info("fold %d of %d", plan.fold + 1, plan.folds)
     try:
         training = Training(plan, device, channel, before)
@@ -162,6 +164,8 @@ class Training:
         self._images_per_second = 0.0
         self._paced = False
         self._fastest = FastestBatch()
+        # Of a head that is fitted exactly: the images of all passes, and of how many heads it is the mean.
+        self._seen = self._heads = 0
 
     def _build(self) -> tuple[keras.Model, keras.Model]:
         """Build the model, and what is fitted: the model itself, or the model behind the images on the device."""
@@ -241,7 +245,7 @@ class Training:
         started = time.monotonic()
         feed = self._feed()
         watch = _Watch(channel, feed, self._take)
-        logs = self._fit(feed, watch)
+        logs = self._solve() if self.plan.recipe.optimizer == "lbfgs" else self._fit(feed, watch)
         if channel.stopped:
             return False
         whole = len(feed) * feed.batch_size / (time.monotonic() - started)
@@ -286,6 +290,31 @@ class Training:
             if self.fitted.stop_training:
                 break
         return {name: float(value) for name, value in logs.items()}
+
+    def _solve(self) -> dict[str, float]:
+        """Fit a linear head to its optimum; in a refit, the mean of all folds' (``search.training.logistic``)."""
+        plan, classes = self.plan, self.plan.input_spec.classes
+        parts = [self.chosen]
+        if plan.full and plan.folds:
+            dealt = read_folds(plan.fold_of)
+            parts = [np.flatnonzero(dealt != fold) for fold in range(plan.folds)]
+        views = [self.images] if self.mirror is None else [self.images, self.mirror]
+        class_weights = self._class_weights()
+        heads = []
+        for part in parts:
+            features = np.concatenate([view[part] for view in views])
+            labels = np.tile(self.labels[part], len(views))
+            weights = np.ones(len(labels)) if class_weights is None else class_weights[labels]
+            # Mirror images are no more images: each view counts half.
+            weights = weights / len(views)
+            head, passes = fit_logistic(features, labels, classes, plan.recipe.weight_decay, weights)
+            heads.append(head)
+            self._seen += passes * len(features)
+        head = mean_head(heads)
+        put_into(self.model, head)
+        self._heads = len(heads)
+        scores = Scores(self.labels[self.chosen], head.logits(self.images[self.chosen]))
+        return {"loss": scores.loss, "accuracy": scores.accuracy}
 
     def _feed(self) -> TrainingFeed:
         """The batches of the next epoch, or of the next part of the steps."""
@@ -399,12 +428,13 @@ class Training:
             "batch_size": self.batch,
             "training_images": len(self.chosen),
             "validation_images": len(self.validation),
-            "images_seen": self._images_after(self.epoch),
+            "images_seen": self._seen or self._images_after(self.epoch),
             "images_validated": self.plan.images_validated(
                 self.epoch, len(self.early), len(self.validation), len(self._counted)
             ),
             "milliseconds": self._fastest.milliseconds,
             **({"tuned": self.net.tuned} if self.net.tuned else {}),
+            **({"mean_of_folds": self._heads} if self._heads > 1 else {}),
             "backend": keras.config.backend(),
             "versions": _versions(),
         }

@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from search.data import open_dataset
 from search.data.base import Labels
 from search.data.folds import read_folds
 from search.process import backends
 from search.process.channel import Channel
+from search.training.logistic import fit_logistic
 from search.training.models import Head
 from search.training.plan import TrainingPlan
 
-# scikit-learn's, on features that are scaled as ``spaces.transfer`` scales them. By ten folds of ants and bees, a tenth
-# to a hundredth of it is as good, a hundredth of it less sure of itself than it may be.
-STRENGTH = 0.1
-STEPS = 300
+# That of the default configuration of ``spaces.transfer``, which says why.
+PENALTY = 30.0
 
 
 def probe(payload: dict[str, Any], channel: Channel) -> None:
@@ -55,10 +53,8 @@ def predict_out_of_fold(
     predicted = np.empty(len(labels), np.int64)
     for fold in np.unique(fold_of):
         held = fold_of == fold
-        train = np.asarray(features[~held], np.float32)
-        mean, scale = train.mean(axis=0), float(np.sqrt(train.var(axis=0).mean())) or 1.0
-        fitted = LogisticRegression(C=STRENGTH, max_iter=STEPS).fit((train - mean) / scale, labels[~held])
-        predicted[held] = fitted.predict((np.asarray(features[held], np.float32) - mean) / scale)
+        head, _ = fit_logistic(features[~held], labels[~held], int(labels.max()) + 1, PENALTY)
+        predicted[held] = head.logits(features[held]).argmax(axis=1)
         if channel is not None:
             channel.pulse()
     return predicted

@@ -108,6 +108,8 @@ def why_finished(recorded: dict[str, Any], epochs: int, unit: str = EPOCH) -> st
     ran, kept = int(recorded.get("epochs", 0)), int(recorded.get("kept_epoch", 0))
     if folds := len(recorded.get(FOLDS, ())):
         return f"It trained on all {folds} folds, {ran} {unit}s in all; its value is their mean."
+    if kept == ran == 1 < epochs and recorded.get("planned_epochs") == 1:
+        return "It was fitted exactly, at once."
     whole = "It trained for all its compute" if unit == EIGHTH else f"It ran all its {ran} epochs"
     ran_words = whole if ran == epochs else f"It stopped early, after {ran} {unit}s"
     return f"{ran_words}; the weights of {unit} {kept} are kept."

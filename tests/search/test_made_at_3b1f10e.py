@@ -167,7 +167,9 @@ def test_kept_export_predicts_what_it_predicted_then(
     )
 
 
-@pytest.mark.parametrize(("name", "study"), [("run", "kept"), ("sweep", "kept_sweep")])
+@pytest.mark.parametrize(
+    ("name", "study"), [("run", "kept"), ("run", "kept_transfer"), ("sweep", "kept_sweep")]
+)
 def test_kept_study_whose_space_has_other_ranges_by_now_is_left_as_it_was(
     command: Command, place: Path, name: str, study: str
 ) -> None:
@@ -211,7 +213,6 @@ def test_kept_trial_is_exported_as_it_was_then(training: Command, place: Path) -
 @pytest.mark.parametrize(
     ("study", "trials", "where"),
     [
-        ("kept_transfer", 9, ("--cache", "elsewhere")),
         ("kept_folds", 1, ("--data", "pictures", "--cache", "empty")),
     ],
 )

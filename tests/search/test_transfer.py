@@ -50,7 +50,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-TRIALS, SIDE = 2, 48
+TRIALS, SIDE = 3, 48
 
 
 @pytest.fixture(scope="module")
@@ -195,9 +195,9 @@ def features_of(study: LoadedStudy) -> tuple[Path, Any]:
     return features_folder(study.dataset(), backbone_of(study, trial), config.input_spec), config
 
 
-def test_first_trials_are_logistic_regression_and_one_wide_layer(insects: LoadedStudy) -> None:
-    trials = insects.optuna.get_trials()[:2]
-    assert [trial.params["dense_layers"] for trial in trials] == [0, 1]
+def test_first_trials_are_logistic_regressions_and_one_wide_layer(insects: LoadedStudy) -> None:
+    trials = insects.optuna.get_trials()[:3]
+    assert [trial.params["dense_layers"] for trial in trials] == [0, 0, 1]
 
 
 def test_features_are_of_the_training_images_alone(insects: LoadedStudy) -> None:

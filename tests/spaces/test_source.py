@@ -131,7 +131,7 @@ CODE = {
     "cnn": (2, "ea6ddbfc067c24e0"),
     "cnn_wide": (1, "0f1e6ba97e1e0b25"),
     "photo_cnn": (2, "cb7c8bdb494c393a"),
-    "transfer": (1, "945259335b318485"),
+    "transfer": (2, "952a6edac14ba627"),
 }
 
 
