@@ -1,8 +1,8 @@
-"""Which of several backbones a cross-validated study stands on: chosen before the search, by logistic regression.
+"""Which of several backbones a cross-validated study stands on, and at which size of image: chosen before the search.
 
 On few images, a search that samples among backbones tells them apart by the luck of a few trials each. Logistic
-regression on the features of each, in the study's folds, takes seconds and has no luck: the cheapest backbone within
-one standard error of the best is taken.
+regression on the features of each, in the study's folds, takes seconds and has no luck: the cheapest backbone and size
+within one standard error of the best is taken.
 """
 
 import dataclasses
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from optuna.trial import FixedTrial
 
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.errors import InputError, TrialFailed, TrialInterrupted
 from search.formatting import percent
-from search.study.proposal import recipe_of
+from search.study.backbones import label_of
+from search.study.proposal import propose, recipe_of
 from search.training.plan import TrainingPlan
-from spaces.contract import Backbone, Space
+from spaces.contract import Space, sides
 
 if TYPE_CHECKING:
     from search.process.fork_server import ForkServer
@@ -32,46 +34,63 @@ logger = logging.getLogger(__name__)
 STEP = 0.25
 
 
-def can_choose(config: StudyConfig, space: Space) -> bool:
-    """Whether a new study has folds, and several backbones that its space can name in a configuration of its own."""
-    return bool(config.fold_of) and len(config.backbones) > 1 and hasattr(space, "first")
+def can_choose(config: StudyConfig, space: Space, sizes: Sequence[int] = ()) -> bool:
+    """Whether a new study has folds, and several backbones or sizes that its space can name in a configuration."""
+    several = len(config.backbones) > 1 or len(sizes) > 1
+    return bool(config.fold_of) and several and hasattr(space, "first")
 
 
 def choose_backbone(
-    config: StudyConfig, space: Space, dataset: Dataset, server: "ForkServer"
+    config: StudyConfig, space: Space, dataset: Dataset, server: "ForkServer", sizes: Sequence[int] = ()
 ) -> tuple[StudyConfig, dict[str, float]]:
-    """Choose one of the backbones of a new study.
+    """Choose one of the backbones of a new study, and the size at which it sees the images.
+
+    What a backbone costs at a size is taken for its parameters times the pixels.
 
     Args:
         config: The study's, for which ``can_choose``.
         space: Its space.
-        dataset: Its images.
+        dataset: Its images, at the config's own size.
         server: Starts the children that compute features.
+        sizes: Sides in pixels to compare; by default the config's own alone.
 
     Returns:
-        The config with this backbone alone, and the accuracy of logistic regression over each, by name.
+        The config with this backbone alone and at this size, and the accuracy of logistic regression over each, by
+        name, and by size if there are several.
 
     Raises:
         InputError: The features of a backbone cannot be computed.
     """
     _, labels = dataset.train()
-    right = np.stack([_probe(config, space, dataset, one, server) == labels for one in config.backbones])
-    chosen = config.backbones[cheapest_as_good(right, [one.parameters for one in config.backbones])]
-    accuracies = {one.name: float(np.mean(hits)) for one, hits in zip(config.backbones, right, strict=True)}
+    each = [
+        dataclasses.replace(config, backbones=(one,), image_size=size)
+        for one in config.backbones
+        for size in sizes or (config.image_size,)
+        if not isinstance(size, int) or size >= one.least
+    ]
+    right = np.stack([_probe(one, space, dataset, server) == labels for one in each])
+    chosen = each[cheapest_as_good(right, [_cost(one) for one in each])]
+    names = [label_of(one.backbones[0].name, one.stored_size if sizes else None) for one in each]
+    accuracies = {name: float(np.mean(hits)) for name, hits in zip(names, right, strict=True)}
     told = ", ".join(f"{name} {percent(value)}" for name, value in accuracies.items())
+    taken = names[each.index(chosen)]
     logger.info(
-        f"backbone {chosen.name}: by logistic regression in {config.folds} folds ({told}), the one with the fewest "
-        "parameters within a standard error of the best"
+        f"backbone {taken}: by logistic regression in {config.folds} folds ({told}), the one that costs least within a "
+        "standard error of the best"
     )
-    return dataclasses.replace(config, backbones=(chosen,)), accuracies
+    return chosen, accuracies
 
 
-def _probe(
-    config: StudyConfig, space: Space, dataset: Dataset, backbone: Backbone, server: "ForkServer"
-) -> Any:
-    """What logistic regression on a backbone's features predicts of each image ``(N,)``."""
-    spec = config.input_spec
-    params = next(one for one in space.first(spec) if space.backbone(one, spec) == backbone)
+def _cost(config: StudyConfig) -> float:
+    high, wide = sides(config.stored_size or 1)
+    return float(config.backbones[0].parameters * high * wide)
+
+
+def _probe(config: StudyConfig, space: Space, dataset: Dataset, server: "ForkServer") -> Any:
+    """What logistic regression on the features of a config's only backbone predicts of each image ``(N,)``."""
+    spec, (backbone,) = config.input_spec, config.backbones
+    name = label_of(backbone.name, config.stored_size)
+    params = propose(space, FixedTrial(space.first(spec)[0]), spec).params
     plan = TrainingPlan(
         space=config.space,
         params=params,
@@ -96,7 +115,7 @@ def _probe(
                     share = message.get("rows", 0) / max(1, message.get("of", 1))
                     if message["kind"] == "features" and share >= told + STEP:
                         told = share
-                        logger.info(f"backbone {backbone.name}: features of {percent(share)} of the images")
+                        logger.info(f"backbone {name}: features of {percent(share)} of the images")
         except (TrialFailed, TrialInterrupted) as error:
             raise InputError(
                 f"--backbone {backbone.said}: its features cannot be computed ({error}); give others, or one alone"

@@ -23,6 +23,11 @@ logger = logging.getLogger(__name__)
 COMPARED = "backbones_compared"
 
 
+def label_of(name: str, size: int | str | None = None) -> str:
+    """What a backbone is called where several were compared: its name, and the size where these were, too."""
+    return name if size is None else f"{name} at {size}"
+
+
 def with_backbones(
     config: StudyConfig, requested: Sequence[str], dataset: Dataset, image_size: int | str | None
 ) -> StudyConfig:
@@ -55,7 +60,9 @@ def check_backbones(found: LoadedStudy, requested: Sequence[str]) -> None:
     known = {one.said for one in found.config.backbones}
     if not requested or (set(requested) == known and known <= APPLICATIONS.keys()):
         return  # The weights under a name are compared by content when they are brought here.
-    compared = set(found.optuna.user_attrs.get(COMPARED, ()))
+    compared = {
+        str(label).partition(label_of("", ""))[0] for label in found.optuna.user_attrs.get(COMPARED, ())
+    }
     here = find_backbones(requested, found.dataset().folder.parent)
     if {one.name for one in here} == compared and {one.digest for one in here} >= {
         one.digest for one in found.config.backbones

@@ -122,8 +122,15 @@ def _create(
     if has_backbone(space):
         config = with_backbones(config, options.backbones, dataset, size)
         check_fine_tune(options.study, name, options.fine_tune, config.backbones)
-        if server is not None and sweep is None and not options.try_first and can_choose(config, space):
-            config, compared = choose_backbone(config, space, dataset, server)
+        given = sweep is not None or options.try_first
+        if server is not None and not given and can_choose(config, space, choice.sides):
+            chosen, compared = choose_backbone(config, space, dataset, server, choice.sides)
+            if chosen.stored_size != size:  # Now as if it had been asked for.
+                size = chosen.stored_size
+                options = options.also(image_size=size)
+                dataset = prepare_new(options, size, over_backbone=True)
+                config = new_config(options, dataset, folds_by_default=True, over_backbone=True)
+            config = dataclasses.replace(config, backbones=chosen.backbones, image_size=size)
         share_backbones(config, dataset)  # Before the study is there for others to join.
     begin = _beginning(space, config, options, sweep, elsewhere)
     print_balance(config, dataset)

@@ -51,7 +51,8 @@ def choose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Choose:
 def test_photographs_with_a_backbone_at_hand_get_heads_over_it(choose: Choose) -> None:
     found = choose(PHOTOS, LITE)
     options = found.options
-    assert (options.space, options.backbones, options.image_size) == ("transfer", (LITE.requested,), 224)
+    assert (options.space, options.backbones, options.image_size) == ("transfer", (LITE.requested,), 288)
+    assert found.sides == (160, 224, 288)
     assert (options.resize, options.epochs, options.trials) == ("crop", 40, 20)
     assert {"space", "backbones", "image_size", "resize", "epochs", "trials"} <= options.requested
     text = "\n".join(found.lines)
@@ -65,6 +66,7 @@ def test_what_is_given_wins_and_is_said_to_be_given(choose: Choose) -> None:
     found = choose(PHOTOS, LITE, image_size=96, trials=3, folds=4)
     assert (found.options.image_size, found.options.trials, found.options.folds) == (96, 3, 4)
     assert found.lines[-1] == "as given: --image-size 96, --trials 3"
+    assert choose(PHOTOS, LITE, image_size=288).sides == ()
     assert "--folds" not in "\n".join(found.lines)
 
 
@@ -75,7 +77,8 @@ def test_backbone_that_is_given_makes_it_transfer_without_a_look_for_others(choo
 
 
 def test_backbone_of_one_size_decides_the_size(choose: Choose) -> None:
-    assert choose(PHOTOS, LITE, side=96).options.image_size == 96
+    found = choose(PHOTOS, LITE, side=96)
+    assert (found.options.image_size, found.sides) == (96, ())
 
 
 def test_many_images_are_seen_at_a_smaller_size(choose: Choose) -> None:

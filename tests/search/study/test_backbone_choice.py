@@ -1,9 +1,16 @@
 """Which of several backbones is taken: by what is right, and by a study of two."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from search.study.backbone_choice import cheapest_as_good
+from search.config.study_config import StudyConfig
+from search.study import backbone_choice
+from search.study.backbone_choice import can_choose, cheapest_as_good, choose_backbone
+from spaces import transfer
+from spaces.contract import Backbone
 
 
 @pytest.mark.parametrize(
@@ -22,3 +29,58 @@ def test_of_equally_cheap_ones_the_better_is_taken() -> None:
     right = np.ones((2, 50), bool)
     right[0, 0] = False
     assert cheapest_as_good(right, [1.0, 1.0]) == 1
+
+
+def test_size_is_chosen_with_the_backbone_by_parameters_times_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros(100, np.int64)
+    backbones = tuple(
+        Backbone(name, name, name, 8, size, least=32) for name, size in (("big", 30), ("small", 10))
+    )
+    config = StudyConfig(
+        "s",
+        "d",
+        "f",
+        ("a", "b"),
+        64,
+        64,
+        3,
+        space="transfer",
+        image_size=64,
+        backbones=backbones,
+        folds=2,
+        fold_of="01",
+    )
+    # Wrong at the smaller size, and over the small one wherever it is: too small a size is not tried.
+    wrong = {("big", 64): 0, ("big", 48): 1, ("small", 64): 9, ("small", 48): 30}
+
+    def probe(one: StudyConfig, *_: Any) -> Any:
+        count = wrong[one.backbones[0].name, one.image_size]
+        return np.repeat([1, 0], [count, 100 - count])
+
+    monkeypatch.setattr(backbone_choice, "_probe", probe)
+    dataset: Any = SimpleNamespace(train=lambda: (None, labels))
+    chosen, accuracies = choose_backbone(config, transfer, dataset, None, (16, 48, 64))  # type: ignore[arg-type]
+    assert (chosen.backbones, chosen.image_size) == (backbones[:1], 48)
+    assert accuracies == {"big at 48": 0.99, "big at 64": 1.0, "small at 48": 0.7, "small at 64": 0.91}
+    chosen, accuracies = choose_backbone(config, transfer, dataset, None)  # type: ignore[arg-type]
+    assert (chosen.image_size, list(accuracies)) == (64, ["big", "small"])
+
+
+def test_one_backbone_at_one_size_is_no_choice() -> None:
+    one = (Backbone("b", "b", "0", 8, 9),)
+    config = StudyConfig(
+        "s",
+        "d",
+        "f",
+        ("a", "b"),
+        64,
+        64,
+        3,
+        space="transfer",
+        image_size=64,
+        backbones=one,
+        folds=2,
+        fold_of="01",
+    )
+    assert not can_choose(config, transfer)
+    assert can_choose(config, transfer, (48, 64))
