@@ -10,8 +10,8 @@ from search.config.settings import ExportOptions
 def export(options: ExportOptions) -> None:
     """Export a trial: model, confusion matrix, report, curves and test predictions, in one folder.
 
-    By default exactly the weights that scored in the search; with folds a refit. Each call scores the test images and
-    is counted.
+    Where trials have equal compute, a race and a training on all images come first; else exported are exactly the
+    weights that scored in the search, and with folds a refit. Each call scores the test images and is counted.
     """
     from search.workflows import make_export
 

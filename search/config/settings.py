@@ -355,7 +355,9 @@ class RequestSettings(ImageSettings, NameSettings):
     """What is asked of a study, be it a search or a sweep."""
 
     preset: str | None = option(
-        None, "Named settings (default: those of the study's name, if there are any).", metavar="NAME"
+        None,
+        "Named settings (default: those of the study's name, if there are any); run --explain lists what each sets.",
+        metavar="NAME",
     )
     timeout: float | None = option(
         None,
@@ -512,9 +514,7 @@ class WorkerOptions(HostSettings, CacheSettings, PlaceSettings, ImageSettings, N
 class ExportOptions(DeviceSettings, ExportSettings, PlaceSettings, NameSettings):
     """All options of an export: ``search.export``, and ``export_study``."""
 
-    trial: int | None = option(
-        None, "Number of the trial (default: the best by validation).", metavar="NUMBER"
-    )
+    trial: int | None = option(None, "Number of the trial (default: what --prefer says).", metavar="NUMBER")
     without: Sequence[str | int] = option(
         (),
         "Numbers of trials that turned out wrong and are left out of the choice, separated by commas; recorded with "

@@ -155,7 +155,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why)))
 
         threads = int(trial.user_attrs.get("threads") or 0)
-        say(Passing("scoring the validation images"))
+        fitting = f", fitting {' and '.join(request.baselines)}" if request.baselines else ""
+        say(Passing(f"scoring the validation images{fitting}"))
         scored = replace(score_in_child(server, payload, log, threads, before_test), out_of_fold=out_of_fold)
         times, by_others = counted
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
