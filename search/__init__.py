@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.data.preparation import prepare
     from search.prediction.predict import predict_images
+    from search.reporting.report import report_study
+    from search.study.listing import list_studies
     from search.workflows import export_study, run_study
 
-__all__ = ["export_study", "predict_images", "prepare", "run_study"]
+__all__ = ["export_study", "list_studies", "predict_images", "prepare", "report_study", "run_study"]
 
 
 def lazily(package: str, **modules: str) -> Callable[[str], Any]:
@@ -90,6 +92,8 @@ _find = lazily(
     **{
         "data.preparation": "prepare",
         "prediction.predict": "predict_images",
+        "reporting.report": "report_study",
+        "study.listing": "list_studies",
         "workflows": "export_study run_study",
     },
 )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from search.engines.ordering import asks_for_engine, check_engine, workers_elsew
 from search.engines.resources import ResourceSlot, make_slots
 from search.engines.started import Started, looking, recorded
 from search.engines.worker import HURRY_SECONDS, run_worker
-from search.errors import StudyStopped
+from search.errors import InputError, StudyStopped
 from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
@@ -32,12 +33,15 @@ from search.exporting.fallback import unless_default
 from search.exporting.folder import SWEEP_FILES, check_target, reserved
 from search.exporting.formats import check_formats
 from search.exporting.request import ExportRequest, check_export, check_space
+from search.exporting.shown import pictures_html
 from search.exporting.weights import kept_weights
 from search.formatting import count, duration
 from search.metrics.baselines import check_baselines
 from search.metrics.preference import ACCURATE
+from search.prediction.output import Prediction
 from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
+from search.progress.notebook import table_html
 from search.progress.terminal import Progress
 from search.reporting.sweep_report import report_sweep
 from search.study.backbones import bring_backbones
@@ -66,6 +70,11 @@ from storage.errors import DatabaseGone, DatabaseRemoved
 from storage.process_identity import worker_name
 
 logger = logging.getLogger(__name__)
+
+PICTURES_OF_A_SWEEP = {
+    "sweep.png": "Validation accuracy, time and parameters by the varied value",
+    "sweep_curves.png": "Training and validation accuracy of each run by epoch",
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,30 @@ class StudyResult:
         """The best complete trial: its ``number``, ``value`` and ``params``."""
         ranked = self.study.ranked()
         return ranked[0] if ranked else None
+
+    def predict(self, images: Any) -> list[Prediction]:
+        """Classify images with the export; see ``Export.predict``.
+
+        Raises:
+            InputError: Nothing has been exported, or the images cannot be used.
+        """
+        if self.export is None:
+            raise InputError(
+                f"study {self.study.config.study} has no export to predict with ({self._why_no_export()}); export one "
+                "with export_study, or with run_study without export=False"
+            )
+        return self.export.predict(images)
+
+    def _why_no_export(self) -> str:
+        return self.none_complete or self.stopped or "none was asked for"
+
+    def _repr_html_(self) -> str:
+        """How the study stands, and its export, as a notebook shows them under a cell."""
+        stands = table_html(take_snapshot(self.study))
+        made = (
+            self.export._repr_html_() if self.export else f"<p>no export: {escape(self._why_no_export())}</p>"
+        )
+        return f"{stands}{made}"
 
 
 def search_and_export(options: RunOptions) -> StudyResult:
@@ -494,6 +527,11 @@ class SweepResult:
     by_user: bool
     folder: Path
     summary: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        """How the sweep stands, and its pictures, as a notebook shows them under a cell."""
+        sentence = f"<p>{escape(str(self.summary.get('sentence', '')))}</p>"
+        return f"{table_html(take_snapshot(self.study))}{sentence}{pictures_html(self.folder, PICTURES_OF_A_SWEEP)}"
 
 
 def sweep_and_report(options: SweepOptions) -> SweepResult:

@@ -1,5 +1,6 @@
 """The documentation is true: what it shows runs, what it names exists, and what it promises to be it is."""
 
+import json
 import os
 import re
 import runpy
@@ -26,6 +27,7 @@ GROUPS = {name.partition(" ")[0] for name in COMMANDS}
 PYTHON = re.findall(r"```python\n(.*?)```", ALL_PAGES, re.DOTALL)
 SHORT_NOTEBOOK, NOTEBOOK = (block for block in PYTHON if "run_study" in block)
 SPACE = next(block for block in PYTHON if "def sample" in block)
+EXAMPLE = (DOCS / "notebook.ipynb").read_text("utf-8")
 LONGEST_README, LARGEST_PICTURE = 150, 150_000
 # Builds the space for one configuration and compares its cost with the net; Keras stays out of this process.
 TRY_SPACE = """
@@ -97,12 +99,25 @@ def links(document: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_notebook_runs_and_leaves_an_export(tmp_path: Path) -> None:
-    (tmp_path / "notebook.py").write_text(NOTEBOOK)
-    process = python("notebook.py", cwd=tmp_path)
+def test_notebook_runs_and_shows_what_its_page_does(tmp_path: Path) -> None:
+    process = python(str(DOCS / "notebook.py"), str(tmp_path), cwd=tmp_path)
     assert process.returncode == 0, process.stderr[-3000:]
+    made, page = (json.loads(text)["cells"] for text in (process.stdout, EXAMPLE))
+    assert [cell["source"] for cell in made] == [cell["source"] for cell in page], (
+        "python docs/notebook.py > docs/notebook.ipynb makes it anew"
+    )
+    kinds = [[(one["output_type"], *one.get("data", ())) for one in cell.get("outputs", ())] for cell in made]
+    assert kinds == [
+        [(one["output_type"], *one.get("data", ())) for one in cell.get("outputs", ())] for cell in page
+    ]
     assert "precision" in process.stdout
     assert (tmp_path / "exports" / "digits_arrays" / "model.keras").is_file()
+
+
+def test_example_notebook_has_what_the_page_on_the_search_shows_and_names_no_machine() -> None:
+    code = "\n".join("".join(cell["source"]) for cell in json.loads(EXAMPLE)["cells"])
+    assert set(filter(None, NOTEBOOK.splitlines())) <= set(code.splitlines())
+    assert not re.search(r"/(tmp|home|root|work)/|0x[0-9a-f]{6}", EXAMPLE)
 
 
 def test_short_notebook_is_the_one_that_runs_but_for_its_data() -> None:

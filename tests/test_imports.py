@@ -64,7 +64,7 @@ def modules_after(code: str) -> set[str]:
 # imports inside functions, and names of modules in strings ("search.x:y") count.
 ROOMS = (
     "errors", "presets", "config", "formatting", "templates", "data", "metrics", "plotting", "process", "training",
-    "study", "web", "execution", "exporting", "prediction", "serving", "reporting", "postgres", "engines", "progress",
+    "study", "web", "execution", "prediction", "exporting", "serving", "reporting", "postgres", "engines", "progress",
     "workflows", "cli",
 )  # fmt: skip
 # Where the fork server says which later modules its children would otherwise import for themselves.
@@ -218,7 +218,10 @@ def test_imports_of_the_package_offer_its_functions_when_asked() -> None:
 def test_imports_of_an_unknown_name_say_what_there_is() -> None:
     import search
 
-    with pytest.raises(AttributeError, match="it offers export_study, predict_images, prepare, run_study"):
+    with pytest.raises(
+        AttributeError,
+        match="it offers export_study, list_studies, predict_images, prepare, report_study, run_study",
+    ):
         _ = search.run_stduy
 
 

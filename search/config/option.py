@@ -14,11 +14,13 @@ option. From it come the flag of a command and its help (``search.cli.options``)
 import dataclasses
 import functools
 import inspect
+import keyword
 import math
 import textwrap
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from search.config.argument_words import Argument, speaking_of
@@ -228,14 +230,17 @@ def arguments_of(
     """
     arguments = flags_in_python(record)  # type: ignore[arg-type]
 
+    flags = named_as_flags(record)  # type: ignore[arg-type]
+
     @functools.wraps(function)
     def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        given = _by_field(name, flags, kwargs)
         try:  # Before those that are None are left out, unknown ones among them.
-            inspect.signature(record).bind(*args, **kwargs)
+            inspect.signature(record).bind(*args, **given)
         except TypeError as error:
             raise TypeError(f"{name}() {error}") from None
         with speaking_of(arguments):
-            return function(record.given(*args, **kwargs))  # type: ignore[attr-defined]
+            return function(record.given(*args, **given))  # type: ignore[attr-defined]
 
     called.__name__ = called.__qualname__ = name
     returned = inspect.signature(function).return_annotation
@@ -244,11 +249,41 @@ def arguments_of(
     return called
 
 
+def named_as_flags(record: "type[Options]") -> dict[str, tuple[str, Option]]:
+    """Options whose flag has another name than their field, by the flag's: ``backbone`` is ``backbones``."""
+    found = {}
+    for field, about in options_of(record):
+        word = flag_of(record, field.name)[2:].replace("-", "_")
+        if word != field.name and word.isidentifier() and not keyword.iskeyword(word):
+            found[word] = (field.name, about)
+    return found
+
+
+def _by_field(name: str, flags: Mapping[str, tuple[str, Option]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by the names of their fields, whether they were given by these or by the flag's."""
+    found = {word: value for word, value in given.items() if word not in flags}
+    for word in given.keys() & flags.keys():
+        field, about = flags[word]
+        if field in given:
+            raise TypeError(f"{name}() got both {word!r} and {field!r}, which are one argument")
+        found[field] = _as_typed(given[word], about)
+    return found
+
+
+def _as_typed(value: Any, about: Option) -> Any:
+    """A value given by a flag's name, which may be one where the option takes several: ``format="onnx,litert"``."""
+    if about.repeatable and isinstance(value, str | Path):
+        return (value,)
+    return tuple(value.split(",")) if isinstance(value, str) and about.metavar == "LIST" else value
+
+
 def _with_arguments(text: str, record: type[Options]) -> str:
     """A docstring whose arguments are a record's fields, in place of the ``Args`` that it has."""
     lines = []
     for field, about in options_of(record):
-        words = f"{field.name}: {about.help}" + (f" In {about.unit}." if about.unit else "")
+        word = flag_of(record, field.name)[2:].replace("-", "_")
+        other = f" (or {word})" if word in named_as_flags(record) else ""
+        words = f"{field.name}{other}: {about.help}" + (f" In {about.unit}." if about.unit else "")
         if about.choices:
             words += f" One of {', '.join(about.choices)}."
         lines += textwrap.wrap(words, 112, initial_indent="    ", subsequent_indent="        ")

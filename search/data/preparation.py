@@ -39,7 +39,7 @@ def prepare(
     resize: str = STRETCH,
     test: float = 0.2,
     seed: int = 0,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     say: Say = log_line,
     enlarge: bool = True,
     skip_damaged: bool = False,

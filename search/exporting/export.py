@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.exporting.shown import export_html
+from search.prediction.output import Prediction
+from search.prediction.predict import predict_images
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -36,3 +40,22 @@ class Export:
         import keras
 
         return keras.models.load_model(self.folder / "model.keras")
+
+    def predict(self, images: Any) -> list[Prediction]:
+        """Classify images, and load Keras for that.
+
+        Args:
+            images: An array ``(N, H, W)``, ``(N, H, W, C)`` or ``(H, W, C)``, files, folders or Pillow images; see
+                ``search.predict_images``.
+
+        Returns:
+            One prediction an image: its ``label``, ``confidence`` and ``probabilities``.
+
+        Raises:
+            InputError: There are no images, or an array is not as the training images were.
+        """
+        return predict_images(self.folder, images)
+
+    def _repr_html_(self) -> str:
+        """Figures, confusion matrix and curves, as a notebook shows them under a cell."""
+        return export_html(self.folder, self.summary)

@@ -141,7 +141,16 @@ def _plot(
             capsize=2.5,
             label="± one standard error",
         )
-    plot_dots(axes, [(costs[net.number], net.value) for net in known], colours["finished"], 6.5, 2.3, "trial")
+    points = [(costs[net.number], net.value) for net in known]
+    if (
+        colours is COLOURS
+    ):  # A page's drawing has few elements; a picture shows nothing of lines without length.
+        plot_dots(axes, points, colours["finished"], 6.5, 2.3, "trial")
+    else:
+        x, y = zip(*points, strict=True)
+        axes.plot(
+            x, y, "o", color=colours["finished"], markersize=5.5, zorder=2.3, linestyle="none", label="trial"
+        )
     axes.step(
         [costs[net.number] for net in best],
         [net.value for net in best],

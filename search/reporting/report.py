@@ -20,10 +20,10 @@ HEAD_BYTES = 2000
 def report_study(
     study: str,
     *,
-    export: Path | None = None,
-    out: Path | None = None,
+    export: str | Path | None = None,
+    out: str | Path | None = None,
     storage: str | None = None,
-    root: Path = Path("studies"),
+    root: str | Path = "studies",
 ) -> Path:
     """Write the report of a study as far as it has run. The study is only read, and the test images are not opened.
 
@@ -42,15 +42,17 @@ def report_study(
         InputError: No such study, no such export, or a file that cannot be written.
     """
     check_study_name(study)
-    target = check_out(out or Path("exports") / f"{study}.html")
+    target = check_out(Path(out or f"exports/{study}.html"))
     try:
-        loaded = load_study(study, storage, root)
+        loaded = load_study(study, storage, Path(root))
         # One try: whoever asks for a report is told at once what is wrong.
         loaded.storage.retrying.set_deadline(0)
         facts = loaded.storage.retrying.call(lambda _: read_facts(loaded))
     except DatabaseGone as gone:
         raise InputError(f"--storage: {gone}; try again") from None
-    exported, why_no_export = find_export(export, loaded.config, facts.trials)
+    exported, why_no_export = find_export(
+        None if export is None else Path(export), loaded.config, facts.trials
+    )
     page = write_page(replace(facts, exported=exported), why_no_export)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ class Listed:
     seconds_since: float | None = None
 
 
-def list_studies(*, storage: str | None = None, root: Path = Path("studies")) -> list[Listed]:
+def list_studies(*, storage: str | None = None, root: str | Path = "studies") -> list[Listed]:
     """List the studies of a database, the one last worked on first; nothing is created.
 
     Args:
@@ -55,6 +55,7 @@ def list_studies(*, storage: str | None = None, root: Path = Path("studies")) ->
     Raises:
         InputError: There is no database, or it does not answer.
     """
+    root = Path(root)
     url = storage_url(storage, root)
     try:
         found = None if url == default_url(root) and not root.is_dir() else read_study_summaries(url)

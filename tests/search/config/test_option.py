@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,12 +99,27 @@ def test_function_takes_the_fields_of_its_record() -> None:
     assert list(signature.parameters) == ["epochs", "pace", "backbones"]
     assert signature.return_annotation is int
     assert inspect.getdoc(train) == (
-        "Train.\n\nArgs:\n    epochs: Full length.\n    pace: How fast. One of slow, fast.\n    backbones: Which.\n\n"
-        "Returns:\n    Epochs."
+        "Train.\n\nArgs:\n    epochs: Full length.\n    pace: How fast. One of slow, fast.\n    "
+        "backbones (or backbone): Which.\n\nReturns:\n    Epochs."
     )
     for value in (3, None):
         with pytest.raises(TypeError, match=r"train\(\) got an unexpected keyword argument 'epoch'"):
             train(epoch=value)  # type: ignore[call-arg]
+
+
+def test_flags_name_the_arguments_too() -> None:
+    given = arguments_of("train", Length, lambda options: options)
+    assert given(backbone="MobileNetV2").backbones == ("MobileNetV2",)  # type: ignore[call-arg]
+    assert given(backbone=["a", "b"]).backbones == ["a", "b"]  # type: ignore[call-arg]
+    assert given(backbones=("a",)).backbones == ("a",)
+    assert "backbones (or backbone): Which." in str(given.__doc__)
+    with pytest.raises(
+        TypeError, match=r"train\(\) got both 'backbone' and 'backbones', which are one argument"
+    ):
+        given(backbone="a", backbones=("b",))  # type: ignore[call-arg]
+    export = arguments_of("export", ExportOptions, lambda options: options)
+    asked = export("s", studies="there", format="onnx,litert")  # type: ignore[call-arg]
+    assert (asked.root, asked.formats) == (Path("there"), ("onnx", "litert"))
 
 
 @pytest.mark.parametrize("record", RECORDS)

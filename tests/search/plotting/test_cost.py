@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from search.metrics.preference import Priced
@@ -39,3 +40,5 @@ def test_picture_has_a_panel_for_each_cost(tmp_path: Path) -> None:
     )
     wide, narrow = (Image.open(tmp_path / f"{name}.png").size for name in ("all", "one"))
     assert wide[0] > 2 * narrow[0]
+    pixels = np.asarray(Image.open(tmp_path / "one.png").convert("RGB")).reshape(-1, 3)
+    assert (pixels == (0, 114, 178)).all(axis=1).sum() > 50, "the trials are not drawn"
