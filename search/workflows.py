@@ -428,8 +428,9 @@ def make_export(
     without = parse_without(loaded, options.without)
     chosen, preference = choose_preferred(loaded, options.trial, without, options.prefer)
     if options.trial is None and not confirm and options.prefer == ACCURATE:
-        chosen, why = unless_default(loaded, chosen, without)
+        best, (chosen, why) = chosen, unless_default(loaded, chosen, without)
         remark = " ".join(filter(None, (remark, why)))
+        preference = preference if chosen is best else None  # What it says is of the best.
     check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
     if not (refit or confirm):
         kept_weights(loaded, chosen)
