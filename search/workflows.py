@@ -171,8 +171,9 @@ def search_and_export(options: RunOptions) -> StudyResult:
             logger.info(nothing_searched(opened))
             return StudyResult(opened, "", False, found)
         end = end_of_run(opened, options)
-        feed_study(opened, server)
+        # First of all, for their start takes its time, too.
         started = None if has_all_trials(opened) else workers_elsewhere(opened, options)
+        feed_study(opened, server)
         if options.detach:
             said = nothing_searched(opened) if started is None else going_on(opened, started)
             return StudyResult(opened, "", False, None, detached=said)
@@ -293,11 +294,15 @@ def search_elsewhere(study: LoadedStudy, started: Started, stop: Stop) -> None:
     with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
         workers = attend(study, started, stop)
         if stop.requested and not stop.by_user:
-            end(started, lambda: stop.by_user)
+            try:
+                end(started, lambda: stop.by_user)
+            except StudyStopped as late:  # What follows the search need not wait for it.
+                logger.warning(late)
     if stop.by_user:
         return
     stopped_elsewhere = not stop.reason and not started.record.exists()
-    started.forget()
+    if not stop.reason:
+        started.forget()  # All have ended.
     _end(study, wanted, stop)
     if stop.reason or has_all_trials(study):
         return

@@ -59,7 +59,8 @@ def _order(study: LoadedStudy, options: RunOptions) -> Order:
     for name in ("backend", "cache", "gpu_memory"):
         if name in options.requested:
             command += [flag_of(options, name), str(getattr(options, name))]
-    logs = study.paths.folder / "logs"
+    # By their whole paths: other terminals, in other folders, read them.
+    logs = study.paths.folder.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return Order(
         study.config.study,
@@ -67,7 +68,7 @@ def _order(study: LoadedStudy, options: RunOptions) -> Order:
         command,
         {ENVIRONMENT: study.url, "PYTHONPATH": module_path()},
         logs,
-        new_record(study.paths),
+        new_record(study.paths).absolute(),
         options.walltime,
         options.gpus,
         options.per_gpu,

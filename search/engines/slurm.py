@@ -7,6 +7,7 @@ needed: no accounting, no daemon of ours.
 
 import math
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -98,7 +99,11 @@ class SlurmEngine:
         )
         if done.returncode:
             raise InputError(f"--engine slurm: sbatch refuses it: {_first_line(done.stderr)}")
-        job = done.stdout.strip().partition(";")[0]
+        job = done.stdout.strip().rpartition("\n")[2].partition(";")[0]
+        if not job.isdecimal():
+            raise InputError(
+                f"--engine slurm: sbatch names no job: {done.stdout.strip() or 'it says nothing'}"
+            )
         return {"job": job, "workers": tasks * share, "tasks": tasks, "log": str(pattern).replace("%A", job)}
 
     def words(self, facts: Facts) -> str:
@@ -172,7 +177,7 @@ def _ask(
 
 def _first_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0].removeprefix("sbatch: ").removeprefix("error: ") if lines else "it says nothing"
+    return re.sub(r"^(s\w+: )?(error: |fatal: )?", "", lines[0]) if lines else "it says nothing"
 
 
 def _short(host: str) -> str:

@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,9 +122,10 @@ def new_record(paths: StudyPaths) -> Path:
 def recorded(paths: StudyPaths, workers: int) -> Iterator[None]:
     """Within the block this process is on record as one that runs workers, so that other terminals can stop it."""
     log = paths.worker_log(worker_name()) if workers == 1 else paths.folder / "logs"
-    facts = process_facts(os.getpid(), log, workers)
+    facts = process_facts(os.getpid(), log.absolute(), workers)
     started = Started(LOCAL, facts, detached=False, record=new_record(paths))
-    started.write()
+    with suppress(OSError):  # Of a full disk the search has its own words.
+        started.write()
     try:
         yield
     finally:

@@ -212,7 +212,7 @@ def test_job_that_slurm_has_forgotten_has_ended_and_a_controller_that_is_away_en
     (worker,) = started.state()
     assert (worker.state, worker.detail) == (
         "unknown",
-        "squeue: squeue: error: Unable to contact slurm controller",
+        "squeue: Unable to contact slurm controller",
     )
 
 

@@ -16,6 +16,7 @@ from search.study.snapshot import (
     Ended,
     Running,
     Snapshot,
+    StartedWorker,
     ended_line,
     headline,
     read_snapshot,
@@ -285,6 +286,19 @@ def test_progress_without_a_terminal_passes_over_trials_of_before() -> None:
     console = Console(file=io.StringIO())
     LineScreen(console, None).show(a_snapshot())
     assert len(written(console).splitlines()) == 1
+
+
+def test_progress_without_a_terminal_says_what_becomes_of_each_worker_that_an_engine_started() -> None:
+    console = Console(file=io.StringIO())
+    screen = LineScreen(console, None)
+    for state, detail in (
+        ("waiting", "Priority"),
+        ("waiting", "Resources"),
+        ("running", "node1"),
+        ("ended", ""),
+    ):
+        screen.show(Snapshot("s", started=[StartedWorker("7_1", state, detail, "log")]))
+    assert written(console).splitlines()[1:] == ["7_1 waiting (Priority)", "7_1 running (node1)", "7_1 ended"]
 
 
 def test_progress_on_a_dumb_terminal_prints_lines() -> None:
