@@ -157,19 +157,22 @@ def whitening_filters(images: "np.ndarray", mean: "np.ndarray", deviation: "np.n
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """The default configuration, to try before any sampling."""
-    return [
-        {
-            "blocks": max(1, _deepest(input_spec) - 1),
-            "filters": 32,
-            "growth": 2.0,
-            "dense_width": 128,
-            "dropout": 0.1,
-            "rate": 1.0,
-            "steps": 50,
-            "augmentation": 1.0,
-        }
-    ]
+    """The default configuration, and a wider one, where there is compute for many passes over the images.
+
+    On CIFAR-10 nets of 32 filters were the best for 10 TFLOP on 10,000 images, which they see 8 times then; those of 64
+    for 0.18 PFLOP on 45,000, where nets of 32 make 33 passes.
+    """
+    default = {
+        "blocks": max(1, _deepest(input_spec) - 1),
+        "filters": 32,
+        "growth": 2.0,
+        "dense_width": 128,
+        "dropout": 0.1,
+        "rate": 1.0,
+        "steps": 50,
+        "augmentation": 1.0,
+    }
+    return [default, {**default, "filters": 56}]
 
 
 def _deepest(input_spec: InputSpec) -> int:

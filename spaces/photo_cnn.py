@@ -47,4 +47,4 @@ def adapt(model: "keras.Model", images: "np.ndarray") -> None:
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
     """The default configuration, to try before any sampling."""
-    return [{**values, "filters": 16} for values in cnn.first(input_spec)]
+    return [{**cnn.first(input_spec)[0], "filters": 16}]
