@@ -66,6 +66,10 @@ def log(study: LoadedStudy, task: int) -> str:
     return Path(str(started(study).facts["log"]).replace("%a", str(task))).read_text()
 
 
+def queued_again(study: LoadedStudy) -> list[int]:
+    return [task for task in (1, 2) if "queued again" in log(study, task)]
+
+
 def epochs_trained(study: LoadedStudy, number: int) -> list[int]:
     return [
         int(epoch)
@@ -110,13 +114,17 @@ def test_preempted_worker_and_one_out_of_time_give_their_trials_back_and_go_on_u
     ).study
     until(lambda: far(study, 2), PATIENCE)
     job = started(study).facts["job"]
-    here.ask("scontrol", "update", f"jobid={job}_1", "TimeLimit=1")  # It is warned a minute before: now.
-    until(lambda: "queued again" in log(study, 1), PATIENCE)
-    here.ask("scontrol", "update", f"jobid={job}_1", "TimeLimit=60")
-    here.ask("sbatch", "--partition=high", "--cpus-per-task=8", "--output=/dev/null", "--wrap=true")
-    until(lambda: "queued again" in log(study, 2), PATIENCE)
+    here.ask("sbatch", "--partition=high", "--cpus-per-task=4", "--output=/dev/null", "--wrap=true")
+    until(lambda: queued_again(study), PATIENCE)
+    other = 3 - queued_again(study)[0]
+    # It is warned a minute before: now.
+    here.ask("scontrol", "update", f"jobid={job}_{other}", "TimeLimit=1")
+    until(lambda: queued_again(study) == [1, 2], PATIENCE)
+    here.ask("scontrol", "update", f"jobid={job}_{other}", "TimeLimit=60")
     before = [trial.last_step for trial in study.optuna.trials]
-    until(lambda: all(trial.last_step > before[trial.number] for trial in study.optuna.trials), PATIENCE)
+    until(
+        lambda: [trial.last_step for trial in study.optuna.trials] != before, PATIENCE
+    )  # One is back at work.
     here.ask("scancel", job)
     until(lambda: states(study) == [ENDED, ENDED], PATIENCE)
     assert [trial.state for trial in study.optuna.trials] == [TrialState.WAITING] * 2
