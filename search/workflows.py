@@ -457,6 +457,7 @@ def make_export(
         say,
         without=without,
         examples=options.with_examples,
+        calibrated=options.calibrated,
         prefer=options.prefer,
         preference=preference,
         remark=remark,

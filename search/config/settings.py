@@ -315,6 +315,11 @@ class ExportSettings(Options):
         high=1000,
         metavar="EPOCHS",
     )
+    calibrated: bool = option(
+        False,
+        "Put the temperature that calibrates confidences into the exported files, for programs that read them without "
+        "search.predict, which applies it in any case.",
+    )
     with_examples: bool = option(
         False,
         "Keep up to 1,000 training pictures, small, in the export, so that search.demo can show those most alike to a "
@@ -475,7 +480,7 @@ class RunOptions(
                     f"{flag_of(self, name)} says nothing beside --detach, for nobody would be there to look: leave one "
                     "of the two out"
                 )
-        for name in ("prefer", "refit", "confirm", "fine_tune", "with_examples"):
+        for name in ("prefer", "refit", "confirm", "fine_tune", "calibrated", "with_examples"):
             if getattr(self, name) not in (None, False, "accurate") and not self.export:
                 flag = flag_of(self, name)
                 raise InputError(

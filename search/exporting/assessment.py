@@ -26,6 +26,7 @@ class Calibration:
         before: Expected calibration error on the test images without it, 0 to 1.
         after: The same error with it.
         of: What ``images`` are.
+        baked: Whether the temperature is in the exported files, so that nobody is to apply it again.
     """
 
     temperature: float
@@ -34,11 +35,13 @@ class Calibration:
     before: float
     after: float
     of: str = "validation images"
+    baked: bool = False
 
     def figures(self) -> dict[str, Any]:
         """The entry ``calibration`` of ``summary.json``, whose ``temperature`` ``search.predict`` reads."""
         return {
-            "temperature": self.temperature,
+            "temperature": 1.0 if self.baked else self.temperature,
+            **({"baked_temperature": self.temperature} if self.baked else {}),
             "fitted_on_validation_images": self.images,
             "test_ece_before": self.before,
             "test_ece_after": self.after,
@@ -52,9 +55,12 @@ class Calibration:
         off = f"Calibration: confidences on the test images are off by {percent(self.before)} (ECE, {BINS} bins)"
         if self.why_none:
             return f"{off}; no temperature was fitted: {self.why_none}."
+        where = "search.predict applies it, the outputs of model.keras are without it"
+        if self.baked:
+            where = "it is in the exported files, whose outputs are divided by it"
         return (
             f"{off}, and by {percent(self.after)} at the temperature {self.temperature:.3f}, fitted on {self.images:,} "
-            f"{self.of}; search.predict applies it, the outputs of model.keras are without it."
+            f"{self.of}; {where}."
         )
 
 
@@ -64,11 +70,13 @@ def assess_calibration(scored: "ScoringResult") -> Calibration:
     if scored.out_of_fold is not None:
         images = len(scored.out_of_fold.scores.labels)
         if scored.temperature is not None:
-            return Calibration(scored.temperature, "", images, before, after, of="out-of-fold predictions")
+            of = "out-of-fold predictions"
+            return Calibration(scored.temperature, "", images, before, after, of, scored.baked)
         why = f"{images:,} out-of-fold predictions show no need of one beyond chance"
         return Calibration(1.0, why, 0, before, after)
     if scored.temperature is not None and scored.unseen is not None:
-        return Calibration(scored.temperature, "", len(scored.unseen.labels), before, after)
+        images = len(scored.unseen.labels)
+        return Calibration(scored.temperature, "", images, before, after, baked=scored.baked)
     why = f"{len(scored.validation.labels):,} validation images show no need of one beyond chance"
     if scored.unseen is None:
         why = "it was trained on the validation images, and no weights of its kind that were not are kept"

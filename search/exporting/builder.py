@@ -17,6 +17,7 @@ from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.exporting import examples
 from search.exporting.architecture import describe_in_child
 from search.exporting.backbone import backbone_facts, cached_features, keep_familiarity
+from search.exporting.baking import bake_temperature, with_temperature
 from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import UNBOUNDED, Bounds, confirm_best, default_trial
 from search.exporting.export import Export
@@ -123,7 +124,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
     with tempfile.TemporaryDirectory() as scratch:
         training, files, tuned = make_model(request, model, Path(scratch), server)
         embed_class_names("keras", model, config.classes)
-        write_other_formats(request, model, Path(scratch), server)
+        if not request.calibrated:
+            write_other_formats(request, model, Path(scratch), server)
         say(Passing("describing the net"))
         note, flops = describe_in_child(server, model, folder, log)
         if note:
@@ -141,13 +143,20 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             keep_familiarity(folder / FAMILIARITY, payload["features"], fitted)
         counted: list[int] = []
 
-        def before_test(validation: Scores) -> None:
+        def before_test(validation: Scores, temperature: float | None) -> None:
             if not request.refit:
                 value = trial.value if tuned is None else tuned.value_after
                 device = str(training.facts.get("device", "cpu"))
                 check_recorded_value(config, value, validation, device)
+            expected = stored
+            if request.calibrated and temperature is not None:
+                bake_temperature(server, model, temperature, log)
+                embed_class_names("keras", model, config.classes)
+                expected = with_temperature(stored, temperature, Path(scratch) / "calibrated.npz")
             say(Passing("loading the exported file in a fresh process"))
-            verify_in_fresh_process("keras", model, stored, server.backend, "the exported file")
+            verify_in_fresh_process("keras", model, expected, server.backend, "the exported file")
+            if request.calibrated:
+                write_other_formats(request, model, Path(scratch), server)
             # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
             # Under a lock: two exports at once must not lose a count.
             why = "refit" if request.refit else "confirm" if request.race else "export"
@@ -157,7 +166,11 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         threads = int(trial.user_attrs.get("threads") or 0)
         fitting = f", fitting {' and '.join(request.baselines)}" if request.baselines else ""
         say(Passing(f"scoring the validation images{fitting}"))
-        scored = replace(score_in_child(server, payload, log, threads, before_test), out_of_fold=out_of_fold)
+        scored = replace(
+            score_in_child(server, payload, log, threads, before_test),
+            out_of_fold=out_of_fold,
+            baked=request.calibrated,
+        )
         times, by_others = counted
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
         summary = summarise(

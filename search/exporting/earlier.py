@@ -71,6 +71,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         (EPOCH if options.refit_epochs else config.unit) if refit else summary.get("unit"),
         options.fine_tune,
         options.prefer,
+        options.calibrated,
         # Where there is nothing to race, it is exported as without it.
         confirm and ("confirm" in summary or (has_time and can_race(loaded, options.budget, refit))),
     )
@@ -82,6 +83,7 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         summary.get("unit", EPOCH if refit else None),
         tuned.get("epochs") or backbone.get("fine_tuned_in_vain"),
         summary.get("prefer", ACCURATE),
+        bool(summary.get("calibrated")),
         "confirm" in summary,
     )
     if there != asked_for or chosen is None or summary.get("without"):

@@ -40,6 +40,7 @@ class ExportRequest:
         preference: What was preferred of the trials; None where one was named.
         no_race: Why there was no race, where one was wanted.
         remark: A sentence for the words of the export; empty for none.
+        calibrated: Whether the exported files are to have the temperature inside.
     """
 
     loaded: "LoadedStudy"
@@ -58,6 +59,7 @@ class ExportRequest:
     preference: "Preference | None" = None
     no_race: str = ""
     remark: str = ""
+    calibrated: bool = False
 
 
 def check_export(study: str, out: Path | None) -> Path:

@@ -57,10 +57,11 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
               training, for the backbone as it was, where baselines are to be fitted on features; else None.
             - ``baselines``: their names; ``refit``: whether the model, and so the baselines, may train on all training
               images; ``gpu_memory``: GB or None.
-        channel: Is asked with ``validated``, once all but the test images' part of ``out`` is there, whether to go on;
-            then gets ``done`` with ``train_images`` (size of the search's training split), ``temperature`` (None where
-            none was fitted), ``baselines`` (of each ``name``, ``on``, ``how`` and ``images``), ``cached_path`` (see
-            ``compare_with_cached``) and ``milliseconds`` (what the net takes an image, in batches).
+        channel: Is asked with ``validated`` and the ``temperature``, once all but the test images' part of ``out`` is
+            there, whether to go on; then gets ``done`` with ``train_images`` (size of the search's training split),
+            ``temperature`` (None where none was fitted), ``baselines`` (of each ``name``, ``on``, ``how`` and
+            ``images``), ``cached_path`` (see ``compare_with_cached``) and ``milliseconds`` (what the net takes an
+            image, in batches).
     """
     import keras
 
@@ -91,7 +92,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     chosen = np.arange(len(labels)) if payload["refit"] else parts.train
     baselines = fit_baselines(payload["baselines"], dataset, features, chosen, payload["split_seed"])
     _store(payload["out"], arrays)
-    channel.ask({"kind": "validated"})
+    channel.ask({"kind": "validated", "temperature": temperature})
     arrays |= score_test(model, dataset, temperature or 1.0, baselines, frozen)
     _store(payload["out"], arrays)
     channel.send(

@@ -48,6 +48,7 @@ class ScoringResult:
         names: What a person knows each test image by; empty where they have numbers alone.
         baselines: Figures of each baseline, see ``search.metrics.baselines.figures``.
         out_of_fold: Of a trial in folds, what these predicted; None where that is not known.
+        baked: Whether the exported files have the temperature inside.
         milliseconds: What the net takes an image, in batches, on the device that scored it; None where not measured.
         cached_path: Of a net over a frozen backbone, see ``search.exporting.scoring_job.compare_with_cached``.
     """
@@ -64,6 +65,7 @@ class ScoringResult:
     names: Sequence[str] = ()
     out_of_fold: OutOfFold | None = None
     milliseconds: float | None = None
+    baked: bool = False
 
     def name(self, index: int) -> str:
         """What a person knows a test image by: the path of its file, or its number."""
@@ -80,7 +82,7 @@ def score_in_child(
     payload: dict[str, Any],
     log: Path,
     threads: int,
-    before_test: Callable[[Scores], None] = lambda validation: None,
+    before_test: Callable[[Scores, float | None], None] = lambda validation, temperature: None,
 ) -> ScoringResult:
     """Run ``search.exporting.scoring_job`` in a child.
 
@@ -89,7 +91,8 @@ def score_in_child(
         payload: See ``search.exporting.scoring_job.score``.
         log: Gets what the child prints.
         threads: CPU threads; 0 for as many as there are cores.
-        before_test: Called with the scores of the validation images before the test images are opened, which they are
+        before_test: Called with the scores of the validation images and the temperature, if there is one, before the
+            test images are opened, which they are
             not if it raises; ``out`` has by then all that needs no test image.
 
     Raises:
@@ -98,10 +101,10 @@ def score_in_child(
     """
     out = Path(payload["out"])
     with server.start("search.exporting.scoring_job:score", payload, log, threads) as child:
-        child.result()
+        temperature = child.result().get("temperature")
         with _scorable():
             validation = _scores(_stored(out), "validation")
-        before_test(validation)
+        before_test(validation, temperature)
         child.send({"go": True})
         message = child.result()
     with _scorable():

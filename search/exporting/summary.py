@@ -119,6 +119,7 @@ def summarise(
         **({"baselines": scored.baselines} if scored.baselines else {}),
         **({"backbone": backbone, "cached_path": scored.cached_path} if backbone else {}),
         **({"without": list(without)} if without else {}),
+        **({"calibrated": True} if scored.baked else {}),
         "refit": training.refit,
         "times_test_scored": times_test_scored,
         **({"times_scored_by_others": by_others} if by_others else {}),
@@ -261,7 +262,7 @@ def _validation_note(scored: ScoringResult, images: int, where: str) -> str:
 
 def _scores(trial: "FrozenTrial", training: TrainingResult, scored: ScoringResult) -> dict[str, Any]:
     """What the weights score; after a refit the validation figures are those of the search."""
-    validation, test = scored.validation, scored.test
+    validation, test = scored.validation, scored.calibrated if scored.baked else scored.test
     accuracy, loss = validation_figures(trial) if training.refit else (validation.accuracy, validation.loss)
     return {
         "validation_accuracy": accuracy,

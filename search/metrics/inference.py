@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Pixels a batch, so that activations take about the same memory: 256 images of 32x32, 8 of 224x224.
 BATCH_PIXELS = 1 << 18
+# The layer of an exported net that divides its outputs by the temperature; see ``search.exporting.baking``.
+TEMPERATURE = "temperature"
 
 
 def batch_size(height: int, width: int) -> int:
@@ -99,7 +101,7 @@ def below_last_layer(model: "keras.Model") -> "keras.Model":
     """
     import keras
 
-    *_, before, last = model.layers
+    *_, before, last = (layer for layer in model.layers if layer.name != TEMPERATURE)
     # A net as the last layer, such as a head on its backbone, knows only an input of its own.
     inside = before.output if hasattr(last, "layers") else last.input
     is_vector = not isinstance(inside, list | tuple | dict) and len(inside.shape) == 2

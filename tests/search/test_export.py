@@ -24,6 +24,7 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.export import Export
 from search.exporting.folder import FILES
+from search.metrics.classification import log_probabilities
 from search.process.fork_server import ForkServer
 from search.study.opening import open_study
 from search.study.study import LoadedStudy
@@ -44,7 +45,7 @@ def scored_before(searched: LoadedStudy, made: Export) -> int:
 @pytest.fixture(scope="module")
 def refitted(scored_before: int, export, tmp_path_factory: pytest.TempPathFactory) -> Export:
     out = tmp_path_factory.mktemp("refits") / "tiny"
-    return export(out, refit=True, refit_epochs=3)
+    return export(out, refit=True, refit_epochs=3, calibrated=True)
 
 
 def summary(made: Export) -> dict[str, object]:
@@ -163,8 +164,17 @@ def test_summary_says_in_words_what_the_figures_say(made: Export) -> None:
 def test_refit_is_calibrated_by_the_trial_that_has_not_seen_the_validation_images(
     refitted: Export, made: Export
 ) -> None:
-    assert refitted.summary["calibration"]["temperature"] == made.summary["calibration"]["temperature"]
+    found = refitted.summary["calibration"]
+    assert found.get("baked_temperature", 1.0) == made.summary["calibration"]["temperature"]
+    assert found["temperature"] == 1.0, "it is in the file, and nobody is to apply it again"
     assert refitted.summary["fit"] == made.summary["fit"]
+
+
+def test_outputs_of_a_calibrated_export_are_its_confidences(refitted: Export, searched: LoadedStudy) -> None:
+    images, _ = searched.dataset().test()
+    found = np.exp(log_probabilities(refitted.model().predict(images, verbose=0)))
+    said = [float(row["confidence"]) for row in predictions(refitted)]
+    np.testing.assert_allclose(found.max(axis=1), said, atol=1e-4)
 
 
 def test_refit_needs_no_kept_weights(searched: LoadedStudy, export, tmp_path: Path) -> None:

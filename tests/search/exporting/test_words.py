@@ -1,5 +1,6 @@
 """The sentences of an export, from made-up scores."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_calibration_has_both_errors_and_the_temperature() -> None:
     assert (found.temperature, found.images, found.why_none) == (1.5, 50, "")
     assert found.before != found.after
     assert f"{100 * found.after:.1f} % at the temperature 1.500" in found.sentence
+
+
+def test_calibration_inside_the_file_is_applied_by_nobody_else() -> None:
+    found = assess_calibration(replace(scored(some(50, 40), 1.5), baked=True))
+    figures = found.figures()
+    assert (figures["temperature"], figures["baked_temperature"]) == (1.0, 1.5)
+    assert found.sentence.endswith("; it is in the exported files, whose outputs are divided by it.")
+    unneeded = assess_calibration(replace(scored(some(50, 40), None), baked=True))
+    assert "baked_temperature" not in unneeded.figures()
 
 
 def test_calibration_without_a_temperature_says_why() -> None:
