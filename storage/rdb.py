@@ -1,9 +1,11 @@
-"""Optuna's storage in a database, with its two readers of trials in plain SQL.
+"""Optuna's storage in a database, with what a worker does most of all in plain SQL: reading trials, and small writes.
 
 Optuna builds an object of its mapper for every row, and asks for each table, after a trial's own, in a statement of its
 own: seven statements for all trials, six for one. With 64 workers every reading has 64 running trials to build anew,
 and every worker reads about ten times a trial. Here it is two statements, and rows become trials at once: a third of
-the time. What is read is the same (``tests/storage/test_rdb.py`` compares them); all writing is Optuna's.
+the time. Likewise for the two writes that are made at every epoch, of a report and of an attribute.
+
+What is read and written is the same (``tests/storage/test_rdb.py`` compares them); all other writing is Optuna's.
 """
 
 import json
@@ -16,6 +18,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import TrialIntermediateValueModel
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import DateTime, TextClause, text
@@ -48,8 +51,41 @@ UNION ALL SELECT 'system', trial_id, 0, key, CAST(NULL AS DOUBLE PRECISION), val
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
 
+STATE = text("SELECT CAST(state AS VARCHAR) FROM trials WHERE trial_id = :trial")
+SET_REPORT = text(
+    "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type) "
+    "VALUES (:trial, :step, :value, :type) ON CONFLICT (trial_id, step) DO UPDATE SET "
+    "intermediate_value = excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
+)
+SET_ATTRIBUTE = (
+    "INSERT INTO {table} (trial_id, key, value_json) VALUES (:trial, :key, :value) "
+    "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
+)
+
+
 class LeanStorage(RDBStorage):
-    """Optuna's storage whose trials are read in two statements."""
+    """Optuna's storage whose trials are read in two statements, and whose small writes need no mapper."""
+
+    def _set_trial_intermediate_value_without_commit(
+        self, session: Any, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        self._check_updatable(session, trial_id)
+        stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(intermediate_value)
+        values = {"trial": trial_id, "step": step, "value": stored, "type": kind.name}
+        session.connection().execute(SET_REPORT, values)
+
+    def _set_trial_attr_without_commit(
+        self, session: Any, model_cls: Any, trial_id: int, key: str, value: Any
+    ) -> None:
+        self._check_updatable(session, trial_id)
+        values = {"trial": trial_id, "key": key, "value": json.dumps(value)}
+        session.connection().execute(_set_attribute(model_cls.__tablename__), values)
+
+    def _check_updatable(self, session: Any, trial_id: int) -> None:
+        state = session.connection().execute(STATE, {"trial": trial_id}).scalar()
+        if state is None:
+            raise KeyError("Record does not exist.")
+        self.check_trial_is_updatable(trial_id, TrialState[state])
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """See Optuna's.
@@ -103,6 +139,11 @@ class LeanStorage(RDBStorage):
 def _statement(wanted: str, dialect: str) -> TextClause:
     typed = text(wanted.format(among=AMONG[dialect]))
     return typed.columns(datetime_start=DateTime, datetime_complete=DateTime)  # type: ignore[return-value]
+
+
+@cache
+def _set_attribute(table: str) -> TextClause:
+    return text(SET_ATTRIBUTE.format(table=table))
 
 
 @cache

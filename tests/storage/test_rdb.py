@@ -9,6 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import text
 
 from storage.connect import open_storage
 from storage.rdb import LeanStorage
@@ -103,3 +104,62 @@ def test_many_trials_are_read_at_once(storage: LeanStorage) -> None:
     listed = set(range(100_000))
     study = storage.get_study_id_from_name("s")
     assert len(storage._get_trials(study, None, listed, 10**6)) == len(some_trials())
+
+
+def rows(storage: LeanStorage, trial_id: int) -> list[list[tuple[Any, ...]]]:
+    """What lies in the database of a trial's reports and attributes."""
+    tables = (
+        ("trial_intermediate_values", "step, intermediate_value, intermediate_value_type"),
+        ("trial_user_attributes", "key, value_json"),
+        ("trial_system_attributes", "key, value_json"),
+    )
+    ask = "SELECT {columns} FROM {table} WHERE trial_id = {trial} ORDER BY 1"
+    with storage.engine.connect() as connection:
+        found = [
+            connection.execute(text(ask.format(columns=columns, table=table, trial=trial_id)))
+            for table, columns in tables
+        ]
+        return [[tuple(row) for row in one] for one in found]
+
+
+def write(storage: RDBStorage, trial_id: int) -> None:
+    """Reports and attributes of every kind, two of each written twice."""
+    for step, value in (
+        (1, 0.5),
+        (2, math.inf),
+        (3, -math.inf),
+        (4, math.nan),
+        (5, 7),
+        (1, 0.25),
+        (2, 0.125),
+    ):
+        storage.set_trial_intermediate_value(trial_id, step, value)
+    for set_attribute in (storage.set_trial_user_attr, storage.set_trial_system_attr):
+        for value in (None, True, 1.5, "ä'", [1, {"a": "b"}]):
+            set_attribute(trial_id, f"new {value}", value)
+            set_attribute(trial_id, "same", value)
+
+
+def test_reports_and_attributes_are_written_as_optuna_writes_them(
+    storage: LeanStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = storage.get_study_id_from_name("s")
+    ours, theirs = storage.create_new_trial(study), storage.create_new_trial(study)
+    write(storage, ours)
+    for name in ("_set_trial_intermediate_value_without_commit", "_set_trial_attr_without_commit"):
+        monkeypatch.setattr(LeanStorage, name, getattr(RDBStorage, name))
+    write(storage, theirs)
+    assert rows(storage, ours) == rows(storage, theirs)
+    assert [len(found) for found in rows(storage, ours)] == [5, 6, 6]
+
+
+def test_trial_that_is_finished_or_not_there_is_not_written_to(storage: LeanStorage) -> None:
+    finished = storage.get_all_trials(storage.get_study_id_from_name("s"))[0]._trial_id
+    before = rows(storage, finished)
+    for trial, error in ((finished, optuna.exceptions.UpdateFinishedTrialError), (10**6, KeyError)):
+        with pytest.raises(error):
+            storage.set_trial_intermediate_value(trial, 9, 0.5)
+        for set_attribute in (storage.set_trial_user_attr, storage.set_trial_system_attr):
+            with pytest.raises(error):
+                set_attribute(trial, "key", 1)
+    assert rows(storage, finished) == before
