@@ -11,6 +11,7 @@ from search.study.prices import Prices
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.config.study_config import StudyConfig
     from search.study.study import LoadedStudy
 
 
@@ -26,6 +27,7 @@ class Preference:
         error: One standard error of the best one's value, or of a difference from it; None where it is not known.
         metric: What the values are of.
         who: What the nets are called: ``trial`` or, after a race, ``racer``.
+        of: What the operations are of, where not of the whole net: ``of the head``.
     """
 
     what: str
@@ -35,6 +37,7 @@ class Preference:
     error: float | None
     metric: str
     who: str = "trial"
+    of: str = ""
 
     @property
     def sentence(self) -> str:
@@ -67,7 +70,11 @@ class Preference:
 
     @property
     def _least(self) -> str:
-        return "the fewest parameters" if self.best.flops is None else "the fewest operations"
+        return "the fewest parameters" if self.best.flops is None else f"the fewest {self._operations}"
+
+    @property
+    def _operations(self) -> str:
+        return " ".join(filter(None, ("operations", self.of)))
 
     @property
     def _less(self) -> str:
@@ -80,7 +87,7 @@ class Preference:
             parts.insert(
                 0,
                 f"{si_units(self.chosen.flops, 'FLOP')} an image instead of {si_units(self.best.flops, 'FLOP')} "
-                f"({percent(self.chosen.flops / self.best.flops)})",
+                f"({percent(self.chosen.flops / self.best.flops)}{f', {self.of}' if self.of else ''})",
             )
         lost = abs(self.best.value - self.chosen.value)
         return (
@@ -93,7 +100,7 @@ class Preference:
         other = preferred(self.nets, self.best, BALANCED, self.error, lower_is_better=self._lower)
         if other is self.chosen or other.cost[0] >= self.chosen.cost[0] or not self.chosen.cost[0]:
             return ""
-        what = "parameters" if other.flops is None else "operations"
+        what = "parameters" if other.flops is None else self._operations
         return (
             f"Trial {other.number} is within {self._one_error} of the best with "
             f"{percent(other.cost[0] / self.chosen.cost[0])} of the {what} of what is exported: --prefer balanced "
@@ -123,4 +130,10 @@ def prefer(loaded: "LoadedStudy", trials: "Sequence[FrozenTrial]", what: str) ->
         return None
     best = nets[0]
     chosen = preferred(nets, best, what, best.error, lower_is_better=prices.lower_is_better)
-    return Preference(what, nets, best, chosen, best.error, loaded.config.metric)
+    of = of_what(loaded.config)
+    return Preference(what, nets, best, chosen, best.error, loaded.config.metric, of=of)
+
+
+def of_what(config: "StudyConfig") -> str:
+    """What the operations of a study's nets are of, where not of the whole: over a backbone a trial costs its head."""
+    return "of the head" if config.backbones else ""

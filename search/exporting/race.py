@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from search.exporting.advantage import Advantage, Values, advantages, noise
-from search.exporting.preference import Preference
+from search.exporting.preference import Preference, of_what
 from search.exporting.race_runs import RaceRun
 from search.metrics.preference import ACCURATE, BALANCED, Priced, preferred
 from search.study.prices import price
@@ -256,7 +256,9 @@ class Race:
             chosen = next((net for net in nets if net.number == self.most_accurate.trial.number), best)
         else:
             chosen = preferred(nets, best, self.prefer, error, lower_is_better=lower)
-        return Preference(self.prefer, nets, best, chosen, error, self.config.metric, "racer")
+        return Preference(
+            self.prefer, nets, best, chosen, error, self.config.metric, "racer", of_what(self.config)
+        )
 
     def _price(self, racer: Racer, first: Racer) -> Priced | None:
         """What a racer costs, with the mean that it would have at the first one's rounds."""

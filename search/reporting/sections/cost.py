@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from search.exporting.preference import gap_words
+from search.exporting.preference import gap_words, of_what
 from search.formatting import count, metric_words, percent, si_units
 from search.metrics.preference import BALANCED, SMALL, Priced, front, preferred
 from search.plotting.cost import CostAxis, Marks, axes_that_vary, draw_cost
@@ -72,7 +72,7 @@ def _words(facts: Facts, nets: Sequence[Priced]) -> str:
         chosen = next(net for net in nets if net.number == number)
         if number != best.number and best.cost[0]:
             what = " and ".join(f"--prefer {word}" for word in words)
-            cost = "operations" if chosen.flops is not None else "parameters"
+            cost = "parameters" if chosen.flops is None else f"operations {of_what(facts.config)}".strip()
             text += (
                 f" Trial {number} ({what}) has {percent(chosen.cost[0] / best.cost[0])} of its {cost} and "
                 f"{metric_value(metric, chosen.value)}."

@@ -85,6 +85,12 @@ def test_words_say_where_nothing_cheaper_is_as_good() -> None:
         in alone.sentence
     )
     assert Preference("accurate", [best], best, best, 0.01, "accuracy").sentence == ""
+    cheap = Priced(2, 0.895, 2.0, 5)
+    over = Preference("balanced", [best, cheap], best, cheap, 0.01, "accuracy", of="of the head")
+    assert (
+        "trial 2 has the fewest operations of the head. It has 2 FLOP an image instead of 10 FLOP (20.0 %, of the"
+        in (over.sentence)
+    )
     unknown = Preference("balanced", [best], best, best, None, "loss")
     assert "the noise of loss is not known here: exported is the best" in unknown.sentence
 
