@@ -72,9 +72,10 @@ def _words(facts: Facts, nets: Sequence[Priced]) -> str:
         chosen = next(net for net in nets if net.number == number)
         if number != best.number and best.cost[0]:
             what = " and ".join(f"--prefer {word}" for word in words)
-            cost = "parameters" if chosen.flops is None else f"operations {of_what(facts.config)}".strip()
+            cost = "of its parameters" if chosen.flops is None else "of its operations"
+            cost = "of the operations of its head" if chosen.flops and of_what(facts.config) else cost
             text += (
-                f" Trial {number} ({what}) has {percent(chosen.cost[0] / best.cost[0])} of its {cost} and "
+                f" Trial {number} ({what}) has {percent(chosen.cost[0] / best.cost[0])} {cost} and "
                 f"{metric_value(metric, chosen.value)}."
             )
     return text
