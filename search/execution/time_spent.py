@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import optuna
 
+from search.study.fold_results import SPENT
 from storage.claims import ClaimLost
 from storage.errors import DatabaseGone
 
-SPENT = "spent"
 # In the order in which a trial meets them: for a trial to claim; drawing its configuration; from there to the child's
 # first word (process, data, net); epochs with validation and checkpoints; what the training waited for the database.
 PARTS = ("waiting", "sampling", "starting", "training", "storing")

@@ -15,6 +15,8 @@ FOLDS = "folds"
 PREDICTIONS = "predictions"
 # Of a trial: its out-of-fold cross-entropy at the temperature at which that is least.
 TIE_BREAK = "least_loss"
+# Of a trial: the seconds of its workers, by what they went to; see ``search.execution.time_spent``.
+SPENT = "spent"
 
 
 # What a child reported at the end of its training, see ``search.training.job.Training.outcome``.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score
-from search.study.fold_results import FOLDS
+from search.study.fold_results import FOLDS, SPENT
 from search.study.pace import pace_words
 from search.study.study import WANTED, LoadedStudy
 from storage.claims import is_refused
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # The attributes of a trial that a snapshot reads.
-ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS)
+ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS, SPENT)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Ended:
     """A trial that has ended.
 
     ``state`` is finished, pruned, failed or refused (never trained), ``value`` the last value reported, ``folds`` the
-    number of finished folds; ``epochs`` counts through all of them.
+    number of finished folds; ``epochs`` counts through all of them. ``whole_seconds`` are those of its workers, with
+    the starts of its trainings and what was stored; 0 where they are not known.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Ended:
     params: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     folds: int = 0
+    whole_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def _ended(trial: "FrozenTrial") -> Ended:
         trial.params or trial.user_attrs.get("params", {}),
         str(trial.user_attrs.get("reason", "")),
         len(trial.user_attrs.get(FOLDS, ())),
+        sum(seconds for part, seconds in trial.user_attrs.get(SPENT, {}).items() if part != "waiting"),
     )
 
 
@@ -233,15 +236,17 @@ def _running(
 def _trial_seconds(ended: Sequence[Ended], running: Sequence[Running]) -> float | None:
     """What a whole trial takes by the mean pace of those in training; None once one has ended."""
     paces = [trial.whole_seconds for trial in running if trial.whole_seconds and not trial.lost]
-    return sum(paces) / len(paces) if paces and not any(trial.seconds > 0 for trial in ended) else None
+    # A trial of an epoch a fold was fitted at once, and says nothing of those that take steps.
+    told = any(trial.seconds > 0 for trial in ended if not trial.folds or trial.epochs > trial.folds)
+    return sum(paces) / len(paces) if paces and not told else None
 
 
 def _seconds_left(
     ended: Sequence[Ended], running: Sequence[Running], wanted: int | None, whole: float | None
 ) -> float | None:
     counted = [trial for trial in ended if trial.state not in ("failed", REFUSED)]
-    timed = [trial.seconds for trial in counted if trial.seconds > 0]
-    mean = sum(timed) / len(timed) if timed else whole
+    timed = [trial.whole_seconds or trial.seconds for trial in counted if trial.seconds > 0]
+    mean = whole or (sum(timed) / len(timed) if timed else None)
     if wanted is None or mean is None:
         return None
     begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)

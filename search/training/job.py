@@ -251,6 +251,7 @@ class Training:
         whole = len(feed) * feed.batch_size / (time.monotonic() - started)
         # In its first epoch a process traces the net, of which a short epoch's time says more than of its images.
         self._images_per_second, self._paced = watch.rate or whole, self._traced or watch.rate > 0
+        self._paced = self._paced and self.plan.recipe.optimizer != "lbfgs"  # Others take steps.
         self._traced = True
         loss, accuracy = logs["loss"], logs["accuracy"]
         seconds = time.monotonic() - started

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from search.execution.time_spent import PARTS, SPENT
+from search.execution.time_spent import PARTS
 from search.formatting import count, duration, si_units
 from search.reporting.elements import Bar, Block, Cell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
+from search.study.fold_results import SPENT
 from search.study.study import compute_of
 
 MEANS = {

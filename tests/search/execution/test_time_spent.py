@@ -6,7 +6,8 @@ from typing import Any
 import optuna
 import pytest
 
-from search.execution.time_spent import PARTS, SPENT, Clock, recording_time
+from search.execution.time_spent import PARTS, Clock, recording_time
+from search.study.fold_results import SPENT
 from storage.claims import ClaimLost
 
 
