@@ -16,9 +16,10 @@ from search.errors import InputError
 from search.postgres.folder import ServerFolder
 from search.postgres.server import status_of
 from search.study.study import LoadedStudy, load_study
+from storage.claims import lock_name
 from storage.url import parse
 
-TRIALS = 8
+ENDLESS = 10_000
 
 
 @pytest.fixture
@@ -82,29 +83,40 @@ def test_server_killed_under_four_workers_loses_nothing(
     words = (
         "--study s --data digits --space small_space --images 200 --pruner none --sampler random --no-export"
     )
-    lengths = ("--trials", TRIALS, "--epochs", 4, "--workers", 4)
-    places = ("--studies", tmp_path / "studies", "--cache", digits.folder.parent)
-    search = commands.start("search.run", *words.split(), *lengths, *places, SEARCH_TEST_EPOCH_SECONDS="0.3")
+    lengths = ("--trials", ENDLESS, "--epochs", 4, "--workers", 4)
+    root = tmp_path / "studies"
+    places = ("--studies", root, "--cache", digits.folder.parent)
+    search = commands.start("search.run", *words.split(), *lengths, *places, SEARCH_TEST_EPOCH_SECONDS="0.1")
 
-    def halfway() -> LoadedStudy | None:
+    def study_with(finished: int) -> LoadedStudy | None:
         if search.poll() is not None:
             pytest.fail(f"the search ended: {search.communicate()[0]}")
         try:
-            study = load_study("s", None, tmp_path / "studies")
+            study = load_study("s", None, root)
         except InputError:  # There is no such study yet.
             return None
-        return study if study.finished() else None
+        return study if len(study.finished()) >= finished else None
 
-    before = {trial.number: trial.values for trial in until(halfway).finished()}
+    before = {trial.number: trial.values for trial in until(lambda: study_with(1)).finished()}
     pid = status_of(private_server).pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    code, said, _ = database("start", "--dir", private_server.path)
-    assert (code, "runs on" in said) == (0, True)
+    code, said, complained = database("start", "--dir", private_server.path)
+    assert (code, "runs on" in said) == (0, True), complained
+
+    study = until(lambda: study_with(len(before) + 1))  # It goes on; now it is told when to end.
+
+    def four_more() -> int:
+        wanted = (
+            sum(trial.state.is_finished() or trial.state.name == "RUNNING" for trial in study.optuna.trials)
+            + 4
+        )
+        study.want(wanted)
+        return wanted
+
+    wanted = study.storage.exclusively(lock_name(study.study_id), four_more)
     printed = search.communicate(timeout=120)[0]
     assert search.returncode == 0, printed
-    finished = {
-        trial.number: trial.values for trial in load_study("s", None, tmp_path / "studies").finished()
-    }
-    assert sorted(finished) == list(range(TRIALS))
+    finished = {trial.number: trial.values for trial in load_study("s", None, root).finished()}
+    assert sorted(finished) == list(range(wanted))
     assert {number: finished[number] for number in before} == before
