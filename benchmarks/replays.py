@@ -65,10 +65,13 @@ def methods(config: StudyConfig) -> dict[str, Method]:
 
 
 def choices(config: StudyConfig) -> dict[str, Method]:
-    """Ours with other rungs, and without any."""
+    """Ours with other rungs, and without any.
+
+    They do not begin with the default: where that is among the best of a table, it would hide what the rungs lose.
+    """
 
     def with_pruner(pruner: Callable[[], BasePruner]) -> Method:
-        return methods(config)[OURS]._replace(pruner=pruner)
+        return methods(config)[OURS]._replace(pruner=pruner, begins_with_default=False)
 
     found = {f"{OURS}, none pruned": with_pruner(NopPruner)}
     for first, reduction in RUNGS:
