@@ -10,7 +10,7 @@ PHOTOGRAPHS = InputSpec(96, 96, 3, 10)
 
 
 def test_default_net_is_that_of_cnn_with_half_the_filters():
-    (default,), (own, _) = photo_cnn.first(PHOTOGRAPHS), cnn.first(PHOTOGRAPHS)
+    (default,), (own, *_) = photo_cnn.first(PHOTOGRAPHS), cnn.first(PHOTOGRAPHS)
     assert default == {**own, "filters": own["filters"] // 2}
     assert photo_cnn.cost(default, PHOTOGRAPHS) == cnn.cost(default, PHOTOGRAPHS)
 
