@@ -97,7 +97,8 @@ def of_dashboard(study: Sequence[str], trials: int, runs: int) -> list[dict[str,
     """Seconds until the script has run, the page can be used, and the list is there; one entry an asking."""
     command = [sys.executable, "-m", "search.dashboard", *study, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as driver:
-        address = server.stdout.readline().strip() if server.stdout is not None else ""
+        printed = server.stdout.readline().strip() if server.stdout is not None else ""
+        address = printed.removesuffix("/note")  # The page of the history, which takes the longest.
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             return [_open_page(browser, address, trials) for _ in range(runs)]

@@ -15,9 +15,14 @@ from spaces.contract import InputSpec, Space
 
 
 def first_trials(
-    space: Space, config: StudyConfig, try_first: Sequence[Path | Mapping[str, Any]]
+    space: Space,
+    config: StudyConfig,
+    try_first: Sequence[Path | Mapping[str, Any]],
+    trials: int | None = None,
 ) -> list[dict[str, Any]]:
     """The configurations to try first, each checked: the space's own, then those that the user asks for.
+
+    Where the study shall have so many ``trials``, the space's own beside its default are cut to what is left of these.
 
     Raises:
         InputError: A configuration cannot be tried in this space.
@@ -28,6 +33,8 @@ def first_trials(
         own = own_configurations(space, config)
     except SpaceFailed as failed:
         raise InputError(f"{source}: {failed}") from None
+    if trials is not None:
+        own = own[: max(1, trials - len(try_first))]
     checked = [check_trial(space, values, spec, source) for values in own]
     for item in try_first:
         checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))

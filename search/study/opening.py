@@ -214,6 +214,6 @@ def _beginning(
     """What queues the study's first trials, or a sweep's cells, once these have been checked."""
     if sweep is not None:
         return sweep.queueing(space, config, stored)
-    first = first_trials(space, config, options.try_first)
+    first = first_trials(space, config, options.try_first, options.trials)
     first += best_that_fit(elsewhere, options, space, config)
     return lambda study: enqueue(study, first)

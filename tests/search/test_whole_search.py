@@ -25,13 +25,14 @@ def test_running_study_fills_the_page_to_its_export_and_a_stop_ends_the_dashboar
     dashboard = commands.start("search.dashboard", *said, "--port", 0)
     address = dashboard.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/dashboard/studies/1/note", address)
+    study = address.removesuffix("/note")
     page = browser.new_page()
     page.set_default_timeout(120_000)  # The machine may be busy with other tests' trainings.
-    page.goto(f"{address}/trials?numbers=1")
+    page.goto(f"{study}/trials?numbers=1")
     assert search.wait(180) == 0
     page.reload()
     page.get_by_text("Trial 1: finished").wait_for()
-    page.goto(f"{address}/note")
+    page.goto(address)
     page.get_by_role("heading", name="The export").wait_for()
     summary = json.loads((tmp_path / "exports" / "live" / "summary.json").read_text())
     assert f"{summary['test_accuracy']:.4f}"[:5] in page.inner_text("body")

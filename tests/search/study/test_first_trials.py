@@ -81,10 +81,10 @@ def test_halving_lets_the_better_one_run() -> None:
 @pytest.mark.parametrize(
     ("pruner", "folds", "ran"),
     [
-        ("halving", 5, [5, 1, 1, 1, 1, 1, 1, 1]),
+        ("halving", 5, [5, 3, 3, 3, 3, 3, 3, 3]),
         ("halving", 2, [2, 1, 1, 1, 1, 1, 1, 1]),
-        ("median", 5, [5, 5, 5, 5, 5, 1, 1, 1]),
-        ("hyperband", 5, [5, 1, 1, 1, 1, 1, 1, 1]),
+        ("median", 5, [5, 5, 5, 5, 5, 3, 3, 3]),
+        ("hyperband", 5, [5, 3, 3, 3, 3, 3, 3, 3]),
         ("none", 5, [5] * 8),
     ],
 )

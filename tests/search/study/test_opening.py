@@ -24,7 +24,8 @@ from search.study.first_trials import read_trial
 from search.study.opening import open_study
 from search.study.study import DATASET, LoadedStudy, create_study, find_study
 from search.training.plan import TrainingPlan
-from spaces import photo_cnn
+from spaces import cnn, photo_cnn
+from spaces.contract import InputSpec
 from spaces.recipe import Recipe
 
 
@@ -139,6 +140,14 @@ def test_preset_fills_in_what_was_not_said(request_for) -> None:
     opened = open_study(request_for(study="digits_cnn", data=None, space=None, epochs=4))
     assert (opened.config.data, opened.config.space, opened.config.epochs) == ("digits", "cnn", 4)
     assert opened.wanted == 20
+
+
+def test_space_tries_no_more_of_its_own_than_the_study_shall_have(request_for) -> None:
+    own = cnn.first(InputSpec(8, 8, 1, 10))
+    assert len(own) == 3
+    assert queued(open_study(request_for(space="cnn", trials=1))) == own[:1]
+    assert queued(open_study(request_for(space="cnn", trials=2))) == own[:2]  # More are wanted now.
+    assert queued(open_study(request_for(space="cnn", trials=9))) == own
 
 
 def test_folder_preset_is_for_photographs(request_for, tmp_path: Path) -> None:
