@@ -21,6 +21,8 @@ def draw(path: Path, name: str) -> list[str]:
     """Draw a matrix whose first class is called so, twice; the warnings of libraries."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # What an earlier test left open is told of whenever Python clears it away.
+        warnings.simplefilter("ignore", ResourceWarning)
         for _ in range(2):
             write_matrix_png(path, np.array([[3, 1], [0, 4]]), [name, "dog"], "title")
     return [str(one.message) for one in caught]
