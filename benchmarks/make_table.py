@@ -12,7 +12,7 @@ search,
 - ``decayed.k``: of a copy that is trained on for a tenth of the steps so far, while its rate falls to zero. The
   training itself goes on from before that. It takes a third more, and is measured only with ``--copies``.
 
-A net that answers for both views of an image does so at the end; on the way one view ranks as well, for half the cost.
+A net that answers for both views of an image does so at the end alone: on the way one is scored, for half the cost.
 ``true`` is the accuracy at the end on ``--unseen`` training images that are neither trained nor validated on, which no
 search may rank by. The test images stay sealed. Rows are appended to ``table/NAME.csv``, and the same command goes on
 where it ended; ``--seed 1`` trains the same configurations with other seeds, as rows of their own. Several processes
@@ -49,7 +49,6 @@ from search.study.proposal import Proposal, propose
 from search.training.batches import StreamFeed
 from search.training.checkpointing import capture, restore
 from search.training.job import Training
-from search.training.late_mean import LateMean
 from search.training.optimizer import OneCycle
 from search.training.plan import TrainingPlan
 
@@ -96,7 +95,6 @@ class Watched(Training):
         self.optimizer._learning_rate = self.cycle
         self.found: dict[str, float] = {}
         self._nothing, self._copies = nothing, copies
-        self.late: LateMean = LateMean(PARTS)
 
     def run(self) -> None:
         """Train to the end."""
@@ -110,6 +108,7 @@ class Watched(Training):
 
     def _validate(self, channel: Any) -> dict[str, float]:
         eighth = self.epoch + 1
+        assert self.late is not None, "it has no early stopping"
         self.found[f"plain.{eighth}"] = self._value(eighth)
         with self.late.used(self.model, self.images[self._counted]):
             self.found[f"averaged.{eighth}"] = self._value(eighth)

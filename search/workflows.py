@@ -170,7 +170,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         if options.export and has_all_trials(opened) and (found := there()):
             logger.info(nothing_searched(opened))
             return StudyResult(opened, "", False, found)
-        end = end_of_run(opened, options)
+        ending = end_of_run(opened, options)
         # First of all, for their start takes its time, too.
         started = None if has_all_trials(opened) else workers_elsewhere(opened, options)
         feed_study(opened, server)
@@ -179,12 +179,12 @@ def search_and_export(options: RunOptions) -> StudyResult:
             return StudyResult(opened, "", False, None, detached=said)
         stop = Stop(
             deadline=None if options.timeout is None else begun + options.timeout,
-            budget=None if options.budget is None else options.budget - end.compute,
+            budget=None if options.budget is None else options.budget - ending.compute,
             spent=lambda: compute_spent(opened),
         )
         workers = len(slots) if started is None else started.workers
         pace = Pace(stop.spent, workers, options.timeout, begun + (options.timeout or 0.0))
-        with keeping_time(stop, pace, end.final, end.race):
+        with keeping_time(stop, pace, ending.final, ending.race):
             if started is not None:
                 held.close()  # This host trains nothing until the end, which may be far.
                 search_elsewhere(opened, started, stop)
@@ -196,9 +196,9 @@ def search_and_export(options: RunOptions) -> StudyResult:
         if options.export and not stop.by_user and opened.ranked():
             shared = {field.name for field, _ in options_of(ExportOptions)}
             wanted = {name: value for name, value in vars(options).items() if name in shared}
-            bounds, remark = bounds_of_end(pace, end, options)
+            bounds, remark = bounds_of_end(pace, ending, options)
             remark = "" if options.refit or opened.config.folds else remark  # Then it is made all the same.
-            wanted["refit"] = not remark and (end.final > 0 or options.refit or opened.config.folds > 0)
+            wanted["refit"] = not remark and (ending.final > 0 or options.refit or opened.config.folds > 0)
             asked = ExportOptions.given(
                 **wanted, server=server if started is None else None, prepared=opened.prepared
             )

@@ -84,6 +84,11 @@ class Recipe:
         ]
         return f"Recipe({', '.join(shown)})"
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is no training by steps: the head is fitted to its optimum, at once."""
+        return self.optimizer == "lbfgs"
+
     def batch(self, images: int) -> int:
         """The batch size of a training on ``images`` images: ``batch_size``, doubled or halved to fit the steps.
 
@@ -96,7 +101,7 @@ class Recipe:
             >>> Recipe(batch_size=32, least_steps=15).batch(164)  # 5 steps of 32, or 20 of 8.
             8
         """
-        if self.optimizer == "lbfgs":
+        if self.is_exact:
             return images
         size = self.batch_size
         while self.most_steps and images > self.most_steps * size:

@@ -183,7 +183,7 @@ def plan_training(
         split_seed=config.seed,
         seed=trial_seed(config, number),
         # What is fitted at once has no parts.
-        epochs=1 if recipe.optimizer == "lbfgs" else config.epochs,
+        epochs=1 if recipe.is_exact else config.epochs,
         metric=config.metric,
         early_stopping=config.early_stopping,
         class_weights=config.class_weights,
@@ -191,7 +191,7 @@ def plan_training(
         race_images=config.race_images,
         space_code=spaces.code_of(spaces.load(config.space)),
     )
-    if not config.length or recipe.optimizer == "lbfgs":
+    if not config.length or recipe.is_exact:
         return plan
     return set_length(plan, config.length, flops, config.training_images)
 
@@ -221,7 +221,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         "worker": worker.claims.worker,
         # A trial that goes on keeps the count it began with: with another its curve would be another.
         "threads": attributes.get("threads", worker.threads),
-        **({PLANNED_EPOCHS: 1} if plan.recipe.optimizer == "lbfgs" else {}),
+        **({PLANNED_EPOCHS: 1} if plan.recipe.is_exact else {}),
     }.items():
         if attributes.get(name) != value:
             trial.set_user_attr(name, value)

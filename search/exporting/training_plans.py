@@ -61,7 +61,7 @@ def refit_plan(
     """
     config, plan = loaded.config, trial_plan(loaded, trial, gpu_memory)
     epochs = refit_epochs(config, trial, requested)
-    if plan.recipe.optimizer == "lbfgs":
+    if plan.recipe.is_exact:
         plan = dataclasses.replace(plan, folds=config.folds if config.fold_of else 0, fold_of=config.fold_of)
     elif config.length:
         recipe = recipe_of(load_space(config.space), plan.params, config.input_spec)
@@ -110,7 +110,7 @@ def fine_tuning_plan(
     """The trial's training gone on with from its kept head: on pixels, and at a lower rate."""
     plan = trial_plan(loaded, trial, gpu_memory)
     recipe = dataclasses.replace(plan.recipe, learning_rate=FINE_TUNING_RATE, most_steps=0, least_steps=0)
-    if recipe.optimizer == "lbfgs":  # A whole net is tuned by steps.
+    if recipe.is_exact:  # A whole net is tuned by steps.
         recipe = dataclasses.replace(recipe, optimizer="adam", weight_decay=FINE_TUNING_DECAY)
     return dataclasses.replace(
         plan,

@@ -143,7 +143,7 @@ def violations(config: StudyConfig, cost: Cost, recipe: Recipe) -> dict[str, flo
         ``cost`` or ``parameters`` above the study's bound, or too few ``passes`` over the images; often nothing.
     """
     ratios = {"cost": cost.flops / config.max_cost, "parameters": cost.parameters / config.max_parameters}
-    if config.length and recipe.optimizer != "lbfgs":
+    if config.length and not recipe.is_exact:
         batch = _batch(recipe, config.training_images)
         steps = _steps(config.length, cost.flops, batch)
         # Whole batches: a final training of just two passes is the default's own.

@@ -245,13 +245,13 @@ class Training:
         started = time.monotonic()
         feed = self._feed()
         watch = _Watch(channel, feed, self._take)
-        logs = self._solve() if self.plan.recipe.optimizer == "lbfgs" else self._fit(feed, watch)
+        logs = self._solve() if self.plan.recipe.is_exact else self._fit(feed, watch)
         if channel.stopped:
             return False
         whole = len(feed) * feed.batch_size / (time.monotonic() - started)
         # In its first epoch a process traces the net, of which a short epoch's time says more than of its images.
         self._images_per_second, self._paced = watch.rate or whole, self._traced or watch.rate > 0
-        self._paced = self._paced and self.plan.recipe.optimizer != "lbfgs"  # Others take steps.
+        self._paced = self._paced and not self.plan.recipe.is_exact  # Others take steps.
         self._traced = True
         loss, accuracy = logs["loss"], logs["accuracy"]
         seconds = time.monotonic() - started

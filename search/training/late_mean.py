@@ -82,10 +82,10 @@ class LateMean:
             images: Some of its training images, ``(N, H, W, C)``, uint8, for batch statistics.
         """
         before = [np.array(variable) for variable in model.variables]
-        for variable, mean in zip(model.trainable_variables, self.weights, strict=True):
-            variable.assign(mean)
-        count_statistics(model, images)
         try:
+            for variable, mean in zip(model.trainable_variables, self.weights, strict=True):
+                variable.assign(mean)
+            count_statistics(model, images)
             yield
         finally:
             for variable, array in zip(model.variables, before, strict=True):

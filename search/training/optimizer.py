@@ -92,7 +92,7 @@ def make_optimizer(recipe: Recipe, steps: int, accumulate: int = 1) -> keras.opt
     if recipe.ema:
         settings |= {"use_ema": True, "ema_momentum": recipe.ema ** (1 / accumulate)}
     optimizer: keras.optimizers.Optimizer
-    if recipe.optimizer == "lbfgs":
+    if recipe.is_exact:
         return keras.optimizers.SGD(0.0)  # It takes no step: see ``search.training.logistic``.
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **settings)

@@ -394,6 +394,20 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
 
 
 @pytest.fixture
+def run_app(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command's app in this process: its exit code, and what it printed and complained of."""
+
+    def run(app: Any, *arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(app, list(map(str, arguments)))
+        printed = capsys.readouterr()
+        return int(str(end.value.code)), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
 def predict(made: Export, capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], tuple[int, str, str]]:
     """The command ``search.predict`` in this process: exit code, what it printed, what it printed as errors."""
 

@@ -5,11 +5,11 @@ import os
 import shlex
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from search.cli.app import main
 from search.data import Dataset
 from search.database import app
 from search.errors import InputError
@@ -23,17 +23,9 @@ ENDLESS = 10_000
 
 
 @pytest.fixture
-def database(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def database(run_app) -> Callable[..., tuple[int, str, str]]:
     """The command in this process: its exit code, what it printed, and what it complained of."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main(app, list(map(str, arguments)))
-        printed = capsys.readouterr()
-        return int(str(end.value.code)), printed.out, printed.err
-
-    return run
+    return partial(run_app, app)
 
 
 def test_start_prints_what_to_export_and_quietly_that_alone(private_server: ServerFolder, database) -> None:

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.cli.app import main
 from search.engines.worker import worker_name
 from search.status import app
 from search.study.snapshot import take_snapshot
@@ -27,20 +27,12 @@ Status = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def status(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Status:
+def status(run_app, monkeypatch: pytest.MonkeyPatch) -> Status:
     """Run the command: its exit code, and what it printed and complained of."""
     monkeypatch.setenv("COLUMNS", "160")
     # Optuna's handler holds the standard error of whichever test came first, closed by now.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main(app, list(map(str, arguments)))
-        printed = capsys.readouterr()
-        return int(str(end.value.code)), printed.out, printed.err
-
-    return run
+    return partial(run_app, app)
 
 
 def where(study: LoadedStudy) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which of several backbones is taken: by what is right, and by a study of two."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,10 @@ from search.study import backbone_choice
 from search.study.backbone_choice import can_choose, cheapest_as_good, choose_backbone
 from spaces import transfer
 from spaces.contract import Backbone
+
+CONFIG = StudyConfig(
+    "s", "d", "f", ("a", "b"), 64, 64, 3, space="transfer", image_size=64, folds=2, fold_of="01"
+)
 
 
 @pytest.mark.parametrize(
@@ -36,20 +41,7 @@ def test_size_is_chosen_with_the_backbone_by_parameters_times_pixels(monkeypatch
     backbones = tuple(
         Backbone(name, name, name, 8, size, least=32) for name, size in (("big", 30), ("small", 10))
     )
-    config = StudyConfig(
-        "s",
-        "d",
-        "f",
-        ("a", "b"),
-        64,
-        64,
-        3,
-        space="transfer",
-        image_size=64,
-        backbones=backbones,
-        folds=2,
-        fold_of="01",
-    )
+    config = dataclasses.replace(CONFIG, backbones=backbones)
     # Wrong at the smaller size, and over the small one wherever it is: too small a size is not tried.
     wrong = {("big", 64): 0, ("big", 48): 1, ("small", 64): 9, ("small", 48): 30}
 
@@ -68,19 +60,6 @@ def test_size_is_chosen_with_the_backbone_by_parameters_times_pixels(monkeypatch
 
 def test_one_backbone_at_one_size_is_no_choice() -> None:
     one = (Backbone("b", "b", "0", 8, 9),)
-    config = StudyConfig(
-        "s",
-        "d",
-        "f",
-        ("a", "b"),
-        64,
-        64,
-        3,
-        space="transfer",
-        image_size=64,
-        backbones=one,
-        folds=2,
-        fold_of="01",
-    )
+    config = dataclasses.replace(CONFIG, backbones=one)
     assert not can_choose(config, transfer)
     assert can_choose(config, transfer, (48, 64))

@@ -3,13 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.cli.app import main
 from search.config.study_config import StudyConfig
 from search.studies import app, cells
 from search.study.listing import Listed, list_studies
@@ -21,18 +21,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def listing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def listing(run_app, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command: its exit code, and what it printed and complained of."""
     monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main(app, list(map(str, arguments)))
-        printed = capsys.readouterr()
-        return int(str(end.value.code)), printed.out, printed.err
-
-    return run
+    return partial(run_app, app)
 
 
 @pytest.fixture
