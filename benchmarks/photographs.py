@@ -53,6 +53,7 @@ HELD_OUT = 0.3
 FEW = (100, 300)
 DRAWS = 200
 SIZE = 224
+ABOUT = ("data", "seed", "commit", "time")  # Columns that say what a row is of, not what it measured.
 
 
 @dataclass(frozen=True)
@@ -386,7 +387,8 @@ def summarise(rows: Sequence[dict[str, str]]) -> dict[str, Any]:
             for name in own[0]
             if name in ("default", "transfer", "fine-tuning") or name.startswith("logistic")
         ]
-        figures = {name: fmean(float(row[name]) for row in own) for name in own[0] if is_number(own[0][name])}
+        measured = [name for name in own[0] if name not in ABOUT and is_number(own[0][name])]
+        figures = {name: fmean(float(row[name]) for row in own) for name in measured}
         found[data] = {"runs": len(own), "means": figures, "export_minus": {}}
         for name in names:
             gaps = [float(row["exported"]) - float(row[name]) for row in own]

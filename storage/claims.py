@@ -207,11 +207,12 @@ class Claims:
         """Begin to watch."""
         self._watch = Watch(self.monotonic)
 
-    def claim(self, wanted: int) -> Claim | None:
+    def claim(self, wanted: int | Callable[[], int]) -> Claim | None:
         """Take a trial, if the study is to have another one.
 
         Args:
-            wanted: The number of finished trials that the study shall have.
+            wanted: The number of finished trials that the study shall have, or what gives it. The latter is asked under
+                the lock: whoever lowers the number under the lock gets no trial more than that.
 
         Returns:
             The claim of a trial that is RUNNING; None where finished and running trials together make ``wanted``, or
@@ -314,7 +315,9 @@ class Claims:
         now = self.time()
         return [trial for trial in running if self.is_owner_dead(trial, now)]
 
-    def _claim(self, wanted: int) -> Claim | None:
+    def _claim(self, wanted: int | Callable[[], int]) -> Claim | None:
+        if callable(wanted):
+            wanted = wanted()
         trials = self._read_trials()
         if self._requeue_dead(trials):
             trials = self._read_trials()

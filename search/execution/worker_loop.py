@@ -31,7 +31,7 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
 
     Args:
         worker: This worker.
-        wanted: Returns how many finished trials the study shall have; asked before each claim.
+        wanted: Returns how many finished trials the study shall have; asked at each claim, under the study's lock.
 
     Raises:
         StudyStopped: Trials keep failing, or the database or the study is gone; the message says which.
@@ -72,7 +72,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         # One who waits looks without the lock: many who do would keep it from those who work. And a claim says that
         # somebody works on the trial: without a server for its child there is none.
         may = not idle or claims.has_work(n)
-        claim = claims.claim(n) if may and worker.server.revive() else None
+        claim = claims.claim(wanted) if may and worker.server.revive() else None
         idle = claim is None
         if claim is not None:
             run_trial(worker, claim)

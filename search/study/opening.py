@@ -188,7 +188,9 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
     if options.trials is not None and options.trials < found.wanted:
         warn_of_fewer(found, options.trials)
     if options.trials is not None or not found.wanted:
-        found.want(options.trials or _trials_of_preset(options))
+        trials = options.trials or _trials_of_preset(options)
+        # Under the lock of claims: a worker that is just about to claim would else go by the number before.
+        found.storage.exclusively(lock_name(found.study_id), lambda: found.want(trials))
     return joined
 
 

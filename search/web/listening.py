@@ -63,6 +63,7 @@ def listen(application: Application, host: str, port: int, threads: int, most_by
             max_request_header_size=16_384,
             connection_limit=100,
             channel_timeout=60,
+            asyncore_use_poll=True,  # select() takes no descriptor above 1023.
         )
     except (OSError, OverflowError) as error:
         what = getattr(error, "strerror", None) or error
@@ -91,7 +92,10 @@ def serve(server: Any, host: str, path: str, say: Callable[[str], None]) -> None
     try:
         server.run()  # It returns on Ctrl-C.
     finally:
-        server.close()
+        # A thread that is still at work wakes the server by a byte written to a descriptor. Were that closed, the byte
+        # could end in a file that has its number by then; so it stays open, and goes with the process.
+        if not server.task_dispatcher.threads:
+            server.close()
 
 
 def is_loopback(host: str) -> bool:

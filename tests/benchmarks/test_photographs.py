@@ -94,11 +94,12 @@ def test_row_compares_the_export_with_logistic_regression_on_the_other_images(
 
 def test_summary_has_how_often_and_how_far_the_export_is_worse() -> None:
     rows = [
-        {"data": "d", "exported": exported, "logistic_0": "0.9", "backbone": "net"}
+        {"data": "d", "commit": "7e38662", "exported": exported, "logistic_0": "0.9", "backbone": "net"}
         for exported in ("0.95", "0.89")
     ]
     found = photographs.summarise(rows)["d"]
-    assert found["means"]["exported"] == pytest.approx(0.92)
+    # A commit such as this one reads like a number that is too large.
+    assert found["means"] == pytest.approx({"exported": 0.92, "logistic_0": 0.9})
     assert found["export_minus"]["logistic_0"] == pytest.approx(
         {"mean": 0.02, "standard_error": 0.03, "times_worse": 1, "worst": -0.01}
     )

@@ -144,6 +144,17 @@ def test_nothing_is_given_out_where_finished_and_running_make_n(claims: Claims, 
     assert other.claim(3) is not None
 
 
+def test_number_is_asked_under_the_lock_that_one_who_lowers_it_holds(claims: Claims) -> None:
+    locked = []
+
+    def wanted() -> int:
+        locked.append(claims.database.guard is not None)
+        return 0
+
+    assert claims.claim(wanted) is None
+    assert locked == [True]
+
+
 @pytest.mark.parametrize(("state", "counts"), [("COMPLETE", True), ("PRUNED", True), ("FAIL", False)])
 def test_complete_and_pruned_trials_count_and_failed_ones_do_not(
     claims: Claims, state: str, counts: bool

@@ -1,8 +1,6 @@
 """A page of a model that answers by the brightness of a picture, served in threads of this process."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from search.serving.application import MOST_BYTES, DemoApplication, Served
 from search.serving.rate import Rate
 from search.web.guard import Guard, Rules
 from search.web.listening import listen, port_of
+from tests.serving import Serving
 
 CLASSES = ("dark", "<b>bright</b>")
 
@@ -57,7 +56,7 @@ def by_brightness(file: Path) -> dict[str, Any]:
 @pytest.fixture
 def address(served: Served, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Serve the page, and give its address; ``rate`` bounds the pictures, ``password`` is asked for."""
-    servers = []
+    started: list[Serving] = []
 
     def start(
         ask: Callable[[Path], dict[str, Any]] = by_brightness,
@@ -68,18 +67,12 @@ def address(served: Served, tmp_path: Path) -> Iterator[Callable[..., str]]:
         application = DemoApplication(served, ask, tmp_path, rate)
         rules = Rules(names, password, allow_changes=True, most_bytes=MOST_BYTES)
         server = listen(Guard(application, rules), "127.0.0.1", 0, 8, MOST_BYTES)
-        servers.append(server)
-
-        def run() -> None:
-            with suppress(OSError):  # It learns of its end from a socket that is closed.
-                server.run()
-
-        threading.Thread(target=run, daemon=True).start()
+        started.append(Serving(server))
         return f"http://127.0.0.1:{port_of(server)}"
 
     yield start
-    for server in servers:
-        server.close()
+    for one in started:
+        one.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,13 @@
 
 import http.client
 import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from waitress import create_server
 
 from benchmarks.postgres import PostgresServer
 from search.cli.app import main
@@ -26,10 +24,13 @@ from search.study.study import LoadedStudy
 from search.web import drawing
 from search.web.attachments import artifacts_of
 from search.web.dashboard import make_application
+from search.web.guard import MOST_BYTES
+from search.web.listening import listen, port_of
 from search.web.read_only import STYLE
 from search.web.study_page import feed_export, feed_study
 from storage.claims import Claims
 from storage.timeouts import Timeouts
+from tests.serving import Serving
 
 PASSWORD = "a good password"
 NAMES = frozenset({"127.0.0.1", "localhost"})
@@ -41,13 +42,9 @@ class Served:
     def __init__(self, study: LoadedStudy, password: str | None = None, allow_changes: bool = False) -> None:
         self.study = study
         application = make_application(study, NAMES, password, allow_changes)
-        self._server = create_server(application, host="127.0.0.1", port=0, threads=4, ident=None)
-        self.port = self._server.effective_port
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        with suppress(OSError):  # It learns of its end from a socket that is closed.
-            self._server.run()
+        server = listen(application, "127.0.0.1", 0, 4, MOST_BYTES)
+        self.port = port_of(server)
+        self._serving = Serving(server)
 
     @property
     def address(self) -> str:
@@ -70,7 +67,7 @@ class Served:
             connection.close()
 
     def close(self) -> None:
-        self._server.close()
+        self._serving.close()
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from search.errors import InputError
-from search.web.listening import check_address, is_loopback, names_of, read_password
+from search.web.listening import check_address, is_loopback, names_of, read_password, serve
 
 PASSWORD = "a good password"
 
@@ -44,3 +45,16 @@ def test_address_of_other_hosts_wants_a_password() -> None:
     with pytest.raises(InputError, match="could use the model; pass --password-file"):
         check_address("0.0.0.0", 80, None, "use the model")
     assert check_address("127.0.0.1", 0, None, "use the model") is None
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_server_with_a_thread_at_work_is_left_open(at_work: bool) -> None:
+    closed: list[bool] = []
+    server = SimpleNamespace(
+        run=lambda: None,
+        effective_port=80,
+        task_dispatcher=SimpleNamespace(threads={0} if at_work else set()),
+        close=lambda: closed.append(True),
+    )
+    serve(server, "127.0.0.1", "/", lambda line: None)
+    assert bool(closed) is not at_work
