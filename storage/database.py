@@ -15,6 +15,7 @@ import abc
 import hashlib
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
@@ -76,8 +77,10 @@ class Database(BaseStorage):
         self._file = sqlite_file(url) if is_sqlite(url) else None
         self._file_identity = self._identify_file()
         sqlalchemy.event.listen(self._engine, "begin", self._on_begin)
-        # SQLite would make an empty database in the place of one that is gone.
-        sqlalchemy.event.listen(self._engine, "do_connect", lambda *_: self._check_file())
+        # SQLite would make an empty database in the place of one that is gone. SQLAlchemy remembers a dialect, and so
+        # who listens to it, for as long as the process lives: by the weak reference an unused database is forgotten.
+        check = weakref.WeakMethod(self._check_file)
+        sqlalchemy.event.listen(self._engine, "do_connect", lambda *_: (there := check()) and there())
 
     def use_timeouts(self, timeouts: Timeouts) -> None:
         """Use other timeouts from now on: those that a study was made with are known once it has been read."""

@@ -1,6 +1,7 @@
 """The database's contract, on every database: outages cost nothing, writes can be fenced, one lock, one clock."""
 
 import functools
+import gc
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sqlite3
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -244,6 +246,15 @@ def attrs(database: Database, known: Known) -> dict[str, Any]:
 
 def test_every_call_of_optunas_storages_is_tested_here() -> None:
     assert sorted(CALLS) == sorted(NAMES)
+
+
+def test_database_that_nobody_uses_any_more_is_forgotten(url: str) -> None:
+    database = open_storage(url, SHORT)
+    optuna.create_study(storage=database)
+    engine = weakref.ref(database._engine)
+    del database
+    gc.collect()
+    assert engine() is None, "it would keep its connections and files open"
 
 
 @pytest.mark.slow
