@@ -12,8 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.config.study_config import StudyConfig
-from search.errors import SpaceFailed
-from search.study.proposal import own_configurations
+from search.study.proposal import default_configuration
 from search.training.plan import TrainingPlan
 from spaces.contract import Space
 
@@ -75,10 +74,7 @@ def is_spared(values: Mapping[str, Any], space: Space, config: StudyConfig) -> b
         space: The study's.
         config: The study's.
     """
-    try:
-        return values == next(iter(own_configurations(space, config)), None)
-    except SpaceFailed:
-        return False
+    return values == default_configuration(space, config)
 
 
 def diverged(message: Mapping[str, Any], plan: TrainingPlan) -> str:

@@ -45,6 +45,7 @@ from search.study.fold_results import (
 )
 from search.study.length import set_length, violations
 from search.study.out_of_fold import read_out_of_fold
+from search.study.prices import DEFAULT
 from search.study.proposal import asking_space, propose
 from search.study.seeds import seed_number, trial_seed
 from search.study.study import MODEL, LoadedStudy
@@ -203,7 +204,8 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         proposal = propose(space, trial, config.input_spec)
     except SpaceFailed as failed:
         raise _failure(failed) from failed
-    if is_spared(trial.params, space, config):
+    is_default = is_spared(trial.params, space, config)
+    if is_default:
         trial.study.pruner = Sparing(trial.study.pruner)  # This study object is the trial's alone.
     parameters, flops = map(int, proposal.cost)
     violated = violations(config, proposal.cost, proposal.recipe)
@@ -222,6 +224,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         # A trial that goes on keeps the count it began with: with another its curve would be another.
         "threads": attributes.get("threads", worker.threads),
         **({PLANNED_EPOCHS: 1} if plan.recipe.is_exact else {}),
+        **({DEFAULT: True} if is_default else {}),
     }.items():
         if attributes.get(name) != value:
             trial.set_user_attr(name, value)

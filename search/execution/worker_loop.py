@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 import spaces
-from search.config.study_config import StudyConfig
-from search.errors import InputError, SpaceChanged, SpaceFailed, StudyStopped
+from search.errors import InputError, SpaceChanged, StudyStopped
 from search.execution.trial import run_trial
 from search.execution.worker import Worker
 from search.study.compatibility import RAISED, check_code
-from search.study.proposal import own_configurations
+from search.study.proposal import default_configuration
 from search.study.request import load_space
 from search.study.sweep_cells import FIXED, REPEAT
 from spaces.contract import Params, Space
@@ -59,7 +58,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
     before = {trial.number for trial in _ended(worker)}  # Failures of an earlier run may have been mended.
     space = load_space(worker.study.config.space)
     check_code(worker.study, space)
-    default = _default(space, worker.study.config)
+    default = default_configuration(space, worker.study.config)
     idle = False
     while not worker.stop.requested:
         worker.stop.check_budget()
@@ -174,13 +173,6 @@ def check_refusals(trials: Sequence[FrozenTrial]) -> None:
 
 def _end(trial: FrozenTrial) -> tuple[float, int]:
     return trial.system_attrs.get(ENDED, 0.0), trial.number
-
-
-def _default(space: Space, config: StudyConfig) -> Params | None:
-    try:
-        return next(iter(own_configurations(space, config)), None)
-    except SpaceFailed:  # It worked when the study was created.
-        return None
 
 
 def _kind(reason: str) -> str:

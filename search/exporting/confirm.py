@@ -43,7 +43,7 @@ from search.study import ending
 from search.study.class_balance import split_counts
 from search.study.creation import deal
 from search.study.ending import PARTS_OF_IMAGES, RACERS, plan_ending
-from search.study.proposal import own_configurations, propose
+from search.study.proposal import default_configuration, propose
 from search.study.request import load_space
 from search.study.study import LoadedStudy, compute_of
 from storage.claims import is_counted
@@ -236,10 +236,10 @@ def default_trial(loaded: LoadedStudy, without: Sequence[int] = ()) -> "FrozenTr
     """The trial of the space's default configuration, complete or pruned; None where none was trained."""
     config = loaded.config
     space = load_space(config.space)
+    own = default_configuration(space, config)
+    if own is None:
+        return None
     try:
-        own = next(iter(own_configurations(space, config)), None)
-        if own is None:
-            return None
         params = propose(space, FixedTrial(own), config.input_spec).params
     except SpaceFailed:
         return None

@@ -10,7 +10,10 @@ from search.metrics.classification import one_image
 from search.metrics.preference import BALANCED, SMALL, Priced, front, mean_error, share_error, within_reach
 from search.study.class_balance import split_counts
 from search.study.fold_results import FOLDS
-from search.study.sweep_cells import FIXED, REPEAT
+from search.study.sweep_cells import REPEAT
+
+# Attribute of the trials whose configuration is the space's default.
+DEFAULT = "default"
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -119,16 +122,13 @@ def price(
 
 
 def default_number(trials: "Sequence[FrozenTrial]") -> int | None:
-    """Number of the trial of the space's own default; None where the first trial was sampled, or is a sweep's cell.
-
-    A study that is searched tries the default before it samples anything.
+    """Number of the first trial of the space's own default, which it was marked as; None where there is none.
 
     Args:
-        trials: All of the study, in order of number.
+        trials: All of the study, in order of number. Those of a sweep are its cells, of which none is marked.
     """
-    first = trials[0] if trials else None
-    own = first is not None and FIXED in first.system_attrs and REPEAT not in first.user_attrs
-    return first.number if first is not None and own else None
+    found = (trial for trial in trials if DEFAULT in trial.user_attrs and REPEAT not in trial.user_attrs)
+    return next((trial.number for trial in found), None)
 
 
 def has_points(metric: str) -> bool:

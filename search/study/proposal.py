@@ -128,6 +128,14 @@ def own_configurations(space: Space, config: StudyConfig) -> list[dict[str, Any]
     return list(own)
 
 
+def default_configuration(space: Space, config: StudyConfig) -> dict[str, Any] | None:
+    """The space's default, the first of its own configurations; None where it has none, or fails when asked."""
+    try:
+        return next(iter(own_configurations(space, config)), None)
+    except SpaceFailed:  # It worked when the study was created.
+        return None
+
+
 def _check_params(params: Any, trial: optuna.trial.BaseTrial) -> None:
     if not isinstance(params, dict):
         raise SpaceFailed(f"sample returned {params!r:.80}; expected a dict of values")

@@ -123,11 +123,11 @@ def test_noise_is_of_the_images_or_of_the_folds(study_with: Callable[..., Loaded
     assert Prices(by_accuracy).of(by_accuracy.ranked())[0].error == pytest.approx(0.035, abs=1e-3)
 
 
-def test_default_is_the_first_trial_where_it_was_not_sampled() -> None:
-    own: Any = SimpleNamespace(number=0, system_attrs={"fixed_params": {}}, user_attrs={})
-    sampled: Any = SimpleNamespace(number=0, system_attrs={}, user_attrs={})
-    cell: Any = SimpleNamespace(number=0, system_attrs={"fixed_params": {}}, user_attrs={"repeat": 0})
-    assert [default_number(trials) for trials in ([own], [sampled], [cell], [])] == [0, None, None, None]
+def test_default_is_the_trial_that_was_marked_and_no_cell_of_a_sweep() -> None:
+    own: Any = SimpleNamespace(number=1, user_attrs={"default": True})
+    tried: Any = SimpleNamespace(number=0, system_attrs={"fixed_params": {}}, user_attrs={})
+    cell: Any = SimpleNamespace(number=0, user_attrs={"default": True, "repeat": 0})
+    assert [default_number(trials) for trials in ([tried, own], [tried], [cell], [])] == [1, None, None, None]
 
 
 def test_points_of_a_loss_are_refused() -> None:
