@@ -73,7 +73,10 @@ PRELOADED = {
     ("search.process.fork_server", "search.web.drawing"),
 }
 # Where a command is started in a process of its own, which is no import.
-STARTED = {("search.engines.ordering", "search.worker")}
+STARTED = {
+    ("search.engines.ordering", "search.worker"),
+    ("search.engines.kubernetes", "search.worker"),
+}
 # Which rooms may import inside functions, and why.
 MAY_IMPORT_INSIDE = {
     "commands": "--help and refusals wait for nothing heavy",

@@ -13,7 +13,7 @@ from search.presets import PRESETS
 
 COMMANDS = (
     "run", "worker", "status", "stop", "studies", "dashboard", "export", "report", "predict", "demo", "sweep",
-    "prefetch", "cache", "delete", "database",
+    "prefetch", "cache", "delete", "database", "manifest",
 )  # fmt: skip
 
 

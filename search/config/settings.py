@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from search.config.engine_word import LOCAL, SLURM, EngineWord, parse_engine
+from search.config.kubernetes_values import check_cpu, check_image, check_memory, check_object_name
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
 from search.config.value_types import as_final, as_image_size
 from search.errors import InputError
@@ -513,6 +514,53 @@ class WorkerOptions(HostSettings, CacheSettings, PlaceSettings, ImageSettings, N
     checkpoint_seconds: float = option(
         30.0, "Least time between two checkpoints of a trial.", unit=SECONDS, in_python_alone=True
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestOptions(HostSettings, PlaceSettings, NameSettings):
+    """All options of ``search.manifest``: the workers of a study as a Job of Kubernetes."""
+
+    workers: int | None = option(
+        None, "Workers in all (default: 1, or as many as share a GPU).", low=1, high=1000
+    )
+    gpus: str | None = option(
+        None, "Give each worker a GPU of its own; which one, the cluster says.", choices=("all",)
+    )
+    image: str | None = option(
+        None,
+        "Container image of the workers (default: keras-image-search, with this program's version as its tag).",
+        metavar="IMAGE",
+    )
+    cpu: str = option("4", "Cores of each pod.", metavar="CORES")
+    memory: str = option("16Gi", "Memory of each pod, with its unit.", metavar="AMOUNT")
+    secret: str = option(
+        "search-database",
+        "Secret whose key SEARCH_STORAGE is the database's URL, password included.",
+        metavar="NAME",
+    )
+    claim: str | None = option(
+        None,
+        "Claim of the volume that all pods mount, at /data, for checkpoints, decoded images and logs; can be left out "
+        "where the study's --artifacts are a bucket.",
+        metavar="NAME",
+    )
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: A value is none that Kubernetes takes.
+        """
+        super().__post_init__()
+        for name, check in (
+            ("image", check_image),
+            ("cpu", check_cpu),
+            ("memory", check_memory),
+            ("secret", check_object_name),
+            ("claim", check_object_name),
+        ):
+            if (value := getattr(self, name)) is not None:
+                check(flag_of(self, name), value)
 
 
 @dataclass(frozen=True, kw_only=True)

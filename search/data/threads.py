@@ -1,9 +1,12 @@
 """Work on many image files, on as many threads as there are cores; Pillow releases the GIL while it decodes."""
 
+import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image
@@ -13,6 +16,11 @@ from search.data.image_files import UnreadableImage
 
 # Images that a thread works on before it reports.
 CHUNK = 64
+# Of a container: its quota and period in one file, or each in one (versions 2 and 1 of control groups).
+QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
 SECONDS_BETWEEN_LINES = 10.0
 Result = TypeVar("Result")
 
@@ -63,4 +71,14 @@ def cores() -> int:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Not every Slurm binds a job to the cores that it was given.
     given = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return min(count, int(given)) if given.isdecimal() and int(given) else count
+    count = min(count, int(given)) if given.isdecimal() and int(given) else count
+    return min(count, _quota() or count)
+
+
+def _quota() -> int | None:
+    """How many cores a container's processes may keep busy, rounded up; None where there is no such bound."""
+    for files in QUOTAS:
+        with contextlib.suppress(OSError, ValueError):  # There is no such file, or it says "max".
+            quota, period = (int(word) for file in files for word in Path(file).read_text().split())
+            return math.ceil(quota / period) if quota > 0 else None
+    return None

@@ -71,6 +71,21 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
     return [ResourceSlot(max(1, cores // count), {VISIBLE: places[number]}) for number in range(count)]
 
 
+def check_shares(workers: int | None, gpus: str | None, per_gpu: int | None) -> None:
+    """Refuse shares of GPUs that a scheduler gives out, each to some workers alone, which would not come out even.
+
+    Raises:
+        InputError: They would not.
+    """
+    if per_gpu is not None and gpus is None:
+        raise InputError(f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all as well")
+    if (workers or per_gpu or 1) % (per_gpu or 1):
+        raise InputError(
+            f"--workers {workers}: {per_gpu} share a GPU, and each GPU is a task of its own; expected a multiple "
+            f"of --per-gpu {per_gpu}"
+        )
+
+
 def visible_gpus() -> list[str]:
     """The GPUs that this process may use: those that the environment names, or all that the driver lists."""
     visible = os.environ.get(VISIBLE)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line
+from search.engines.resources import check_shares
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
 from storage.process_identity import hostname
@@ -52,13 +53,7 @@ class SlurmEngine:
 
     def check(self, url: str, workers: int | None, gpus: str | None, per_gpu: int | None) -> None:
         """See ``Engine``. An SQLite database is for this host alone, which may be the only one of a partition."""
-        if per_gpu is not None and gpus is None:
-            raise InputError(f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all as well")
-        if (workers or per_gpu or 1) % (per_gpu or 1):
-            raise InputError(
-                f"--workers {workers}: {per_gpu} share a GPU, and each GPU is a task of its own; expected a multiple "
-                f"of --per-gpu {per_gpu}"
-            )
+        check_shares(workers, gpus, per_gpu)
         if absent := [name for name in PROGRAMS if shutil.which(name) is None]:
             raise InputError(
                 f"--engine slurm: {absent[0]} is not found here; run it on a host of the cluster that jobs are "
