@@ -45,6 +45,7 @@ from search.progress.notebook import table_html
 from search.progress.terminal import Progress
 from search.reporting.sweep_report import report_sweep
 from search.study.backbones import bring_backbones
+from search.study.built_cost import warn_of_cost
 from search.study.class_balance import split_counts
 from search.study.compatibility import BACKEND, check_joining, find_images
 from search.study.configurations import end_exhausted, has_tried_all
@@ -359,8 +360,11 @@ def search(
 
 
 def _end(study: LoadedStudy, wanted: int, stop: Stop) -> None:
-    """Say why a search has not the trials that it was to have, for another reason than ``stop``'s."""
+    """Say why a search has not the trials that it was to have, for another reason than ``stop``'s, and what to mend."""
     warn_of_other_target(study, wanted, stop)
+    if not stop.by_user:  # What workers in other processes found: this one has not read it on a screen yet.
+        for trial in study.optuna.get_trials(deepcopy=False):
+            warn_of_cost(study.config.space, trial.number, trial.user_attrs)
     if not stop.reason and (why := end_exhausted(study)):
         logger.info(why)
 

@@ -8,9 +8,18 @@ The one-layer net of the notebooks, for images of 32x32 pixels and 3 channels:
 
 Counted are the trainable parameters, and the multiply-adds of convolutions and dense layers as 2 operations each. The
 operations of biases, batch normalisation, activations and pooling are left out: they are a few per cent at most.
+
+A net with branches has a counter for each, which are joined again. A residual block that halves the image:
+
+    >>> net = CostCounter(32, 32, 16)
+    >>> shortcut = net.branch().conv(32, 1, strides=2)
+    >>> net.conv(32, 3, strides=2).conv(32, 3).add(shortcut).cost()
+    Cost(parameters=14432, flops=7340032)
 """
 
 from spaces.contract import Cost, InputSpec
+
+SAME, VALID = "same", "valid"
 
 
 class CostCounter:
@@ -49,36 +58,103 @@ class CostCounter:
         """A counter that begins at a study's images."""
         return cls(input_spec.height, input_spec.width, input_spec.channels)
 
-    def conv(self, filters: int, kernel: int, padding: str = "same", bias: bool = True) -> "CostCounter":
-        """A convolution with square kernels and stride 1.
+    def conv(
+        self, filters: int, kernel: int, padding: str = SAME, bias: bool = True, strides: int = 1
+    ) -> "CostCounter":
+        """A convolution with square kernels.
 
         Args:
             filters: How many there are.
             kernel: Their side, in pixels.
             padding: ``same`` or ``valid``, as in Keras.
             bias: Whether each filter has a bias.
+            strides: The step from one position to the next, in pixels; as in Keras, it divides the image's sides.
 
         Raises:
             ValueError: The padding is ``valid``, and the image is smaller than the kernel.
         """
         weights = kernel * kernel * self.channels * filters
-        if padding == "valid":
-            self._resize(self.height - kernel + 1, self.width - kernel + 1)
-        self.channels = filters
-        self.parameters += weights + (filters if bias else 0)
-        self.flops += 2 * weights * self.height * self.width
-        return self
+        self._slide(kernel, padding, strides)
+        return self._weigh(weights, filters, bias)
 
-    def pool(self, size: int = 2) -> "CostCounter":
-        """Pooling whose stride is its size, with padding ``valid``: what does not fill a window is dropped.
+    def depthwise(
+        self, kernel: int, padding: str = SAME, bias: bool = True, strides: int = 1, multiplier: int = 1
+    ) -> "CostCounter":
+        """A depthwise convolution: each channel has filters of its own (Keras's ``DepthwiseConv2D``).
+
+        Args:
+            kernel: See ``conv``.
+            padding: See ``conv``.
+            bias: See ``conv``.
+            strides: See ``conv``.
+            multiplier: Filters of each channel.
+
+        Raises:
+            ValueError: See ``conv``.
+        """
+        weights = kernel * kernel * self.channels * multiplier
+        self._slide(kernel, padding, strides)
+        return self._weigh(weights, self.channels * multiplier, bias)
+
+    def separable(
+        self, filters: int, kernel: int, padding: str = SAME, bias: bool = True, strides: int = 1
+    ) -> "CostCounter":
+        """A depthwise convolution, and one of 1x1 after it that has the bias (Keras's ``SeparableConv2D``).
+
+        See ``conv`` for its arguments.
+
+        Raises:
+            ValueError: See ``conv``.
+        """
+        return self.depthwise(kernel, padding, bias=False, strides=strides).conv(filters, 1, bias=bias)
+
+    def pool(self, size: int = 2, strides: int | None = None, padding: str = VALID) -> "CostCounter":
+        """Average or maximum pooling; with padding ``valid``, what does not fill a window is dropped.
 
         Args:
             size: The window's side, in pixels.
+            strides: The step from one window to the next, in pixels; by default its size.
+            padding: ``same`` or ``valid``, as in Keras.
 
         Raises:
-            ValueError: The image is smaller than the window.
+            ValueError: The padding is ``valid``, and the image is smaller than the window.
         """
-        self._resize(self.height // size, self.width // size)
+        self._slide(size, padding, strides or size)
+        return self
+
+    def branch(self) -> "CostCounter":
+        """A counter of a branch that begins here, at no cost so far; ``add`` or ``concatenate`` joins it again."""
+        return CostCounter(self.height, self.width, self.channels)
+
+    def add(self, *branches: "CostCounter") -> "CostCounter":
+        """Join branches by a layer that adds or multiplies numbers of the same place (Keras's ``Add``, ``Multiply``).
+
+        A branch of one position, such as the gate of a squeeze-and-excitation block, meets every position. What
+        branches cost is this counter's from now on, so that one that is joined a second time costs nothing more.
+
+        Raises:
+            ValueError: A branch leaves another shape.
+        """
+        for branch in branches:
+            fits = branch.channels == self.channels and branch._sides in (self._sides, (1, 1))
+            if not fits:
+                raise ValueError(f"a branch of {branch._shape} cannot be added to {self._shape}")
+            self._take(branch)
+        return self
+
+    def concatenate(self, *branches: "CostCounter") -> "CostCounter":
+        """Join branches by laying their channels behind one another (Keras's ``Concatenate``); costs as in ``add``.
+
+        Raises:
+            ValueError: A branch leaves an image of another size.
+        """
+        channels = self.channels
+        for branch in branches:
+            if branch._sides != self._sides:
+                raise ValueError(f"a branch of {branch._shape} cannot be concatenated to {self._shape}")
+            channels += branch.channels
+            self._take(branch)
+        self.channels = channels
         return self
 
     def batch_norm(self, center: bool = True, scale: bool = True) -> "CostCounter":
@@ -98,21 +174,43 @@ class CostCounter:
         return self
 
     def dense(self, units: int, bias: bool = True) -> "CostCounter":
-        """A dense layer; it follows ``flatten``, ``global_pool`` or another dense layer."""
-        weights = self.channels * units
-        self.channels = units
-        self.parameters += weights + (units if bias else 0)
-        self.flops += 2 * weights
-        return self
+        """A dense layer; where neither ``flatten`` nor ``global_pool`` is before it, at each position, as in Keras."""
+        return self._weigh(self.channels * units, units, bias)
 
     def cost(self) -> Cost:
         """The cost of the layers so far."""
         return Cost(self.parameters, self.flops)
 
-    def _resize(self, height: int, width: int) -> None:
+    def _slide(self, window: int, padding: str, strides: int) -> None:
+        """Leave as many positions as a window of this side has."""
+        if padding not in (SAME, VALID):
+            raise ValueError(f"padding {padding!r}: expected {SAME} or {VALID}")
+        lost = window - 1 if padding == VALID else 0
+        height, width = self.height - lost, self.width - lost
         if height < 1 or width < 1:
             raise ValueError(f"nothing is left of {self.height}x{self.width} pixels")
-        self.height, self.width = height, width
+        self.height, self.width = -(-height // strides), -(-width // strides)
+
+    def _weigh(self, weights: int, channels: int, bias: bool) -> "CostCounter":
+        """Add weights that are multiplied once at each position that is left, and the biases of what they give."""
+        self.channels = channels
+        self.parameters += weights + (channels if bias else 0)
+        self.flops += 2 * weights * self.height * self.width
+        return self
+
+    def _take(self, branch: "CostCounter") -> None:
+        if branch is not self:
+            self.parameters += branch.parameters
+            self.flops += branch.flops
+            branch.parameters = branch.flops = 0
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    @property
+    def _shape(self) -> str:
+        return f"{self.height}x{self.width}x{self.channels}"
 
 
 Tally = CostCounter  # Its earlier name, which users' spaces import.

@@ -13,6 +13,7 @@ import optuna
 
 from search.execution.pruning import diverged, pruned_after_epoch
 from search.execution.stop_requests import Stop
+from search.study.built_cost import BUILT_COST, warn_of_cost
 from search.study.fold_results import FOLDS, images_seen
 from search.training.plan import TrainingPlan
 from storage.claims import Claim
@@ -25,6 +26,8 @@ VERDICT_SECONDS = 2.0
 # How often an epoch of a fold is stored.
 STORED_SECONDS = 1.0
 PACE = {"kind": "pace"}
+# What a child tells of what its net costs, if it was asked to count.
+COUNTED = ("built_parameters", "built_flops", "uncounted")
 _warned: set[str] = set()
 
 
@@ -168,6 +171,7 @@ class Reporter:
             )
             self._heartbeat.facts.update(features=None, features_left=None, part=0.0)
             self._warn_of_device(message["device"])
+            self._compare_cost(message)
             # What a worker did not live to report is in the checkpoint that it left.
             for epoch, value in enumerate(message["values"], start=1):
                 self._report(epoch, value)
@@ -188,6 +192,13 @@ class Reporter:
         others = sorted({trial.user_attrs.get("device", device) for trial in trials} - {device})
         if others:
             logger.warning("this worker trains on %s, others on %s", device, ", ".join(others))
+
+    def _compare_cost(self, message: Mapping[str, Any]) -> None:
+        """Record what the built net costs, where it was counted, and warn if that is not what its space says."""
+        counted = {name: message[name] for name in COUNTED if name in message}
+        if counted:
+            self._trial.set_user_attr(BUILT_COST, counted)
+            warn_of_cost(self._plan.space, self._trial.number, self._trial.user_attrs)
 
     def _note(self, message: Mapping[str, Any]) -> bool:
         """Show an epoch in the signs of life, and say whether the child shall go on after it: not if it diverged."""

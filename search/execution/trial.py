@@ -30,6 +30,7 @@ from search.execution.trial_child import TrialChild
 from search.execution.trial_files import TrialFiles, delete_leftovers
 from search.execution.worker import Worker
 from search.metrics.calibration import least_loss
+from search.study.built_cost import is_to_compare
 from search.study.compatibility import RAISED
 from search.study.configurations import Draw
 from search.study.fold_results import (
@@ -238,6 +239,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         model=str(files.model),
         accumulate=2 if attributes.get(ACCUMULATE) else 1,
         gpu_memory=worker.gpu_memory,
+        counted=is_to_compare(config, worker.study.optuna.get_trials(deepcopy=False)),
     )
 
 

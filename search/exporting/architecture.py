@@ -22,11 +22,11 @@ def describe(payload: dict[str, Any], channel: "Channel") -> None:
     Args:
         payload: ``model`` (its file) and ``folder`` (for both files).
         channel: Gets ``done`` with ``note``, why there is no picture, empty where there is one; and ``flops``, see
-            ``forward_flops``.
+            ``forward_flops``, None where that would leave out too much.
     """
     import keras
 
-    from search.training.model_flops import forward_flops
+    from search.training.model_flops import forward_flops, uncounted
 
     model = keras.models.load_model(payload["model"])
     folder = Path(payload["folder"])
@@ -38,7 +38,7 @@ def describe(payload: dict[str, Any], channel: "Channel") -> None:
     )
     (folder / SUMMARY).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     note = plot(model, folder / PICTURE)
-    channel.send({"kind": "done", "note": note, "flops": forward_flops(model)})
+    channel.send({"kind": "done", "note": note, "flops": None if uncounted(model) else forward_flops(model)})
 
 
 def _all_trained(model: Any) -> bool:
@@ -70,12 +70,12 @@ def plot(model: Any, path: Path) -> str:
     return ""
 
 
-def describe_in_child(server: "ForkServer", model: Path, folder: Path, log: Path) -> tuple[str, int]:
+def describe_in_child(server: "ForkServer", model: Path, folder: Path, log: Path) -> tuple[str, int | None]:
     """Run ``describe`` in a child.
 
     Returns:
         A line for a person where there is no picture, empty where there is one; and operations of one image's forward
-        pass.
+        pass, None where the net has layers whose operations cannot be counted.
 
     Raises:
         TrialFailed: The child crashed, or memory ran out.
@@ -83,4 +83,4 @@ def describe_in_child(server: "ForkServer", model: Path, folder: Path, log: Path
     payload = {"model": str(model), "folder": str(folder)}
     with server.start("search.exporting.architecture:describe", payload, log, 1) as child:
         done = child.result()
-    return f"no {PICTURE}: it needs {done['note']}" if done["note"] else "", int(done["flops"])
+    return f"no {PICTURE}: it needs {done['note']}" if done["note"] else "", done["flops"]

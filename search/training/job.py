@@ -31,6 +31,7 @@ from search.training.device_data import fits_device, with_images
 from search.training.feature_cache import FeaturesAway
 from search.training.late_mean import STATISTICS_IMAGES, LateMean, norms
 from search.training.logistic import fit_logistic, mean_head, put_into
+from search.training.model_flops import built_cost
 from search.training.models import leaves, net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
@@ -211,7 +212,11 @@ class Training:
             "epoch_images": self._images_after(self.plan.epochs) / self.plan.epochs,
             "epoch": self.epoch,
             "values": [] if self.plan.full else self.history[self.plan.value_name],
+            **(built_cost(self.model) if self.plan.counted and self._is_begun_anew() else {}),
         }
+
+    def _is_begun_anew(self) -> bool:
+        return not self.epoch and not self.plan.fold
 
     def words(self) -> str:
         """What is trained, in a line, so that its log says it before the first epoch is over."""

@@ -57,6 +57,8 @@ class TrainingPlan:
         race_part: Of a training in a race, which of the ``race_parts`` parts of these images it validates on, from 0;
             None validates on the study's validation images.
         race_parts: Number of these parts.
+        counted: Whether to count what the built net costs, before the first epoch, for a comparison with what its space
+            says.
     """
 
     space: str
@@ -90,6 +92,7 @@ class TrainingPlan:
     race_images: int = 0
     race_part: int | None = None
     race_parts: int = 1
+    counted: bool = field(default=False, repr=False)
 
     def load_space(self) -> Space:
         """Load the space where its net is built.
@@ -169,6 +172,7 @@ class TrainingPlan:
             "predictions",
             "gpu_memory",
             "space_code",
+            "counted",
         ):
             del values[name]
         if not self.fold_of:  # As before there was any.

@@ -40,6 +40,30 @@ def test_cost_counter_batch_norm_counts_only_what_is_trained():
     assert CostCounter(4, 4, 8).batch_norm(scale=False).parameters == 8
 
 
+def test_cost_counter_dense_before_the_flattening_is_at_each_position():
+    assert CostCounter(3, 2, 4).dense(5).cost() == (4 * 5 + 5, 2 * 6 * 4 * 5)
+
+
+def test_cost_counter_branch_that_is_joined_twice_is_counted_once():
+    net = CostCounter(8, 8, 4)
+    branch = net.branch().conv(4, 1)
+    assert net.add(branch).concatenate(branch).cost() == (4 * 4 + 4, 2 * 64 * 16)
+    assert net.channels == 8
+
+
+def test_cost_counter_refuses_branches_that_do_not_fit():
+    net = CostCounter(8, 8, 4)
+    with pytest.raises(ValueError, match="a branch of 8x8x3 cannot be added to 8x8x4"):
+        net.add(net.branch().conv(3, 1))
+    with pytest.raises(ValueError, match="a branch of 4x4x4 cannot be concatenated to 8x8x4"):
+        net.concatenate(net.branch().pool())
+
+
+def test_cost_counter_refuses_another_padding():
+    with pytest.raises(ValueError, match="padding 'SAME': expected same or valid"):
+        CostCounter(8, 8, 4).conv(3, 1, padding="SAME")
+
+
 @pytest.mark.parametrize(
     "step", [lambda tally: tally.conv(4, 3, padding="valid"), lambda tally: tally.pool(4)]
 )

@@ -14,6 +14,8 @@ from search.execution import reporter
 from search.execution.reporter import VERDICT_SECONDS, Reporter
 from search.execution.trial import plan_training
 from search.execution.worker import Worker
+from search.study import built_cost
+from search.study.built_cost import BUILT_COST
 from search.study.fold_results import FOLDS
 from search.study.proposal import recipe_of
 from search.study.study import compute_spent
@@ -123,6 +125,18 @@ def test_loss_that_is_no_number_is_a_verdict_and_no_report(told: Told) -> None:
     assert not told.reporter.judge(epoch(1, loss=float("nan")))
     assert told.reporter.verdict == "diverged: the loss became NaN or infinite in epoch 1"
     assert told.reports == {}
+
+
+def test_cost_of_the_built_net_is_recorded_and_warned_of(
+    told: Told, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(built_cost, "_warned", set())
+    told.trial.set_user_attr("parameters", 5)
+    cost = {"built_parameters": 5, "built_flops": 3, "uncounted": []}
+    told.reporter.put({**BUILT, **cost})
+    assert told.reporter.done(20)
+    assert told.trial.user_attrs[BUILT_COST] == cost
+    assert "cost says 1 FLOP an image, and the built net takes 3 FLOP" in caplog.text
 
 
 def test_hopeless_epoch_is_a_verdict(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
