@@ -115,7 +115,19 @@ class TrialCrashed(TrialFailed):
 
 
 class TrialOutOfMemory(TrialFailed):
-    """Host or device memory ran out: once more with half the batch and accumulated gradients, then FAIL."""
+    """Host or device memory ran out: once more with half the batch and accumulated gradients.
+
+    Then once on a worker with more memory, if one lives; then FAIL.
+
+    Args:
+        reason: See ``TrialFailed``.
+        last_lines: See ``TrialFailed``.
+        of_host: Whether it is surely the host's memory that ran out, even where there is a GPU.
+    """
+
+    def __init__(self, reason: str, last_lines: str = "", *, of_host: bool = False) -> None:
+        super().__init__(reason, last_lines)
+        self.of_host = of_host
 
 
 class TrialInterrupted(Exception):

@@ -22,6 +22,10 @@ Grace
     A worker is dead if its process is gone from this very host, or if its last sign of life is older than the grace.
     The latter counts only for one who has watched the database for a whole grace without a gap: after an outage
     everyone has been silent (``storage.liveness.Watch``). Whoever has just arrived waits for a grace and an outage.
+Memory
+    A trial that ran out of memory may be put back for a worker with more of it. As long as such a worker lives, the
+    others leave the trial to it, and count it as running: they make no other in its place. Once none has been seen
+    for a grace, the trial is anybody's.
 
 An example with N = 2, a grace of 75 s and a sign of life every 15 s::
 
@@ -38,7 +42,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +61,11 @@ ENDED = "ended"
 INTERRUPTIONS, WITHOUT_PROGRESS = "interruptions", "without_progress"
 MOST_INTERRUPTIONS = 20
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+# The kinds of memory that a worker says that it has; and the system attribute of a trial that wants more of one.
+HOST, GPU = "host", "gpu"
+MORE_MEMORY = "more_memory"
+# Less than so much more is no more: hosts of one kind differ by what their systems keep for themselves.
+MUCH_MORE = 1.1
 
 
 def is_refused(trial: FrozenTrial) -> bool:
@@ -155,6 +164,29 @@ class Claim:
             if self.claims.database.get_trial(self.trial_id).state != TrialState.WAITING:
                 raise
 
+    def leave_to_roomier(self, kind: str) -> bool:
+        """Put the trial back for a worker with more memory, once, if there is one alive.
+
+        Args:
+            kind: Of the memory that it ran out of, ``HOST`` or ``GPU``.
+
+        Returns:
+            Whether it was put back. Else it is still this worker's.
+
+        Raises:
+            ClaimLost: The trial belongs to another worker now.
+        """
+        claims, database = self.claims, self.claims.database
+        wish: dict[str, Any] = {"kind": kind, "than": claims.memory.get(kind, 0)}
+        trials = database.get_all_trials(claims.study_id, deepcopy=False)
+        before = database.get_trial(self.trial_id).system_attrs
+        if not wish["than"] or MORE_MEMORY in before or not claims.is_roomier_alive(wish, trials):
+            return False
+        with self.fenced():
+            database.set_trial_system_attr(self.trial_id, MORE_MEMORY, wish)
+        self.requeue(clean=True)
+        return True
+
     def finish(self, state: TrialState, value: float | None = None) -> None:
         """End the trial.
 
@@ -193,6 +225,7 @@ class Claims:
         monotonic: This process's own clock.
         new_trial: Gives the attributes of a new trial, given all trials; None where none is to be created. It is
             asked when the study is to have another trial and none waits.
+        memory: What this worker's trainings have of each kind of memory, in bytes; nothing where it is not known.
     """
 
     database: Database
@@ -201,11 +234,14 @@ class Claims:
     now: Callable[[], float] | None = None
     monotonic: Callable[[], float] = time.monotonic
     new_trial: Callable[[list[FrozenTrial]], dict[str, Any] | None] = sampled_trial
+    memory: Mapping[str, int] = field(default_factory=dict)
     _watch: Watch = field(init=False)
+    _roomier_seen: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin to watch."""
         self._watch = Watch(self.monotonic)
+        self._roomier_seen = self.monotonic()
 
     def claim(self, wanted: int | Callable[[], int]) -> Claim | None:
         """Take a trial, if the study is to have another one.
@@ -269,6 +305,8 @@ class Claims:
 
     def sign_of_life(self, token: str, **facts: Any) -> dict[str, Any]:
         """This worker's sign of life; see ``storage.liveness.sign_of_life``."""
+        if self.memory:
+            facts = {"memory": dict(self.memory), **facts}
         return sign_of_life(token, self.worker, self.time(), **facts)
 
     def record_contact(self) -> None:
@@ -294,13 +332,31 @@ class Claims:
         has_watched = self._watch.is_longer_than(timeouts.grace)
         return is_worker_dead(life, now, timeouts.grace if has_watched else timeouts.grace + timeouts.outage)
 
+    def is_roomier_alive(self, wish: Mapping[str, Any], trials: list[FrozenTrial]) -> bool:
+        """Whether a worker with as much memory as a trial wants runs another one.
+
+        Args:
+            wish: The trial's ``MORE_MEMORY``.
+            trials: All trials.
+        """
+        lives = [
+            (trial, trial.system_attrs.get(HEARTBEAT, {}).get("memory", {}))
+            for trial in trials
+            if trial.state == TrialState.RUNNING
+        ]
+        roomy = [trial for trial, memory in lives if _has_more(memory, wish)]
+        now = self.time() if roomy else 0.0
+        return any(not self.is_owner_dead(trial, now) for trial in roomy)
+
     @property
     def _lock_name(self) -> str:
         return lock_name(self.study_id)
 
     def _has_work(self, wanted: int) -> bool:
         trials = self._read_trials()
-        return _taken(trials) < wanted or bool(self._of_dead_workers(trials))
+        return _taken(trials) + len(self._left_to_roomier(trials)) < wanted or bool(
+            self._of_dead_workers(trials)
+        )
 
     def _read_trials(self) -> list[FrozenTrial]:
         self.database.check_writable()
@@ -322,14 +378,32 @@ class Claims:
         if self._requeue_dead(trials):
             trials = self._read_trials()
         self._refuse_second_host(trials)
-        if _taken(trials) >= wanted:
+        left = self._left_to_roomier(trials)
+        if _taken(trials) + len(left) >= wanted:
             return None
         token = uuid.uuid4().hex[:16]
-        return self._take_waiting(trials, token) or self._create(trials, token)
+        return self._take_waiting(trials, token, left) or self._create(trials, token)
 
-    def _take_waiting(self, trials: list[FrozenTrial], token: str) -> Claim | None:
+    def _left_to_roomier(self, trials: list[FrozenTrial]) -> set[int]:
+        """The numbers of the waiting trials that this worker leaves to one with more memory."""
+        wishes = {
+            trial.number: trial.system_attrs[MORE_MEMORY]
+            for trial in trials
+            if trial.state == TrialState.WAITING and MORE_MEMORY in trial.system_attrs
+        }
+        wishes = {number: wish for number, wish in wishes.items() if not _has_more(self.memory, wish)}
+        if not wishes or any(self.is_roomier_alive(wish, trials) for wish in wishes.values()):
+            self._roomier_seen = self.monotonic()
+        # Between two trials a worker gives no sign of life.
+        if self.monotonic() - self._roomier_seen > self.database.timeouts.grace:
+            return set()
+        return set(wishes)
+
+    def _take_waiting(self, trials: list[FrozenTrial], token: str, left: set[int]) -> Claim | None:
         # Trials put back come before those never begun: they are nearer their end.
-        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
+        waiting = [
+            trial for trial in trials if trial.state == TrialState.WAITING and trial.number not in left
+        ]
         waiting.sort(key=lambda trial: (HEARTBEAT not in trial.system_attrs, trial.number))
         for trial in waiting:
             # The token first: between the two writes no earlier owner may find its own in a RUNNING trial.
@@ -395,6 +469,11 @@ class Claims:
                     f"host {life['host']} is working on this SQLite database; SQLite serves one host: put the study "
                     "into Postgres for several (python -m search.database makes one)"
                 )
+
+
+def _has_more(memory: Mapping[str, int], wish: Mapping[str, Any]) -> bool:
+    """Whether a worker's memory is as much as a trial wants."""
+    return bool(memory.get(wish["kind"], 0) > MUCH_MORE * wish["than"])
 
 
 def _taken(trials: list[FrozenTrial]) -> int:

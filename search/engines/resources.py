@@ -1,15 +1,21 @@
 """How many workers a host takes, and what each of them gets: a GPU of its own, or its share of the cores."""
 
+import contextlib
 import itertools
 import os
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from search.errors import InputError
+from storage.claims import GPU, HOST
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 UUIDS = ("GPU-", "MIG-")
+# Of a container, in bytes (versions 2 and 1 of control groups).
+MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True)
@@ -19,10 +25,12 @@ class ResourceSlot:
     Attributes:
         threads: CPU threads of a child; 0 leaves the choice to the backend.
         environment: Environment variables of a child.
+        memory: Its share of the host's memory and of a GPU's, in bytes, as far as they are known.
     """
 
     threads: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores: int) -> list[ResourceSlot]:
@@ -46,7 +54,9 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
                 f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all, or such as 0,1"
             )
         count = workers or 1
-        return [ResourceSlot(max(1, cores // count))] * count
+        # Without --gpus all of them compute on the first.
+        memory = _memory(count, next(iter(visible_gpus()), ""), count, gpu_memory())
+        return [ResourceSlot(max(1, cores // count), {}, memory)] * count
     visible = visible_gpus()
     found = visible if gpus == "all" else [name.strip() for name in gpus.split(",")]
     if "" in found or len(set(found)) != len(found):
@@ -68,7 +78,11 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
             f"--workers {count}: {len(found)} GPU{'s' if len(found) > 1 else ''} with {per_gpu or 1} each make "
             f"{len(places)} places; raise --per-gpu, or ask for fewer workers"
         )
-    return [ResourceSlot(max(1, cores // count), {VISIBLE: places[number]}) for number in range(count)]
+    used, sizes = places[:count], gpu_memory()
+    return [
+        ResourceSlot(max(1, cores // count), {VISIBLE: gpu}, _memory(count, gpu, used.count(gpu), sizes))
+        for gpu in used
+    ]
 
 
 def check_shares(workers: int | None, gpus: str | None, per_gpu: int | None) -> None:
@@ -92,10 +106,40 @@ def visible_gpus() -> list[str]:
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
         return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # As CUDA reads it.
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
+    listed = _answer(["nvidia-smi", "-L"])
     return [str(number) for number, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
+
+
+def _memory(workers: int, gpu: str, sharing: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """What one of so many workers has of the host's memory, and of the GPU that so many share."""
+    host = {HOST: host_memory() // workers}
+    return {**host, GPU: sizes[gpu] // sharing} if gpu in sizes else host
+
+
+def host_memory() -> int:
+    """Bytes of memory that this host has, or as many as a container or Slurm leaves to this process."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # There is no such file, or it says "max".
+            limits.append(int(Path(file).read_text()))
+    given = os.environ.get("SLURM_MEM_PER_NODE", "")  # In MiB.
+    if given.isdecimal() and int(given):
+        limits.append(int(given) * 2**20)
+    return min(limits)
+
+
+def gpu_memory() -> dict[str, int]:
+    """Bytes of memory of each GPU that the driver lists, by number and by UUID."""
+    asked = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
+    found: dict[str, int] = {}
+    for line in _answer(asked).splitlines():
+        if match := re.fullmatch(r"(\d+), *(\S+), *(\d+)", line.strip()):
+            found |= dict.fromkeys(match.group(1, 2), int(match[3]) * 2**20)
+    return found
+
+
+def _answer(command: Sequence[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

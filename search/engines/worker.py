@@ -1,7 +1,7 @@
 """One worker: everything from an open study to the end of its loop, the same for every engine."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from search.process.fork_server import ForkServer
 from search.study import sweep_cells
 from search.study.configurations import count_left, is_exhausted, listed_configurations
 from search.study.study import LoadedStudy
-from storage.claims import Claims, sampled_trial
+from storage.claims import GPU, Claims, sampled_trial
 from storage.process_identity import worker_name
 
 # Of the twenty seconds that a stop may take, what the database may have: after the child's ten.
@@ -53,7 +53,11 @@ def run_worker(
         study,
         server,
         Claims(
-            study.storage, study.study_id, name, new_trial=sweep_cells.next_retry if sweep else next_sample
+            study.storage,
+            study.study_id,
+            name,
+            new_trial=sweep_cells.next_retry if sweep else next_sample,
+            memory=bounded(slot.memory, gpu_memory),
         ),
         stop,
         gpu_memory=gpu_memory,
@@ -76,6 +80,13 @@ def run_worker(
         server.hurried_by(lambda: stop.by_user),
     ):
         work(worker, wanted)
+
+
+def bounded(memory: Mapping[str, int], gpu_memory: float | None) -> Mapping[str, int]:
+    """What a worker has of each kind of memory, in bytes, where its trainings may take so many GB of a GPU's."""
+    if gpu_memory is None or GPU not in memory:
+        return memory
+    return {**memory, GPU: min(memory[GPU], int(gpu_memory * 2**30))}
 
 
 @contextmanager

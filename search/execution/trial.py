@@ -56,7 +56,7 @@ from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
 from spaces.contract import Params
 from spaces.recipe import Recipe
-from storage.claims import Claim, ClaimLost, lock_name
+from storage.claims import GPU, HOST, Claim, ClaimLost, lock_name
 from storage.heartbeat import Heartbeat
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
@@ -142,6 +142,9 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
         # not with folds that are finished.
         files.delete_checkpoints()
+        if trial.user_attrs.get(ACCUMULATE) and claim.leave_to_roomier(_short_of(worker, failure)):
+            WORKER_LOG.info("trial %d is out of memory again: left to a worker with more", claim.number)
+            return
         if _once_more(worker, trial, claim, ACCUMULATE, failure):
             return
     except TrialCrashed as failure:
@@ -323,6 +326,11 @@ def _once_more(worker: Worker, trial: optuna.Trial, claim: Claim, kind: str, fai
     trial.set_user_attr("first_failure", failure.reason)
     claim.requeue()
     return True
+
+
+def _short_of(worker: Worker, failure: TrialOutOfMemory) -> str:
+    """Which kind of memory ran out: where there is a GPU its own, unless it was surely the host's."""
+    return HOST if failure.of_host or GPU not in worker.claims.memory else GPU
 
 
 def _failure(failed: SpaceFailed) -> TrialFailed:

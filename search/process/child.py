@@ -136,7 +136,7 @@ class Child:
         if status is None:
             return TrialInterrupted("ended after the process that had started it")
         if status == -signal.SIGKILL and _oom_kills() > self._oom_kills:
-            return TrialOutOfMemory("out of memory: killed by the system", self.last_lines())
+            return TrialOutOfMemory("out of memory: killed by the system", self.last_lines(), of_host=True)
         if status in (-signal.SIGKILL, -signal.SIGTERM):
             return TrialInterrupted(f"killed by {signal.Signals(-status).name}")
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
@@ -162,7 +162,7 @@ def error_of(message: dict[str, Any]) -> TrialCrashed | TrialOutOfMemory | DiskF
         return SpaceChanged(message["message"])
     words = join_words(message["type"], message["message"], message["place"])
     if message["oom"]:
-        return TrialOutOfMemory(words, message["traceback"])
+        return TrialOutOfMemory(words, message["traceback"], of_host=message["type"] == MemoryError.__name__)
     return TrialCrashed(words, message["traceback"], raised=True)
 
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from storage import process_identity
 from storage.claims import (
+    HOST,
     INTERRUPTIONS,
     MOST_INTERRUPTIONS,
     WITHOUT_PROGRESS,
@@ -557,3 +558,81 @@ def test_new_trial_is_made_with_the_attributes_that_it_shall_have(
     assert trial.system_attrs["fixed_params"] == {"x": 1}
     assert trial.system_attrs["life"]["token"] == claimed.token
     assert trial.user_attrs == {"repeat": 2}
+
+
+Shortage = tuple[Claims, Claim, Claims, Claim]
+
+
+@pytest.fixture
+def short_of_memory(make_claims: Callable[..., Claims]) -> Callable[..., Shortage]:
+    """Makes a worker with 4 bytes of memory and one with so many, each with a trial; gives both and their claims."""
+
+    def make(roomier: int = 8) -> Shortage:
+        small, large = make_claims("one", memory={HOST: 4}), make_claims("two", memory={HOST: roomier})
+        first, second = small.claim(3), large.claim(3)
+        assert first is not None
+        assert second is not None
+        return small, first, large, second
+
+    return make
+
+
+def test_trial_that_is_out_of_memory_is_left_to_a_worker_with_more_and_counted(
+    short_of_memory: Callable[..., Shortage], study: optuna.Study
+) -> None:
+    small, claim, large, theirs = short_of_memory()
+    assert claim.leave_to_roomier(HOST)
+    assert study.trials[0].state == TrialState.WAITING
+    assert (small.has_work(2), small.claim(2)) == (False, None)  # It is as good as running.
+    another = small.claim(3)
+    assert another is not None
+    assert another.number == 2
+    theirs.finish(TrialState.COMPLETE, 0.5)
+    again = large.claim(3)
+    assert again is not None
+    assert again.number == 0
+
+
+def test_trial_is_left_to_a_worker_with_more_memory_once(
+    make_claims: Callable[..., Claims], short_of_memory: Callable[..., Shortage]
+) -> None:
+    _, claim, large, theirs = short_of_memory()
+    assert claim.leave_to_roomier(HOST)
+    theirs.finish(TrialState.COMPLETE, 0.5)
+    again = large.claim(3)
+    assert again is not None
+    assert again.number == 0
+    assert make_claims("three", memory={HOST: 100}).claim(3) is not None
+    assert not again.leave_to_roomier(HOST)
+
+
+@pytest.mark.parametrize("roomier", [4, 3], ids=["as_much", "less"])
+def test_trial_is_left_to_nobody_who_has_no_more_memory(
+    short_of_memory: Callable[..., Shortage], study: optuna.Study, roomier: int
+) -> None:
+    _, claim, _, _ = short_of_memory(roomier)
+    assert not claim.leave_to_roomier(HOST)
+    assert study.trials[0].state == TrialState.RUNNING
+    claim.finish(TrialState.FAIL)
+
+
+def test_trial_is_left_to_no_dead_worker(short_of_memory: Callable[..., Shortage], clock: Clock) -> None:
+    _, claim, _, _ = short_of_memory()
+    for _ in range(12):
+        clock.seconds += GRACE / 4
+        claim.heartbeat()
+    assert not claim.leave_to_roomier(HOST)
+
+
+def test_trial_that_was_left_is_anybodys_once_no_worker_with_more_memory_was_seen_for_a_grace(
+    short_of_memory: Callable[..., Shortage], clock: Clock
+) -> None:
+    small, claim, _, theirs = short_of_memory()
+    assert claim.leave_to_roomier(HOST)
+    assert not small.has_work(2)
+    theirs.finish(TrialState.COMPLETE, 0.5)
+    assert small.claim(2) is None  # The other may be between two trials.
+    clock.seconds += GRACE + 1
+    again = small.claim(2)
+    assert again is not None
+    assert again.number == 0

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.resources import VISIBLE, make_slots, visible_gpus
+from search.engines.resources import VISIBLE, host_memory, make_slots, visible_gpus
+from search.engines.worker import bounded
 from search.errors import InputError
 from search.process.fork_server import ForkServer
+from storage.claims import GPU, HOST
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,8 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         program.unlink(missing_ok=True)
         if gpus is not None:
             lines = "".join(f"echo 'GPU {number}: A card (UUID: GPU-{number})'\n" for number in range(gpus))
-            program.write_text(f"#!/bin/sh\n{lines}")
+            sizes = "".join(f"echo '{number}, GPU-{number}, {1000 + number}'\n" for number in range(gpus))
+            program.write_text(f'#!/bin/sh\nif [ "$1" = -L ]; then\n{lines}:\nelse\n{sizes}:\nfi\n')
             program.chmod(0o755)
 
     install(4)
@@ -130,3 +133,40 @@ def test_each_child_sees_the_gpu_of_its_slot_alone(fork_server: ForkServer, tmp_
         ) as child:
             seen += child.result(60)["values"]
     assert seen == ["0", "1"]
+
+
+def test_memory_of_the_host_and_of_a_gpu_is_divided_among_those_who_share_it(monkeypatch) -> None:
+    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 300)
+    slots = make_slots(3, "2,GPU-3", 2, 4)
+    assert [slot.memory for slot in slots] == [
+        {HOST: 100, GPU: 501 * 2**20},
+        {HOST: 100, GPU: 1003 * 2**20},
+        {HOST: 100, GPU: 501 * 2**20},
+    ]
+
+
+def test_memory_of_a_gpu_that_no_flag_names_is_the_first_ones(driver, monkeypatch) -> None:
+    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 300)
+    monkeypatch.setenv(VISIBLE, "3,1")
+    assert make_slots(1, None, None, 4)[0].memory == {HOST: 300, GPU: 1003 * 2**20}
+    driver(None)
+    assert make_slots(1, None, None, 4)[0].memory == {HOST: 300}
+
+
+def test_memory_of_a_gpu_is_no_more_than_trainings_may_take() -> None:
+    assert bounded({HOST: 1, GPU: 2**32}, 2.0) == {HOST: 1, GPU: 2**31}
+    assert bounded({HOST: 1, GPU: 2**32}, None) == {HOST: 1, GPU: 2**32}
+    assert bounded({HOST: 1}, 2.0) == {HOST: 1}
+
+
+def test_memory_of_the_host_is_no_more_than_a_container_or_slurm_leaves(tmp_path: Path, monkeypatch) -> None:
+    whole = host_memory()
+    assert whole > 2**28
+    limits = [tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes"]
+    monkeypatch.setattr("search.engines.resources.MEMORY_LIMITS", tuple(map(str, limits)))
+    limits[0].write_text("max\n")
+    assert host_memory() >= whole
+    limits[1].write_text(f"{2**27}\n")
+    assert host_memory() == 2**27
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "64")
+    assert host_memory() == 2**26

@@ -38,7 +38,7 @@ from search.study.study import KEPT_MODELS, compute_spent, load_study
 from search.study.sweep_cells import REPEAT
 from storage.artifacts import artifact_ids
 from storage.checkpoints import read_checkpoint
-from storage.claims import WITHOUT_PROGRESS, Claims
+from storage.claims import HOST, WITHOUT_PROGRESS, Claims
 from storage.heartbeat import Heartbeat
 from storage.timeouts import Timeouts
 
@@ -341,6 +341,23 @@ def test_out_of_memory_twice_fails_the_trial(make_worker, fault) -> None:
     trial = run_next(worker)
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["reason"].startswith("MemoryError: too wide (small_space.py, line ")
+
+
+def test_out_of_memory_twice_leaves_the_trial_to_a_worker_with_more_once(make_worker, fault) -> None:
+    fault("memory")
+    worker = make_worker()
+    worker.claims.memory = {HOST: 4}
+    large = Claims(worker.claims.database, worker.study.study_id, "large", memory={HOST: 8})
+    held = large.claim(1)
+    assert held is not None
+    number = run_next(worker, 2).number
+    trial = run_next(worker, 2)
+    assert (trial.number, trial.state) == (number, TrialState.WAITING)
+    held.finish(TrialState.COMPLETE, 0.5)
+    worker.claims = large
+    trial = run_next(worker, 2)
+    assert (trial.number, trial.state) == (number, TrialState.FAIL)
+    assert trial.user_attrs["worker"] == "large"
 
 
 def test_out_of_memory_in_training_does_not_go_on_from_its_checkpoint(
