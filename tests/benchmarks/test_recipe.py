@@ -44,6 +44,8 @@ def test_variant_is_trained_to_its_end_once(
             # Guessing evenly among ten classes costs log 10 = 2.3, and so few steps teach no net to be sure.
             assert 0.1 < found["loss"] < 30
             assert found["steps"] > 8
+            assert len(found["curve"]) == 8
+            assert found["curve"][-1] == found["accuracy"]
     lines = [line.split() for line in said.splitlines()]
     assert [line[0] for line in lines if line and line[0] in ("recipe", "one")] == ["recipe", "one"]
 
