@@ -111,7 +111,7 @@ def plan_of(dataset: Dataset, name: str, seed: int, images: int, length: float) 
 
 
 def train(server: ForkServer, plan: TrainingPlan) -> dict[str, Any]:
-    """Train to the end: validation accuracy and loss of the last weights, at each eighth as a trial, seconds of it all."""
+    """Train to the end: validation accuracy and loss of the last weights, what each eighth scored, seconds of all."""
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 VERSION = 2
 FILTERS = (16, 96)
+# How often the default is to see its images, about; see ``first``.
+PASSES = 10
 MOST_BLOCKS = 6
 MOST_FILTERS = 512
 PATCH = 2
@@ -157,10 +159,13 @@ def whitening_filters(images: "np.ndarray", mean: "np.ndarray", deviation: "np.n
 
 
 def first(input_spec: InputSpec) -> list[dict[str, Any]]:
-    """The default configuration, and the same for more and for less compute than it is made for: wider, and narrower.
+    """The default configuration, and the same net wider and narrower.
 
-    On CIFAR-10 nets of 32 filters were the best for 10 TFLOP on 10,000 images, those of 64 for 0.18 PFLOP on 45,000,
-    where nets of 32 make 33 passes; on 2,500 images the best of 94 had 17 to 19 (docs/measurements.md).
+    The more compute there is for an image, the larger the best net. Nets of 32 filters were the best where they make 8
+    passes over the images (CIFAR-10, 10 TFLOP on 10,000 images), and those of 64, which make 8, where nets of 32 make
+    33 (0.18 PFLOP on 45,000; docs/measurements.md). So the default has 32 filters, unless it would make less than half
+    or more than twice ``PASSES``; then it is as wide as makes about so many. A net's cost grows with the square of its
+    width: with compute for 33 passes of 32 filters it has 32 * sqrt(33 / 10) = 58, in multiples of 8 56.
     """
     default = {
         "blocks": max(1, _deepest(input_spec) - 1),
@@ -172,7 +177,16 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
         "steps": 50,
         "augmentation": 1.0,
     }
-    return [default, {**default, "filters": 56}, {**default, "filters": 20}]
+    ratio = input_spec.compute / (3 * cost(default, input_spec).flops * PASSES)
+    if ratio and not 0.5 <= ratio <= 2:
+        default["filters"] = _width(default["filters"] * ratio**0.5)
+    others = {_width(default["filters"] * times) for times in (1.75, 0.6)} - {default["filters"]}
+    return [default, *({**default, "filters": filters} for filters in sorted(others, reverse=True))]
+
+
+def _width(filters: float) -> int:
+    """The nearest width of the space that fills vector units."""
+    return min(max(round(filters / 8) * 8, FILTERS[0]), FILTERS[1])
 
 
 def _deepest(input_spec: InputSpec) -> int:

@@ -60,6 +60,8 @@ class InputSpec:
         classes: The number of classes.
         size: The size to which the net resizes the images for its backbone, see ``sides``; 0 for none.
         backbones: The backbones to choose from, in a space over a frozen backbone.
+        compute: Training FLOPs that a trial has for each of its images, by which ``first`` may choose how large the
+            default is; 0 where that is not known. Nothing else is told it, since no net depends on it.
     """
 
     height: int
@@ -68,6 +70,7 @@ class InputSpec:
     classes: int
     size: int | str = 0
     backbones: tuple[Backbone, ...] = ()
+    compute: float = 0.0
 
 
 def sides(size: int | str) -> tuple[int, int]:

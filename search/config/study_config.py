@@ -36,6 +36,8 @@ class StudyConfig(StudySettings):
             count epochs.
         final: Training FLOPs of the final training that is searched for; 0 where trials count epochs.
         final_epochs: How often the default configuration sees all training images in that.
+        sized: Whether the default configuration is as large as suits the compute of a trial, see ``InputSpec.compute``:
+            where the final training is said in FLOPs. Where it is said in epochs of the default, that must be known.
         training_images: Number of images that a trial trains on; 0 where it counts epochs.
         race_images: Number of training images that are set aside for the race of the best configurations; 0 where there
             are none, as in folds, which are dealt anew for it.
@@ -57,6 +59,7 @@ class StudyConfig(StudySettings):
     length: int = 0
     final: int = 0
     final_epochs: float = 0.0
+    sized: bool = False
     training_images: int = 0
     race_images: int = 0
     backbones: tuple[Backbone, ...] = ()

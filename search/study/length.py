@@ -83,18 +83,24 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
         return config
     config = dataclasses.replace(config, race_images=race_images(config, dataset))
     images, training = sum(dataset.train_counts), sum(split_counts(config, dataset)["training"])
-    final = _final_flops(as_final("--final", said), default, images)
+    asked = as_final("--final", said)
+    final = _final_flops(asked, default, images)
     if final < LEAST_PASSES * 3 * default * images:
         raise InputError(
             f"--final {said}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see "
             f"all {images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
             f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
         )
-    length = round(final * training / images)
-    epochs = float(f"{final / (3 * default * images):.9g}")
-    return dataclasses.replace(
-        config, epochs=PARTS, length=length, final=round(final), final_epochs=epochs, training_images=training
+    config = dataclasses.replace(
+        config,
+        epochs=PARTS,
+        length=round(final * training / images),
+        final=round(final),
+        sized=asked.flops > 0,
+        training_images=training,
     )
+    epochs = final / (3 * _typical_flops(space, config) * images)
+    return dataclasses.replace(config, final_epochs=float(f"{epochs:.9g}"))
 
 
 def _final_flops(final: Final, default: float, images: int) -> float:

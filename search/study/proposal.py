@@ -3,6 +3,7 @@
 A space may be a user's, and of a user's code anything may come. Whoever asks one asks it through here.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator
@@ -121,8 +122,9 @@ def own_configurations(space: Space, config: StudyConfig) -> list[dict[str, Any]
     """
     if not hasattr(space, "first"):
         return []
+    compute = config.length / config.training_images if config.sized else 0.0
     with asking_space():
-        own = space.first(config.input_spec)
+        own = space.first(dataclasses.replace(config.input_spec, compute=compute))
     if not isinstance(own, list | tuple) or not all(isinstance(values, dict) for values in own):
         raise SpaceFailed(f"first returned {own!r:.80}; expected a list of dicts of values")
     return list(own)

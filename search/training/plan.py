@@ -191,6 +191,7 @@ class TrainingPlan:
         values["dataset"] = values["dataset"].rsplit("/", 1)[
             -1
         ]  # Its content; the folder around it may move.
+        del values["input_spec"]["compute"]
         for backbone in values["input_spec"]["backbones"]:
             del backbone["said"], backbone["file"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
