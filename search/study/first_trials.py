@@ -22,7 +22,8 @@ def first_trials(
 ) -> list[dict[str, Any]]:
     """The configurations to try first, each checked: the space's own, then those that the user asks for.
 
-    Where the study shall have so many ``trials``, the space's own beside its default are cut to what is left of these.
+    Of the space's own beside its default those are left out that cost more than the study allows, and where it shall
+    have so many ``trials``, they are cut to what is left of these.
 
     Raises:
         InputError: A configuration cannot be tried in this space.
@@ -33,12 +34,21 @@ def first_trials(
         own = own_configurations(space, config)
     except SpaceFailed as failed:
         raise InputError(f"{source}: {failed}") from None
-    if trials is not None:
-        own = own[: max(1, trials - len(try_first))]
     checked = [check_trial(space, values, spec, source) for values in own]
+    # Others of its own that are too large for this study would be refused one by one.
+    checked = [
+        values for values in checked if values is checked[0] or _is_small_enough(space, values, config)
+    ]
+    if trials is not None:
+        checked = checked[: max(1, trials - len(try_first))]
     for item in try_first:
         checked.append(check_trial(space, read_trial(item), spec, f"--try {item}"))
     return checked
+
+
+def _is_small_enough(space: Space, values: dict[str, Any], config: StudyConfig) -> bool:
+    cost = propose(space, optuna.trial.FixedTrial(values), config.input_spec).cost
+    return cost.flops <= config.max_cost and cost.parameters <= config.max_parameters
 
 
 def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -99,8 +99,12 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
         sized=asked.flops > 0,
         training_images=training,
     )
-    epochs = final / (3 * _typical_flops(space, config) * images)
-    return dataclasses.replace(config, final_epochs=float(f"{epochs:.9g}"))
+    default = _typical_flops(space, config)
+    # What nobody has bounded has room for the default that the compute asks for.
+    most = config.max_cost if "max_cost" in options.requested else max(config.max_cost, round(default))
+    return dataclasses.replace(
+        config, final_epochs=float(f"{final / (3 * default * images):.9g}"), max_cost=most
+    )
 
 
 def _final_flops(final: Final, default: float, images: int) -> float:

@@ -11,7 +11,7 @@ from search.config.settings import PRUNERS
 from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.execution.pruning import make_pruner
-from search.study.first_trials import check_trial, enqueue
+from search.study.first_trials import check_trial, enqueue, first_trials
 from search.study.seeds import trial_seed
 
 CONFIG = StudyConfig(
@@ -25,6 +25,7 @@ CONFIG = StudyConfig(
     epochs=12,
     seed=5,
 )
+SPEC = CONFIG.input_spec
 GOOD = {"width": 8, "rate": 0.1, "dropout": 0.0}
 
 
@@ -117,6 +118,22 @@ def test_incomplete_configuration_to_try_is_refused() -> None:
         InputError, match=r"^--try f\.toml: dropout is missing; expected a value of FloatDistribution"
     ):
         check_trial(small_space, {"width": 8, "rate": 0.1}, CONFIG.input_spec, "--try f.toml")
+
+
+def test_own_configurations_that_cost_too_much_are_left_out_but_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    widths = (8, 32, 4)
+    monkeypatch.setattr(small_space, "first", lambda spec: [{**GOOD, "width": width} for width in widths])
+    costs = {width: small_space.cost({**GOOD, "width": width, "fault": ""}, SPEC).flops for width in widths}
+
+    def tried(most: int) -> list[int]:
+        config = dataclasses.replace(CONFIG, max_cost=most)
+        return [values["width"] for values in first_trials(small_space, config, ())]
+
+    assert tried(costs[32]) == [8, 32, 4]
+    assert tried(costs[8]) == [8, 4]
+    assert tried(1) == [8]
 
 
 def test_configuration_is_queued_once() -> None:

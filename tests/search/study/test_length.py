@@ -13,6 +13,7 @@ from search.errors import InputError
 from search.study.compatibility import check_settings
 from search.study.creation import new_config
 from search.study.length import PARTS, is_by_compute, set_length, violations, with_length
+from search.study.proposal import own_configurations
 from search.training.plan import TrainingPlan
 from spaces import load
 from spaces.contract import Cost
@@ -50,6 +51,27 @@ def test_default_makes_the_same_passes_in_the_search_as_in_the_final(digits: Dat
     config = config_of(digits, final="10 epochs", images=300)
     plan = plan_of(digits, config, Recipe(batch_size=20), default_cost(config).flops, 300)
     assert plan.steps * 20 == 10 * 300
+
+
+def test_default_is_as_large_as_suits_a_final_in_flops(digits: Dataset) -> None:
+    usual = config_of(digits, final="40 epochs")
+    assert own_configurations(CNN, usual)[0]["filters"] == 32, "of these epochs are said"
+    assert usual.final_epochs == 40
+    sized = config_of(digits, final=f"{usual.final}FLOP")
+    assert own_configurations(CNN, sized)[0]["filters"] > 48
+    assert 5 < sized.final_epochs < 20, "its last layers cost less than the square of the width"
+    assert sized.length == usual.length
+
+
+def test_default_that_the_compute_asks_for_is_refused_only_by_a_bound_that_somebody_gave(
+    digits: Dataset,
+) -> None:
+    default = default_cost(config_of(digits)).flops
+    final = f"{3 * default * 1000 * sum(digits.train_counts)}FLOP"
+    sized = config_of(digits, final=final)
+    largest = CNN.cost(own_configurations(CNN, sized)[0], sized.input_spec).flops
+    assert largest <= sized.max_cost
+    assert config_of(digits, final=final, max_cost=default).max_cost == default
 
 
 def test_small_net_makes_more_steps_than_a_large_one(digits: Dataset) -> None:
