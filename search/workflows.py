@@ -149,7 +149,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
     """
     begun = time.monotonic()
     check_request(options)  # Before a framework is imported for what cannot be.
-    backend = check_backend(options.backend, options.gpu_memory)
+    backend = check_backend(options.backend)
     slots: list[ResourceSlot] = []
     if asks_for_engine(options):
         check_engine(options)
@@ -499,8 +499,7 @@ def join(options: WorkerOptions) -> str:
     found = load_study(options.study, options.storage, options.root, options.times, patient=options.patient)
     found.check_rights()
     backend = check_backend(
-        options.backend or os.environ.get("KERAS_BACKEND") or found.optuna.user_attrs.get(BACKEND),
-        options.gpu_memory,
+        options.backend or os.environ.get("KERAS_BACKEND") or found.optuna.user_attrs.get(BACKEND)
     )
     check_joining(found, load_space(found.config.space), backend)
     joined = replace(found, prepared=find_images(found, options.data, options.cache).folder)
@@ -557,7 +556,7 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
     """
     begun = time.monotonic()
     target = check_target(options.out or Path("exports") / options.study, SWEEP_FILES)
-    backend = check_backend(options.backend, options.gpu_memory)
+    backend = check_backend(options.backend)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     sweep, request = ask_for_sweep(options)
     opened = open_study(request, backend, sweep)

@@ -1,18 +1,15 @@
 """How many workers a host takes, and what each of them gets: a GPU of its own, or its share of the cores."""
 
 import contextlib
-import itertools
 import os
-import re
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.errors import InputError
+from search.process.gpus import VISIBLE, gpu_sizes, visible_gpus
 from storage.claims import GPU, HOST
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 UUIDS = ("GPU-", "MIG-")
 # Of a container, in bytes (versions 2 and 1 of control groups).
 MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -55,7 +52,7 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
             )
         count = workers or 1
         # Without --gpus all of them compute on the first.
-        memory = _memory(count, next(iter(visible_gpus()), ""), count, gpu_memory())
+        memory = _memory(count, next(iter(visible_gpus()), ""), count, gpu_sizes())
         return [ResourceSlot(max(1, cores // count), {}, memory)] * count
     visible = visible_gpus()
     found = visible if gpus == "all" else [name.strip() for name in gpus.split(",")]
@@ -78,7 +75,7 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
             f"--workers {count}: {len(found)} GPU{'s' if len(found) > 1 else ''} with {per_gpu or 1} each make "
             f"{len(places)} places; raise --per-gpu, or ask for fewer workers"
         )
-    used, sizes = places[:count], gpu_memory()
+    used, sizes = places[:count], gpu_sizes()
     return [
         ResourceSlot(max(1, cores // count), {VISIBLE: gpu}, _memory(count, gpu, used.count(gpu), sizes))
         for gpu in used
@@ -100,16 +97,6 @@ def check_shares(workers: int | None, gpus: str | None, per_gpu: int | None) -> 
         )
 
 
-def visible_gpus() -> list[str]:
-    """The GPUs that this process may use: those that the environment names, or all that the driver lists."""
-    visible = os.environ.get(VISIBLE)
-    if visible is not None:
-        names = [name.strip() for name in visible.split(",")]
-        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # As CUDA reads it.
-    listed = _answer(["nvidia-smi", "-L"])
-    return [str(number) for number, line in enumerate(listed.splitlines()) if line.startswith("GPU ")]
-
-
 def _memory(workers: int, gpu: str, sharing: int, sizes: Mapping[str, int]) -> dict[str, int]:
     """What one of so many workers has of the host's memory, and of the GPU that so many share."""
     host = {HOST: host_memory() // workers}
@@ -126,20 +113,3 @@ def host_memory() -> int:
     if given.isdecimal() and int(given):
         limits.append(int(given) * 2**20)
     return min(limits)
-
-
-def gpu_memory() -> dict[str, int]:
-    """Bytes of memory of each GPU that the driver lists, by number and by UUID."""
-    asked = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
-    found: dict[str, int] = {}
-    for line in _answer(asked).splitlines():
-        if match := re.fullmatch(r"(\d+), *(\S+), *(\d+)", line.strip()):
-            found |= dict.fromkeys(match.group(1, 2), int(match[3]) * 2**20)
-    return found
-
-
-def _answer(command: Sequence[str]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -48,7 +48,7 @@ def serve_demo(
     password = check_address(host, port, password_file, "use the model")
     with (
         tempfile.TemporaryDirectory(prefix="search-demo-", ignore_cleanup_errors=True) as place,
-        ForkServer(check_backend(None, None)) as starter,
+        ForkServer(check_backend(None)) as starter,
     ):
         folder = Path(place)
         asked: list[Answerer] = []

@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 
+from search.process.gpus import gpu_sizes, visible_gpus
+
 
 def use_threads(threads: int) -> None:
     """See ``Backend``; XLA takes its threads from the cores that the process may run on."""
@@ -13,10 +15,10 @@ def use_threads(threads: int) -> None:
 
 
 def use_device(gpu_memory: float | None) -> str:
-    """See ``Backend``; memory grows because the fork server's environment turns preallocation off.
-
-    JAX takes no limit in GB: ``run_study`` refuses ``gpu_memory`` on it.
-    """
+    """See ``Backend``; memory grows because the fork server's environment turns preallocation off."""
+    if gpu_memory and (size := gpu_sizes().get(next(iter(visible_gpus()), ""))):
+        # JAX takes a share of the whole, and reads it when it first touches the device.
+        os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{min(1.0, gpu_memory * 2**30 / size):.4f}"
     device = jax.devices()[0]
     return "cpu" if device.platform == "cpu" else str(device.device_kind)
 

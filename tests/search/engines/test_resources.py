@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.resources import VISIBLE, host_memory, make_slots, visible_gpus
+from search.engines.resources import host_memory, make_slots
 from search.engines.worker import bounded
 from search.errors import InputError
 from search.process.fork_server import ForkServer
+from search.process.gpus import VISIBLE, visible_gpus
 from storage.claims import GPU, HOST
 
 

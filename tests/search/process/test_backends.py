@@ -1,5 +1,7 @@
 """What differs between backends: how Keras reads the batches."""
 
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,27 @@ def test_tensorflow_knows_the_shape_of_a_batch() -> None:
     images, targets = tensorflow.batches(feed()).element_spec
     assert images.shape == (16, 8, 8, 1)
     assert targets.shape == (16, 3)
+
+
+@pytest.mark.parametrize(("asked", "share"), [(2.0, "0.2500"), (80.0, "1.0000"), (None, None)])
+def test_jax_is_told_its_part_of_a_gpus_memory_before_it_touches_one(
+    monkeypatch: pytest.MonkeyPatch, asked: float | None, share: str | None
+) -> None:
+    jax = pytest.importorskip("search.process.backends.jax")
+    name = "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    monkeypatch.setenv(name, "")  # It is put back as it was.
+    monkeypatch.delenv(name)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    monkeypatch.setattr(jax, "gpu_sizes", lambda: {"0": 2**30, "1": 8 * 2**30})
+    told: list[str | None] = []
+
+    def devices() -> list[Any]:
+        told.append(os.environ.get(name))
+        return [SimpleNamespace(platform="gpu", device_kind="A card")]
+
+    monkeypatch.setattr(jax.jax, "devices", devices)
+    assert jax.use_device(asked) == "A card"
+    assert told == [share]
 
 
 def test_memory_errors_are_known_in_every_backends_words() -> None:

@@ -306,21 +306,19 @@ def test_balance_is_printed_and_a_large_class_warned_of(
 
 def test_backend_is_the_one_asked_for_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    assert check_backend(None, None) == "tensorflow"
+    assert check_backend(None) == "tensorflow"
     if importlib.util.find_spec("jax") is not None:
         monkeypatch.setenv("KERAS_BACKEND", "jax")
-        assert check_backend(None, None) == "jax"
-        assert check_backend("tensorflow", 2.0) == "tensorflow"
-        with pytest.raises(InputError, match=r"--gpu-memory 2\.0: JAX takes no limit"):
-            check_backend("jax", 2.0)
+        assert check_backend(None) == "jax"
+        assert check_backend("tensorflow") == "tensorflow"
 
 
 def test_backend_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"^--backend torch: not installed here"):
-        check_backend("torch", None)
+        check_backend("torch")
     with pytest.raises(InputError, match=r"^--backend 'theano'"):
-        check_backend("theano", None)
+        check_backend("theano")
 
 
 def test_cache_that_has_moved_is_found_by_those_who_come_later(
