@@ -1,6 +1,7 @@
 """What every benchmark needs around its figures: its command line, machine and versions, a table, a JSON file."""
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 from storage.atomic import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("keras", "tensorflow", "numpy", "optuna", "scikit-learn")
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "optuna", "scikit-learn")
 
 
 def make_parser(about: str | None) -> argparse.ArgumentParser:
@@ -94,8 +95,12 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what does the work."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+    """Of Python and of what does the work, as far as it is installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
