@@ -1,8 +1,9 @@
 """What can be searched. A space is a module with the functions ``sample``, ``cost`` and ``build``.
 
 ``spaces.contract`` says what they do. A new space is a file here and a line in ``REGISTERED``; a user's own is loaded
-by its file or its module's name. Nothing here knows a command: an error about a parameter begins with the parameter's
-name (``space 'x': ...``).
+by its file or its module's name. A function that makes a Keras model may stand in its place (``my_model.py:build``, see
+``spaces.user_model``). Nothing here knows a command: an error about a parameter begins with the parameter's name
+(``space 'x': ...``).
 """
 
 import importlib
@@ -17,10 +18,11 @@ from spaces.contract import Backbone, Cost, InputSpec, Params, Space
 from spaces.framework_check import framework_of
 from spaces.recipe import Recipe
 from spaces.source import digest, find
+from spaces.user_model import UserModel, is_model
 
 __all__ = [
-    "REGISTERED", "Backbone", "Cost", "InputSpec", "Params", "Recipe", "Space", "SpaceChanged", "check_as_read",
-    "code_of", "has_backbone", "load", "load_as"
+    "REGISTERED", "Backbone", "Cost", "InputSpec", "Params", "Recipe", "Space", "SpaceChanged", "UserModel",
+    "check_as_read", "code_of", "has_backbone", "is_model", "load", "load_as"
 ]  # fmt: skip
 
 REGISTERED = {
@@ -48,18 +50,27 @@ class _Known(NamedTuple):
 
 
 _known: dict[str, _Known] = {}
+_models: dict[str, UserModel] = {}
 
 
-def load(name: str) -> Space:
+def load(name: str, *, afresh: bool = False) -> Space:
     """Load a space by its registered name (``cnn``), its file (``my_space.py``) or its module (``my_package.mine``).
 
     Modules in the current directory are found too, as they are under ``python -m``. A user's module is checked once a
-    process, in another one: see ``spaces.framework_check``.
+    process, in another one: see ``spaces.framework_check``. A function that makes a model is not imported here.
+
+    Args:
+        name: Its name.
+        afresh: Whether the code of such a function is read again, in a process that has read it before.
 
     Raises:
         ValueError: There is none of this name, or it is no space, or it imports Keras at module level; in one line,
-            which begins with ``space``.
+            which begins with ``space``, or with ``model`` where it is about such a function.
     """
+    if is_model(name):
+        if afresh or name not in _models:
+            _models[name] = _model(name)
+        return cast(Space, _models[name])
     path = _path_of(name)
     module = _unless_reloaded(path)
     if module is None:
@@ -83,6 +94,11 @@ def load_as(name: str, code: str) -> Space:
         SpaceChanged: It is other code; in one line.
         ValueError: It cannot be imported; in one line.
     """
+    if is_model(name):
+        model = _model(name)
+        if code and not _wait_for(model.module, code):
+            raise SpaceChanged(_changed(name))
+        return cast(Space, model)
     path = _path_of(name)
     module = _unless_reloaded(path)
     if module is None:
@@ -100,6 +116,8 @@ def code_of(space: Space) -> str:
     Of a registered space it is its ``VERSION``, so that a mended docstring is no other space; of a user's it is a
     digest of its code when it was loaded (``spaces.source``).
     """
+    if isinstance(space, UserModel):
+        return space.code
     module = cast(ModuleType, space)
     if module.__name__ in REGISTERED.values():
         return f"version {module.VERSION}"
@@ -115,14 +133,36 @@ def check_as_read(space: Space) -> None:
     Raises:
         SpaceChanged: They are not; in one line.
     """
-    path = cast(ModuleType, space).__name__
+    path = space.module if isinstance(space, UserModel) else cast(ModuleType, space).__name__
     if path not in REGISTERED.values() and not _wait_for(path, code_of(space)):
-        raise SpaceChanged(_changed(path))
+        raise SpaceChanged(_changed(space.name if isinstance(space, UserModel) else path))
 
 
 def has_backbone(space: Space) -> bool:
     """Whether a space trains heads on the features of a frozen backbone."""
     return all(callable(getattr(space, function, None)) for function in BACKBONE_FUNCTIONS)
+
+
+def _model(name: str) -> UserModel:
+    """A function that makes a model, whose module is found and not imported.
+
+    Raises:
+        ValueError: There is no such module; in one line, which begins with ``model``.
+    """
+    file, _, function = name.rpartition(":")
+    expected = "expected the file and the function, as in my_model.py:build, or my_package.my_model:build"
+    dotted = all(part.isidentifier() for part in file.split("."))
+    if not (file.endswith(".py") or dotted) or not function.isidentifier():
+        raise ValueError(f"model {name}: {expected}")
+    try:
+        path = _path_of(file)
+    except ValueError as error:
+        raise ValueError(f"model {name}: {str(error).partition(': ')[2]}") from None
+    spec = find(path)
+    if spec is None or not (code := digest(spec)):
+        where = f"file {file}" if file.endswith(".py") else f"module {file} in {Path.cwd()} or on PYTHONPATH"
+        raise ValueError(f"model {name}: there is no {where}; {expected}")
+    return UserModel(name, path, function, code)
 
 
 def _path_of(name: str) -> str:
@@ -206,7 +246,8 @@ def _wait_for(path: str, code: str) -> bool:
 
 
 def _changed(name: str) -> str:
-    return f"space {name}: its code has been changed since the search read it"
+    kind = "model" if is_model(name) else "space"
+    return f"{kind} {name}: its code has been changed since the search read it"
 
 
 def _import_error(name: str, path: str, error: BaseException) -> str:

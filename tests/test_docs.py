@@ -27,6 +27,7 @@ GROUPS = {name.partition(" ")[0] for name in COMMANDS}
 PYTHON = re.findall(r"```python\n(.*?)```", ALL_PAGES, re.DOTALL)
 SHORT_NOTEBOOK, NOTEBOOK = (block for block in PYTHON if "run_study" in block)
 SPACE = next(block for block in PYTHON if "def sample" in block)
+MODEL = next(block for block in PYTHON if "def build(trial)" in block)
 EXAMPLE = (DOCS / "notebook.ipynb").read_text("utf-8")
 LONGEST_README, LARGEST_PICTURE = 150, 150_000
 # Builds the space for one configuration and compares its cost with the net; Keras stays out of this process.
@@ -39,6 +40,12 @@ params = space.sample(optuna.create_study().ask(), input_spec)
 model = space.build(params, input_spec)
 assert space.cost(params, input_spec).parameters == model.count_params(), (params, model.count_params())
 assert model.output_shape == (None, 10)
+"""
+TRY_MODEL = """
+import optuna, spaces
+from search.training.user_model import prepared
+model = spaces.load("my_model.py:build").make(optuna.create_study().ask())
+assert prepared(model, (8, 8, 1), 10).count_params()
 """
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -141,12 +148,18 @@ def test_space_can_be_sampled_and_built(tmp_path: Path) -> None:
     assert process.returncode == 0, process.stderr[-3000:]
 
 
+def test_model_is_made_of_the_values_that_it_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "my_model.py").write_text(MODEL)
+    process = python("-c", TRY_MODEL, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr[-3000:]
+
+
 def test_space_is_under_thirty_lines() -> None:
     assert len(SPACE.splitlines()) < 30
 
 
 def test_pages_have_no_python_that_no_test_runs() -> None:
-    assert sorted(PYTHON) == sorted([SHORT_NOTEBOOK, NOTEBOOK, SPACE])
+    assert sorted(PYTHON) == sorted([SHORT_NOTEBOOK, NOTEBOOK, SPACE, MODEL])
 
 
 def test_readme_is_short() -> None:

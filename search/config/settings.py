@@ -15,6 +15,7 @@ from search.config.kubernetes_values import check_cpu, check_image, check_memory
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
 from search.config.value_types import as_final, as_image_size
 from search.errors import InputError
+from spaces.user_model import is_model
 
 BACKENDS = ("tensorflow", "jax", "torch")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -420,6 +421,13 @@ class SearchSettings(Options):
         metavar="FILE.toml",
         repeatable=True,
     )
+    model: str | None = option(
+        None,
+        "Your own function that makes a Keras model, in the place of a space: my_model.py:build, or "
+        "my_package.my_model:build. It asks for its values as one does of Optuna's trial (trial.suggest_int) or of "
+        "KerasTuner's hp (hp.Int). Its trials count --epochs.",
+        metavar="FILE:FUNCTION",
+    )
     from_study: str | None = option(
         None,
         "Another study of the same space, whose best three configurations are tried before any is sampled.",
@@ -457,6 +465,28 @@ class RunOptions(
     """All options of a search: ``search.run``, and ``run_study``."""
 
     export: bool = option(True, "Whether the best trial is exported at the end.", flag="--export/--no-export")
+
+    @classmethod
+    def given(cls, *args: Any, **values: Any) -> Any:
+        """See ``Options``; a function that makes models stands in the place of a space.
+
+        Raises:
+            InputError: A value is out of its range, or of another type, or a space is given beside a function.
+        """
+        made = super().given(*args, **values)
+        if made.model is None:
+            return made
+        if "space" in made.requested:
+            raise InputError(
+                f"--model {made.model}: stands in the place of a space, and --space {made.space} is given as well; "
+                "leave one of the two out"
+            )
+        if not is_model(made.model):
+            raise InputError(
+                f"--model {made.model}: expected the file and the function, as in my_model.py:build, or "
+                "my_package.my_model:build"
+            )
+        return made.also(space=made.model)
 
     def __post_init__(self) -> None:
         """Check every option, and which of them contradict each other.
@@ -637,10 +667,14 @@ def stored_space(name: str) -> str:
 
     Any other file is stored by its whole path, so that it is found from every folder.
     """
-    file = Path(name).expanduser().absolute()
-    if not name.endswith(".py") or not file.is_file():
+    path, colon, function = name.partition(
+        ":"
+    )  # Of a function that makes a model, its file is stored likewise.
+    file = Path(path).expanduser().absolute()
+    if not path.endswith(".py") or not file.is_file():
         return name
-    return file.stem if file.parent == Path.cwd() and file.stem.isidentifier() else str(file)
+    stored = file.stem if file.parent == Path.cwd() and file.stem.isidentifier() else str(file)
+    return f"{stored}{colon}{function}"
 
 
 def check_study_name(name: str) -> None:

@@ -23,7 +23,7 @@ REDRAWS = 20
 
 def make_sampler(
     config: StudyConfig, number: int, alone: Callable[[Callable[[], Draw]], Draw] = lambda draw: draw()
-) -> "DistinctSampler":
+) -> optuna.samplers.BaseSampler:
     """The sampler that chooses the configuration of trial ``number``.
 
     Its seed is made of the study's seed and the number, so that workers never propose the same point twice: with one
@@ -42,7 +42,10 @@ def make_sampler(
         chooser = optuna.samplers.TPESampler(seed=seed)
     if config.sampler == "prior":
         chooser = PriorSampler(chooser, seed)
-    return DistinctSampler(chooser, spaces.load(config.space), config.input_spec, seed, alone)
+    space = spaces.load(config.space)
+    if isinstance(space, spaces.UserModel):  # No configuration is known before its net is made.
+        return chooser
+    return DistinctSampler(chooser, space, config.input_spec, seed, alone)
 
 
 class DistinctSampler(optuna.samplers.BaseSampler):

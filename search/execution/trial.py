@@ -5,7 +5,7 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.trial import TrialState
@@ -47,14 +47,15 @@ from search.study.fold_results import (
 from search.study.length import set_length, violations
 from search.study.out_of_fold import read_out_of_fold
 from search.study.prices import DEFAULT
-from search.study.proposal import asking_space, propose
+from search.study.proposal import Proposal, asking_space, propose
 from search.study.seeds import seed_number, trial_seed
+from search.study.served_model import ServedModel, proposal_of
 from search.study.study import MODEL, LoadedStudy
 from search.study.sweep_cells import REPEAT
 from search.training.plan import TrainingPlan
 from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
-from spaces.contract import Params
+from spaces.contract import Params, Space
 from spaces.recipe import Recipe
 from storage.claims import GPU, HOST, Claim, ClaimLost, lock_name
 from storage.heartbeat import Heartbeat
@@ -205,7 +206,7 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
     config = worker.study.config
     try:
         space = spaces.load(config.space)
-        proposal = propose(space, trial, config.input_spec)
+        proposal = _propose(worker, trial, space)
     except SpaceFailed as failed:
         raise _failure(failed) from failed
     is_default = is_spared(trial.params, space, config)
@@ -244,6 +245,27 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         gpu_memory=worker.gpu_memory,
         counted=is_to_compare(config, worker.study.optuna.get_trials(deepcopy=False)),
     )
+
+
+def _propose(worker: Worker, trial: optuna.Trial, space: Space) -> Proposal:
+    """Sample the trial's configuration; a user's model is made in a child, once, which asks for its values."""
+    spec = worker.study.config.input_spec
+    if not isinstance(space, spaces.UserModel):
+        return propose(space, trial, spec)
+
+    def check() -> None:
+        if worker.stop.requested:
+            raise TrialInterrupted("stopped", clean=True)
+
+    served = ServedModel(
+        space,
+        worker.server,
+        worker.study.paths.log(trial.number),
+        threads=worker.threads,
+        environment=worker.environment,
+        check=check,
+    )
+    return proposal_of(space, trial.user_attrs, spec) or propose(cast(Space, served), trial, spec)
 
 
 def _train(

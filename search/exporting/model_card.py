@@ -21,6 +21,7 @@ from search.study.proposal import recipe_of
 from search.study.request import load_space
 from search.study.study import LoadedStudy, compute_of
 from search.templates.loader import environment
+from spaces import UserModel
 from storage.claims import is_refused
 
 # Shown: the classes with the lowest F1, and the pairs of classes that are confused most often.
@@ -98,6 +99,11 @@ def _recipe(loaded: LoadedStudy, summary: Mapping[str, Any]) -> dict[str, Any]:
     try:
         space = load_space(loaded.config.space)
         check_code(loaded, space)
+        if isinstance(space, UserModel):
+            return {
+                "recipe": "the model's own, as it is compiled, else Adam at 0.001",
+                "batch_size": summary["batch_size"],
+            }
         found = dataclasses.asdict(recipe_of(space, summary["params"], loaded.config.input_spec))
     except Exception:  # A user's own space may raise anything.
         return {}

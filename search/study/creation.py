@@ -17,13 +17,15 @@ from search.data.preparation import prepare
 from search.errors import InputError
 from search.presets import PRESETS
 from search.study.request import check_beside_validation, preset_of
-from spaces import has_backbone
+from spaces import has_backbone, is_model
 from spaces.contract import Space
 
 logger = logging.getLogger(__name__)
 
 # A study's folder lies beside databases and their locks, and its export beside the reports.
 FILES = (".db", ".sqlite", ".sqlite3", ".db-wal", ".db-shm", ".db-journal", ".lock", ".html", ".htm")
+# A bound on cost or parameters that is none.
+ANY_COST = 10**12
 
 
 def check_new_name(study: str, root: Path) -> None:
@@ -121,6 +123,8 @@ def new_config(
         left = images - (dataset.validation_images or options.validation * images)
         if preset.images is not None and preset.images >= left:
             del settings["images"]
+    if is_model(options.space):  # A net that a user brings is bounded where that is asked for.
+        settings |= {"max_cost": ANY_COST, "max_parameters": ANY_COST}
     settings |= {name: getattr(options, name) for name in names & options.requested}
     if options.folds:
         check_folds(options.folds, dataset.train_counts, dataset.classes)

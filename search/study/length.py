@@ -30,7 +30,7 @@ from search.study.ending import race_images
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
 from search.study.request import preset_of
-from spaces import has_backbone
+from spaces import UserModel, has_backbone
 from spaces.contract import Cost, Space
 from spaces.recipe import Recipe
 
@@ -50,6 +50,8 @@ def is_by_compute(options: RunOptions, space: Space) -> bool:
     Raises:
         InputError: It is asked for, and cannot be.
     """
+    if isinstance(space, UserModel):  # What else is asked for has been refused.
+        return False
     if options.length == "compute" or options.final is not None:
         flag = "--length compute" if options.final is None else f"--final {options.final}"
         if has_backbone(space):

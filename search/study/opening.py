@@ -2,15 +2,18 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
+from search.errors import InputError
 from search.study.automatic_settings import Choice, choose_settings
 from search.study.backbone_choice import can_choose, choose_backbone
 from search.study.backbones import COMPARED, bring_backbones, check_backbones, share_backbones, with_backbones
@@ -29,7 +32,7 @@ from search.study.creation import check_new_name, image_size, new_config, prepar
 from search.study.earlier_study import best_that_fit, ranked_elsewhere
 from search.study.ending import check_whole
 from search.study.first_trials import enqueue, first_trials
-from search.study.length import is_by_compute, with_length
+from search.study.length import is_by_compute, length_words, with_length
 from search.study.request import (
     check_confirm,
     check_fine_tune,
@@ -40,6 +43,7 @@ from search.study.request import (
     preset_of,
     refits,
 )
+from search.study.served_model import ServedModel, check_served
 from search.study.study import (
     DATASET,
     LoadedStudy,
@@ -50,7 +54,7 @@ from search.study.study import (
     warn_of_password,
 )
 from search.study.sweep_cells import SWEEP, Sweep
-from spaces import has_backbone
+from spaces import UserModel, has_backbone
 from spaces.contract import Space
 from storage.claims import lock_name
 from storage.occupancy import occupants
@@ -91,7 +95,7 @@ def open_study(
         if created is not None:
             return created
         found = load_study(options.study, options.storage, options.root)
-    return _rejoin(found, options, backend, sweep)
+    return _rejoin(found, options, backend, sweep, server)
 
 
 def _create(
@@ -132,7 +136,13 @@ def _create(
                 config = new_config(options, dataset, folds_by_default=True, over_backbone=True)
             config = dataclasses.replace(config, backbones=chosen.backbones, image_size=size)
         share_backbones(config, dataset)  # Before the study is there for others to join.
-    begin = _beginning(space, config, options, sweep, elsewhere)
+    with _asked(space, server) as asked:
+        if isinstance(asked, ServedModel):
+            check_served(asked, config.input_spec)
+            logger.info(
+                f"model {name}: {asked.words()}; its trials have {length_words(config)} each (--epochs)"
+            )
+        begin = _beginning(asked, config, options, sweep, elsewhere)
     print_balance(config, dataset)
     if sweep is None:
         # Where the space was chosen, so were backbones, and it is said what would be better.
@@ -158,7 +168,25 @@ def _trials_of_preset(options: RunOptions) -> int:
     return preset.trials if preset else DEFAULT_TRIALS
 
 
-def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep | None) -> LoadedStudy:
+@contextmanager
+def _asked(space: Space, server: "ForkServer | None") -> Iterator[Space]:
+    """Within the block, a space that can be asked for a configuration: a user's function that makes models is served.
+
+    Raises:
+        InputError: It is such a function, and there is nobody to start the children that call it.
+    """
+    if not isinstance(space, UserModel):
+        yield space
+        return
+    if server is None:
+        raise InputError(f"--model {space.name}: only a search can sample its values; expected a --space")
+    with tempfile.TemporaryDirectory() as scratch:
+        yield cast(Space, ServedModel(space, server, Path(scratch) / "log.txt"))
+
+
+def _rejoin(
+    found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep | None, server: "ForkServer | None"
+) -> LoadedStudy:
     config = found.config
     found.check_rights()
     check_kind(found, sweep)
@@ -179,7 +207,8 @@ def _rejoin(found: LoadedStudy, options: RunOptions, backend: str, sweep: Sweep 
         found.optuna.set_user_attr(DATASET, str(joined.prepared))  # The cache has moved.
     found.leave_marker()
     elsewhere = ranked_elsewhere(options, config.space)
-    begin = _beginning(space, config, options, sweep, elsewhere, found.optuna.user_attrs.get(SWEEP))
+    with _asked(space, server) as asked:
+        begin = _beginning(asked, config, options, sweep, elsewhere, found.optuna.user_attrs.get(SWEEP))
     print_balance(config, joined.dataset())
     # A sweep's cells are counted by those who claim them, and so queued under their lock.
     lock = "studies" if sweep is None else lock_name(found.study_id)

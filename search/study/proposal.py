@@ -15,7 +15,15 @@ import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
 
 from search.config.study_config import StudyConfig
-from search.errors import DiskFull, SpaceFailed, failure_words, is_disk_full
+from search.errors import (
+    DiskFull,
+    SpaceFailed,
+    StudyStopped,
+    TrialFailed,
+    TrialInterrupted,
+    failure_words,
+    is_disk_full,
+)
 from search.study.study import quiet
 from spaces.contract import Cost, InputSpec, Params, Space
 from spaces.recipe import Recipe
@@ -96,7 +104,7 @@ def asking_space() -> Iterator[None]:
     """
     try:
         yield
-    except (*PASSED_ON, SpaceFailed):
+    except (*PASSED_ON, SpaceFailed, TrialInterrupted, TrialFailed, StudyStopped):
         raise
     except Exception as error:
         if is_disk_full(error):

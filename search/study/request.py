@@ -13,6 +13,7 @@ from search.presets import PRESETS, Preset
 from search.study.first_trials import read_trial
 from search.study.prices import has_points
 from search.study.sweep_cells import Sweep
+from spaces import is_model
 from spaces.contract import Backbone, Space
 from storage.artifacts import check_artifacts
 
@@ -41,6 +42,13 @@ def check_request(options: RunOptions, sweep: Sweep | None = None) -> None:
         )
     if "space" in options.requested:
         load_space(options.space)
+    if is_model(options.space):
+        if sweep is not None:
+            raise InputError(
+                f"--base: {options.space} is asked for its parameters by its own code, and a sweep must know them "
+                "beforehand; expected a space"
+            )
+        check_length_of_model(options)
     for backbone in options.backbones:
         check_backbone(backbone)
     if options.folds:
@@ -52,6 +60,21 @@ def check_request(options: RunOptions, sweep: Sweep | None = None) -> None:
             raise flag_error(error) from None
     for item in options.try_first:
         read_trial(item)
+
+
+def check_length_of_model(options: RunOptions) -> None:
+    """Refuse equal compute where a net's cost is known only once a user's function has made it.
+
+    Raises:
+        InputError: It is asked for.
+    """
+    for name in ("final", "length"):
+        value = getattr(options, name)
+        if value not in (None, "epochs"):
+            raise InputError(
+                f"{flag_of(options, name)} {value}: what a net of --model costs is known only once it is made, so that "
+                "its trials count epochs; leave the flag out, and give --epochs"
+            )
 
 
 def check_beside_folds(options: RunOptions, folds: int) -> None:
@@ -93,7 +116,7 @@ def load_space(name: str) -> Space:
         InputError: There is none, or it is not fit to be one.
     """
     try:
-        return spaces.load(name)
+        return spaces.load(name, afresh=True)
     except ValueError as error:
         raise flag_error(error) from None
 

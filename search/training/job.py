@@ -36,7 +36,10 @@ from search.training.models import leaves, net_of
 from search.training.optimizer import make_optimizer, updates
 from search.training.plan import TrainingPlan
 from search.training.predictions import write_predictions
+from search.training.user_model import scales_pixels
+from search.training.user_training import UserFeed, own_training, takes_class_numbers
 from search.training.validation import validate
+from spaces import is_model
 from storage.atomic import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -76,7 +79,8 @@ def train_folds(payload: dict[str, Any], channel: Channel) -> None:
 
 def _take_device(plan: TrainingPlan) -> str:
     device = backends.current().use_device(plan.gpu_memory)
-    _set_precision(device)
+    if not is_model(plan.space):  # A user's model computes in what it says itself.
+        _set_precision(device)
     return device
 
 
@@ -153,7 +157,7 @@ class Training:
         if not self._traced:
             # What is validated is what is exported: float32, also where training computes in bfloat16; of both views.
             mixed = keras.mixed_precision.dtype_policy().name != "float32"
-            other = mixed or plan.views == 2
+            other = mixed or plan.views == 2 or self.compiled
             self._exact = self._exported() if other and not plan.full else self.model
         self.classes = dataset.classes
         names = ("loss", "accuracy", *(f"val_{name}" for name in validated(plan.metric)), "seconds")
@@ -172,10 +176,15 @@ class Training:
         """Build the model, and what is fitted: the model itself, or the model behind the images on the device."""
         plan, recipe = self.plan, self.plan.recipe
         model = self.net.build()
+        # A user's own model says itself how it is trained.
+        self.compiled = is_model(plan.space) and model.compiled
         # Evenly over all (folders come sorted by class): enough for means, variances and patches.
         self.net.adapt(model, self.images[self.chosen[:: max(1, len(self.chosen) // ADAPT_IMAGES)]])
         # What is traced knows of the images no more than these: the length of the schedule, and the size of a batch.
         self._shape = (plan.steps or updates(len(self.chosen), self.batch, plan.epochs), self.batch)
+        if self.compiled:
+            self.on_device = False
+            return model, own_training(model, plan.accumulate)
         # Photographs are augmented by Pillow, on the host, each time that they are seen.
         pixels = self.images.ndim == 4 and recipe.augmenter == "shifts"
         self.on_device = pixels and fits_device(self.device, self.images)
@@ -197,7 +206,7 @@ class Training:
         Images on the device and the numbers of ``Normalization`` are constants of what was traced.
         """
         constant = any(isinstance(layer, keras.layers.Normalization) for layer in leaves(self.model))
-        if constant or self.on_device or before.on_device or before._shape != self._shape:
+        if constant or self.compiled or self.on_device or before.on_device or before._shape != self._shape:
             return False
         restore(before.model, before.optimizer, capture(self.model, self.fitted.optimizer))
         self.model, self.fitted, self._exact = before.model, before.fitted, before._exact
@@ -342,6 +351,9 @@ class Training:
             "on_device": self.on_device,
             "mirror": self.mirror,
         }
+        if self.compiled:
+            own = {"scaled": not scales_pixels(self.model), "numbers": takes_class_numbers(self.model)}
+            return UserFeed(*given, epoch=self.epoch, **own, **settings)
         if not plan.steps:
             return TrainingFeed(*given, epoch=self.epoch, **settings)
         # A step is as many batches as its gradients are accumulated over.

@@ -12,7 +12,8 @@ from search.data.backbones import with_files
 from search.process.channel import Channel
 from search.training.feature_cache import BATCH, Features, open_features
 from search.training.plan import TrainingPlan
-from spaces import has_backbone
+from search.training.user_model import as_exported, prepared
+from spaces import has_backbone, is_model
 from spaces.contract import InputSpec, Space
 
 TELL_SECONDS = 1.0
@@ -52,6 +53,26 @@ class Net:
         """Set what depends on the data from some of its inputs."""
         if hasattr(self.space, "adapt"):
             self.space.adapt(model, images)
+
+
+class Brought(Net):
+    """A user's own model, which is trained as it comes compiled; one that does not is trained as any net here."""
+
+    def build(self) -> keras.Model:
+        """It, with fresh weights."""
+        model = self._prepared()
+        return model if model.compiled else as_exported(model, self._size)
+
+    def exported(self) -> keras.Model:
+        """It, from raw pixels to logits, with its weights in the same order."""
+        return as_exported(self._prepared(), self._size)
+
+    @property
+    def _size(self) -> tuple[int, int, int]:
+        return self.spec.height, self.spec.width, self.spec.channels
+
+    def _prepared(self) -> keras.Model:
+        return prepared(self.space.build(self.plan.params, self.spec), self._size, self.spec.classes)
 
 
 class Head(Net):
@@ -109,6 +130,8 @@ class Tuned(Net):
 
 def net_of(plan: TrainingPlan) -> Net:
     """What ``plan`` trains."""
+    if is_model(plan.space):
+        return Brought(plan)
     if not has_backbone(plan.load_space()):
         return Net(plan)
     return Tuned(plan) if plan.tune else Head(plan)

@@ -22,6 +22,7 @@ from search.web.attachments import address, artifacts_of, draw_in_child, leave
 from search.web.notes import read_note, write_note
 from search.web.picture_names import SAMPLES
 from search.web.trial_page import plain
+from spaces import is_model
 from storage.errors import DatabaseGone
 
 logger = logging.getLogger(__name__)
@@ -139,11 +140,12 @@ def _purpose(study: LoadedStudy, metric: str) -> str:
     config = study.config
     best = "the lowest" if config.direction == "minimize" else "the best"
     length = length_words(config) + (f" in each of {config.folds} folds" if config.folds else "")
+    kind = "the models of" if is_model(config.space) else "space"
     over = f" over {', '.join(one.name for one in config.backbones)}" if config.backbones else ""
     return (
-        f"Searches space {config.space}{over} for {best} {metric} on validation images: {study.wanted} trials of up to "
-        f"{length}, sampled by {config.sampler}, pruned by {config.pruner}, seed {config.seed}. No trial sees the test "
-        "images."
+        f"Searches {kind} {config.space}{over} for {best} {metric} on validation images: {study.wanted} trials of up "
+        f"to {length}, sampled by {config.sampler}, pruned by {config.pruner}, seed {config.seed}. No trial sees the "
+        "test images."
     )
 
 

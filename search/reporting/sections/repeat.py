@@ -8,7 +8,7 @@ from typing import Any
 
 import spaces
 from search.config.option import flag_of, options_of
-from search.config.settings import StudySettings, SweepOptions
+from search.config.settings import RunOptions, StudySettings, SweepOptions
 from search.config.study_config import StudyConfig
 from search.errors import SpaceFailed
 from search.exporting.formats import FORMATS
@@ -18,7 +18,9 @@ from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section,
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, plain_value
+from search.study.creation import ANY_COST
 from search.study.proposal import own_configurations
+from spaces import is_model
 from storage.paths import StudyPaths
 from storage.url import default_url
 
@@ -139,7 +141,11 @@ def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
         value = getattr(config, field.name)
         if value is None or field.name not in taken - left_out:
             continue
-        if "/" in about.flag:
+        if field.name == "space" and is_model(value):
+            words += [flag_of(RunOptions, "model"), value]
+        elif field.name in ("max_cost", "max_parameters") and value == ANY_COST:
+            continue
+        elif "/" in about.flag:
             words.append(about.flag.split("/")[0 if value else 1])
         elif isinstance(value, bool):
             words += [flag_of(StudySettings, field.name)] if value else []

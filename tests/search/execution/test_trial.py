@@ -238,6 +238,30 @@ def test_interrupted_trial_on_tensorflow_learns_as_if_nothing_had_happened(make_
     assert one == two
 
 
+def test_interrupted_trial_of_a_users_model_learns_as_if_nothing_had_happened(
+    make_worker, fork_server
+) -> None:
+    model = {"space": "user_models:build_model", "epochs": 4, "seed": 3}
+    server = StrikingServer(fork_server, [signal.SIGKILL])
+    interrupted, whole = make_worker("one", server, **model), make_worker("two", fork_server, **model)
+    for worker in (interrupted, whole):
+        work(worker, lambda: 1)
+    one, two = (worker.study.optuna.trials[0] for worker in (interrupted, whole))
+    assert [payload["space"] for payload in server.started] == [model["space"]] * 2
+    # Its values were asked for once, and are what both of its trainings were given.
+    assert [payload["params"] for payload in server.started] == [one.params] * 2
+    assert set(one.params) >= {"num_layers", "units_0", "activation", "dropout", "lr"}
+    for trial in (one, two):
+        del trial.user_attrs["history"]["seconds"]
+    assert one.params == two.params
+    assert one.user_attrs["history"] == two.user_attrs["history"]
+    assert one.user_attrs["flops"] == 2 * (one.user_attrs["parameters"] - _biases(one.params))
+
+
+def _biases(params: dict[str, Any]) -> int:
+    return sum(params[f"units_{layer}"] for layer in range(params["num_layers"])) + 10
+
+
 def test_crash_is_tried_once_more(make_worker, fast_server) -> None:
     server = StrikingServer(fast_server, [signal.SIGSEGV])
     worker = make_worker(server=server, epochs=12, epoch_seconds=0.05)

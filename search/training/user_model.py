@@ -1,0 +1,214 @@
+"""A user's own Keras model: checked, described before it is trained, and brought to the form that is exported.
+
+What is exported, and validated, goes from raw pixels to logits and is not compiled, as all nets here; a user's model
+may end in a softmax, and expect pixels from 0 to 1. So it is trained as it is, and exported in that form.
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import keras
+import numpy as np
+
+import spaces
+from search.formatting import count
+from search.process.channel import Channel
+from search.training.model_flops import forward_flops, uncounted
+from spaces.hyperparameters import Hyperparameters
+from spaces.user_model import ModelUnfit, UserModel
+
+# The losses that a model may be compiled with, and whether they take class numbers instead of a row of zeros and a one.
+LOSSES = {
+    "CategoricalCrossentropy": False,
+    "CategoricalFocalCrossentropy": False,
+    "SparseCategoricalCrossentropy": True,
+}
+# Of these words Keras makes an object by itself.
+WORDS = {
+    "categorical_crossentropy": "CategoricalCrossentropy",
+    "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
+    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
+}
+# Layers, and operations on tensors, that bring pixels to a range of their own.
+SCALING = ("Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract")
+WHITE = 255.0
+
+
+def describe(payload: dict[str, Any], channel: Channel) -> None:
+    """Make a user's model, asking for each value, and tell what it costs; a child's job.
+
+    Args:
+        payload: ``model``, its name; ``code``, what ``spaces.code_of`` gave; ``size``, height, width and channels of
+            the images; ``classes``, their number.
+        channel: Gets ``suggest`` for each value, whose reply holds the ``value`` or an ``error``; then ``done`` with
+            ``parameters`` and ``flops``, and whether the model comes ``compiled`` and gets ``scaled`` pixels, 0 to 1;
+            and ``uncounted``, whose operations ``flops`` leave out.
+    """
+
+    def give(name: str, kind: str, arguments: dict[str, Any]) -> Any:
+        reply = channel.ask({"kind": "suggest", "name": name, "how": kind, "arguments": arguments})
+        if "error" in reply:
+            raise ValueError(f"{name}: {reply['error']}")
+        return reply["value"]
+
+    model = cast(UserModel, spaces.load_as(payload["model"], payload["code"]))
+    made = prepared(model.make(Hyperparameters(give)), tuple(payload["size"]), payload["classes"])
+    facts = {"compiled": bool(made.compiled), "scaled": not scales_pixels(made), "uncounted": uncounted(made)}
+    net = as_exported(made, tuple(payload["size"]))
+    parameters = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
+    channel.send({"kind": "done", "parameters": parameters, "flops": forward_flops(net), **facts})
+
+
+def prepared(model: Any, size: tuple[int, int, int], classes: int) -> keras.Model:
+    """A model that a user's function returned, built for images of this size, once it has passed every check.
+
+    Raises:
+        ModelUnfit: It cannot be searched: what was given, and what was expected, in one line.
+    """
+    if not isinstance(model, keras.Model):
+        raise ModelUnfit(f"it returned {model!r:.80}; expected a Keras model")
+    if not model.built:
+        model.build((None, *size))
+    foreign = next(_foreign(keras.saving.serialize_keras_object(model)["config"]), "")
+    if foreign or not type(model).__module__.startswith("keras."):
+        raise ModelUnfit(
+            f"its model is made with {foreign or type(model).__name__}, which an export could not bring along; "
+            "expected layers and functions of Keras alone, without Lambda"
+        )
+    if not _fits(model.input_shape, (None, *size)):
+        raise ModelUnfit(
+            f"its model takes {_shape(model.input_shape)}, and the images are {_shape((None, *size))}; mend its Input, "
+            "or resize them with --image-size"
+        )
+    if not _fits(model.output_shape, (None, classes)):
+        raise ModelUnfit(
+            f"its model returns {_shape(model.output_shape)}; expected {_shape((None, classes))}, a number for each of "
+            f"the {classes} classes"
+        )
+    softmax = ends_in_softmax(model)
+    if model.compiled and loss_of(model)[1] == softmax:
+        ends = "ends in a softmax" if softmax else "does not end in a softmax"
+        raise ModelUnfit(
+            f"its model {ends}, and its loss has from_logits={softmax}; expected from_logits={not softmax}"
+        )
+    return model
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether a model returns probabilities; else it returns logits.
+
+    Raises:
+        ModelUnfit: It ends in another activation.
+    """
+    last = _last(model)
+    activation = getattr(last, "activation", None)
+    if type(last).__name__ == "Softmax" or activation is keras.activations.softmax:
+        return True
+    if activation not in (None, keras.activations.linear):
+        name = getattr(activation, "__name__", activation)
+        raise ModelUnfit(f"its model ends in {name}; expected a softmax, or no activation at all")
+    return False
+
+
+def scales_pixels(model: keras.Model) -> bool:
+    """Whether a model brings pixels from 0 to 255 to a range of its own, before the first of its other weights."""
+    for operation in _operations(model):
+        if type(operation).__name__ in SCALING:
+            return True
+        if getattr(operation, "weights", ()):
+            return False
+    return False
+
+
+def as_exported(model: keras.Model, size: tuple[int, int, int]) -> keras.Model:
+    """The net from raw pixels ``(N, *size)`` to logits that has this model's weights; it is not compiled.
+
+    Args:
+        model: What ``prepared`` gave; it loses its softmax.
+        size: Height, width and channels of the images.
+    """
+    outputs = model.outputs
+    if ends_in_softmax(model):
+        last = _last(model)
+        if hasattr(last, "activation"):
+            last.activation = keras.activations.linear
+        elif last is outputs[0]._keras_history.operation:
+            outputs = [last.input]
+        else:
+            raise ModelUnfit(
+                "its model ends in a net that ends in a layer Softmax; put that at the end of the whole"
+            )
+    inputs = keras.Input(size)
+    # An end in float32 also where the model computes otherwise.
+    x = inputs if scales_pixels(model) else keras.layers.Rescaling(1 / WHITE)(inputs)
+    return keras.Model(inputs, keras.Model(model.inputs, outputs[0])(x))
+
+
+def loss_of(model: keras.Model) -> tuple[str, bool]:
+    """The name of a compiled model's loss, and whether it takes logits.
+
+    Raises:
+        ModelUnfit: It is none of those that can be searched.
+    """
+    losses = keras.tree.flatten(getattr(model, "loss", None))
+    if len(losses) != 1 or losses[0] is None:
+        raise ModelUnfit(
+            f"its model is compiled with {count(len([one for one in losses if one]), 'loss', 'losses')}; expected one"
+        )
+    loss = losses[0]
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    known = WORDS.get(name, name)
+    ours = isinstance(loss, str) or (getattr(loss, "__module__", "") or type(loss).__module__).startswith(
+        "keras."
+    )
+    if known not in LOSSES or not ours:
+        raise ModelUnfit(f"its model is compiled with the loss {name}; expected one of {', '.join(WORDS)}")
+    return known, bool(getattr(loss, "from_logits", False))
+
+
+def _last(model: keras.Model) -> Any:
+    """The last operation of a model, within the net that it may end in."""
+    operation = model.outputs[0]._keras_history.operation
+    return _last(operation) if isinstance(operation, keras.Model) else operation
+
+
+def _operations(model: keras.Model) -> Iterator[Any]:
+    """The operations of a model and of the nets within it, in their order."""
+    for operation in getattr(model, "operations", model.layers):
+        if isinstance(operation, keras.Model):
+            yield from _operations(operation)
+        else:
+            yield operation
+
+
+def _foreign(config: Any) -> Iterator[str]:
+    """The names of all classes and functions that are not Keras's in the config of a model."""
+    if isinstance(config, dict):
+        kind, module = config.get("class_name"), config.get("module", "keras")
+        if kind == "function":
+            yield str(config["config"])
+        elif kind in ("Lambda", "__lambda__") or (kind and not str(module).startswith("keras")):
+            yield str(kind)
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for one in config:
+            yield from _foreign(one)
+
+
+def _fits(shape: Any, wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the wanted one, or leaves the size of images open."""
+    if not isinstance(shape, tuple) or len(shape) != len(wanted):
+        return False
+    return (
+        all(there in (None, here) for there, here in zip(shape[:-1], wanted[:-1], strict=True))
+        and shape[-1] == wanted[-1]
+    )
+
+
+def _shape(shape: Any) -> str:
+    """A shape in words, without the number of images."""
+    return (
+        "x".join(map(str, shape[1:]))
+        if isinstance(shape, tuple) and isinstance(shape[0], int | None)
+        else f"{len(shape)} tensors"
+    )
