@@ -24,6 +24,7 @@ A part that no time is left for is left out, and the result says so. ``--tiny`` 
 well: its figures say nothing, that it runs says that it will.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -33,6 +34,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,19 +184,18 @@ class Bench:
         found: dict[str, Any] = {}
         for net in NETS:
             plan = self.plan(net, self._size.images, self._size.epochs)
-            found[net] = {"plain fit, float32": rate_of(lambda plan=plan, net=net: self.plain(net, plan))}
-            for precision, on_device in (
-                (BFLOAT16, True),
-                (BFLOAT16, False),
-                (FLOAT32, True),
-                (FLOAT32, False),
-            ):
-                name = f"ours, {precision.removeprefix('mixed_')}, images {'on' if on_device else 'off'} the device"
-                found[net][name] = rate_of(
-                    lambda plan=plan, precision=precision, on_device=on_device: self.train(
-                        plan, precision=precision, on_device=on_device
-                    )
+            ways: dict[str, Callable[[], Mapping[str, Any]]] = {
+                "plain fit, float32": partial(self.plain, net, plan)
+            }
+            for precision, on_device in itertools.product((BFLOAT16, FLOAT32), (True, False)):
+                place = "on" if on_device else "off"
+                ways[f"ours, {precision.removeprefix('mixed_')}, images {place} the device"] = partial(
+                    self.train, plan, precision=precision, on_device=on_device
                 )
+            found[net] = {}
+            for way, train in ways.items():
+                found[net][way] = rate_of(train)
+                print(f"{net}, {way}: {_rate(found[net][way])} images/s", flush=True)
         return found
 
     def sharing(self) -> dict[str, Any]:
