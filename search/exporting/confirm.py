@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from optuna.trial import FixedTrial
+from optuna.trial import FixedTrial, TrialState
 
 from search.errors import SpaceFailed, StudyStopped
 from search.exporting.choice import candidates, was_trained
@@ -214,12 +214,34 @@ def plot_course(
 def ranked_for_race(
     loaded: LoadedStudy, without: Sequence[int] = (), what: str = ACCURATE
 ) -> "list[FrozenTrial]":
-    """The best trial of each configuration, best first; the second is what the search's values prefer to the best."""
+    """The best trial of each configuration, best first; the second is what the search's values prefer to the best.
+
+    Where fewer than two have finished, a study at equal compute also has those that were pruned late: the race trains
+    all of them whole.
+    """
     best = distinct(candidates(loaded, without))
+    if len(best) < 2 and ending.can_race(loaded.config):
+        best = distinct([*best, *_pruned_late(loaded, without)])
     found = prefer_of(loaded, best, what) if best else None
     if found is None or found.chosen is found.best:
         return best
     return sorted(best, key=lambda trial: (trial is not best[0], trial.number != found.chosen.number))
+
+
+def _pruned_late(loaded: LoadedStudy, without: Sequence[int]) -> "list[FrozenTrial]":
+    """The trials that were pruned in the second half of their length, those that came furthest first, then the best."""
+    config = loaded.config
+    sign = 1 if config.direction == "minimize" else -1
+    found = [
+        trial
+        for trial in loaded.optuna.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+        if is_counted(trial)
+        and was_trained(trial)
+        and trial.number not in without
+        and trial.value is not None
+        and 2 * (trial.last_step or 0) >= (config.folds or config.epochs)
+    ]
+    return sorted(found, key=lambda trial: (-(trial.last_step or 0), sign * float(trial.value or 0.0)))
 
 
 def contenders(

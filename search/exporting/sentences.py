@@ -217,7 +217,7 @@ def _decision(race: Race) -> str:
 
 def _promise(race: Race) -> str:
     winner = race.winner
-    if race.default is not None and winner.trial.state.name != "COMPLETE":
+    if winner.trial.state.name != "COMPLETE":
         return f"In the search trial {winner.trial.number} was pruned."
     more = shrinkage(race, winner) or 0.0
     better = "better" if more >= 0 else "worse"
@@ -239,8 +239,11 @@ def _rounds(race: Race) -> str:
 
 
 def shrinkage(race: Race, racer: Racer) -> float | None:
-    """How much better its value in the search was than the mean of its fresh trainings; negative where it was worse."""
-    if racer.mean is None or racer.trial.value is None:
+    """How much better its value in the search was than the mean of its fresh trainings; negative where it was worse.
+
+    None where it has diverged, or was pruned: what it scored on its way says nothing of its end.
+    """
+    if racer.mean is None or racer.trial.value is None or racer.trial.state.name != "COMPLETE":
         return None
     more = racer.trial.value - racer.mean
     return -more if race.config.metric == "loss" else more

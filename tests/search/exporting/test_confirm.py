@@ -32,7 +32,8 @@ UNDECIDED = {3: [0.90, 0.95, 0.93, 0.91, 0.94], 8: [0.92, 0.93, 0.95, 0.90, 0.95
 
 def trial(number: int, value: float = 0.97) -> Any:
     attributes = {"compute": 100.0, "epochs": 2, "params": {"width": number}}
-    return SimpleNamespace(number=number, value=value, user_attrs=attributes)
+    state = SimpleNamespace(name="COMPLETE")
+    return SimpleNamespace(number=number, value=value, user_attrs=attributes, state=state)
 
 
 def race(table: dict[int, list[Any]], compute: float = 1e9, config: Any = CONFIG) -> tuple[Race, list[Any]]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from search.execution.trial import plan_training
 from search.execution.worker import Worker
@@ -21,11 +21,12 @@ from search.exporting.confirm import (
     default_trial,
     other_images,
     plot_course,
+    ranked_for_race,
     run_race,
 )
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
-from search.exporting.sentences import no_race_sentence, race_sentences
+from search.exporting.sentences import no_race_sentence, race_sentences, shrinkage
 from search.exporting.summary import race_figures
 from search.process.fork_server import ForkServer
 from search.study.ending import PARTS_OF_IMAGES
@@ -242,6 +243,34 @@ def test_race_of_one_configuration_is_none(searched_by_compute: Callable[..., Lo
     assert (
         plot_course(searched_by_compute(trials=1)).why_none == "fewer than two configurations have finished"
     )
+
+
+def test_trials_that_were_pruned_late_race_where_the_default_alone_has_finished(
+    searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
+) -> None:
+    study = searched_by_compute(trials=1)
+    (own,) = study.optuna.trials
+    for width, last in ((5, 2), (6, 6), (7, 4), (8, 6)):
+        params = {**own.user_attrs["params"], "width": width}
+        reports = {step: width / 10 for step in range(1, last + 1)}
+        study.optuna.add_trial(
+            create_trial(
+                state=TrialState.PRUNED,
+                value=width / 10,
+                params={**own.params, "width": width},
+                distributions=own.distributions,
+                user_attrs={**own.user_attrs, "params": params},
+                intermediate_values=reports,
+            )
+        )
+    assert [one.number for one in ranked_for_race(study)] == [0, 4, 2, 3], "trial 1 was pruned early"
+    assert [one.number for one in ranked_for_race(study, [4])] == [0, 2, 3]
+    found = confirm_best(study, fast_server, lambda line: None)
+    assert isinstance(found, Race)
+    assert {racer.trial.number for racer in found.racers} == {0, 4, 2}
+    pruned = next(racer for racer in found.racers if racer.trial.number == 4)
+    assert shrinkage(found, pruned) is None
+    assert study.ranked()[0].number == 0, "what is pruned is not ranked among those that have finished"
 
 
 def test_search_compute_is_that_of_the_trials(
