@@ -66,6 +66,7 @@ from search.study.snapshot import Snapshot, take_snapshot
 from search.study.study import LoadedStudy, compute_spent, load_study, warn_of_password
 from search.study.sweep_cells import cells_wanted
 from search.study.sweep_request import ask_for_sweep
+from search.tracking.listener import prepare_trackers
 from search.web.study_page import feed_export, feed_study
 from storage.errors import DatabaseGone, DatabaseRemoved
 from storage.process_identity import worker_name
@@ -191,7 +192,9 @@ def search_and_export(options: RunOptions) -> StudyResult:
                 search_elsewhere(opened, started, stop)
             elif slots:
                 with recorded(opened.paths, len(slots)):
-                    search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+                    search(
+                        opened, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers
+                    )
         made = None
         none_complete = "" if stop.by_user else why_none_complete(opened)
         if options.export and not stop.by_user and opened.ranked():
@@ -204,7 +207,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
                 **wanted, server=server if started is None else None, prepared=opened.prepared
             )
             made = make_export(asked, there, bounds, remark)
-    stopped = how_to_go_on(stop, opened)
+    stopped = how_to_go_on(stop, opened, "run", options.trackers)
     if started is not None and stop.by_user and started.record.exists():
         stopped = f"{stop.reason}: {going_on(opened, started)}"
     opened.storage.retrying.clear_deadline()
@@ -325,6 +328,7 @@ def search(
     *,
     gpu_memory: float | None = None,
     checkpoint_seconds: float = 30.0,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Work on an open study, shown as it goes: one worker in this process, several in processes of their own.
 
@@ -345,7 +349,12 @@ def search(
                 logger.warning(warned[0])
         return found
 
-    settings: dict[str, Any] = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
+    settings: dict[str, Any] = {
+        "gpu_memory": gpu_memory,
+        "checkpoint_seconds": checkpoint_seconds,
+        "trackers": trackers,
+    }
+    prepare_trackers(trackers, study)
     if len(slots) == 1:
         with ending_in_time(stop), Progress(look_now, log=study.paths.worker_log(worker_name())):
             run_worker(study, server, stop, slots[0], **settings)
@@ -384,17 +393,18 @@ def warn_of_other_target(study: LoadedStudy, wanted: int, stop: Stop) -> None:
         )
 
 
-def how_to_go_on(stop: Stop, study: LoadedStudy, command: str = "run") -> str:
+def how_to_go_on(stop: Stop, study: LoadedStudy, command: str = "run", trackers: Sequence[str] = ()) -> str:
     """Why a study ended before it was done, how far it is, and what goes on with it; empty where it is done."""
     if not stop.reason:
         return ""
+    more = [word for one in trackers for word in ("--log-to", one)]
     try:
         far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
     except DatabaseRemoved:
         raise
     except DatabaseGone:
         far = "nothing is lost, but the database does not answer"
-    return f"{stop.reason}: {far}; go on with: {study.command(command)}"
+    return f"{stop.reason}: {far}; go on with: {study.command(command, *more)}"
 
 
 def make_export(
@@ -514,6 +524,7 @@ def join(options: WorkerOptions) -> str:
             stop,
             gpu_memory=options.gpu_memory,
             checkpoint_seconds=options.checkpoint_seconds,
+            trackers=options.trackers,
         )
     if not stop.reason and (why := why_none_complete(joined)):
         logger.warning(why)
@@ -565,9 +576,9 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
         with ForkServer(backend) as server:
             feed_study(opened, server)
             with recorded(opened.paths, len(slots)):
-                search(opened, server, slots, stop, gpu_memory=options.gpu_memory)
+                search(opened, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers)
     summary = {} if stop.by_user else report_sweep(opened, target)
-    stopped = how_to_go_on(stop, opened, "sweep")
+    stopped = how_to_go_on(stop, opened, "sweep", options.trackers)
     opened.storage.retrying.clear_deadline()
     return SweepResult(opened, stopped, stop.by_user, target, summary)
 

@@ -37,6 +37,11 @@ class StudyPaths:
         return self.folder / "pictures"
 
     @property
+    def tensorboard(self) -> Path:
+        """The folder of what TensorBoard reads of the trials, a folder each."""
+        return self.folder / "tensorboard"
+
+    @property
     def marker(self) -> Path:
         """The file that says which database the study is in, so that files nobody knows any more can be told."""
         return self.folder / f".study-{self.uid}.json"

@@ -64,8 +64,8 @@ def modules_after(code: str) -> set[str]:
 # imports inside functions, and names of modules in strings ("search.x:y") count.
 ROOMS = (
     "errors", "presets", "config", "formatting", "templates", "data", "metrics", "plotting", "process", "training",
-    "study", "web", "execution", "prediction", "exporting", "serving", "reporting", "postgres", "engines", "progress",
-    "workflows", "cli",
+    "study", "web", "tracking", "execution", "prediction", "exporting", "serving", "reporting", "postgres", "engines",
+    "progress", "workflows", "cli",
 )  # fmt: skip
 # Where the fork server says which later modules its children would otherwise import for themselves.
 PRELOADED = {
@@ -88,6 +88,7 @@ MAY_IMPORT_INSIDE = {
     "process": "the law: Keras loads in the child",
     "exporting": "the law: Keras and the runtimes of other formats load in the child; scikit-learn when it is needed",
     "prediction": "Keras, scikit-learn and rich load once the files have been looked at",
+    "tracking": "the libraries of trackers are extras",
     "progress": "IPython is there in a notebook alone",
 }
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from search.config.engine_word import LOCAL, SLURM, EngineWord, parse_engine
 from search.config.kubernetes_values import check_cpu, check_image, check_memory, check_object_name
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
+from search.config.tracker_word import parse_tracker
 from search.config.value_types import as_final, as_image_size
 from search.errors import InputError
 from spaces.user_model import is_model
@@ -234,6 +235,24 @@ class HostSettings(DeviceSettings):
         None, "Give each worker a GPU of its own: all, or numbers such as 0,1.", metavar="GPUS"
     )
     per_gpu: int | None = option(None, "Let K workers share a GPU.", low=1, high=100, metavar="K")
+    trackers: Sequence[str] = option(
+        (),
+        "Where else trials can be followed: tensorboard (in the study's folder, or tensorboard:FOLDER) or mlflow:URI. "
+        "Repeatable; every worker command wants it for its own trials.",
+        flag="--log-to",
+        metavar="TRACKER",
+        repeatable=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check every option.
+
+        Raises:
+            InputError: A value is out of its range, or a tracker is unknown or not installed.
+        """
+        super().__post_init__()
+        for word in self.trackers:
+            parse_tracker(flag_of(self, "trackers"), word)
 
 
 @dataclass(frozen=True, kw_only=True)

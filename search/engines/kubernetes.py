@@ -172,6 +172,8 @@ def _worker(options: ManifestOptions, artifacts: str | None) -> dict[str, Any]:
     for name in ("root", "backend", "gpu_memory", "gpus", "per_gpu"):
         if name in options.requested:
             command += [flag_of(options, name), str(getattr(options, name))]
+    for word in options.trackers:
+        command += [flag_of(options, "trackers"), word]
     amounts = {"cpu": options.cpu, "memory": options.memory} | ({GPU: "1"} if options.gpus else {})
     worker: dict[str, Any] = {
         "name": "worker",

@@ -67,6 +67,7 @@ class LocalWorkers:
         slots: The resources of each worker.
         gpu_memory: Most memory of a GPU that a child takes, GB.
         checkpoint_seconds: The least time between two checkpoints of a trial.
+        trackers: Which programs are told of the trials, see ``HostSettings``.
 
     Attributes:
         statuses: The exit status of each worker that has ended, as ``subprocess`` gives it.
@@ -80,10 +81,15 @@ class LocalWorkers:
         *,
         gpu_memory: float | None = None,
         checkpoint_seconds: float = 30.0,
+        trackers: Sequence[str] = (),
     ) -> None:
         self.statuses: list[int] = []
         self._study, self._server, self._slots = study, server, slots
-        self._settings = {"gpu_memory": gpu_memory, "checkpoint_seconds": checkpoint_seconds}
+        self._settings = {
+            "gpu_memory": gpu_memory,
+            "checkpoint_seconds": checkpoint_seconds,
+            "trackers": list(trackers),
+        }
 
     def run(self, stop: Stop) -> None:
         """Start the workers, and wait until all have ended.
@@ -293,6 +299,7 @@ def _work_as(spec: dict[str, Any], stop: Stop) -> None:
             ResourceSlot(**spec["slot"]),
             gpu_memory=spec["gpu_memory"],
             checkpoint_seconds=spec["checkpoint_seconds"],
+            trackers=spec["trackers"],
         )
 
 

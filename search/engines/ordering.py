@@ -59,6 +59,8 @@ def _order(study: LoadedStudy, options: RunOptions) -> Order:
     for name in ("backend", "cache", "gpu_memory"):
         if name in options.requested:
             command += [flag_of(options, name), str(getattr(options, name))]
+    for word in options.trackers:
+        command += [flag_of(options, "trackers"), word]
     # By their whole paths: other terminals, in other folders, read them.
     logs = study.paths.folder.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """One worker: everything from an open study to the end of its loop, the same for every engine."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from search.process.fork_server import ForkServer
 from search.study import sweep_cells
 from search.study.configurations import count_left, is_exhausted, listed_configurations
 from search.study.study import LoadedStudy
+from search.tracking.listener import listening
 from storage.claims import GPU, Claims, sampled_trial
 from storage.process_identity import worker_name
 
@@ -33,8 +34,9 @@ def run_worker(
     *,
     gpu_memory: float | None = None,
     checkpoint_seconds: float = 30.0,
+    trackers: Sequence[str] = (),
 ) -> None:
-    """Work on ``study`` until it has all its trials, or ``stop`` asks to end.
+    """Work on ``study`` until it has all its trials, or ``stop`` asks to end; ``trackers`` are told of them.
 
     Raises:
         StudyStopped: The search cannot usefully go on.
@@ -78,6 +80,7 @@ def run_worker(
         logging_to(study.paths.worker_log(name)),
         catching_signals(stop),
         server.hurried_by(lambda: stop.by_user),
+        listening(trackers, study, lambda: stop.by_user) as worker.listener,
     ):
         work(worker, wanted)
 

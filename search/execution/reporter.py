@@ -15,6 +15,7 @@ from search.execution.pruning import diverged, pruned_after_epoch
 from search.execution.stop_requests import Stop
 from search.study.built_cost import BUILT_COST, warn_of_cost
 from search.study.fold_results import FOLDS, images_seen
+from search.tracking.listener import Listener
 from search.training.plan import TrainingPlan
 from storage.claims import Claim
 from storage.heartbeat import Heartbeat
@@ -26,6 +27,8 @@ VERDICT_SECONDS = 2.0
 # How often an epoch of a fold is stored.
 STORED_SECONDS = 1.0
 PACE = {"kind": "pace"}
+# What else than the figures of its history a child tells of an epoch.
+OF_NO_CURVE = ("kind", "epoch", "images_per_second", "paced")
 # What a child tells of what its net costs, if it was asked to count.
 COUNTED = ("built_parameters", "built_flops", "uncounted")
 _warned: set[str] = set()
@@ -42,9 +45,16 @@ class Reporter:
     """
 
     def __init__(
-        self, claim: Claim, heartbeat: Heartbeat, stop: Stop, trial: optuna.Trial, plan: TrainingPlan
+        self,
+        claim: Claim,
+        heartbeat: Heartbeat,
+        stop: Stop,
+        trial: optuna.Trial,
+        plan: TrainingPlan,
+        listener: Listener | None = None,
     ) -> None:
         self.verdict = ""
+        self._listener = listener or Listener()
         self._claim, self._heartbeat, self._stop, self._trial, self._plan = (
             claim,
             heartbeat,
@@ -176,6 +186,7 @@ class Reporter:
             for epoch, value in enumerate(message["values"], start=1):
                 self._report(epoch, value)
             self._claim.heartbeat(**self._heartbeat.facts)
+            self._listener.begin(self._trial, {} if self._plan.folds else message["history"])
         elif message is PACE:
             self._claim.heartbeat(**self._heartbeat.facts)
         elif message["kind"] == "epoch":
@@ -219,7 +230,9 @@ class Reporter:
             return
         plan, epoch = self._plan, message["epoch"]
         self._report(epoch, message[plan.value_name])
-        if plan.folds:
+        if not plan.folds:
+            self._listener.epoch(epoch, {name: message[name] for name in message if name not in OF_NO_CURVE})
+        else:
             seen = self._seen + self._epoch_images * epoch
             self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
         if not self._shown:  # Once its speed is known the heartbeat's own beats will do.

@@ -89,6 +89,8 @@ def run_trial(worker: Worker, claim: Claim) -> None:
     except ClaimLost:
         # It went to another worker while this one was paused or cut off: what was done here is dropped.
         files.drop()
+    finally:
+        worker.listener.leave()
     WORKER_LOG.info("trial %d ends, or is left to another worker", claim.number)
 
 
@@ -121,6 +123,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         last = reports[max(reports)] if reports else None
         feed_trial(worker.study, worker.server, trial, "pruned", _sentence(pruned), last)
         claim.finish(TrialState.PRUNED, last)
+        worker.listener.end(trial, "pruned", str(pruned), last)
     except TrialRefused as refused:
         trial.set_user_attr("reason", str(refused))
         for name, violation in refused.violations.items():
@@ -155,6 +158,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         _fail(worker, trial, claim, failure)
     else:
         claim.finish(TrialState.COMPLETE, value)
+        worker.listener.end(trial, "finished", "", value)
         feed_best(worker.study, claim.number)
     files.delete_checkpoints()
     delete_leftovers(worker.study, uploaded)
@@ -365,6 +369,7 @@ def _fail(worker: Worker, trial: optuna.Trial, claim: Claim, failure: TrialFaile
     trial.set_user_attr(RAISED, failure.raised)
     feed_trial(worker.study, worker.server, trial, "failed", _sentence(failure))
     claim.finish(TrialState.FAIL)
+    worker.listener.end(trial, "failed", failure.reason, None)
 
 
 def _sentence(words: object) -> str:

@@ -55,7 +55,9 @@ class TrialChild:
         worker.clock.switch("starting")
         with (
             recording_time(self._trial, worker.clock),
-            Reporter(self._claim, self._heartbeat, worker.stop, self._trial, plan) as reporter,
+            Reporter(
+                self._claim, self._heartbeat, worker.stop, self._trial, plan, worker.listener
+            ) as reporter,
         ):
             child = self._begin(plan)
             follower = ChildMonitor(

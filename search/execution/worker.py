@@ -7,6 +7,7 @@ from search.execution.stop_requests import Stop
 from search.execution.time_spent import Clock
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
+from search.tracking.listener import Listener
 from storage.claims import Claims
 
 
@@ -26,6 +27,7 @@ class Worker:
         hang_seconds: The least silence for which a child is taken for hung.
         stop_seconds: How long a child that is asked to stop has to reach its next batch.
         clock: Where the worker's time goes.
+        listener: Hears of the trials, for programs that people follow them with.
     """
 
     study: LoadedStudy
@@ -39,3 +41,4 @@ class Worker:
     hang_seconds: float = 60.0
     stop_seconds: float = 10.0
     clock: Clock = field(default_factory=Clock)
+    listener: Listener = field(default_factory=Listener)

@@ -221,6 +221,7 @@ class Training:
             "epoch_images": self._images_after(self.plan.epochs) / self.plan.epochs,
             "epoch": self.epoch,
             "values": [] if self.plan.full else self.history[self.plan.value_name],
+            "history": self.history,
             **(built_cost(self.model) if self.plan.counted and self._is_begun_anew() else {}),
         }
 

@@ -44,6 +44,7 @@ BUILT = {
     "epoch_images": 21,
     "epoch": 3,
     "values": [0.1, 0.2, 0.3],
+    "history": {"val_accuracy": [0.1, 0.2, 0.3]},
 }
 
 

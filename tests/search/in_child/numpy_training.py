@@ -152,6 +152,7 @@ class Training:
             "epoch_images": self._images_after(self.plan.epochs) / self.plan.epochs,
             "epoch": self.epoch,
             "values": [] if self.plan.full else self.history[self.plan.value_name],
+            "history": self.history,
         }
 
     def resume(self):
