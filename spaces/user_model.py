@@ -46,10 +46,20 @@ class UserModel:
         """What the function returns, once it has asked for its values. The module is imported for that."""
         return self._imported()(hyperparameters)
 
+    def callbacks(self, hyperparameters: Hyperparameters) -> Any:
+        """What the function ``callbacks`` of its module returns, which may ask for values, too; [] without one."""
+        self._imported()
+        function = getattr(importlib.import_module(self.module), "callbacks", None)
+        return function(hyperparameters) if callable(function) else []
+
     def build(self, params: Params, input_spec: InputSpec) -> "keras.Model":
         """The model of these values."""
         model: keras.Model = self.make(Hyperparameters(given_by(params)))
         return model
+
+    def callbacks_of(self, params: Params) -> Any:
+        """The callbacks of these values, anew for each training."""
+        return self.callbacks(Hyperparameters(given_by(params)))
 
     def recipe(self, params: Params, input_spec: InputSpec) -> Recipe:
         """How the model is trained as far as it does not say itself, which a compiled one does but for its batches."""

@@ -138,7 +138,10 @@ def _create(
         share_backbones(config, dataset)  # Before the study is there for others to join.
     with _asked(space, server) as asked:
         if isinstance(asked, ServedModel):
-            check_served(asked, config.input_spec)
+            on_all = (
+                f"a study in {config.folds} folds" if config.folds else "--refit" if options.refit else ""
+            )
+            check_served(asked, config.input_spec, on_all=on_all if options.export else "")
             logger.info(
                 f"model {name}: {asked.words()}; its trials have {length_words(config)} each (--epochs)"
             )

@@ -97,6 +97,11 @@ class ServedModel:
         """See ``UserModel``."""
         return self.model.recipe(params, input_spec)
 
+    @property
+    def monitoring(self) -> str:
+        """Which callback of the model that was built last monitors what of the validation images; empty for none."""
+        return str(self._built["monitoring"])
+
     def words(self) -> str:
         """How the model that was built last is trained, and which pixels it gets."""
         how = (
@@ -154,10 +159,15 @@ def proposal_of(model: UserModel, attributes: Mapping[str, Any], input_spec: Inp
     return Proposal(params, cost, model.recipe(params, input_spec))
 
 
-def check_served(space: ServedModel, input_spec: InputSpec) -> None:
+def check_served(space: ServedModel, input_spec: InputSpec, *, on_all: str = "") -> None:
     """Build one model before there is a study, so that what cannot work is said at once.
 
     Of the first few configurations, which are random, one must do: another may be too deep for these images.
+
+    Args:
+        space: The user's function.
+        input_spec: Of the study.
+        on_all: What asks for a final training on all images, which leaves none to validate on; empty for nothing.
 
     Raises:
         InputError: None does.
@@ -165,9 +175,16 @@ def check_served(space: ServedModel, input_spec: InputSpec) -> None:
     failed = ""
     try:
         for _, found in propose_some(cast(Space, space), input_spec, PROBES):
-            if not isinstance(found, SpaceFailed):
-                return
-            failed = failed or str(found)
+            if isinstance(found, SpaceFailed):
+                failed = failed or str(found)
+                continue
+            if on_all and space.monitoring:
+                raise InputError(
+                    f"--model {space.model.name}: its callback {space.monitoring}, and {on_all} ends with a "
+                    "training on all images, which leaves none to validate on; monitor loss, or hold images out with --validation "
+                    "and leave --refit out"
+                )
+            return
     except (TrialFailed, TrialInterrupted) as error:
         failed = str(error)
     raise InputError(f"--model {space.model.name}: {failed}; mend it, then run the same command again")

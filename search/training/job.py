@@ -28,6 +28,7 @@ from search.process.channel import Channel
 from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
 from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
 from search.training.device_data import fits_device, with_images
+from search.training.epoch_callbacks import EpochCallbacks
 from search.training.feature_cache import FeaturesAway
 from search.training.late_mean import STATISTICS_IMAGES, LateMean, norms
 from search.training.logistic import fit_logistic, mean_head, put_into
@@ -154,6 +155,7 @@ class Training:
         self._counted = self.chosen[:: max(1, len(self.chosen) // STATISTICS_IMAGES)][:counted]
         self._traced = before is not None and self._take_over(before)
         self.optimizer = self.fitted.optimizer
+        self.callbacks = EpochCallbacks(self.net.callbacks(self.model), self.model, plan.epochs)
         if not self._traced:
             # What is validated is what is exported: float32, also where training computes in bfloat16; of both views.
             mixed = keras.mixed_precision.dtype_policy().name != "float32"
@@ -249,6 +251,11 @@ class Training:
             return
         self.epoch, self.history = facts["epoch"] - self.plan.epochs_before, facts["history"]
         self.matrix = facts.get("matrix", [])
+        if self.callbacks:
+            self.callbacks.tell_again(self.epoch, self.history)
+            restore(
+                self.model, self.optimizer, arrays[:own]
+            )  # They have set the rates of epochs that are over.
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[own:])
         if self.late is not None:
@@ -257,6 +264,7 @@ class Training:
     def run_epoch(self, channel: Channel) -> bool:
         """Train and validate one epoch; return False if the worker asked to stop before its end."""
         self.hold_state()
+        self.callbacks.begin(self.epoch)
         started = time.monotonic()
         feed = self._feed()
         watch = _Watch(channel, feed, self._take)
@@ -276,6 +284,7 @@ class Training:
         for name, value in {"loss": loss, "accuracy": accuracy, **scored, "seconds": seconds}.items():
             self.history[name].append(float(f"{value:.{DIGITS}g}"))
         self.epoch += 1
+        self.callbacks.end(self.epoch - 1, self.history)
         newest = ", ".join(f"{name} {values[-1]:.4f}" for name, values in self.history.items() if values)
         logger.info("%s %d: %s", self.plan.unit, self.epoch, newest)
         return True
@@ -397,9 +406,11 @@ class Training:
         return {**newest, "images_per_second": self._images_per_second, "paced": self._paced}
 
     def exhausted(self) -> bool:
-        """Whether early stopping has waited long enough."""
+        """Whether early stopping has waited long enough, or a callback has ended the training."""
         patience = self.plan.early_stopping
-        return bool(patience and self._best is not None and self.epoch - self._best[0] >= patience)
+        return self.callbacks.stopped or bool(
+            patience and self._best is not None and self.epoch - self._best[0] >= patience
+        )
 
     def keep(self) -> None:
         """Set the model to the weights to keep, and save it to the plan's file."""

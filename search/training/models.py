@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from search.data import Dataset, Split
 from search.data.backbones import with_files
 from search.process.channel import Channel
+from search.training.epoch_callbacks import check_callbacks
 from search.training.feature_cache import BATCH, Features, open_features
 from search.training.plan import TrainingPlan
 from search.training.user_model import as_exported, prepared
-from spaces import has_backbone, is_model
+from spaces import UserModel, has_backbone, is_model
 from spaces.contract import InputSpec, Space
 
 TELL_SECONDS = 1.0
@@ -49,6 +51,10 @@ class Net:
         """
         return Features(dataset.train()[0], None)
 
+    def callbacks(self, model: keras.Model) -> list[keras.callbacks.Callback]:
+        """What hears of its epochs: nothing."""
+        return []
+
     def adapt(self, model: keras.Model, images: np.ndarray) -> None:
         """Set what depends on the data from some of its inputs."""
         if hasattr(self.space, "adapt"):
@@ -66,6 +72,11 @@ class Brought(Net):
     def exported(self) -> keras.Model:
         """It, from raw pixels to logits, with its weights in the same order."""
         return as_exported(self._prepared(), self._size)
+
+    def callbacks(self, model: keras.Model) -> list[keras.callbacks.Callback]:
+        """What its module names to hear of its epochs."""
+        named = cast(UserModel, self.space).callbacks_of(self.plan.params)
+        return check_callbacks(named, model, on_all=self.plan.full)
 
     @property
     def _size(self) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 import spaces
 from search.formatting import count
 from search.process.channel import Channel
+from search.training.epoch_callbacks import check_callbacks, monitors_validation
 from search.training.model_flops import forward_flops, uncounted
 from spaces.hyperparameters import Hyperparameters
 from spaces.user_model import ModelUnfit, UserModel
@@ -42,7 +43,7 @@ def describe(payload: dict[str, Any], channel: Channel) -> None:
             the images; ``classes``, their number.
         channel: Gets ``suggest`` for each value, whose reply holds the ``value`` or an ``error``; then ``done`` with
             ``parameters`` and ``flops``, and whether the model comes ``compiled`` and gets ``scaled`` pixels, 0 to 1;
-            and ``uncounted``, whose operations ``flops`` leave out.
+            ``uncounted``, whose operations ``flops`` leave out; and ``monitoring``, see ``monitors_validation``.
     """
 
     def give(name: str, kind: str, arguments: dict[str, Any]) -> Any:
@@ -51,9 +52,14 @@ def describe(payload: dict[str, Any], channel: Channel) -> None:
             raise ValueError(f"{name}: {reply['error']}")
         return reply["value"]
 
-    model = cast(UserModel, spaces.load_as(payload["model"], payload["code"]))
-    made = prepared(model.make(Hyperparameters(give)), tuple(payload["size"]), payload["classes"])
+    model, hyperparameters = (
+        cast(UserModel, spaces.load_as(payload["model"], payload["code"])),
+        Hyperparameters(give),
+    )
+    made = prepared(model.make(hyperparameters), tuple(payload["size"]), payload["classes"])
+    monitoring = monitors_validation(check_callbacks(model.callbacks(hyperparameters), made))
     facts = {"compiled": bool(made.compiled), "scaled": not scales_pixels(made), "uncounted": uncounted(made)}
+    facts["monitoring"] = monitoring
     net = as_exported(made, tuple(payload["size"]))
     parameters = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
     channel.send({"kind": "done", "parameters": parameters, "flops": forward_flops(net), **facts})

@@ -27,3 +27,8 @@ def build_model(hp):
         metrics=["accuracy"],
     )
     return model
+
+
+def callbacks(hp):
+    """A rate that is smaller by a third after each epoch, whatever it was."""
+    return [keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * hp.Fixed("decay", 0.67))]

@@ -25,7 +25,15 @@ UNITS = {
 }
 DEEP = {"kind": "suggest", "name": "deep", "how": "categorical", "arguments": {"choices": [True, False]}}
 BACKWARDS = {**UNITS, "arguments": {"low": 64, "high": 8, "step": 1, "log": False}}
-DONE = {"kind": "done", "parameters": 650, "flops": 1280, "compiled": True, "scaled": True, "uncounted": []}
+DONE = {
+    "kind": "done",
+    "parameters": 650,
+    "flops": 1280,
+    "compiled": True,
+    "scaled": True,
+    "uncounted": [],
+    "monitoring": "",
+}
 ERROR = {
     "kind": "error", "type": "ValueError", "message": "too deep", "place": "my_model.py, line 3, in build",
     "traceback": "", "oom": False, "full": False,
@@ -175,6 +183,15 @@ def test_new_study_needs_one_configuration_that_does(serve) -> None:
     none, _ = serve(ERROR, ERROR, ERROR)
     with pytest.raises(InputError, match=r"--model my_model.py:build: ValueError: too deep .*mend it"):
         check_served(none, SPEC)
+
+
+def test_model_that_monitors_validation_images_is_refused_where_none_are_left(serve) -> None:
+    monitoring = {**DONE, "monitoring": "EarlyStopping monitors val_loss"}
+    check_served(serve(UNITS, monitoring)[0], SPEC)
+    with pytest.raises(
+        InputError, match="its callback EarlyStopping monitors val_loss, and --refit ends with"
+    ):
+        check_served(serve(UNITS, monitoring)[0], SPEC, on_all="--refit")
 
 
 def test_trial_that_goes_on_needs_no_child() -> None:

@@ -167,7 +167,7 @@ def test_model_is_described_as_it_asks_for_its_values() -> None:
     parameters, flops = 64 * 32 + 32 + 32 * 10 + 10, 2 * (64 * 32 + 32 * 10)
     assert worker.done == {
         "kind": "done", "parameters": parameters, "flops": flops, "compiled": True, "scaled": True,
-        "uncounted": []
+        "uncounted": [], "monitoring": ""
     }  # fmt: skip
 
 
