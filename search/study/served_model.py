@@ -180,9 +180,9 @@ def check_served(space: ServedModel, input_spec: InputSpec, *, on_all: str = "")
                 continue
             if on_all and space.monitoring:
                 raise InputError(
-                    f"--model {space.model.name}: its callback {space.monitoring}, and {on_all} ends with a "
-                    "training on all images, which leaves none to validate on; monitor loss, or hold images out with --validation "
-                    "and leave --refit out"
+                    f"--model {space.model.name}: its callback {space.monitoring}, and {on_all} ends with a training "
+                    "on all images, which leaves none to validate on; monitor loss, or hold images out with "
+                    "--validation and leave --refit out"
                 )
             return
     except (TrialFailed, TrialInterrupted) as error:
