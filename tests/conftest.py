@@ -12,6 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from benchmarks.postgres import PostgresServer, missing
+from benchmarks.ray_cluster import RayCluster
+from benchmarks.ray_cluster import missing as ray_missing
 from benchmarks.slurm import SlurmCluster
 from benchmarks.slurm import missing as slurm_missing
 from search.process.fork_server import ForkServer
@@ -107,6 +109,17 @@ def slurm() -> Iterator[SlurmCluster]:
             pytest.fail(f"{why}: CI has to install it")
         pytest.skip(why)
     with SlurmCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """A real Ray cluster of two nodes on this host, started for the tests; in CI Ray must be installed."""
+    if why := ray_missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{why}: CI has to install it")
+        pytest.skip(why)
+    with RayCluster() as cluster:
         yield cluster
 
 

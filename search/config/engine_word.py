@@ -1,4 +1,4 @@
-"""What starts the workers of a search, as it is typed: ``local``, ``slurm``, or ``slurm:partition=P,account=A``."""
+"""What starts the workers of a search, as it is typed: ``local``, ``slurm:partition=P,account=A``, ``ray:cpus=4``."""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from search.errors import InputError
 
-LOCAL, SLURM = "local", "slurm"
-ENGINES = (LOCAL, SLURM)
+LOCAL, SLURM, RAY = "local", "slurm", "ray"
+ENGINES = (LOCAL, SLURM, RAY)
+# What Ray's engine takes, each in its form.
+OF_RAY = {"address": r"[\w.-]+:\d{1,5}", "cpus": r"[1-9]\d{0,3}"}
 # Options of sbatch that the engine gives itself, and others that would take its answers away.
 OURS = (
     "array", "chdir", "clusters", "error", "export", "export-file", "help", "input", "job-name", "nodes", "no-requeue",
@@ -44,12 +46,24 @@ def parse_engine(flag: str, word: str) -> EngineWord:
     name, colon, rest = word.partition(":")
     if name not in ENGINES:
         raise InputError(
-            f"{flag} {word}: expected local, slurm, or slurm:partition=P,account=A with options of sbatch"
+            f"{flag} {word}: expected local; slurm, or slurm:partition=P,account=A with options of sbatch; or ray, or "
+            "ray:address=HOST:PORT,cpus=N"
         )
     if name == LOCAL and colon:
         raise InputError(f"{flag} {word}: local takes no options of its own; leave out what follows it")
-    options = dict(_option(flag, word, part) for part in re.split(r",(?=[^,=]*=)", rest) if colon)
+    read = _option_of_ray if name == RAY else _option
+    options = dict(read(flag, word, part) for part in re.split(r",(?=[^,=]*=)", rest) if colon)
     return EngineWord(name, options)
+
+
+def _option_of_ray(flag: str, word: str, part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    if not re.fullmatch(OF_RAY.get(name, "(?!)"), value):
+        raise InputError(
+            f"{flag} {word}: {part!r} is no option of Ray's engine; expected address=HOST:PORT, where this host is a "
+            "node of another cluster than the one that Ray finds, or cpus=N, the CPUs of a worker"
+        )
+    return name, value
 
 
 def _option(flag: str, word: str, part: str) -> tuple[str, str]:

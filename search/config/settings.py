@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from search.config.engine_word import LOCAL, SLURM, EngineWord, parse_engine
+from search.config.engine_word import LOCAL, RAY, SLURM, EngineWord, parse_engine
 from search.config.kubernetes_values import check_cpu, check_image, check_memory, check_object_name
 from search.config.option import FLOPS, FLOPS_AN_IMAGE, SECONDS, Options, facts, flag_of, in_python, option
 from search.config.tracker_word import parse_tracker
@@ -261,8 +261,8 @@ class EngineSettings(Options):
 
     engine: str | None = option(
         None,
-        "What starts the --workers: local, on this host; or slurm, with options of sbatch after a colon, such as "
-        "slurm:partition=gpu,account=me,mem=8G (default: local).",
+        "What starts the --workers: local, on this host; slurm, with options of sbatch after a colon, such as "
+        "slurm:partition=gpu,account=me,mem=8G; or ray, such as ray:address=HOST:PORT,cpus=4 (default: local).",
         metavar="ENGINE",
     )
     walltime: float | None = option(
@@ -286,10 +286,11 @@ class EngineSettings(Options):
             InputError: A value is out of its range, or contradicts another.
         """
         super().__post_init__()
-        is_slurm = self.engine_word.name == SLURM
-        if self.walltime is not None and not is_slurm:
+        name = self.engine_word.name
+        if self.walltime is not None and name != SLURM:
             raise InputError(
-                f"--walltime {self.walltime:.0f}: bounds the turn of a worker in a queue, and this host has none; "
+                f"--walltime {self.walltime:.0f}: bounds the turn of a worker in a queue, and "
+                f"{'Ray' if name == RAY else 'this host'} has none; "
                 "leave it out, or bound the search with --timeout"
             )
 
@@ -519,10 +520,11 @@ class RunOptions(
             raise InputError(
                 f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
             )
-        if self.engine_word.name == SLURM and self.gpus not in (None, "all"):
+        names = {SLURM: "Slurm", RAY: "Ray"}
+        if (name := self.engine_word.name) in names and self.gpus not in (None, "all"):
             raise InputError(
-                f"--gpus {self.gpus}: on Slurm the scheduler says which GPUs a worker gets; expected --gpus all, for "
-                "one each"
+                f"--gpus {self.gpus}: on {names[name]} the scheduler says which GPUs a worker gets; expected --gpus "
+                "all, for one each"
             )
         for name in ("timeout", "budget"):
             if self.detach and getattr(self, name) is not None:

@@ -69,8 +69,8 @@ def map_in_threads(
 def cores() -> int:
     """The number of cores that this process may use; a container, Slurm or taskset may leave it fewer than exist."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # Not every Slurm binds a job to the cores that it was given.
-    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    # Ray binds nobody to the cores that it gives, nor does every Slurm.
+    given = os.environ.get("SEARCH_CPUS", os.environ.get("SLURM_CPUS_ON_NODE", ""))
     count = min(count, int(given)) if given.isdecimal() and int(given) else count
     return min(count, _quota() or count)
 

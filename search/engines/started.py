@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from search.config.engine_word import LOCAL, SLURM, EngineWord, parse_engine
+from search.config.engine_word import LOCAL, RAY, SLURM, EngineWord, parse_engine
 from search.engines.base import ENDED, Engine, Facts, Order, is_alive
 from search.engines.detached import LocalEngine, process_facts
+from search.engines.ray_engine import RayEngine
 from search.engines.slurm import SlurmEngine
 from search.study.snapshot import StartedWorker
 from storage.atomic import atomic_write
@@ -72,7 +73,9 @@ class Started:
 
 def make_engine(word: EngineWord) -> Engine:
     """The engine of a word."""
-    return SlurmEngine(word.options) if word.name == SLURM else LocalEngine()
+    if word.name == SLURM:
+        return SlurmEngine(word.options)
+    return RayEngine(word.options) if word.name == RAY else LocalEngine()
 
 
 def read_started(paths: StudyPaths) -> list[Started]:

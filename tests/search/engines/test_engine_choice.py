@@ -1,5 +1,6 @@
 """What starts the workers of a search, as it is asked for: words, contradictions, and what is at work already."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ def test_engine_word_holds_the_options_of_sbatch() -> None:
 @pytest.mark.parametrize(
     ("word", "why"),
     [
-        ("sge", "expected local, slurm, or slurm:partition=P"),
+        ("sge", "expected local; slurm, or slurm:partition=P"),
         ("slurm:", "'' is no option; expected NAME=VALUE"),
         ("slurm:gpu", "'gpu' is no option; expected NAME=VALUE"),
         ("slurm:partition=", "'partition=' is no option; expected NAME=VALUE"),
@@ -35,6 +36,10 @@ def test_engine_word_holds_the_options_of_sbatch() -> None:
         ("slurm:time=60", "the time of a worker is said by --walltime 60"),
         ("slurm:array=1-3", "array is said by the engine itself"),
         ("local:mem=8G", "local takes no options of its own"),
+        ("ray:", "'' is no option of Ray's engine; expected address=HOST:PORT"),
+        ("ray:memory=8G", "'memory=8G' is no option of Ray's engine"),
+        ("ray:cpus=0", "'cpus=0' is no option of Ray's engine"),
+        ("ray:address=node1", "'address=node1' is no option of Ray's engine"),
     ],
 )
 def test_engine_word_that_means_nothing_is_refused(word: str, why: str) -> None:
@@ -53,6 +58,8 @@ def test_engine_word_that_means_nothing_is_refused(word: str, why: str) -> None:
         ({"detach": True, "timeout": 60.0}, "^--timeout says nothing beside --detach"),
         ({"detach": True, "budget": 1e15}, "^--budget says nothing beside --detach"),
         ({"engine": "slurm", "gpus": "0,1"}, "^--gpus 0,1: on Slurm the scheduler says which"),
+        ({"engine": "ray", "gpus": "0,1"}, "^--gpus 0,1: on Ray the scheduler says which"),
+        ({"engine": "ray", "walltime": 3600.0}, "^--walltime 3600: .* in a queue, and Ray has none"),
     ],
 )
 def test_options_that_contradict_the_engine_are_refused(options: dict[str, Any], why: str) -> None:
@@ -214,6 +221,108 @@ def test_job_that_slurm_has_forgotten_has_ended_and_a_controller_that_is_away_en
         "unknown",
         "squeue: Unable to contact slurm controller",
     )
+
+
+Ask = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """What Ray's driver answers, without Ray; what it was asked is returned."""
+    monkeypatch.setattr("search.engines.ray_engine.find_spec", lambda name: name)
+
+    def install(**answers: Any) -> list[dict[str, Any]]:
+        requests: list[dict[str, Any]] = []
+
+        def ask(do: str, address: str, access: Any = None, **more: Any) -> Any:
+            requests.append({"do": do, "address": address, "access": access, **more})
+            return answers[do]
+
+        monkeypatch.setattr("search.engines.ray_engine._ask", ask)
+        return requests
+
+    return install
+
+
+def test_ray_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.engines.ray_engine.find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=r"^--engine ray: Ray is not installed here; run pip install '.*\[ray\]'$"
+    ):
+        check_engine(asked("ray"))
+
+
+def test_ray_is_refused_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.engines.ray_engine.find_spec", lambda name: name)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # And does not listen.
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(InputError, match=rf"^--engine ray: no Ray cluster is at {address}$"):
+            check_engine(asked(f"ray:address={address}"))
+
+
+def test_sqlite_is_refused_on_a_ray_of_other_hosts_and_taken_on_this_one(ray: Ask) -> None:
+    ray(nodes={"hosts": ["node1", hostname()]})
+    with pytest.raises(InputError, match=r"^--engine ray: its workers may run .*node1.* SQLite file") as no:
+        check_engine(asked("ray"))
+    assert "python -m search.database start --dir D" in str(no.value)
+    check_engine(asked("ray", storage="postgresql://me@db.example.org/search"))
+    ray(nodes={"hosts": [hostname()]})
+    check_engine(asked("ray"))
+
+
+def test_ray_is_told_what_a_worker_needs_and_gives_fractions_of_gpus(
+    ray: Ask, study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/home/me/token")
+    requests = ray(start={"address": "node1:6379"}, state={})
+    options = asked("ray:address=node1:6379,cpus=2", workers=3, gpus="all", per_gpu=4)
+    started = workers_elsewhere(study, options)
+    assert started is not None
+    (request,) = requests
+    assert (request["do"], request["cpus"], request["gpus"], len(request["tasks"])) == ("start", 2, 0.25, 3)
+    assert request["command"][-2:] == ["--gpus", "all"]
+    assert not [word for word in request["command"] if "sqlite" in word or "storage" in word]
+    environment = request["environment"]
+    assert (environment["SEARCH_STORAGE"], environment["SEARCH_CPUS"]) == (study.url, "2")
+    assert not [name for name in environment if name.startswith("RAY_") or name == "CUDA_VISIBLE_DEVICES"]
+    assert started.facts["access"]["RAY_AUTH_TOKEN_PATH"] == "/home/me/token"
+    assert str(started).endswith(" at node1:6379")
+
+
+def test_state_of_each_seat_says_where_it_is_what_it_waits_for_or_how_it_ended(ray: Ask, study) -> None:
+    ray(start={"address": "node1:6379"})
+    started = workers_elsewhere(study, asked("ray", workers=4))
+    assert started is not None
+    names = started.facts["names"]
+    logs = [study.paths.folder / "logs" / f"{name}.log" for name in names]
+    logs[2].write_text("one\nerror: no such study\n")
+    requests = ray(state={names[0]: "node1", names[1]: None})
+    assert started.state() == [
+        StartedWorker(names[0], RUNNING, "node1", str(logs[0])),
+        StartedWorker(names[1], WAITING, "for 1 CPU", str(logs[1])),
+        StartedWorker(names[2], ENDED, "error: no such study", str(logs[2])),
+        StartedWorker(
+            names[3],
+            ENDED,
+            "it left no log; its node has to see this folder, and Python where it is here",
+            str(logs[3]),
+        ),
+    ]
+    assert requests[0]["address"] == "node1:6379"
+
+
+def test_workers_of_a_ray_that_is_gone_have_ended(ray: Ask, study, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        ray(start={"address": address})
+        started = workers_elsewhere(study, asked("ray"))
+        assert started is not None
+        monkeypatch.undo()
+        (worker,) = started.state()
+        assert (worker.state, worker.detail) == (ENDED, f"no Ray cluster is at {address}")
+        started.by.stop(started.facts)
 
 
 def test_command_that_runs_workers_itself_is_on_record_while_it_does_and_not_attached_to(study) -> None:
