@@ -9,6 +9,7 @@ import pytest
 import small_space
 from optuna.trial import TrialState
 
+import spaces
 from search.config.settings import SAMPLERS
 from search.config.study_config import StudyConfig
 from search.execution.prior import PriorSampler
@@ -130,3 +131,10 @@ def test_configurations_of_a_listed_space_are_drawn_alone() -> None:
     endless = optuna.create_study(sampler=make_sampler(CONFIG, 0, alone))
     small_space.sample(endless.ask(), CONFIG.input_spec)
     assert calls == ["few"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("prior", PriorSampler), ("tpe", optuna.samplers.TPESampler)])
+def test_users_model_is_sampled_as_it_asks_and_never_drawn_beforehand(name: str, kind: type) -> None:
+    config = dataclasses.replace(CONFIG, sampler=name, space="user_models:build_model")
+    assert type(make_sampler(config, 0)) is kind
+    assert not all_configurations(spaces.load(config.space), config.input_spec)

@@ -14,6 +14,7 @@ from search.config.settings import RunOptions
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import read_facts
 from search.reporting.sections.repeat import commands, repeat_section
+from search.study.creation import ANY_COST
 from search.study.study import LoadedStudy
 from spaces.contract import Backbone
 
@@ -45,6 +46,14 @@ def test_command_of_the_search_says_every_setting(new_study) -> None:
         assert getattr(options, name) == value, name
     assert (options.study, options.trials, options.space) == ("made", 3, "cnn")
     assert (options.root, options.export) == (study.paths.root, False)
+
+
+def test_users_model_is_named_as_one_and_not_bounded(new_study) -> None:
+    model = {"space": "my_model:build", "max_cost": ANY_COST, "max_parameters": ANY_COST}
+    facts = read_facts(new_study(**model), None)
+    said = commands(facts)["The search"]
+    assert "--max-" not in said
+    assert (parsed(said)["model"], parsed(said)["space"]) == ("my_model:build", None)
 
 
 def test_folds_take_the_place_of_a_part_held_out_and_backbones_are_named(new_study) -> None:
