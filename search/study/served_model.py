@@ -36,8 +36,8 @@ POLL_SECONDS = 0.25
 # A net is built in a second; a module may load something first.
 PATIENCE_SECONDS = 600.0
 PROBES = 3
-# Nothing is computed here, and a device is for those who train.
-NO_DEVICE = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+# On torch a child imports Keras itself, which takes a GPU that it sees; on others the job leaves it (``use_cpu``).
+NO_GPU = {"torch": {"CUDA_VISIBLE_DEVICES": ""}}
 ANSWERS = {"int": "suggest_int", "float": "suggest_float", "categorical": "suggest_categorical"}
 
 
@@ -65,7 +65,7 @@ class ServedModel:
     ) -> None:
         self.model = model
         self._server, self._log, self._threads, self._check = server, log, threads, check
-        self._environment = {**(environment or {}), **NO_DEVICE}
+        self._environment = {**(environment or {}), **NO_GPU.get(server.backend, {})}
         self._cost = Cost(0, 0)
         self._built: Mapping[str, Any] = {}
 

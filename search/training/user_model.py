@@ -12,6 +12,7 @@ import numpy as np
 
 import spaces
 from search.formatting import count
+from search.process import backends
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks, monitors_validation
 from search.training.model_flops import forward_flops, uncounted
@@ -52,10 +53,9 @@ def describe(payload: dict[str, Any], channel: Channel) -> None:
             raise ValueError(f"{name}: {reply['error']}")
         return reply["value"]
 
-    model, hyperparameters = (
-        cast(UserModel, spaces.load_as(payload["model"], payload["code"])),
-        Hyperparameters(give),
-    )
+    backends.current().use_cpu()  # A GPU is for those who train.
+    hyperparameters = Hyperparameters(give)
+    model = cast(UserModel, spaces.load_as(payload["model"], payload["code"]))
     made = prepared(model.make(hyperparameters), tuple(payload["size"]), payload["classes"])
     monitoring = monitors_validation(check_callbacks(model.callbacks(hyperparameters), made))
     facts = {"compiled": bool(made.compiled), "scaled": not scales_pixels(made), "uncounted": uncounted(made)}

@@ -13,6 +13,9 @@ class Backend(Protocol):
     def use_device(self, gpu_memory: float | None) -> str:
         """Take the first GPU if there is one (memory grows as needed, to ``gpu_memory`` GB) and name the device."""
 
+    def use_cpu(self) -> None:
+        """Leave every GPU to others, before anything has run; in a process that trains nothing."""
+
     def batches(self, feed: Any) -> Any:
         """What Keras shall read the batches of ``feed`` (a ``TrainingFeed``) from."""
 

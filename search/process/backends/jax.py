@@ -23,6 +23,11 @@ def use_device(gpu_memory: float | None) -> str:
     return "cpu" if device.platform == "cpu" else str(device.device_kind)
 
 
+def use_cpu() -> None:
+    """See ``Backend``; without a visible GPU JAX for CUDA raises instead, https://github.com/jax-ml/jax/issues/37668."""
+    jax.config.update("jax_platforms", "cpu")
+
+
 def batches(feed: Any) -> Any:
     """See ``Backend``; Keras reads it as it is."""
     return feed

@@ -25,6 +25,11 @@ def use_device(gpu_memory: float | None) -> str:
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
 
+def use_cpu() -> None:
+    """See ``Backend``."""
+    tf.config.set_visible_devices([], "GPU")
+
+
 def batches(feed: Any) -> Any:
     """See ``Backend``.
 

@@ -20,6 +20,10 @@ def use_device(gpu_memory: float | None) -> str:
     return str(torch.cuda.get_device_name(0))
 
 
+def use_cpu() -> None:
+    """See ``Backend``; Keras chose its device when it was imported, by the environment that the child was given."""
+
+
 def batches(feed: Any) -> Any:
     """See ``Backend``; Keras reads it as it is."""
     return feed

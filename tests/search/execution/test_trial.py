@@ -51,7 +51,7 @@ class StrikingServer:
 
     def __init__(self, server: ForkServer, signals: list[int]) -> None:
         self.started: list[dict[str, Any]] = []
-        self._server, self._signals = server, signals
+        self._server, self._signals, self.backend = server, signals, server.backend
 
     def revive(self) -> bool:
         return self._server.revive()

@@ -64,6 +64,15 @@ def test_jax_is_told_its_part_of_a_gpus_memory_before_it_touches_one(
     assert told == [share]
 
 
+def test_jax_keeps_to_the_cpu_where_it_is_told_to() -> None:
+    jax = pytest.importorskip("search.process.backends.jax")
+    before = jax.jax.config.jax_platforms
+    jax.use_cpu()
+    found = jax.jax.config.jax_platforms
+    jax.jax.config.update("jax_platforms", before)
+    assert found == "cpu"
+
+
 def test_memory_errors_are_known_in_every_backends_words() -> None:
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"))

@@ -43,6 +43,8 @@ ERROR = {
 class Script:
     """A server and its only child, which sends these messages one after another."""
 
+    backend = "torch"
+
     def __init__(self, *messages: dict[str, Any]) -> None:
         self.messages, self.answers = list(messages), []
         self.killed = False
@@ -51,7 +53,7 @@ class Script:
         self, job: str, payload: Any, log: Path, threads: int, environment: Any, *, patient: bool
     ) -> "Script":
         assert job == "search.training.user_model:describe"
-        assert environment["CUDA_VISIBLE_DEVICES"] == ""
+        assert environment == {"CUDA_VISIBLE_DEVICES": ""}
         self.payload = payload
         return self
 

@@ -146,7 +146,9 @@ def test_pixels_are_scaled_where_the_model_does_not_do_so(first: Any, scales: bo
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_model_is_described_as_it_asks_for_its_values() -> None:
+def test_model_is_described_as_it_asks_for_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.process.backends.tensorflow.use_cpu", lambda: None)  # This process has run.
+
     class Worker:
         """Answers each question with the value of ``PARAMS``."""
 
