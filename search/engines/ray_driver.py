@@ -137,8 +137,8 @@ def _in_words(error: BaseException) -> str:
     said = " ".join(f"{error.__cause__ or ''} {error}".split())
     if "Could not find any running Ray" in said:
         return (
-            "no Ray cluster is found here; expected this host to be a node of one (a new one: "
-            "ray start --head --node-ip-address=127.0.0.1), or ray:address=HOST:PORT"
+            "no Ray cluster is found here; expected this host to be a node of one (docs/ray.md says how to begin one), "
+            "or ray:address=HOST:PORT; on one host alone, --engine local does the same"
         )
     if "uthentication token" in said:
         return (
