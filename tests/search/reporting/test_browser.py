@@ -11,6 +11,11 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)
 VIOLATIONS = (
     "axe.run().then(found => found.violations.map(one => one.id + ': ' + one.nodes.map(n => n.html).join()))"
 )
+# Of each box that may scroll: whether it does, and whether it says so.
+SCROLLING = (
+    "[...document.querySelectorAll('.scroll')].map(one => [one.scrollWidth > one.clientWidth, "
+    "parseFloat(getComputedStyle(one, '::after').height) > 10])"
+)
 Open = Callable[..., Any]
 pytestmark = pytest.mark.slow
 
@@ -95,12 +100,9 @@ def test_page_is_no_wider_than_a_phone(opened: Open, whole: Path, width: int) ->
 def test_tables_that_scroll_say_so_and_no_others(opened: Open, whole: Path) -> None:
     page = opened(whole, width=360)
     page.evaluate(OPEN_ALL)
-    found = page.evaluate(
-        "[...document.querySelectorAll('.scroll')].map(one => [one.scrollWidth > one.clientWidth, "
-        "parseFloat(getComputedStyle(one, '::after').height) > 10])"
-    )
-    assert all(scrolls == says for scrolls, says in found)
-    assert {scrolls for scrolls, _ in found} == {True, False}
+    # What has just been opened gets its timeline with one of the next frames.
+    page.wait_for_function(f"{SCROLLING}.every(([scrolls, says]) => scrolls === says)")
+    assert {scrolls for scrolls, _ in page.evaluate(SCROLLING)} == {True, False}
 
 
 def test_keyboard_skips_to_the_report_and_opens_what_is_folded(opened: Open, whole: Path) -> None:
