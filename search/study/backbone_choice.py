@@ -72,7 +72,9 @@ def choose_backbone(
     chosen = each[cheapest_as_good(right, [_cost(one) for one in each])]
     names = [label_of(one.backbones[0].name, one.stored_size if sizes else None) for one in each]
     accuracies = {name: float(np.mean(hits)) for name, hits in zip(names, right, strict=True)}
-    told = ", ".join(f"{name} {percent(value)}" for name, value in accuracies.items())
+    # Of one backbone the sizes alone differ.
+    alone = f"{config.backbones[0].name} " if len(config.backbones) == 1 and sizes else ""
+    told = ", ".join(f"{name.removeprefix(alone)} {percent(value)}" for name, value in accuracies.items())
     taken = names[each.index(chosen)]
     logger.info(
         f"backbone {taken}: by logistic regression in {config.folds} folds ({told}), the one that costs least within a "
