@@ -66,7 +66,7 @@ def _pairs(matrix: Integers, classes: Sequence[str]) -> Block:
         [classes[true], classes[predicted], f"{images:,}", percent_or_dash(images / of_class[true])]
         for true, predicted, images in pairs[:MOST_PAIRS]
     ]
-    shown = f"the {len(rows)} of {len(pairs):,} pairs" if len(pairs) > len(rows) else "all pairs"
+    shown = f"{len(rows)} of {len(pairs):,} pairs" if len(pairs) > len(rows) else "all pairs"
     head = ["true class", "taken for", "images", "of the true class"]
     return Table(f"Most frequent confusions ({shown})", head, rows, text_columns=(1,))
 
