@@ -124,7 +124,8 @@ def test_notebook_runs_and_shows_what_its_page_does(tmp_path: Path) -> None:
 def test_example_notebook_has_what_the_page_on_the_search_shows_and_names_no_machine() -> None:
     code = "\n".join("".join(cell["source"]) for cell in json.loads(EXAMPLE)["cells"])
     assert set(filter(None, NOTEBOOK.splitlines())) <= set(code.splitlines())
-    assert not re.search(r"/(tmp|home|root|work)/|0x[0-9a-f]{6}", EXAMPLE)
+    words = re.sub(r"[A-Za-z0-9+/=]{200,}", "", EXAMPLE)  # Pictures, in whose letters anything may stand.
+    assert not re.search(r"/(tmp|home|root|work)/|0x[0-9a-f]{6}", words)
 
 
 def test_short_notebook_is_the_one_that_runs_but_for_its_data() -> None:

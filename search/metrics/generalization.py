@@ -106,7 +106,7 @@ class Fit:
         where = (
             "as they are"
             if self.plain
-            else "with augmentation and dropout on, so that the true gap is larger"
+            else "as they were in training, with what augmentation and dropout there was"
         )
         text = (
             f"{self.verdict.capitalize()}: {percent(self.training)} of {self.training_images:,} training images "
@@ -117,8 +117,8 @@ class Fit:
         if not self.plain:
             return text
         return (
-            f"{text} The training accuracy of the curves, {percent(self.augmented)}, is measured with augmentation "
-            "and dropout on: do not compare it with a validation accuracy."
+            f"{text} The training accuracy of the curves, {percent(self.augmented)}, is measured in training, "
+            "with what augmentation and dropout there is: do not compare it with a validation accuracy."
         )
 
 

@@ -1,5 +1,6 @@
 """A child's job: an export that stays loaded and answers about pictures for as long as it is asked."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.data.examples import Examples, read_examples
+from search.data.familiarity import read_familiarity
 from search.errors import InputError
 from search.metrics.inference import below_last_layer, logits
 from search.prediction.loader import classify, load_net, read_export, read_temperature
@@ -33,12 +35,13 @@ def answer(payload: dict[str, Any], channel: "Channel") -> None:
     try:
         labels, shape = read_export(folder)
         temperature, examples = read_temperature(folder), read_examples(folder, len(labels))
+        familiarity = read_familiarity(folder)
         backends.current().use_device(None)
         net = load_net(folder)
     except InputError as error:
         channel.send({"kind": "refused", "reason": str(error)})
         return
-    below = below_last_layer(net) if examples else None
+    below = below_last_layer(net) if examples or familiarity else None
     # The first pass compiles, before anybody waits for it.
     blank = np.zeros((1, shape.height, shape.width, shape.channels), np.uint8)
     for part in filter(None, (net, below)):
@@ -53,9 +56,12 @@ def answer(payload: dict[str, Any], channel: "Channel") -> None:
                 features.extend(logits(below, pixels))
 
         found = classify(net, pictures, labels, shape, temperature, seen)
-        answers = [
-            answer_of(one, examples, features.pop(0) if features and not one.error else None) for one in found
-        ]
+        answers = []
+        for one in found:
+            own = features.pop(0) if features and not one.error else None
+            if familiarity is not None and own is not None:
+                one = replace(one, unlike=bool(familiarity.unlike(own[None])[0]))
+            answers.append(answer_of(one, examples, own))
         message = {"kind": "answers", "answers": answers}
 
 
@@ -70,14 +76,15 @@ def answer_of(
         features: What the net makes of the image, ``(F,)``.
 
     Returns:
-        ``class``, ``confidence``, ``error`` and ``top`` as ``search.predict --json`` has them; and ``alike``, the most
-        alike training pictures, each with ``class``, ``image`` (its name), ``similarity`` (a cosine) and ``picture``
-        (where it is served).
+        ``class``, ``confidence``, ``error``, ``unlike`` and ``top`` as ``search.predict --json`` has them, ``unlike``
+        being None where the export cannot tell; and ``alike``, the most alike training pictures, each with ``class``,
+        ``image`` (its name), ``similarity`` (a cosine) and ``picture`` (where it is served).
     """
     return {
         "class": prediction.label,
         "confidence": prediction.confidence,
         "error": prediction.error,
+        "unlike": prediction.unlike,
         "top": [{"class": name, "confidence": p} for name, p in prediction.top(len(prediction.labels))],
         "alike": []
         if examples is None or features is None

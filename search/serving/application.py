@@ -153,6 +153,7 @@ class DemoApplication:
             "class": answer["class"],
             "confidence": answer["confidence"],
             "unsure": answer["confidence"] < self._served.unsure,
+            **({} if answer["unlike"] is None else {"unlike": answer["unlike"]}),
             "top": answer["top"][:most],
             "alike": answer["alike"],
         }

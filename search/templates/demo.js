@@ -2,6 +2,7 @@
 // Sends pictures to /predict, a few at a time, and shows the answers. No name of a file or class is ever put in as HTML.
 
 const MOST_PICTURES = 500, AT_A_TIME = 4, BARS = 5, TRIES = 30;
+const UNLIKE = "nothing like the training images";
 const PICTURE = /\.(avif|bmp|gif|hei[cf]|jpe?g|jp2|png|tiff?|webp)$/i;
 const MOST_BYTES = Number(document.body.dataset.mostBytes);
 const find = (id) => document.getElementById(id);
@@ -101,6 +102,7 @@ function show({ item, words, name, answer, error }) {
   const alone = answers.classList.contains("one");
   words.replaceChildren(make("h3", answer.class + " " + percent(answer.confidence)), make("p", name, "name"));
   item.querySelector("img")?.setAttribute("alt", name + ": " + answer.class);
+  if (answer.unlike) words.append(make("p", "Nothing like the training images: none of the classes may be right.", "unsure"));
   if (answer.unsure) words.append(make("p", "Unsure: it may well be something else.", "unsure"));
   const more = make("details");
   more.open = alone;
@@ -136,7 +138,7 @@ function tell(note) {
   const done = shown.filter((one) => one.answer || one.error);
   const counts = new Map();
   for (const one of done) {
-    const kind = one.error ? "without an answer" : one.answer.unsure ? "unsure" : one.answer.class;
+    const kind = one.error ? "without an answer" : one.answer.unlike ? UNLIKE : one.answer.unsure ? "unsure" : one.answer.class;
     counts.set(kind, (counts.get(kind) || 0) + 1);
   }
   const kinds = [...counts].sort((a, b) => b[1] - a[1]).map(([kind, number]) => number + " " + kind);
@@ -146,7 +148,7 @@ function tell(note) {
     const [first] = done;
     text = plural(done.length, "picture") + ": " + several;
     if (done.length === 1 && !first.error) {
-      text = first.name + ": " + first.answer.class + ", " + percent(first.answer.confidence) + (first.answer.unsure ? ", unsure" : "");
+      text = first.name + ": " + first.answer.class + ", " + percent(first.answer.confidence) + (first.answer.unsure ? ", unsure" : "") + (first.answer.unlike ? ", " + UNLIKE : "");
     }
   }
   text += skipped ? "; " + plural(skipped, "file") + " skipped that " + (skipped === 1 ? "is no picture" : "are no pictures") : "";

@@ -28,8 +28,8 @@ def curves_section(facts: Facts) -> Section:
             blocks.append(Text("These are means over the trial's folds.", "note"))
         blocks.append(
             Text(
-                "Training figures are measured with augmentation, dropout and label smoothing on, validation figures "
-                "without: the gap between the two curves is not the overfitting.",
+                "Training figures are measured with what augmentation, dropout and label smoothing there is, "
+                "validation figures without: the gap between the two curves is not the overfitting.",
                 "note",
             )
         )

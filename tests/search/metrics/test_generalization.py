@@ -39,13 +39,13 @@ def test_sentence_has_the_figures_and_says_how_the_curves_measure() -> None:
 
     assert text.startswith("Overfits: 99.0 % of 2,000 training images (as they are) and 75.0 % of 5,000 ")
     assert "a gap of 24.0 points" in text
-    assert "93.7 %, is measured with augmentation and dropout on" in text
+    assert "93.7 %, is measured in training, with what augmentation and dropout there is" in text
 
 
 def test_sentence_of_the_curves_alone_says_that_the_gap_is_larger() -> None:
     text = Fit(0.93, 2000, 0.92, 5000, 0.93, plain=False).sentence
 
-    assert "with augmentation and dropout on, so that the true gap is larger" in text
+    assert "as they were in training, with what augmentation and dropout there was" in text
 
 
 def test_percent_of_less_than_all_is_not_a_hundred() -> None:

@@ -40,12 +40,20 @@ def by_brightness(file: Path) -> dict[str, Any]:
     try:
         mean = float(np.asarray(Image.open(file).convert("L")).mean()) / 255
     except OSError:
-        return {"class": None, "confidence": None, "error": "not an image", "top": [], "alike": []}
+        return {
+            "class": None,
+            "confidence": None,
+            "error": "not an image",
+            "unlike": None,
+            "top": [],
+            "alike": [],
+        }
     top = sorted(zip(CLASSES, (1 - mean, mean), strict=True), key=lambda one: -one[1])
     return {
         "class": top[0][0],
         "confidence": top[0][1],
         "error": "",
+        "unlike": mean > 0.99,  # A picture that is all white.
         "top": [{"class": name, "confidence": p} for name, p in top],
         "alike": [
             {"class": CLASSES[1], "image": "b/<i>.png", "similarity": 0.5, "picture": "/examples/1.jpg"}
@@ -77,9 +85,9 @@ def address(served: Served, tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dark, a bright and a grey picture, one that is broken, and a text."""
+    """A dark, a bright, a grey and a white picture, one that is broken, and a text."""
     folder = tmp_path_factory.mktemp("shots")
-    for name, value in (("dark", 5), ("bright", 250), ("grey", 130)):
+    for name, value in (("dark", 5), ("bright", 250), ("grey", 130), ("white", 255)):
         Image.new("L", (40, 30), value).save(folder / f"{name}.png")
     (folder / "broken.png").write_bytes(b"\x89PNG and no more")
     (folder / "notes.txt").write_text("no picture")

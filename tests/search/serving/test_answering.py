@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.examples import Examples
+from search.data.examples import Examples, read_examples
+from search.data.familiarity import FILE, measure_familiarity, write_familiarity
 from search.errors import InputError
 from search.exporting.export import Export
 from search.metrics.inference import below_last_layer, logits
@@ -133,11 +134,19 @@ def with_examples(export: Any, tmp_path_factory: pytest.TempPathFactory) -> Expo
 def test_answers_are_those_of_predict_with_the_most_alike_training_pictures(
     with_examples: Export, photos: list[Path], fork_server: ForkServer, tmp_path: Path, searched: LoadedStudy
 ) -> None:
-    answerer = Answerer(with_examples.folder, fork_server, tmp_path / "log.txt")
-    expected = predict_images(with_examples.folder, photos)
+    folder = Path(shutil.copytree(with_examples.folder, tmp_path / "export"))
+    examples = read_examples(folder, 10)
+    assert examples is not None
+    familiarity = measure_familiarity(examples.features)
+    assert familiarity is not None
+    write_familiarity(folder / FILE, familiarity)
+    answerer = Answerer(folder, fork_server, tmp_path / "log.txt")
+    expected = predict_images(folder, photos)
     found = [answerer.ask(photo) for photo in photos]
     assert [one["class"] for one in found] == [one.label for one in expected]
     assert [one["error"] for one in found] == [one.error for one in expected]
+    assert [one["unlike"] for one in found] == [one.unlike for one in expected]
+    assert [one["unlike"] is None for one in found] == [False, False, False, True]
     for answer, prediction in zip(found[:3], expected[:3], strict=True):
         top = {one["class"]: one["confidence"] for one in answer["top"]}
         assert top == pytest.approx(prediction.by_class(), abs=1e-6)

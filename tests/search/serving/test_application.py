@@ -42,7 +42,17 @@ def test_picture_is_answered_as_json(address: Address, photos: Path) -> None:
     assert [one["class"] for one in answer["top"]] == ["dark", "<b>bright</b>"]
     assert answer["confidence"] == answer["top"][0]["confidence"] == pytest.approx(1 - 5 / 255)
     assert answer["alike"][0]["picture"] == "/examples/1.jpg"
-    assert set(answer) == {"class", "confidence", "unsure", "top", "alike"}
+    assert set(answer) == {"class", "confidence", "unsure", "unlike", "top", "alike"}
+
+
+def test_picture_that_is_nothing_like_the_training_images_is_told_where_the_export_can_tell(
+    address: Address, photos: Path
+) -> None:
+    known, strange = ((photos / name).read_bytes() for name in ("dark.png", "white.png"))
+    place = address()
+    assert [predict(place, picture)[1]["unlike"] for picture in (known, strange)] == [False, True]
+    none = {"class": "dark", "confidence": 0.9, "error": "", "unlike": None, "top": [], "alike": []}
+    assert "unlike" not in predict(address(lambda file: none), strange)[1]
 
 
 def test_answer_of_little_confidence_is_unsure(address: Address, photos: Path) -> None:

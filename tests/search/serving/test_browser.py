@@ -87,6 +87,13 @@ def test_picture_that_the_model_is_unsure_of_says_so(opened: Open, photos: Path)
     assert status(page).endswith(", unsure.")
 
 
+def test_picture_that_is_nothing_like_the_training_images_says_so(opened: Open, photos: Path) -> None:
+    page = opened()
+    choose(page, photos / "white.png")
+    assert page.locator(".unsure").inner_text().startswith("Nothing like the training images")
+    assert status(page).endswith(", nothing like the training images.")
+
+
 def test_several_pictures_make_a_grid_with_counts(opened: Open, photos: Path) -> None:
     page = opened()
     choose(
@@ -106,7 +113,8 @@ def test_folder_is_gone_through(opened: Open, photos: Path) -> None:
     page.set_input_files("#folder", str(photos))
     page.wait_for_selector("#status[aria-busy='false']")
     names = page.locator(".card .name").all_inner_texts()
-    assert sorted(names) == [f"{photos.name}/{name}.png" for name in ("bright", "broken", "dark", "grey")]
+    there = ("bright", "broken", "dark", "grey", "white")
+    assert sorted(names) == [f"{photos.name}/{name}.png" for name in there]
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
