@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score
-from search.study.fold_results import FOLDS, SPENT
+from search.study.fold_results import FOLDS, SPENT, TIE_BREAK, tie_break
 from search.study.pace import pace_words
 from search.study.study import WANTED, LoadedStudy
 from storage.claims import is_refused
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # The attributes of a trial that a snapshot reads.
-ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS, SPENT)
+ATTRIBUTES = ("epochs", "seconds", "params", "reason", FOLDS, SPENT, TIE_BREAK)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ def read_snapshot(
     ]
     scored = [trial for trial in ended if trial.state == "finished" and trial.value is not None]
     sign = 1 if study.direction.name == "MINIMIZE" else -1
-    best = min(scored, key=lambda trial: sign * (trial.value or 0.0), default=None)
+    ties = {trial.number: tie_break(trial.user_attrs) for trial in trials}
+    best = min(scored, key=lambda trial: (sign * (trial.value or 0.0), ties[trial.number]), default=None)
     whole = _trial_seconds(ended, running)
     left = _seconds_left(ended, running, wanted, whole)
     waiting = sum(trial.state.name == "WAITING" for trial in trials)
@@ -286,10 +287,12 @@ def ended_line(trial: Ended, metric: str, unit: str = EPOCH) -> str:
         return f"trial {trial.number} refused ({trial.reason}), not trained: {words(trial.params)}"
     # "pruned (pruned after epoch 1)" would say it twice.
     why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
-    folds = f"{trial.folds} fold{'' if trial.folds == 1 else 's'}, " if trial.folds else ""
+    length = count(trial.epochs, unit)
+    if trial.folds:
+        length = f"{count(trial.folds, 'fold')}, {length} in all"
     return (
-        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {folds}"
-        f"{count(trial.epochs, unit)}, {duration(trial.seconds)}, {words(trial.params)}"
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {length}, "
+        f"{duration(trial.seconds)}, {words(trial.params)}"
     )
 
 

@@ -69,7 +69,8 @@ def _counts(facts: Facts) -> Table:
         for index, name in enumerate(facts.config.classes)
     ]
     rows.append(["together", *(f"{sum(counts[split]):,}" for split in splits)])
-    caption = "Images of each class" if splits else "Classes"
+    where = f" in one of {facts.config.folds} folds" if facts.config.folds else ""
+    caption = f"Images of each class{where}" if splits else "Classes"
     return Table(caption, ["class", *splits], rows, collapsed=len(rows) > MOST_OPEN)
 
 

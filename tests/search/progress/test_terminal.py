@@ -101,6 +101,16 @@ def test_snapshot_best_is_the_best_finished_trial(study: optuna.Study) -> None:
     assert (best.number, best.value, best.params) == (1, 0.95, study.trials[1].params)
 
 
+def test_snapshot_best_of_those_with_one_value_is_the_surest(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path / 'search.db'}")
+    study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
+    for tie_break in (0.3, 0.2, 0.4):
+        study.add_trial(optuna.trial.create_trial(value=0.9, user_attrs={"least_loss": tie_break}))
+    best = read_snapshot(study, metric="accuracy").best
+    assert best is not None
+    assert best.number == 1
+
+
 def test_snapshot_best_of_a_loss_is_the_smallest(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path / 'search.db'}")
     study = optuna.create_study(storage=storage, study_name="by_loss", direction="minimize")
@@ -179,7 +189,7 @@ def test_snapshot_of_a_trial_in_folds_counts_its_epochs_through_all_of_them(stud
 
 def test_line_of_an_ended_trial_names_its_finished_folds() -> None:
     line = ended_line(Ended(3, "pruned", 0.7, 8, 20.0, {}, "pruned after fold 2 of 5", 2), "accuracy")
-    assert line.startswith("trial 3 pruned: accuracy 0.7000, 2 folds, 8 epochs, 20 s")
+    assert line.startswith("trial 3 pruned: accuracy 0.7000, 2 folds, 8 epochs in all, 20 s")
 
 
 def test_snapshot_time_left_counts_what_running_trials_have_done(study: optuna.Study) -> None:
