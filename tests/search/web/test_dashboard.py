@@ -311,10 +311,10 @@ def test_page_of_a_study_shows_the_exports_matrix(
 ) -> None:
     page = opened(f"{serve(fed).page}/note")
     page.get_by_role("heading", name="The export").wait_for()
-    matrix = page.get_by_alt_text("Confusion matrix on the test images")
-    matrix.scroll_into_view_if_needed()
+    # It is loaded once it is in view; until then the page may put another element in its place.
     page.wait_for_function(
-        "[...document.images].some(one => one.alt.startsWith('Confusion') && one.naturalWidth > 100)"
+        "[...document.images].some(one => one.alt === 'Confusion matrix on the test images' "
+        "&& (one.scrollIntoView(), one.naturalWidth > 100))"
     )
     assert "macro avg" in page.inner_text("body")
     assert (page.strangers, page.complained) == ([], [])
