@@ -115,7 +115,9 @@ def test_stop_is_in_good_order_and_start_is_as_before(private_server: ServerFold
         back_up(private_server.path, private_server.path / "never")
     after, _ = start_server(private_server.path)
     assert count(private_server) == rows
-    assert replace(after, pid=before.pid, size=before.size) == before
+    # A connection that has just been closed may still be counted.
+    here = replace(after, pid=before.pid, size=before.size, connections=before.connections)
+    assert here == before
 
 
 def test_password_whose_file_was_removed_is_replaced(private_server: ServerFolder) -> None:
