@@ -90,13 +90,18 @@ def fork_server() -> Iterator[ForkServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A real Postgres, started for the tests; in CI it must be installed."""
-    if why := missing():
+def skip_where(why: str) -> None:
+    """Skip for this reason, if there is one; in CI what is missing has to be installed."""
+    if why:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{why}: CI has to install it")
         pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real Postgres, started for the tests; in CI it must be installed."""
+    skip_where(missing())
     with PostgresServer() as server:
         yield server
 
@@ -104,10 +109,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[SlurmCluster]:
     """A real Slurm of one node, started for the tests; in CI it must be installed."""
-    if why := slurm_missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{why}: CI has to install it")
-        pytest.skip(why)
+    skip_where(slurm_missing())
     with SlurmCluster() as cluster:
         yield cluster
 
@@ -115,10 +117,7 @@ def slurm() -> Iterator[SlurmCluster]:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[RayCluster]:
     """A real Ray cluster of two nodes on this host, started for the tests; in CI Ray must be installed."""
-    if why := ray_missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{why}: CI has to install it")
-        pytest.skip(why)
+    skip_where(ray_missing())
     with RayCluster() as cluster:
         yield cluster
 

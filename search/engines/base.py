@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from search.errors import InputError
 from search.study.snapshot import StartedWorker
+from storage.url import parse, redacted
 
 # The states of a worker that an engine started.
 WAITING, RUNNING, ENDED, ELSEWHERE, UNKNOWN = "waiting", "running", "ended", "elsewhere", "unknown"
@@ -91,6 +93,16 @@ class Engine(Protocol):
 def is_alive(worker: StartedWorker) -> bool:
     """Whether a worker works, or will."""
     return worker.state in (WAITING, RUNNING, UNKNOWN)
+
+
+def serves_one_host(engine: str, url: str, hosts: Sequence[str]) -> InputError:
+    """What is raised where the workers of an engine may run on ``hosts``, and the database at ``url`` is a file."""
+    shown = ", ".join(hosts[:3]) + (", …" if len(hosts) > 3 else "")
+    return InputError(
+        f"--engine {engine}: its workers may run on other hosts than this one ({shown or 'none is up'}), and "
+        f"{redacted(parse(url))} is an SQLite file, which serves one host; expected a server's database: "
+        "python -m search.database start --dir D --listen HOST makes one"
+    )
 
 
 def last_line(log: Path) -> str:

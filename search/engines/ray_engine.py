@@ -16,11 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line
+from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line, serves_one_host
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
 from storage.process_identity import hostname
-from storage.url import is_sqlite, parse, redacted
+from storage.url import is_sqlite, parse
 
 DRIVER = Path(__file__).with_name("ray_driver.py")
 TASK = Path(__file__).with_name("ray_task.py")
@@ -62,12 +62,7 @@ class RayEngine:
         except _NoAnswer as error:
             raise InputError(f"--engine ray: {error}") from None
         if is_sqlite(parse(url)) and hosts != [hostname()]:
-            shown = ", ".join(hosts[:3]) + (", …" if len(hosts) > 3 else "")
-            raise InputError(
-                f"--engine ray: its workers may run on other hosts than this one ({shown}), and "
-                f"{redacted(parse(url))} is an SQLite file, which serves one host; expected a server's database: "
-                "python -m search.database start --dir D --listen HOST makes one"
-            )
+            raise serves_one_host("ray", url, hosts)
 
     def start(self, order: Order) -> Facts:
         """See ``Engine``."""

@@ -13,12 +13,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line
+from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line, serves_one_host
 from search.engines.resources import check_shares
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
 from storage.process_identity import hostname
-from storage.url import is_sqlite, parse, redacted
+from storage.url import is_sqlite, parse
 
 TASK = Path(__file__).with_name("slurm_task.sh")
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
@@ -60,12 +60,7 @@ class SlurmEngine:
                 "submitted from"
             )
         if is_sqlite(parse(url)) and (hosts := self._hosts()) != {_short(hostname())}:
-            shown = ", ".join(sorted(hosts)[:3]) + (", …" if len(hosts) > 3 else "")
-            raise InputError(
-                f"--engine slurm: its workers may run on other hosts than this one ({shown or 'none is up'}), and "
-                f"{redacted(parse(url))} is an SQLite file, which serves one host; expected a server's database: "
-                "python -m search.database start --dir D --listen HOST makes one"
-            )
+            raise serves_one_host("slurm", url, sorted(hosts))
 
     def start(self, order: Order) -> Facts:
         """See ``Engine``."""

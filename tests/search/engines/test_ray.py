@@ -2,10 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 from optuna.trial import TrialState
@@ -14,14 +11,12 @@ from benchmarks.ray_cluster import RayCluster
 from search.config.settings import RunOptions
 from search.engines.base import ENDED, RUNNING, WAITING
 from search.engines.ordering import check_engine
-from search.engines.started import Started, read_started
+from search.engines.started import read_started
 from search.errors import InputError
-from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
-from search.workflows import StudyResult, search_and_export
 from storage.checkpoints import read_checkpoint
-from storage.liveness import HEARTBEAT
 from storage.process_identity import process_exists
+from tests.search.engines.clusters import pids, started
 
 ENDLESS = 10_000
 PATIENCE = 240.0
@@ -38,34 +33,8 @@ def here(ray_cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> RayCluster
     return ray_cluster
 
 
-@pytest.fixture
-def search(
-    digits, fast_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., StudyResult]:
-    """``search.run`` on the study ``s`` of digits, in this process; what is asked for counts."""
-    monkeypatch.setattr("search.workflows.ForkServer", lambda backend: nullcontext(fast_server))
-    fixed = {"data": "digits", "space": "small_space", "images": 200, "pruner": "none", "sampler": "random"}
-
-    def run(**more: Any) -> StudyResult:
-        places = {"root": tmp_path / "studies", "cache": digits.folder.parent}
-        return search_and_export(RunOptions.given("s", **{**fixed, **places, "export": False, **more}))
-
-    return run
-
-
-def started(study: LoadedStudy) -> Started:
-    (one,) = read_started(study.paths)
-    return one
-
-
 def logs(study: LoadedStudy) -> str:
     return "".join(log.read_text() for log in (study.paths.folder / "logs").glob("ray-*.log"))
-
-
-def pids(study: LoadedStudy) -> list[int]:
-    """The process that has each trial, or had it last."""
-    lives = [trial.system_attrs.get(HEARTBEAT, {}) for trial in study.optuna.trials]
-    return [int(life["pid"]) for life in lives if "pid" in life]
 
 
 @pytest.mark.slow

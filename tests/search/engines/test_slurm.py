@@ -3,24 +3,19 @@
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
 from benchmarks.slurm import SlurmCluster
-from search.config.settings import RunOptions
 from search.engines.base import ENDED
-from search.engines.started import Started, read_started
-from search.process.fork_server import ForkServer
+from search.engines.started import read_started
 from search.study.study import LoadedStudy
-from search.workflows import StudyResult, search_and_export
 from storage.checkpoints import read_checkpoint
-from storage.liveness import HEARTBEAT
 from storage.process_identity import process_exists
+from tests.search.engines.clusters import pids, started
 
 ENDLESS = 10_000
 # Slurm's clock ticks twice a minute, and a job that was requeued waits for ten seconds.
@@ -36,26 +31,6 @@ def here(slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm
     monkeypatch.setenv("SEARCH_TEST_EPOCH_SECONDS", "0.1")
     yield slurm
     slurm.end_jobs()
-
-
-@pytest.fixture
-def search(
-    digits, fast_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., StudyResult]:
-    """``search.run`` on the study ``s`` of digits, in this process; what is asked for counts."""
-    monkeypatch.setattr("search.workflows.ForkServer", lambda backend: nullcontext(fast_server))
-    fixed = {"data": "digits", "space": "small_space", "images": 200, "pruner": "none", "sampler": "random"}
-
-    def run(**more: Any) -> StudyResult:
-        places = {"root": tmp_path / "studies", "cache": digits.folder.parent}
-        return search_and_export(RunOptions.given("s", **{**fixed, **places, "export": False, **more}))
-
-    return run
-
-
-def started(study: LoadedStudy) -> Started:
-    (one,) = read_started(study.paths)
-    return one
 
 
 def states(study: LoadedStudy) -> list[str]:
@@ -75,11 +50,6 @@ def epochs_trained(study: LoadedStudy, number: int) -> list[int]:
         int(epoch)
         for epoch in re.findall(r"^epoch (\d+):", study.paths.log(number).read_text(), re.MULTILINE)
     ]
-
-
-def pids(study: LoadedStudy) -> list[int]:
-    lives = [trial.system_attrs.get(HEARTBEAT, {}) for trial in study.optuna.trials]
-    return [int(life["pid"]) for life in lives if "pid" in life]
 
 
 @pytest.mark.slow
