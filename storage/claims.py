@@ -23,9 +23,9 @@ Grace
     The latter counts only for one who has watched the database for a whole grace without a gap: after an outage
     everyone has been silent (``storage.liveness.Watch``). Whoever has just arrived waits for a grace and an outage.
 Memory
-    A trial that ran out of memory may be put back for a worker with more of it. As long as such a worker lives, the
-    others leave the trial to it, and count it as running: they make no other in its place. Once none has been seen
-    for a grace, the trial is anybody's.
+    A trial that ran out of memory may be put back for a worker with more of it. As long as such a worker lives, be it
+    at work or waiting (``storage.memory``), the others leave the trial to it, and count it as running: they make no
+    other in its place. Once none has been seen for a grace, the trial is anybody's.
 
 An example with N = 2, a grace of 75 s and a sign of life every 15 s::
 
@@ -54,6 +54,7 @@ from sqlalchemy import Connection
 from storage import process_identity
 from storage.database import Database
 from storage.liveness import HEARTBEAT, Watch, is_of_this_process, is_worker_dead, sign_of_life
+from storage.memory import MORE_MEMORY, has_more, lives_with_more, show_waiting
 
 ENDED = "ended"
 # System attributes of a trial: how often it was put back to WAITING; how often of these without progress, and how far
@@ -61,11 +62,6 @@ ENDED = "ended"
 INTERRUPTIONS, WITHOUT_PROGRESS = "interruptions", "without_progress"
 MOST_INTERRUPTIONS = 20
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-# The kinds of memory that a worker says that it has; and the system attribute of a trial that wants more of one.
-HOST, GPU = "host", "gpu"
-MORE_MEMORY = "more_memory"
-# Less than so much more is no more: hosts of one kind differ by what their systems keep for themselves.
-MUCH_MORE = 1.1
 
 
 def is_refused(trial: FrozenTrial) -> bool:
@@ -237,6 +233,7 @@ class Claims:
     memory: Mapping[str, int] = field(default_factory=dict)
     _watch: Watch = field(init=False)
     _roomier_seen: float = field(init=False)
+    _shown_waiting: float = field(init=False, default=-math.inf)
 
     def __post_init__(self) -> None:
         """Begin to watch."""
@@ -333,20 +330,22 @@ class Claims:
         return is_worker_dead(life, now, timeouts.grace if has_watched else timeouts.grace + timeouts.outage)
 
     def is_roomier_alive(self, wish: Mapping[str, Any], trials: list[FrozenTrial]) -> bool:
-        """Whether a worker with as much memory as a trial wants runs another one.
+        """Whether a worker with as much memory as a trial wants has been seen within a grace, and is not known dead.
 
         Args:
             wish: The trial's ``MORE_MEMORY``.
             trials: All trials.
         """
-        lives = [
-            (trial, trial.system_attrs.get(HEARTBEAT, {}).get("memory", {}))
-            for trial in trials
-            if trial.state == TrialState.RUNNING
-        ]
-        roomy = [trial for trial, memory in lives if _has_more(memory, wish)]
+        roomy = lives_with_more(self.database, self.study_id, trials, wish)
         now = self.time() if roomy else 0.0
-        return any(not self.is_owner_dead(trial, now) for trial in roomy)
+        return any(not is_worker_dead(life, now, self.database.timeouts.grace) for life in roomy)
+
+    def show_waiting(self) -> None:
+        """Show the others that this worker waits, and its memory; once in the time between two signs of life."""
+        now, heartbeat = self.monotonic(), self.database.timeouts.heartbeat
+        if self.memory and now - self._shown_waiting >= heartbeat:
+            self._shown_waiting = now
+            show_waiting(self.database, self.study_id, self.sign_of_life(""), heartbeat)
 
     @property
     def _lock_name(self) -> str:
@@ -391,10 +390,9 @@ class Claims:
             for trial in trials
             if trial.state == TrialState.WAITING and MORE_MEMORY in trial.system_attrs
         }
-        wishes = {number: wish for number, wish in wishes.items() if not _has_more(self.memory, wish)}
+        wishes = {number: wish for number, wish in wishes.items() if not has_more(self.memory, wish)}
         if not wishes or any(self.is_roomier_alive(wish, trials) for wish in wishes.values()):
             self._roomier_seen = self.monotonic()
-        # Between two trials a worker gives no sign of life.
         if self.monotonic() - self._roomier_seen > self.database.timeouts.grace:
             return set()
         return set(wishes)
@@ -469,11 +467,6 @@ class Claims:
                     f"host {life['host']} is working on this SQLite database; SQLite serves one host: put the study "
                     "into Postgres for several (python -m search.database makes one)"
                 )
-
-
-def _has_more(memory: Mapping[str, int], wish: Mapping[str, Any]) -> bool:
-    """Whether a worker's memory is as much as a trial wants."""
-    return bool(memory.get(wish["kind"], 0) > MUCH_MORE * wish["than"])
 
 
 def _taken(trials: list[FrozenTrial]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from search.errors import InputError
 from search.process.gpus import VISIBLE, gpu_sizes, visible_gpus
-from storage.claims import GPU, HOST
+from storage.memory import GPU, HOST
 
 UUIDS = ("GPU-", "MIG-")
 # Of a container, in bytes (versions 2 and 1 of control groups).

@@ -19,7 +19,8 @@ from search.study import sweep_cells
 from search.study.configurations import count_left, is_exhausted, listed_configurations
 from search.study.study import LoadedStudy
 from search.tracking.listener import listening
-from storage.claims import GPU, Claims, sampled_trial
+from storage.claims import Claims, sampled_trial
+from storage.memory import GPU
 from storage.process_identity import worker_name
 
 # Of the twenty seconds that a stop may take, what the database may have: after the child's ten.

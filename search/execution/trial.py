@@ -57,8 +57,9 @@ from search.web.study_page import feed_best
 from search.web.trial_page import feed_trial, why_finished
 from spaces.contract import Params, Space
 from spaces.recipe import Recipe
-from storage.claims import GPU, HOST, Claim, ClaimLost, lock_name
+from storage.claims import Claim, ClaimLost, lock_name
 from storage.heartbeat import Heartbeat
+from storage.memory import GPU, HOST
 
 CRASHES, ACCUMULATE = "crashes", "accumulate"
 # The length of a trial that is not as long as the others: it is fitted exactly, at once.

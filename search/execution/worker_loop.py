@@ -84,6 +84,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         elif claims.finished() >= n:
             return
         else:
+            claims.show_waiting()
             worker.stop.wait(claims.database.timeouts.poll)
 
 

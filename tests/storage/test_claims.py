@@ -13,7 +13,6 @@ from optuna.trial import TrialState
 
 from storage import process_identity
 from storage.claims import (
-    HOST,
     INTERRUPTIONS,
     MOST_INTERRUPTIONS,
     WITHOUT_PROGRESS,
@@ -25,6 +24,7 @@ from storage.claims import (
 from storage.connect import open_storage
 from storage.database import Database
 from storage.liveness import HEARTBEAT
+from storage.memory import HOST, WAITING_WITH_MOST
 from storage.timeouts import Timeouts
 from tests.storage.processes import claim_until_none_is_owed, live_in_time_zone
 
@@ -636,3 +636,67 @@ def test_trial_that_was_left_is_anybodys_once_no_worker_with_more_memory_was_see
     again = small.claim(2)
     assert again is not None
     assert again.number == 0
+
+
+def test_trial_is_left_to_a_worker_with_more_memory_that_waits(
+    make_claims: Callable[..., Claims], clock: Clock
+) -> None:
+    small, large = make_claims("one", memory={HOST: 4}), make_claims("two", memory={HOST: 8})
+    claim = claimed(small)
+    clock.seconds += 2 * GRACE
+    claim.heartbeat()
+    assert large.claim(1) is None
+    large.show_waiting()
+    assert claim.leave_to_roomier(HOST)
+    assert small.claim(1) is None
+    assert large.has_work(1)
+    assert claimed(large).number == 0
+
+
+def test_trial_is_left_to_a_worker_with_more_memory_that_is_between_two_trials(
+    short_of_memory: Callable[..., Shortage],
+) -> None:
+    _, claim, _, theirs = short_of_memory()
+    theirs.finish(TrialState.COMPLETE, 0.5)
+    assert claim.leave_to_roomier(HOST)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["silent", "killed"])
+def test_trial_is_left_to_no_worker_that_waited_and_is_dead(
+    make_claims: Callable[..., Claims], clock: Clock, killed: bool
+) -> None:
+    small, large = make_claims("one", memory={HOST: 4}), make_claims("two", memory={HOST: 8})
+    claim = claimed(small)
+    large.show_waiting()
+    if killed:
+        name = WAITING_WITH_MOST[HOST]
+        life = small.database.get_study_system_attrs(small.study_id)[name]
+        small.database.set_study_system_attr(small.study_id, name, {**life, "pid": dead_pid()})
+    else:
+        clock.seconds += GRACE + 1
+    assert not claim.leave_to_roomier(HOST)
+
+
+def test_of_workers_that_wait_the_one_with_most_memory_is_shown(
+    make_claims: Callable[..., Claims], clock: Clock
+) -> None:
+    small, large = make_claims("one", memory={HOST: 4}), make_claims("two", memory={HOST: 8})
+
+    def shown() -> int:
+        attributes = small.database.get_study_system_attrs(small.study_id)
+        return int(attributes[WAITING_WITH_MOST[HOST]]["memory"][HOST])
+
+    for claims, most in ((small, 4), (large, 8), (small, 8)):
+        claims.show_waiting()
+        clock.seconds += 1
+        assert shown() == most
+    clock.seconds += GRACE
+    small.show_waiting()  # The other has gone to work, or away.
+    assert shown() == 4
+
+
+def test_worker_whose_memory_is_not_known_waits_unseen(claims: Claims) -> None:
+    claims.show_waiting()
+    assert not claims.database.get_study_system_attrs(claims.study_id).keys() & set(
+        WAITING_WITH_MOST.values()
+    )

@@ -9,7 +9,7 @@ from search.engines.worker import bounded
 from search.errors import InputError
 from search.process.fork_server import ForkServer
 from search.process.gpus import VISIBLE, visible_gpus
-from storage.claims import GPU, HOST
+from storage.memory import GPU, HOST
 
 
 @pytest.fixture(autouse=True)

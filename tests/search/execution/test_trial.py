@@ -38,8 +38,9 @@ from search.study.study import KEPT_MODELS, compute_spent, load_study
 from search.study.sweep_cells import REPEAT
 from storage.artifacts import artifact_ids
 from storage.checkpoints import read_checkpoint
-from storage.claims import HOST, WITHOUT_PROGRESS, Claims
+from storage.claims import WITHOUT_PROGRESS, Claims
 from storage.heartbeat import Heartbeat
+from storage.memory import HOST
 from storage.timeouts import Timeouts
 
 GOOD = {"width": 16, "rate": 0.05, "dropout": 0.1}

@@ -22,6 +22,7 @@ from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_spent, load_study
 from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS, Claims, is_refused
+from storage.memory import HOST, WAITING_WITH_MOST
 
 
 def states(worker: Worker) -> list[TrialState]:
@@ -46,6 +47,19 @@ def test_work_ends_at_exactly_n_and_a_larger_n_adds(make_worker) -> None:
     for wanted in (2, 2, 3):
         work(worker, lambda wanted=wanted: wanted)
         assert states(worker) == [TrialState.COMPLETE] * wanted
+
+
+def test_worker_that_gets_no_trial_shows_that_it_waits(make_worker, monkeypatch) -> None:
+    worker = make_worker()
+    claims = worker.claims
+    other = Claims(claims.database, claims.study_id, "other").claim(1)
+    assert other is not None
+    claims.memory = {HOST: 8}
+    monkeypatch.setattr(worker.stop, "wait", lambda seconds: setattr(worker.stop, "reason", "seen enough"))
+    work(worker, lambda: 1)
+    shown = claims.database.get_study_system_attrs(claims.study_id)[WAITING_WITH_MOST[HOST]]
+    assert (shown["worker"], shown["memory"]) == (claims.worker, {HOST: 8})
+    other.finish(TrialState.COMPLETE, 0.5)
 
 
 def test_refused_configurations_do_not_count(make_worker) -> None:
