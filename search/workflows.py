@@ -222,8 +222,13 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
     refit = config.folds > 0 or refits(options, by_compute=True)
     race = refit or options.confirm
     end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit)
-    logger.info(division(config, end, study.wanted, options.budget))
+    logger.info(division(config, end, study.wanted, options.budget, grows=_may_grow(options)))
     return end
+
+
+def _may_grow(options: RunOptions) -> bool:
+    """Whether a run's final training is given what is left: a budget is there to be used, a time to be kept."""
+    return options.budget is not None and options.timeout is None and options.final is None
 
 
 def bounds_of_end(pace: Pace, end: Ending, options: RunOptions) -> tuple[Bounds, str]:
@@ -234,7 +239,7 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions) -> tuple[Bounds,
     """
     a_flop = None if options.timeout is None else pace.seconds(1.0)
     if a_flop is None:
-        return Bounds(whole=options.budget), ""
+        return Bounds(whole=options.budget, grows=_may_grow(options)), ""
     left, final = pace.left(), end.final * a_flop
     remark = ""
     if end.final and final > left:

@@ -27,7 +27,7 @@ from search.exporting.model import ModelFiles, make_model
 from search.exporting.out_of_fold import look_out_of_fold
 from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
-from search.exporting.sentences import no_race_sentence
+from search.exporting.sentences import final_sentence, no_race_sentence
 from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.training_plans import refit_epochs, trial_plan
 from search.exporting.verification import verify_in_fresh_process
@@ -37,7 +37,7 @@ from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
 from search.study import ending
 from search.study.scorings import times_images_scored
-from search.study.study import LoadedStudy
+from search.study.study import LoadedStudy, compute_of
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
 from storage.process_identity import worker_name
@@ -93,6 +93,8 @@ def _build(
                 request = replace(request, no_race=race)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
+            if bounds.whole is not None and request.refit and loaded.config.length:
+                _plan_final(request, bounds, bounds.whole)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)
     except (TrialFailed, TrialInterrupted) as error:
@@ -108,6 +110,17 @@ def _build(
     if request.fine_tune:
         loaded.paths.tuning_checkpoint(number, request.fine_tune, request.refit).unlink(missing_ok=True)
     return replace(export, folder=target)
+
+
+def _plan_final(request: ExportRequest, bounds: Bounds, whole: float) -> None:
+    """Give the final training what search and race have left, and say so; where it is not to grow, what was planned."""
+    loaded = request.loaded
+    spent = compute_of(loaded.optuna.get_trials(deepcopy=False)) + (
+        request.race.compute if request.race else 0.0
+    )
+    loaded.plan_final(ending.grown_final(loaded.config, whole - spent if bounds.grows else 0.0))
+    if loaded.final > loaded.config.final:
+        request.say(final_sentence(loaded.config.final, loaded.final))
 
 
 def _deleted(loaded: LoadedStudy) -> StudyStopped:
@@ -181,6 +194,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             default = default_trial(loaded)
             same = default is not None and default.number == trial.number
             summary["words"].append(no_race_sentence(request.no_race, is_default=same))
+        if request.refit and loaded.final > config.final and request.refit_epochs is None:
+            summary["words"].append(final_sentence(config.final, loaded.final))
         summary |= {"prefer": request.prefer}
         preferred = request.preference.sentence if request.preference else ""
         summary["words"] += [words for words in (preferred, request.remark) if words]

@@ -16,7 +16,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FixedTrial, TrialState
@@ -32,6 +32,7 @@ from search.exporting.race import (
     Racer,
     eliminations,
     entrant_count,
+    nobody_ahead,
     values_of,
     why_over,
 )
@@ -66,6 +67,7 @@ class Course:
         takes: FLOPs of all these rounds, where they were.
         default: Number of the trial of the default configuration; None where it does not race.
         why_none: Why there is no race; empty where there is one.
+        prefer: What is to be exported of those that race.
     """
 
     trials: "Sequence[FrozenTrial]"
@@ -74,19 +76,22 @@ class Course:
     takes: float = 0.0
     default: int | None = None
     why_none: str = ""
+    prefer: str = ACCURATE
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What bounds a race in a study whose trials have equal compute, beside its own rule.
+    """What bounds the race and the final training of a study whose trials have equal compute, beside their own rules.
 
     Attributes:
         whole: FLOPs for search, race and final training; None where nobody has said.
         most: FLOPs that the race may take by the time that is left; None for any.
+        grows: Whether the final training is given what is left of the whole.
     """
 
     whole: float | None = None
     most: float | None = None
+    grows: bool = False
 
 
 UNBOUNDED = Bounds()
@@ -125,7 +130,7 @@ def confirm_best(
     config = loaded.config
     course = plot_course(loaded, without, bounds, refit, prefer)
     if course.why_none:
-        say(f"no race: {course.why_none}; exported is the search's best")
+        say(f"no race: {course.why_none}")
         return course.why_none
     forget_others(loaded, course.trials)
     racers = [Racer(trial) for trial in course.trials]
@@ -146,7 +151,7 @@ def confirm_best(
         return run_once(loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory, apart=apart)
 
     step = one_image(config.metric, counts, config.classes)
-    return replace(run_race(config, racers, _searched(loaded), step, train, say, course), prefer=prefer)
+    return run_race(config, racers, _searched(loaded), step, train, say, course)
 
 
 def other_images(loaded: LoadedStudy) -> tuple[Callable[[int], Mapping[str, Any]], Sequence[int]]:
@@ -204,11 +209,13 @@ def plot_course(
     why = ""
     if entrants < 2:
         why = "fewer than two configurations have finished"
+        if len(candidates(loaded, without)) > 1 or _pruned_late(loaded, without):
+            why = "no other configuration was as good as the default where both were last compared"
     elif not planned.racers:
         least = 2 * ending.LEAST_SEEDS * max(1, config.folds) * ending.training_compute(config)
         why = f"it would take {ending.flops(least)} at least, more than was left for it"
     number = None if default is None else default.number
-    return Course(trials, planned.rounds, math.inf, planned.race, number, why)
+    return Course(trials, planned.rounds, math.inf, planned.race, number, why, prefer)
 
 
 def ranked_for_race(
@@ -217,11 +224,15 @@ def ranked_for_race(
     """The best trial of each configuration, best first; the second is what the search's values prefer to the best.
 
     Where fewer than two have finished, a study at equal compute also has those that were pruned late: the race trains
-    all of them whole.
+    all of them whole. It leaves out who was behind the default where both were last compared: these seldom beat it by
+    more than the noise, and what their race takes is better spent on the final training.
     """
     best = distinct(candidates(loaded, without))
-    if len(best) < 2 and ending.can_race(loaded.config):
-        best = distinct([*best, *_pruned_late(loaded, without)])
+    if ending.can_race(loaded.config):
+        if len(best) < 2:
+            best = distinct([*best, *_pruned_late(loaded, without)])
+        if what == ACCURATE:
+            best = _not_behind(best, default_trial(loaded, without), loaded.config)
     found = prefer_of(loaded, best, what) if best else None
     if found is None or found.chosen is found.best:
         return best
@@ -242,6 +253,27 @@ def _pruned_late(loaded: LoadedStudy, without: Sequence[int]) -> "list[FrozenTri
         and 2 * (trial.last_step or 0) >= (config.folds or config.epochs)
     ]
     return sorted(found, key=lambda trial: (-(trial.last_step or 0), sign * float(trial.value or 0.0)))
+
+
+def _not_behind(
+    ranked: "Sequence[FrozenTrial]", default: "FrozenTrial | None", config: "StudyConfig"
+) -> "list[FrozenTrial]":
+    """The trials that were as good as the default, or better, at the last report that both have made."""
+    if default is None:
+        return list(ranked)
+    sign = 1 if config.direction == "minimize" else -1
+
+    def is_behind(trial: "FrozenTrial") -> bool:
+        values = {trial.number: trial.value, default.number: default.value}
+        if TrialState.PRUNED in (trial.state, default.state):
+            common = set(trial.intermediate_values) & set(default.intermediate_values)
+            values = {
+                one.number: one.intermediate_values.get(max(common, default=0)) for one in (trial, default)
+            }
+        own, others = values[trial.number], values[default.number]
+        return own is not None and others is not None and sign * own > sign * others
+
+    return [trial for trial in ranked if not is_behind(trial)]
 
 
 def contenders(
@@ -318,7 +350,13 @@ def run_race(
         racing = [racer for racer in racers if not racer.eliminated]
         spent = sum(run.compute for racer in racers for run in racer.runs)
         next_round = sum(epoch_cost(racer.trial) * config.epochs for racer in racing)
-        reason = why_over(len(racing), len(seeds), spent, next_round, course.allowed, course.rounds)
+        lower = config.metric == "loss"
+        hopeless = course.prefer == ACCURATE and nobody_ahead(
+            values_of(racing), course.default, lower_is_better=lower
+        )
+        reason = why_over(
+            len(racing), len(seeds), spent, next_round, course.allowed, course.rounds, hopeless=hopeless
+        )
         if reason:
             break
         seed = race_seed(config, len(seeds))
@@ -334,7 +372,7 @@ def run_race(
             "--confirm: every configuration diverged when it was trained again (a loss became no number); nothing "
             "exported: export without --confirm, or search on"
         )
-    return Race(config, racers, seeds, reason, search_compute, course.default, step)
+    return Race(config, racers, seeds, reason, search_compute, course.default, step, course.prefer)
 
 
 def eliminate(racing: Sequence[Racer], metric: str, step: float, say: Callable[[str], None]) -> None:

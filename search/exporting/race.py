@@ -28,6 +28,11 @@ freedom, sqrt(2 v / 2) = 0.0041, and the bound is 4.3. Trial 2 is 1.2 standard e
     >>> {number: each.reason for number, each in eliminations(values, 0, lower_is_better=False).items()}
     {3: '0.0450 behind trial 1 in the mean, 11.0 standard errors (over 4.3, one-sided 95 %, is taken for clear)'}
 
+A race against the default configuration is over, too, as soon as nobody is ahead of it: the default is exported unless
+another beats it by more than the noise, and who is behind it after one round has seldom done so after the third. Of two
+whose differences in a round are normal with the deviation 1, the better by 1 is exported in 72 of 100 races then, where
+it was in 78; if both are alike, 1.9 rounds are run in place of three (200,000 simulated races).
+
 As in F-Race, the level is not corrected for being asked again after every round: the best of two to four configurations
 dropped out in 1 to 4 of 100 simulated races in which it was ahead by half the noise of a value.
 """
@@ -141,10 +146,32 @@ def eliminations(values: Values, step: float, *, lower_is_better: bool) -> dict[
     return {number: elimination for number, elimination in compared.items() if elimination.t > bound}
 
 
+def nobody_ahead(values: Values, default: int | None, *, lower_is_better: bool) -> bool:
+    """Whether the default configuration is better, on the mean, than all others that still race.
+
+    Args:
+        values: Of those that still race, equally many of each.
+        default: Number of its trial; None where it does not race.
+        lower_is_better: Whether the values are losses.
+    """
+    if default is None or not values.get(default):
+        return False
+    sign = 1 if lower_is_better else -1
+    means = {number: sign * float(np.mean(row)) for number, row in values.items()}
+    return all(mean > means[default] for number, mean in means.items() if number != default)
+
+
 def why_over(
-    racing: int, rounds: int, spent: float, next_round: float, budget: float, most: int = MOST_ROUNDS
+    racing: int,
+    rounds: int,
+    spent: float,
+    next_round: float,
+    budget: float,
+    most: int = MOST_ROUNDS,
+    *,
+    hopeless: bool = False,
 ) -> str:
-    """Why the race ends before another round: ``decided``, ``rounds`` or ``compute``; empty where it goes on.
+    """Why the race ends before another round: ``decided``, ``behind``, ``rounds``, ``compute``; empty where it goes on.
 
     Args:
         racing: Number of configurations that still race.
@@ -153,9 +180,12 @@ def why_over(
         next_round: FLOPs that another round would take.
         budget: FLOPs for the whole race.
         most: The most rounds.
+        hopeless: Whether nobody is ahead of the default, where that is what counts.
     """
     if racing < 2:
         return "decided"
+    if hopeless:
+        return "behind"
     if rounds >= most:
         return "rounds"
     return "compute" if spent + next_round > budget else ""

@@ -12,6 +12,7 @@ from search.formatting import accuracy_words, count, metric_words, often, percen
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
 from search.metrics.preference import ACCURATE
+from search.study.ending import flops
 from search.study.fold_results import FOLDS, mean_value
 
 if TYPE_CHECKING:
@@ -146,6 +147,16 @@ def no_race_sentence(why: str, *, is_default: bool) -> str:
     return f"No race was run against the default configuration: {why}. {what}."
 
 
+def final_sentence(planned: float, given: float) -> str:
+    """That the final training was given what the budget had left.
+
+    Args:
+        planned: FLOPs that it was to take at least.
+        given: FLOPs that it takes.
+    """
+    return f"The final training takes {flops(given)}: {flops(planned)} were planned, and the budget had more left."
+
+
 def _winner(race: Race) -> str:
     winner, best = race.winner, race.racers[0]
     spread = "" if winner.deviation is None else f" (standard deviation {winner.deviation:.4f})"
@@ -189,6 +200,11 @@ def _beside_default(race: Race) -> str:
         )
     rivals = {racer.trial.number: race.advantage_of(racer.trial.number) for racer in race.racers}
     known = {number: ahead for number, ahead in rivals.items() if ahead is not None}
+    if race.ended_because == "behind":
+        return (
+            f"Exported is the default configuration: after {_rounds(race)} none of the others was ahead of it, so that "
+            "the race ended."
+        )
     text = (
         "Exported is the default configuration: none of those searched is ahead of it by more than the noise"
     )

@@ -57,7 +57,7 @@ def refit_plan(
     """The trial's training on all training images, to its end. What is fitted exactly is so fold by fold, and averaged.
 
     It is as many epochs long as requested, else see ``refit_epochs``; in a search at equal compute those are parts of
-    the final training that it was for.
+    the final training that it was for, which may have grown (``search.study.ending``).
     """
     config, plan = loaded.config, trial_plan(loaded, trial, gpu_memory)
     epochs = refit_epochs(config, trial, requested)
@@ -67,7 +67,7 @@ def refit_plan(
         recipe = recipe_of(load_space(config.space), plan.params, config.input_spec)
         plan = dataclasses.replace(plan, recipe=recipe, steps=0)
         if requested is None:
-            compute = config.final * epochs / config.epochs
+            compute = loaded.final * epochs / config.epochs
             images = sum(loaded.dataset().train_counts)
             plan = set_length(plan, compute, trial.user_attrs["flops"], images)
     return dataclasses.replace(

@@ -18,6 +18,14 @@ trial, each seed takes K rounds, one a fold.
 
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
 has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
+
+What a budget keeps free for a race that then takes less, or is not needed, goes to the final training, which longer is
+better: it takes
+
+    min(2 F, W - what search and race have taken), and at least F.
+
+Twice as many passes are so few more that what was best for the one is good for the other. In the example, without a
+race, it is 0.36 PFLOP. A final training whose length somebody has said (``--final``) has that length.
 """
 
 from dataclasses import dataclass
@@ -33,6 +41,8 @@ from search.study.class_balance import split_counts
 RACERS, SEEDS, LEAST_SEEDS = 3, 3, 2
 # What a race may take of the whole.
 SHARE = 0.3
+# So many times as long as planned a final training may be, where there is compute left.
+MOST_GROWTH = 2.0
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
 # More images would cost more than they tell; with fewer of a class, nothing is set aside of it.
@@ -124,6 +134,11 @@ def plan_ending(
     return Ending(final=final)
 
 
+def grown_final(config: StudyConfig, left: float) -> float:
+    """FLOPs of the final training where ``left`` of the whole are left, by the rule at the head of this module."""
+    return max(config.final, min(MOST_GROWTH * config.final, left))
+
+
 def training_compute(config: StudyConfig) -> float:
     """FLOPs of one training of the race, with the validation of a net of the default's size, on both views."""
     forward = config.length / (3 * config.final_epochs * config.training_images)
@@ -159,8 +174,18 @@ def check_whole(config: StudyConfig, budget: float | None, refit: bool) -> None:
         )
 
 
-def division(config: StudyConfig, ending: Ending, trials: int, budget: float | None) -> str:
-    """How a run's whole is divided, in a sentence for its first screen."""
+def division(
+    config: StudyConfig, ending: Ending, trials: int, budget: float | None, *, grows: bool = False
+) -> str:
+    """How a run's whole is divided, in a sentence for its first screen.
+
+    Args:
+        config: The study's.
+        ending: What comes after its search.
+        trials: How many it is to have.
+        budget: FLOPs of all together; None where nobody has said.
+        grows: Whether the final training is given what is left of the budget.
+    """
     search = f"{count(trials, 'trial')} of {flops(trial_compute(config))}"
     if budget is not None:
         search = f"at most {flops(budget - ending.compute)} for trials of {flops(trial_compute(config))}"
@@ -172,7 +197,8 @@ def division(config: StudyConfig, ending: Ending, trials: int, budget: float | N
             f"{count(ending.racers * ending.rounds, 'training')}{passes}"
         )
     if ending.final:
-        parts.append(f"{flops(ending.final)} for the final training, on all training images")
+        more = f" (up to {flops(MOST_GROWTH * ending.final)}, where some is left)" if grows else ""
+        parts.append(f"{flops(ending.final)} for the final training, on all training images{more}")
     whole = "" if budget is None else f" of {flops(budget)}"
     return f"compute{whole}: {'; '.join(parts)}"
 

@@ -53,6 +53,8 @@ KEPT_MODELS = 3
 MODEL, KEPT = "model_artifact", "kept_models"
 # What trainings after the search have taken, FLOPs, by what they were: of races, and final ones.
 AFTER_SEARCH = "compute_after_search"
+# What the final training takes, where its run had more compute left for it than planned.
+FINAL = "final_compute"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,16 @@ class LoadedStudy:
     def want(self, trials: int) -> None:
         """Store how many finished trials it shall have."""
         self.optuna.set_user_attr(WANTED, trials)
+
+    @property
+    def final(self) -> float:
+        """FLOPs of its final training: as planned, or what a run had left for it; 0 where trials count epochs."""
+        return float(self.optuna.user_attrs.get(FINAL, self.config.final))
+
+    def plan_final(self, flops: float) -> None:
+        """Store what the final training takes."""
+        if flops != self.final:
+            self.optuna.set_user_attr(FINAL, flops)
 
     @cached_property
     def view(self) -> Study:

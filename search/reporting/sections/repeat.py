@@ -19,6 +19,7 @@ from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, plain_value
 from search.study.creation import ANY_COST
+from search.study.ending import flops
 from search.study.proposal import own_configurations
 from spaces import is_model
 from storage.paths import StudyPaths
@@ -47,6 +48,15 @@ def repeat_section(facts: Facts) -> Section:
             Text("The study lies in a database of its own: name one by --storage or SEARCH_STORAGE.", "note")
         )
     blocks += [Code(label, text) for label, text in commands(facts).items()]
+    if facts.exported is not None and facts.loaded.final > facts.config.final:
+        blocks.append(
+            Text(
+                f"The final training took {flops(facts.loaded.final)}, since a budget had so much left for it. An "
+                f"export of this study takes as much again; in a study made anew it takes {flops(facts.config.final)}, "
+                "or what a --budget leaves where --final is left out.",
+                "note",
+            )
+        )
     for number, values in enumerate(_tried(facts), start=1):
         lines = "\n".join(f"{name} = {_toml(value)}" for name, value in values.items())
         blocks.append(Code(f"try-{number}.toml, a configuration that was tried on request", lines))

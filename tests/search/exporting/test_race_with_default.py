@@ -13,6 +13,7 @@ from optuna.trial import TrialState, create_trial
 from search.execution.trial import plan_training
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
+from search.exporting import confirm
 from search.exporting.confirm import (
     Bounds,
     Course,
@@ -55,7 +56,7 @@ def trial(number: int, state: str = "COMPLETE") -> Any:
     )
 
 
-def race(table: dict[int, list[Any]], metric: str = "accuracy") -> Race:
+def race(table: dict[int, list[Any]], metric: str = "accuracy", prefer: str = "accurate") -> Race:
     """A race with trial 0 as the default, whose trainings score as in ``table``."""
     left = {number: list(values) for number, values in table.items()}
 
@@ -64,7 +65,7 @@ def race(table: dict[int, list[Any]], metric: str = "accuracy") -> Race:
 
     racers = [Racer(trial(number)) for number in table]
     rounds = max(map(len, table.values()))
-    course = Course((), rounds, math.inf, 1.0, DEFAULT)
+    course = Course((), rounds, math.inf, 1.0, DEFAULT, prefer=prefer)
     config = SimpleNamespace(**{**vars(CONFIG), "metric": metric})
     return run_race(config, racers, 1e4, 0.0, train, lambda line: None, course)
 
@@ -128,17 +129,28 @@ def test_balanced_racer_is_the_cheapest_within_an_error_of_the_best_mean() -> No
 
 def test_small_racer_may_have_dropped_out_if_it_is_near_enough() -> None:
     table = {5: [0.930, 0.934, 0.933], DEFAULT: [0.931, 0.932, 0.931], 7: [0.915, 0.916]}
-    found = dataclasses.replace(race(table), prefer="small")
+    found = race(table, prefer="small")
     assert [racer.trial.number for racer in found.racers if racer.eliminated] == [7]
     assert found.winner.trial.number == 7
     assert found.preference is not None
     assert found.preference.chosen.value == pytest.approx(0.9158, abs=1e-4)
-    assert dataclasses.replace(race(table), prefer="balanced").winner.trial.number != 7
+    assert dataclasses.replace(found, prefer="balanced").winner.trial.number != 7
 
 
 def test_small_racer_that_diverged_is_none() -> None:
     found = dataclasses.replace(race({5: [0.93, 0.94], DEFAULT: [0.92, 0.93], 7: [None]}), prefer="small")
     assert found.winner.trial.number == DEFAULT
+
+
+def test_race_is_over_once_nobody_is_ahead_of_the_default() -> None:
+    found = race({5: [0.89, 0.99], DEFAULT: [0.90, 0.90], 7: [0.88, 0.99]})
+    assert (found.ended_because, len(found.seeds), found.winner.trial.number) == ("behind", 1, DEFAULT)
+    assert race_sentences(found, refit=True)[1] == (
+        "Exported is the default configuration: after one round none of the others was ahead of it, so that the race "
+        "ended."
+    )
+    level = race({5: [0.90, 0.93, 0.93], DEFAULT: [0.90, 0.90, 0.90]})
+    assert (level.ended_because, level.winner.trial.number) == ("rounds", 5)
 
 
 def test_default_takes_the_last_place_unless_it_has_one() -> None:
@@ -172,6 +184,14 @@ def searched_by_compute(make_worker: Callable[..., Worker]) -> Callable[..., Loa
     return make
 
 
+@pytest.fixture
+def all_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have those race, too, who are behind the default, which is a good one; and to the end."""
+    monkeypatch.setattr(confirm, "_not_behind", lambda ranked, default, config: list(ranked))
+    monkeypatch.setattr(confirm, "nobody_ahead", lambda values, default, lower_is_better: False)
+
+
+@pytest.mark.usefixtures("all_race")
 def test_race_is_on_images_that_no_trial_has_seen(
     searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
 ) -> None:
@@ -232,6 +252,7 @@ def test_default_is_found_though_it_was_pruned(searched_by_compute: Callable[...
     assert default_trial(study, without=[0]) is None
 
 
+@pytest.mark.usefixtures("all_race")
 def test_race_that_there_is_no_time_for_says_so(searched_by_compute: Callable[..., LoadedStudy]) -> None:
     study = searched_by_compute(trials=2)
     assert plot_course(study, bounds=Bounds(most=1.0)).why_none.endswith("more than was left for it")
@@ -245,6 +266,31 @@ def test_race_of_one_configuration_is_none(searched_by_compute: Callable[..., Lo
     )
 
 
+def test_who_was_behind_the_default_does_not_race(
+    searched_by_compute: Callable[..., LoadedStudy],
+) -> None:
+    study = searched_by_compute(trials=1)
+    (own,) = study.optuna.trials
+    assert own.value is not None
+    for width, more in ((5, -0.1), (6, 0.0), (7, 0.1)):
+        params = {**own.user_attrs["params"], "width": width}
+        study.optuna.add_trial(
+            create_trial(
+                value=own.value + more,
+                params={**own.params, "width": width},
+                distributions=own.distributions,
+                user_attrs={**own.user_attrs, "params": params},
+                intermediate_values=own.intermediate_values,
+            )
+        )
+    assert {one.number for one in ranked_for_race(study)} == {0, 2, 3}
+    assert {one.number for one in ranked_for_race(study, (), "small")} == {0, 1, 2, 3}
+    assert plot_course(study, without=[2, 3]).why_none == (
+        "no other configuration was as good as the default where both were last compared"
+    )
+
+
+@pytest.mark.usefixtures("all_race")
 def test_trials_that_were_pruned_late_race_where_the_default_alone_has_finished(
     searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
 ) -> None:
@@ -273,6 +319,7 @@ def test_trials_that_were_pruned_late_race_where_the_default_alone_has_finished(
     assert study.ranked()[0].number == 0, "what is pruned is not ranked among those that have finished"
 
 
+@pytest.mark.usefixtures("all_race")
 def test_search_compute_is_that_of_the_trials(
     searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
 ) -> None:

@@ -23,6 +23,15 @@ def test_refit_of_a_training_that_stopped_early_is_as_long_as_it_was_worth(
     assert refit_epochs(study.config, trial, 7) == 7
 
 
+def test_final_training_that_has_grown_has_more_steps(make_worker, tmp_path: Path) -> None:
+    compute = {"length": 10**9, "final": 4 * 10**9, "final_epochs": 5.0, "training_images": 200}
+    study = make_worker(epochs=8, **compute).study
+    trial = trial_kept_at(8, {"width": 4, "rate": 0.1, "dropout": 0.0, "fault": "", "once": ""})
+    planned = refit_plan(study, trial, None, tmp_path / "model.keras", None).steps
+    study.plan_final(8e9)
+    assert refit_plan(study, trial, None, tmp_path / "model.keras", None).steps == 2 * planned > 0
+
+
 def test_refit_without_early_stopping_is_as_long_as_a_trial(make_worker) -> None:
     study = make_worker(epochs=9).study
     config = dataclasses.replace(study.config, early_stopping=0)

@@ -15,6 +15,7 @@ from search.study.ending import (
     check_whole,
     division,
     flops,
+    grown_final,
     plan_ending,
     race_images,
     training_compute,
@@ -104,9 +105,21 @@ def test_first_screen_says_how_a_budget_is_divided() -> None:
         "compute of 0.7 PFLOP: at most 0.34 PFLOP for trials of 40 TFLOP; 0.16 PFLOP for a race of the best and the "
         "default, 4 trainings; 0.2 PFLOP for the final training, on all training images"
     )
+    assert division(CONFIG, planned(0.7e15), 50, 0.7e15, grows=True).endswith(
+        "on all training images (up to 0.4 PFLOP, where some is left)"
+    )
     assert division(FOLDS, planned(None, FOLDS), 50, None).startswith(
         "compute: 50 trials of 0.2 PFLOP; up to "
     )
+
+
+def test_final_training_is_given_what_is_left_up_to_twice_its_length() -> None:
+    assert [grown_final(CONFIG, left) for left in (0.0, 0.19e15, 0.36e15, 5e15)] == [
+        0.2e15,
+        0.2e15,
+        0.36e15,
+        0.4e15,
+    ]
 
 
 def test_flops_are_said_in_a_unit_that_fits() -> None:
