@@ -1,5 +1,6 @@
 """Durations, percentages, scores and counts in words: one way to write each, for every screen and page."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,10 @@ class Passing(str):
     passing = True
 
 
+# The space between a figure and its unit.
+BEFORE_UNIT = re.compile(
+    r"(?<=\d) (?=(?:%|ms|s|min|h|days?|points?|[kMGTP](?:i?B|FLOPs?)?|FLOPs?|[kMGT]iB)(?!\w))"
+)
 WORDS = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 # A PRUNED trial that was never trained, see ``storage.claims.is_refused``.
 REFUSED = "refused"
@@ -78,6 +83,11 @@ def percent(fraction: float) -> str:
     """A fraction as a person reads it, to a tenth; never 100.0 % for less than all."""
     shown = f"{100 * fraction:.1f}"
     return f"{'99.9' if shown == '100.0' and fraction < 1 else shown} %"
+
+
+def unbroken(text: str) -> str:
+    """A text in which no figure is parted from its unit where a page breaks its lines: ``97.5 %`` stays whole."""
+    return BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def percent_range(low: float, high: float) -> str:

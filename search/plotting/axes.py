@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def whole_numbers(axes: "Axes") -> None:
-    """Put ticks at whole numbers alone, as epochs and trials are counted."""
+    """Put ticks at whole numbers alone, as epochs and trials are counted; one is enough where there is one."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 
 def in_percent(axis: "Axis") -> None:

@@ -57,7 +57,7 @@ def plot_history(
     colours: Mapping[str, str],
     unit: str = EPOCH,
 ) -> None:
-    """Plot one quantity by epoch.
+    """Plot one quantity by epoch; a training of one epoch has no curve, but a point with its figure beside it.
 
     Args:
         axes: Where to.
@@ -67,6 +67,7 @@ def plot_history(
         colours: Of ``training``, ``validation`` and ``ink``.
         unit: What an entry of the history stands for.
     """
+    alone = len(history["loss"]) == 1
     for name, values in _curves(history, quantity):
         line, colour = "--" if name == "training" else "-", colours[name]
         marker = "o" if len(values) <= FEW_EPOCHS else None
@@ -76,6 +77,8 @@ def plot_history(
         )
         if kept <= len(values):
             ring(axes, kept, values[kept - 1], colour)
+        if alone:
+            _write_figure(axes, quantity, values[0], left=name == "training")
     axes.axvline(
         kept, color=colours["ink"], linestyle=":", linewidth=1, zorder=0, label=f"kept: {unit} {kept}"
     )
@@ -85,12 +88,31 @@ def plot_history(
     if is_share(quantity):
         in_percent(axes.yaxis)
     whole_numbers(axes)
+    if alone:
+        axes.margins(y=0.4)
+
+
+def _write_figure(axes: "Axes", quantity: str, value: float, *, left: bool) -> None:
+    """Write a point's value beside it: those of training and of validation on sides of their own."""
+    axes.annotate(
+        figure(quantity, value),
+        (1, value),
+        (-10 if left else 10, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center",
+    )
 
 
 def describe_history(history: History, quantity: str, kept: int, unit: str = EPOCH) -> str:
     """The same in words: ``training 1.8012 in epoch 1, 0.3012 in epoch 9; validation ...``; empty without values."""
     return "; ".join(
-        f"{name} {figure(quantity, values[0])} in {unit} 1, {figure(quantity, values[kept - 1])} in {unit} {kept}"
+        ", ".join(
+            [
+                f"{name} {figure(quantity, values[0])} in {unit} 1",
+                *([f"{figure(quantity, values[kept - 1])} in {unit} {kept}"] if kept > 1 else []),
+            ]
+        )
         for name, values in _curves(history, quantity)
         if kept <= len(values)
     )

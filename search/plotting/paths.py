@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Point = tuple[float, float]
+# In points: the size of a curve's only point.
+DOT = 5.0
 
 
 def plot_dots(
@@ -33,7 +35,7 @@ def plot_dots(
 def plot_curves(
     axes: "Axes", curves: Sequence[Sequence[Point]], colour: str, width: float, alpha: float, label: str
 ) -> None:
-    """Plot curves; one of a single point is a dot.
+    """Plot curves; one of a single point is a dot that can be seen.
 
     Args:
         axes: Where to.
@@ -45,9 +47,12 @@ def plot_curves(
     """
     from matplotlib.lines import Line2D
 
-    drawn = [curve if len(curve) > 1 else [*curve, *curve] for curve in curves]
-    vertices = [point for curve in drawn for point in curve]
-    _add_path(axes, vertices, [len(curve) for curve in drawn], colour, linewidth=width, alpha=alpha)
+    lines = [curve for curve in curves if len(curve) > 1]
+    points = [[*curve, *curve] for curve in curves if len(curve) == 1]  # As in ``plot_dots``.
+    for drawn, size in ((lines, width), (points, max(DOT, width))):
+        if drawn:
+            vertices = [point for curve in drawn for point in curve]
+            _add_path(axes, vertices, [len(curve) for curve in drawn], colour, linewidth=size, alpha=alpha)
     axes.add_line(Line2D([], [], color=colour, linewidth=max(width, 1.5), label=label))
 
 

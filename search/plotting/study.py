@@ -113,7 +113,13 @@ def draw_all_curves(
         reported = [trial for trial in trials if trial.reports]
         groups = (  # The pruned below the finished, the best on top.
             ([t for t in reported if t.state == "pruned"], "pruned", 0.8, 0.6, "pruned"),
-            ([t for t in reported if t.state == "finished"], "finished", 0.9, 0.6, "finished"),
+            (
+                [t for t in reported if t.state == "finished" and t.number != best],
+                "finished",
+                0.9,
+                0.6,
+                "finished",
+            ),
             ([t for t in reported if t.number == best], "best", 2.4, 1.0, f"trial {best}, the best"),
         )
         for group, role, width, alpha, name in groups:

@@ -1,9 +1,10 @@
 """Progress in Jupyter: one table under the cell, replaced in place; no widgets needed."""
 
 import sys
-from html import escape
+from html import escape as as_html
 from pathlib import Path
 
+from search.formatting import unbroken
 from search.study.snapshot import Snapshot, best_line, headline, running_cells, running_heads
 
 
@@ -39,21 +40,25 @@ class NotebookScreen:
         """Nothing to undo: the last table stays under the cell."""
 
 
+def _escape(text: str) -> str:
+    return as_html(unbroken(text))
+
+
 def table_html(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> str:
     """The snapshot as HTML: two lines, a row a worker, the log file's name."""
     heads = running_heads(snapshot.metric, snapshot.unit)
     rows = [running_cells(trial) for trial in snapshot.running]
-    lines = [f"<p><b>{escape(headline(snapshot))}</b><br>{escape(best_line(snapshot))}</p>"]
+    lines = [f"<p><b>{_escape(headline(snapshot))}</b><br>{_escape(best_line(snapshot))}</p>"]
     if snapshot.pace:
-        lines.append(f"<p>{escape(snapshot.pace)}</p>")
+        lines.append(f"<p>{_escape(snapshot.pace)}</p>")
     if rows:
-        head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+        head = "".join(f"<th>{_escape(text)}</th>" for text in heads)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows
+            "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows
         )
         lines.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     if trouble:
-        lines.append(f"<p>{escape(trouble)}</p>")
+        lines.append(f"<p>{_escape(trouble)}</p>")
     if log is not None:
-        lines.append(f"<p>log: {escape(str(log))}</p>")
+        lines.append(f"<p>log: {as_html(str(log))}</p>")
     return "".join(lines)

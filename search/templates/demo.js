@@ -10,7 +10,7 @@ const answers = find("answers");
 const waiting = [];
 let working = 0, round = 0, skipped = 0, shown = [];
 
-const percent = (share) => (100 * share).toFixed(1) + " %";
+const percent = (share) => (100 * share).toFixed(1) + "\u00a0%";
 const plural = (number, noun) => number.toLocaleString("en") + " " + noun + (number === 1 ? "" : "s");
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
@@ -76,7 +76,7 @@ async function work() {
 }
 
 async function ask(file) {
-  if (file.size > MOST_BYTES) throw new Error("The file has more than " + MOST_BYTES / 1e6 + " MB.");
+  if (file.size > MOST_BYTES) throw new Error("The file has more than " + MOST_BYTES / 1e6 + "\u00a0MB.");
   for (let tries = 0; ; tries += 1) {
     let response;
     try {

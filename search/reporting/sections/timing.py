@@ -29,7 +29,7 @@ def time_section(facts: Facts) -> Section:
         sums = {part: sum(float(trial.recorded[SPENT].get(part, 0.0)) for trial in timed) for part in PARTS}
         whole = sum(sums.values()) or 1.0
         rows: Rows = [_share(part, seconds, whole) for part, seconds in sums.items()]
-        rows.append(["together", Bar("100 %", 1.0), duration(whole)])
+        rows.append(["together", Bar("100.0 %", 1.0), duration(whole)])
         caption = f"Time of all workers together, on {count(len(timed), 'trial')}"
         blocks.append(Table(caption, ["part", "share", "time"], rows))
         blocks.append(

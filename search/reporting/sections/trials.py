@@ -36,7 +36,10 @@ def search_section(facts: Facts) -> Section:
                 f"{step} than a finished one's. {OUTSIDE}",
             )
         )
-    if any(trial.reports for trial in trials):
+    longest = max(len(trial.reports) for trial in trials)
+    if longest == 1:
+        blocks.append(Text(f"No trial has reported after more than one {step}: there are no curves.", "note"))
+    if longest > 1:
         best = facts.ranked[0].number if facts.ranked else None
         reported = count(sum(bool(trial.reports) for trial in trials), "trial")
         label = f"Validation {config.metric} of {reported} by {step}; pruned ones end early."

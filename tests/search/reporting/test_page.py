@@ -248,6 +248,12 @@ def test_many_classes_are_a_picture_and_their_worst_pairs_a_table(
     assert "Most frequent confusions (15 of" in words(text)
 
 
+def test_no_figure_of_the_page_is_parted_from_its_unit(odd_page: str) -> None:
+    prose = re.sub(r"<(style|svg|pre)\b.*?</\1>", "", odd_page, flags=re.DOTALL)
+    assert "\N{NO-BREAK SPACE}%" in prose
+    assert not re.findall(r"\d (?:%|ms|s|[kMGT]?FLOP)(?!\w)", html.unescape(re.sub(r"<[^>]+>", "", prose)))
+
+
 def test_sweep_is_judged_and_its_cells_are_shown(new_study, report) -> None:
     study = new_study()
     for number, width in enumerate((2, 4, 8)):

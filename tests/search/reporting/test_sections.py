@@ -107,6 +107,13 @@ def test_more_trials_than_a_table_should_have_leave_out_the_others(new_study, mo
     assert [(row[0], row[1]) for row in table.rows] == [(0, "pruned"), (4, "finished"), (5, "finished")]
 
 
+def test_trials_that_reported_once_have_no_drawing_of_curves(new_study) -> None:
+    once = create_trial(value=0.5, intermediate_values={1: 0.5}, user_attrs={"epochs": 1})
+    section = search_section(facts_of(new_study(trials=[once, once])))
+    assert "No trial has reported after more than one epoch: there are no curves." in said(section)
+    assert [type(block).__name__ for block in section.blocks].count("Chart") == 1
+
+
 def test_pruned_trials_are_counted_by_their_reason_in_the_order_of_epochs(new_study) -> None:
     reasons = ["pruned after epoch 10", "pruned after epoch 2", "pruned after epoch 2"]
     trials = [
@@ -124,7 +131,7 @@ def test_pruned_trials_are_counted_by_their_reason_in_the_order_of_epochs(new_st
 def test_time_is_summed_over_trials_by_what_it_went_to(new_study) -> None:
     table = tables(time_section(facts_of(new_study(["finished", "finished"]))))[0]
     assert table.rows[3] == ["training", Bar("81.6 %", 8 / 9.8), "8 s"]
-    assert table.rows[-1] == ["together", Bar("100 %", 1.0), "9.8 s"]
+    assert table.rows[-1] == ["together", Bar("100.0 %", 1.0), "9.8 s"]
 
 
 def test_time_of_older_trials_is_told_as_far_as_it_was_noted(new_study) -> None:

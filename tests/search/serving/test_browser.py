@@ -68,8 +68,8 @@ def status(page: Any) -> str:
 def test_one_picture_shows_its_class_bars_and_what_it_resembles(opened: Open, photos: Path) -> None:
     page = opened()
     choose(page, photos / "bright.png")
-    assert page.locator(".card h3").inner_text() == "<b>bright</b> 98.0 %"
-    assert status(page) == "bright.png: <b>bright</b>, 98.0 %."
+    assert page.locator(".card h3").inner_text() == "<b>bright</b> 98.0\N{NO-BREAK SPACE}%"
+    assert status(page) == "bright.png: <b>bright</b>, 98.0\N{NO-BREAK SPACE}%."
     assert page.locator(".bars li").all_inner_texts()[1].split() == ["dark", "2.0", "%"]
     width = "getComputedStyle(document.querySelector('.bars .share')).getPropertyValue('--share')"
     assert page.evaluate(width) == "98.0%"

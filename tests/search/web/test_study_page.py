@@ -67,7 +67,7 @@ def test_trials_that_are_worth_their_cost_are_listed(make_worker) -> None:
     assert [row.split(" | ")[0] for row in rows if row] == ["| 1", "| 0 (the default)"]
     assert " ± " in rows[0]
     assert "kFLOP" in rows[1]
-    assert "0.01 ms" in rows[1]
+    assert "0.01\N{NO-BREAK SPACE}ms" in rows[1]
 
 
 def test_trial_that_is_not_the_best_changes_nothing(make_worker) -> None:
