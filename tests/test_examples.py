@@ -13,6 +13,7 @@ MODULES = [
     "search.metrics.classification",
     "search.metrics.generalization",
     "search.metrics.preference",
+    "search.metrics.selection",
     "search.metrics.significance",
     "search.reporting.formatting",
     "spaces.arithmetic",

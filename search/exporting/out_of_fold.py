@@ -2,7 +2,8 @@
 
 A refit has no image left to validate or to calibrate on. But nets made as it was, on all folds but one, have predicted
 every training image without having seen it: that gives a temperature, a confusion matrix, the training images that are
-taken for another class, and an accuracy that is corrected for the trial's having been chosen.
+taken for another class, and an accuracy that is corrected for the trial's having been chosen. The default configuration
+(``search.exporting.fallback``) was fixed before the search, so that there is nothing to correct.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from search.data.image_names import read_names
 from search.exporting.answers_file import write_answers
 from search.formatting import accuracy_words, percent
-from search.metrics.calibration import best_temperature, fit_temperature
+from search.metrics.calibration import fit_temperature
 from search.metrics.classification import Scores, wilson
 from search.metrics.selection import (
     LEVEL,
@@ -24,7 +25,8 @@ from search.metrics.selection import (
     undecided_words,
 )
 from search.study.fold_results import FOLDS
-from search.study.out_of_fold import read_out_of_fold
+from search.study.out_of_fold import read_all_out_of_fold, read_out_of_fold
+from search.study.prices import DEFAULT
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -44,10 +46,12 @@ class OutOfFold:
     Attributes:
         scores: What the trial's folds predict of all training images, at the temperature if there is one.
         temperature: Fitted on these; None where none is needed beyond chance.
-        corrected: The accuracy, corrected for the trial's having been chosen among ``trials``.
+        corrected: The accuracy, less what the best of ``trials`` has by luck; of the default configuration, which the
+            search has not chosen, the accuracy as it is.
         trials: The number of complete trials whose predictions are known, this one included.
         chance: The probability of differences as large as those between these trials, were all equally good.
         names: What a person knows each training image by; empty where they have numbers alone.
+        chosen: Whether the search has chosen the trial; else it is the default configuration.
     """
 
     scores: Scores
@@ -56,6 +60,7 @@ class OutOfFold:
     trials: int
     chance: float
     names: Sequence[str]
+    chosen: bool = True
 
     @property
     def decided(self) -> bool:
@@ -106,7 +111,7 @@ class OutOfFold:
         """The same for people."""
         scores, count = self.scores, len(self.scores.labels)
         said = f"Out of fold: {accuracy_words(self.corrected, self.interval, count)}"
-        if self.trials > 1:
+        if self.trials > 1 and self.chosen:
             said += (
                 f"; the chosen trial has {percent(scores.accuracy)}, from which is taken what the best of "
                 f"{self.trials} trials has by luck"
@@ -151,17 +156,19 @@ def look_out_of_fold(study: "LoadedStudy", exported: "FrozenTrial") -> OutOfFold
     own = read_out_of_fold(study, exported.number, exported.user_attrs.get(FOLDS, ()))
     if own is None:
         return None
-    found = [
-        read_out_of_fold(study, trial.number, trial.user_attrs.get(FOLDS, ())) for trial in study.ranked()
-    ]
-    trials = [replace(one, temperature=best_temperature(one)) for one in found if one is not None] or [own]
-    rule = study.dataset().rule()
+    trials = list(read_all_out_of_fold(study).values()) or [own]
+    luck = 0.0
+    if DEFAULT not in exported.user_attrs:
+        rule = study.dataset().rule()
+        worth = corrected_accuracy(trials, config.metric, config.classes, rule.groups, config.seed)
+        luck = max(0.0, trials[0].accuracy - worth)
     temperature = fit_temperature(own)
     return OutOfFold(
         replace(own, temperature=temperature or 1.0),
         temperature,
-        corrected_accuracy(trials, config.metric, config.classes, rule.groups, config.seed),
+        own.accuracy - luck,
         len(trials),
         chance_of_such_differences(np.stack([one.predicted == one.labels for one in trials])),
         read_names(study.dataset().folder, config.data, len(own.labels)).images,
+        chosen=DEFAULT not in exported.user_attrs,
     )

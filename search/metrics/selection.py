@@ -1,8 +1,9 @@
 """What a search's best trial is worth, and whether the search has decided anything, from what all trials predict.
 
-The best of many trials has a better score than it deserves: where ten nets are equally good, the one with the luckiest
-score is chosen, and its luck does not last. All trials have predicted the same images, each by a net that had not seen
-it, so that this can be measured and taken off (BBC-CV: bootstrap bias corrected cross-validation).
+**What the best is worth.** The best of many trials has a better score than it deserves: where ten nets are equally
+good, the one with the luckiest score is chosen, and its luck does not last. All trials have predicted the same images,
+each by a net that had not seen it, so that this can be measured and taken off (BBC-CV: bootstrap bias corrected
+cross-validation).
 
 The rule: draw N of the N images with replacement, choose the trial that is best on them, and score it on the images
 that were not drawn, which are about 37 %. The mean score over many draws is what the chosen trial is worth.
@@ -11,8 +12,8 @@ An example: of 100 images two trials are right on 90 each, but not on the same. 
 second 88 %: the first is chosen. What was drawn more than its share of times is missing among the others, on which it
 has less than 90 %. So the mean over all draws is under 90 %, by the luck that a choice between these two has.
 
-Whether trials differ at all is told by Cochran's Q, a test for k nets that answer the same N images. Let C_j be how
-many images net j has right, R_i how many nets have image i right, and T the sum of either. Then
+**Whether the trials differ** at all is told by Cochran's Q, a test for k nets that answer the same N images. Let C_j be
+how many images net j has right, R_i how many nets have image i right, and T the sum of either. Then
 
     Q = (k - 1) * (k * sum(C_j^2) - T^2) / (k * T - sum(R_i^2))
 
@@ -24,12 +25,41 @@ would be (12 - 2)^2 / 14 = 7.1, as in McNemar's test, and p = 0.008.
     >>> round(chance_of_such_differences(right), 3)
     0.008
 
+**Whether the best beats the default** is another question: trials differ where a single one is bad, and the best of
+many leads by luck. Let d_j be how far trial j is ahead of the default on all images, and d_j(b) the same on draw b. Of
+a trial that is just as good as the default, d_j(b) - d_j is a lead that chance might have given it, so that the best of
+so many such trials might lead by
+
+    luck(b) = max over all trials j of (d_j(b) - d_j)
+
+The lead of the search's best is believed if the luck of fewer than one draw in twenty is as large (White's reality
+check). What is hard for all trials cancels out, since each draw has the same images for all.
+
+An example: of 200 images the default has 160 right, and a second trial these and six more. Were it the only one, chance
+would give it as much in one draw of fifty. But there are eighteen more trials, each of which has eight images right
+that the default has wrong, and eight wrong that the default has right. Of nineteen trials that are no better than the
+default the best leads by as much in two draws of three, so the six images say nothing:
+
+    >>> labels, random = np.zeros(200, int), np.random.default_rng(0)
+    >>> default, second = np.arange(200) < 160, np.arange(200) < 166
+    >>> def other():
+    ...     changed = [*random.choice(160, 8, replace=False), *random.choice(range(160, 200), 8, replace=False)]
+    ...     return default ^ np.isin(np.arange(200), changed)
+    >>> right = [default, second, *(other() for _ in range(18))]
+    >>> trials = [Scores(labels, np.stack([one, ~one], axis=1).astype(np.float32)) for one in right]
+    >>> for some in (trials[:2], trials):
+    ...     lead = lead_over_default(some, best=1, default=0, metric="accuracy", classes=("a", "b"))
+    ...     print(f"{lead.gap:.3f} {lead.chance:.3f}")
+    0.030 0.021
+    0.030 0.658
+
 Sources: I. Tsamardinos, E. Greasidou, G. Borboudakis, "Bootstrapping the out-of-sample predictions for efficient and
 accurate cross-validation", Machine Learning 107, 2018; W. G. Cochran, "The comparison of percentages in matched
-samples", Biometrika 37, 1950.
+samples", Biometrika 37, 1950; H. White, "A reality check for data snooping", Econometrica 68, 2000.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,6 +69,7 @@ from search.metrics.classification import Floats, Scores, log_probabilities
 
 DRAWS, DRAWS_OF_OTHER_METRICS = 1000, 200
 LEVEL = 0.05
+ROUNDING = 1e-12
 
 
 def corrected_accuracy(
@@ -61,18 +92,9 @@ def corrected_accuracy(
     if len(trials) == 1:  # Nothing was chosen.
         return trials[0].accuracy
     right = np.stack([trial.predicted == trial.labels for trial in trials]).astype(np.float64)
-    count = right.shape[1]
-    losses = np.stack([_losses(trial) for trial in trials])
-    groups = np.arange(count) if together is None else np.unique(together, return_inverse=True)[1]
-    size = int(groups.max()) + 1
-    draws = DRAWS if metric in ("accuracy", "loss") else DRAWS_OF_OTHER_METRICS
-    times = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=draws)[:, groups]
-    ranked: Callable[[npt.NDArray[np.int64]], Floats] = {
-        "accuracy": lambda drawn: drawn @ right.T,
-        "loss": lambda drawn: -(drawn @ losses.T),
-    }.get(metric, lambda drawn: _figures(trials, drawn, metric, classes))
+    times = _draws(right.shape[1], metric, together, seed)
     # Of equal ones the one whose cross-entropy is less. Sums of whole numbers are equal to the bit.
-    values, ties = ranked(times), times @ losses.T
+    values, ties = _values(trials, times, metric, classes), times @ _losses(trials).T
     best = values == values.max(axis=1, keepdims=True)
     chosen = np.where(best, ties, np.inf).argmin(axis=1)
     left = (times == 0).astype(np.float64)
@@ -80,10 +102,80 @@ def corrected_accuracy(
     return float(scores[left.any(axis=1)].mean()) if left.any() else float(right.mean(axis=1).max())
 
 
-def _losses(scores: Scores) -> Floats:
-    """The cross-entropy of each image ``(N,)``."""
-    logarithms = log_probabilities(scores.logits, scores.temperature)
-    return np.asarray(-logarithms[np.arange(len(scores.labels)), scores.labels], np.float64)
+@dataclass(frozen=True)
+class Lead:
+    """How far the best of some trials is ahead of the default.
+
+    Attributes:
+        gap: The difference of their metric; above zero where the best is better, whatever the metric.
+        chance: The probability that the best of so many trials leads by as much if none is better than the default.
+    """
+
+    gap: float
+    chance: float
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether it is more than the best of so many trials has by luck."""
+        return self.chance < LEVEL
+
+
+def lead_over_default(
+    trials: Sequence[Scores],
+    best: int,
+    default: int,
+    metric: str,
+    classes: Sequence[str],
+    together: npt.NDArray[Any] | None = None,
+    seed: int = 0,
+) -> Lead:
+    """Whether the best of some trials beats the default by more than luck; see above.
+
+    Args:
+        trials: As in ``corrected_accuracy``.
+        best: Which of them is the search's best.
+        default: Which of them is the default.
+        metric: What the trials are ranked by.
+        classes: Names, in label order.
+        together: As in ``corrected_accuracy``.
+        seed: Of the draws.
+    """
+    count = len(trials[0].labels)
+    (whole,) = _values(trials, np.ones((1, count), np.int64), metric, classes)
+    drawn = _values(trials, _draws(count, metric, together, seed), metric, classes)
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]  # A draw may lack a class, and so its recall.
+    ahead = whole - whole[default]
+    luck = (drawn - drawn[:, [default]] - ahead).max(axis=1)
+    as_large = np.count_nonzero(~(luck < ahead[best] - ROUNDING))
+    return Lead(float(ahead[best]), (1 + as_large) / (1 + len(luck)))
+
+
+def _draws(count: int, metric: str, together: npt.NDArray[Any] | None, seed: int) -> npt.NDArray[np.int64]:
+    """How often each image is in each draw, ``(draws, N)``; those of a group are drawn together."""
+    groups = np.arange(count) if together is None else np.unique(together, return_inverse=True)[1]
+    size = int(groups.max()) + 1
+    draws = DRAWS if metric in ("accuracy", "loss") else DRAWS_OF_OTHER_METRICS
+    return np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=draws)[:, groups]
+
+
+def _values(
+    trials: Sequence[Scores], times: npt.NDArray[np.int64], metric: str, classes: Sequence[str]
+) -> Floats:
+    """The metric of each trial on each draw, ``(draws, trials)``, of which more is better."""
+    if metric == "accuracy":
+        right = np.stack([trial.predicted == trial.labels for trial in trials]).astype(np.float64)
+        return np.asarray(times @ right.T / times.sum(axis=1, keepdims=True), np.float64)
+    if metric == "loss":
+        return np.asarray(-(times @ _losses(trials).T) / times.sum(axis=1, keepdims=True), np.float64)
+    return _figures(trials, times, metric, classes)
+
+
+def _losses(trials: Sequence[Scores]) -> Floats:
+    """The cross-entropy of each image by each trial, ``(trials, N)``."""
+    rows = np.arange(len(trials[0].labels))
+    return np.stack(
+        [-log_probabilities(trial.logits, trial.temperature)[rows, trial.labels] for trial in trials]
+    )
 
 
 def _figures(
@@ -111,7 +203,7 @@ def undecided_words(trials: int, images: int, chance: float) -> str:
     """
     return (
         f"This search decided nothing: its {trials} complete trials differ by no more than chance on these {images:,} "
-        f"images (Cochran's Q, p = {chance:.2f}), so that the best is as good as any, and which parameters mattered "
+        f"images (Cochran's Q, p = {chance:.2f}), so that which of them is better, and which parameters mattered, "
         "cannot be told."
     )
 

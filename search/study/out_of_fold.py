@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.data.folds import read_folds
+from search.metrics.calibration import best_temperature
 from search.metrics.classification import Scores
-from search.study.fold_results import PREDICTIONS, TrainingOutcome
+from search.study.fold_results import FOLDS, PREDICTIONS, TrainingOutcome
 from search.training.predictions import read_predictions
 from storage.artifacts import fetch
 
@@ -54,3 +56,20 @@ def read_out_of_fold(study: "LoadedStudy", number: int, finished: Sequence[Train
                 logger.warning(f"predictions {path.name} not fetched: {error!r}"[:300])
     found = read_predictions(files, read_folds(config.fold_of), len(config.classes))
     return None if found is None else Scores(study.dataset().train()[1], found)
+
+
+def read_all_out_of_fold(study: "LoadedStudy") -> dict[int, Scores]:
+    """What each complete trial predicts of all training images, by its number, the best trial first.
+
+    Each is at the temperature at which its cross-entropy is least, so that equal trials compare by that. Left out are
+    those of which nothing is known; see ``read_out_of_fold``.
+    """
+    found = {
+        trial.number: read_out_of_fold(study, trial.number, trial.user_attrs.get(FOLDS, ()))
+        for trial in study.ranked()
+    }
+    return {
+        number: replace(one, temperature=best_temperature(one))
+        for number, one in found.items()
+        if one is not None
+    }

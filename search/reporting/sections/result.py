@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.exporting.assessment import validated_images
+from search.exporting.fallback import passed_over
 from search.exporting.sentences import ledger_sentence, others_sentence
 from search.formatting import count, metric_words
 from search.metrics.preference import ACCURATE
@@ -63,9 +64,12 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
             ledger_sentence(int(summary.get("times_test_scored", 0))),
             others_sentence(int(summary.get("times_scored_by_others", 0))),
         )
-        blocks += [Text(sentence) for sentence in summary.get("words", []) if sentence not in outdated]
+        words = summary.get("words", [])
+        blocks += [Text(sentence) for sentence in words if sentence not in outdated]
         best = facts.ranked[0] if facts.ranked else None
         chosen = "confirm" in summary or summary.get("prefer", ACCURATE) != ACCURATE
+        # Of the default configuration these words say why it is exported in the place of the best.
+        chosen |= best is not None and any(passed_over(best.number) in sentence for sentence in words)
         if best is not None and best.number != trial.number and not chosen:
             blocks.append(
                 Text(

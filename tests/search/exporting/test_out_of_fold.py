@@ -1,6 +1,7 @@
 """What an export says of its search's out-of-fold predictions, from made-up ones."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def test_search_whose_trials_differ_by_no_more_than_chance_decided_nothing() -> 
 def test_search_that_decided_or_had_one_trial_is_not_called_undecided() -> None:
     for found in (predicted(3, 1, chance=0.01), predicted(3, 1, trials=1, chance=1.0)):
         assert "decided nothing" not in " ".join(found.sentences(CLASSES))
+
+
+def test_default_has_what_it_scores_since_no_search_has_chosen_it() -> None:
+    (said, *_) = replace(predicted(3, 1, 2, -4), corrected=0.75, chosen=False).sentences(CLASSES)
+    assert said.startswith("Out of fold: 75.0 % of 4 images are classified right")
+    assert "luck" not in said
 
 
 def test_file_has_a_line_an_image(tmp_path: Path) -> None:

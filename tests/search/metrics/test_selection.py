@@ -1,11 +1,13 @@
 """What the best of several trials is worth, and whether they differ by more than chance."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import chi2
 
 from search.metrics.classification import Scores
-from search.metrics.selection import chance_of_such_differences, corrected_accuracy
+from search.metrics.selection import Lead, chance_of_such_differences, corrected_accuracy, lead_over_default
 
 CLASSES = ("a", "b")
 
@@ -67,3 +69,37 @@ def test_equal_trials_differ_by_chance_as_often_as_the_level_says() -> None:
     assert np.mean([chance_of_such_differences(one) < 0.05 for one in right]) == pytest.approx(
         0.05, abs=0.035
     )
+
+
+def lead_of_best(trials: list[Scores], metric: str = "accuracy", **more: Any) -> Lead:
+    """That of the best trial over the first, which is the default."""
+    best = max(range(len(trials)), key=lambda place: trials[place].accuracy)
+    return lead_over_default(trials, best, 0, metric, CLASSES, **more)
+
+
+def test_best_of_equal_trials_is_rarely_believed_to_lead_the_default() -> None:
+    believed = [lead_of_best(trials_right(0.8, 20, 100, seed)).is_believed for seed in range(40)]
+    assert sum(believed) <= 5
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", "macro_f1", "recall:b"])
+def test_trial_that_is_truly_better_is_believed_to_lead(metric: str) -> None:
+    lead = lead_of_best([*trials_right(0.6, 10, 200), *trials_right(0.95, 1, 200, seed=1)], metric)
+    assert lead.gap > 0.2
+    assert lead.is_believed
+
+
+def test_default_leads_itself_by_nothing() -> None:
+    trials = trials_right(0.8, 5, 100)
+    lead = lead_over_default(trials, 2, 2, "accuracy", CLASSES)
+    assert (lead.gap, lead.chance) == (0, 1)
+
+
+def test_lead_on_images_of_one_group_is_that_of_one_image() -> None:
+    labels = np.zeros(100, np.int64)
+    right = [np.arange(100) < 80, np.arange(100) < 90]
+    trials = [Scores(labels, np.stack([one, ~one], axis=1).astype(np.float32)) for one in right]
+    alone = lead_of_best(trials)
+    together = lead_of_best(trials, together=np.arange(100) // 10)
+    assert alone.gap == together.gap == pytest.approx(0.1)
+    assert alone.chance < 0.05 < together.chance
