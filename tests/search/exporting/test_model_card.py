@@ -16,6 +16,7 @@ from search.data.decode import DEPTH, decode
 from search.data.pixel_range import WHITE, WHOLE, to_pixels
 from search.exporting.export import Export
 from search.exporting.model_card import write_card
+from search.formatting import unbroken
 from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
@@ -83,7 +84,7 @@ def test_card_names_no_path_of_the_machine(
 
 def test_card_says_what_the_summary_says(card: str, made: Export) -> None:
     for sentence in made.summary["words"]:
-        assert markdown(sentence) in card
+        assert unbroken(markdown(sentence)) in card
     assert f"{made.summary['test_images']:,} images that were opened" in card
 
 
@@ -109,7 +110,7 @@ def test_refit_and_baselines_are_told(searched: LoadedStudy, made: Export, tmp_p
     text = write_odd(searched, made, tmp_path / "card.md", **more)
     assert "retrained on all training images" in text
     assert "Validation figures are." in text
-    assert "| accuracy of a linear model (svm) | | 50.0 % |" in text
+    assert "| accuracy of a linear model (svm) | | 50.0\N{NO-BREAK SPACE}% |" in text
 
 
 @pytest.mark.parametrize("depth", WHITE)

@@ -227,7 +227,7 @@ def test_lines_say_the_pace_once_and_a_table_shows_it() -> None:
     table_on.print(table(snapshot))
     for console in (lines_on, table_on):
         assert written(console).splitlines().count("a trial takes about 4 min") == 1
-    assert "<p>a trial takes about 4 min</p>" in table_html(snapshot)
+    assert "<p>a trial takes about 4\N{NO-BREAK SPACE}min</p>" in table_html(snapshot)
 
 
 def test_snapshot_of_an_empty_study_has_no_best_and_no_estimate(tmp_path: Path) -> None:
