@@ -31,6 +31,13 @@ def axis_of(unit: str) -> str:
     return f"{unit} of the compute" if unit == EIGHTH else unit
 
 
+def trained(epochs: int, unit: str) -> str:
+    """How long a training was: ``12 epochs``, ``its whole compute``, ``2 eighths of its compute``."""
+    if unit == EIGHTH:
+        return "its whole compute" if epochs == 8 else f"{count(epochs, unit)} of its compute"
+    return count(epochs, unit)
+
+
 def duration(seconds: float) -> str:
     """``45 s``, ``3 min 20 s``, ``1 h 05 min``."""
     whole = round(seconds)
@@ -50,8 +57,8 @@ def ago(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """A duration that is an estimate: ``5 s``, ``45 s``, ``4 min``, ``2 h 10 min``."""
-    step = 5 if seconds < 120 else 60 if seconds < 3600 else 600
+    """A duration that is an estimate: ``2 s``, ``45 s``, ``4 min``, ``2 h 10 min``; at the least a second."""
+    step = 1 if seconds < 10 else 5 if seconds < 120 else 60 if seconds < 3600 else 600
     whole = max(step, step * round(seconds / step))
     if whole < 120:
         return f"{whole} s"

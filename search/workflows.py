@@ -296,7 +296,8 @@ def search_elsewhere(study: LoadedStudy, started: Started, stop: Stop) -> None:
     images = sum(split_counts(study.config, study.dataset())["training"])
 
     def look_now() -> Snapshot:
-        return replace(take_snapshot(study, images, ends_in=stop.seconds_left), started=look())
+        found = take_snapshot(study, images, ends_in=stop.seconds_left, budget=stop.budget)
+        return replace(found, started=look())
 
     logger.info(going_on(study, started))
     stop.on_hurry = lambda: study.storage.retrying.set_deadline(HURRY_SECONDS)
@@ -347,9 +348,10 @@ def search(
 
     def look_now() -> Snapshot:
         left = stop.seconds_left
-        found = take_snapshot(study, images, ends_in=left)
+        found = take_snapshot(study, images, ends_in=left, budget=stop.budget)
         if found.trial_seconds is not None and left is not None and not warned:
-            warned.append(too_short(study.config, found.trial_seconds, left, len(slots)))
+            finished = found.count("finished") + found.count("pruned")
+            warned.append(too_short(study.config, found.trial_seconds, left, len(slots), finished))
             if warned[0]:
                 logger.warning(warned[0])
         return found

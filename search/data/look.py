@@ -23,7 +23,8 @@ from search.data.threads import map_in_threads
 # So many headers, evenly over all files, tell of what sizes the images are; all are read when they are decoded.
 HEADERS = 1000
 # Sets that are known by name: training images, classes, and the side in pixels.
-KNOWN = {"digits": (1437, 10, 8)}
+DIGITS = "digits"  # They have no test images of their own.
+KNOWN = {DIGITS: (1797, 10, 8)}
 KNOWN |= {name: (50_000, len(found.classes), 32) for name, found in KERAS_SETS.items() if "cifar" in name}
 KNOWN |= {name: (60_000, len(found.classes), 28) for name, found in KERAS_SETS.items() if "mnist" in name}
 
@@ -75,6 +76,7 @@ def look_at(
     """
     if isinstance(data, str) and data in KNOWN:
         training, classes, side = KNOWN[data]
+        training = round((1 - test) * training) if data == DIGITS else training
         return Look(training, classes, 0, side, side, side, equal=True)
     settings: dict[str, Any] = {"sizing": Sizing(), "test": test, "seed": 0, "skip_damaged": True}
     source = file_source(data, True, cache, say, **settings, classes=(), groups=groups)

@@ -120,6 +120,7 @@ class ChildMonitor:
         elif message["kind"] == "batch" and "images_per_second" in message:
             self._reporter.show_pace(message["images_per_second"], message["part"])
         elif message["kind"] == "features":
+            self._clock.switch("features")
             self._reporter.show_features(message["rows"] / message["of"])
         elif message["kind"] == "epoch":
             self._clock.switch("storing")

@@ -5,7 +5,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +40,15 @@ class Reporter:
     In a cross-validated trial it stores compute and signs of life alone, for folds are reported and judged as wholes
     (``search.execution.cross_validation``).
 
+    Args:
+        claim: The claim of the trial.
+        heartbeat: Its signs of life.
+        stop: Asked to stop where the compute is spent.
+        trial: The trial.
+        plan: The training.
+        listener: Is told of the trial's curves.
+        spent: Returns the seconds that the trial took so far; called by the thread that calls ``judge``.
+
     Attributes:
         verdict: Why the trial is pruned; empty as long as it goes on.
     """
@@ -52,8 +61,12 @@ class Reporter:
         trial: optuna.Trial,
         plan: TrainingPlan,
         listener: Listener | None = None,
+        spent: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.verdict = ""
+        self._spent = spent
+        # The first epoch that this training has told of, and when.
+        self._first: tuple[int, float] | None = None
         self._listener = listener or Listener()
         self._claim, self._heartbeat, self._stop, self._trial, self._plan = (
             claim,
@@ -69,7 +82,7 @@ class Reporter:
         self._unstored = 0
         self._changed = threading.Condition()
         self._failure: BaseException | None = None
-        self._shown = False
+        self._shown = self._timed = False
         self._thread = threading.Thread(target=self._work, name="reporter", daemon=True)
         self._features: tuple[float, float] | None = None
         self._seen = images_seen(trial.user_attrs.get(FOLDS, ()))
@@ -94,7 +107,9 @@ class Reporter:
 
     def show_pace(self, images_per_second: float, part: float) -> None:
         """Show in the signs of life how fast the training is within an epoch, and which part of that is done."""
-        self._heartbeat.facts.update(images_per_second=images_per_second, part=part, paced=True)
+        self._heartbeat.facts.update(
+            images_per_second=images_per_second, part=part, paced=True, spent=self._spent()
+        )
         if not self._shown:  # At once: until a beat a person would not know how long it takes.
             self._shown = True
             self._queue.put(PACE)  # Not counted: an epoch's verdict is not to be given up for it.
@@ -105,6 +120,7 @@ class Reporter:
         Raises:
             ClaimLost, DatabaseGone: As ``done``.
         """
+        self._take_time(message)
         if self._plan.folds and not self._due():
             self._note(message)
             return not self.verdict
@@ -114,6 +130,21 @@ class Reporter:
             self._wait(VERDICT_SECONDS)
         self.check()  # Where the trial is lost the child must not train on.
         return not self.verdict
+
+    def _take_time(self, message: Mapping[str, Any]) -> None:
+        """Show in the signs of life what the trial took so far, and what each further epoch takes, all told.
+
+        In the first epoch the net is traced. A fold after the first is taken to be like those before it.
+        """
+        epoch, spent = message["epoch"], self._spent()
+        first, began = self._first = self._first or (epoch, spent)
+        self._heartbeat.facts["spent"] = spent
+        if not message.get("paced", True):
+            return
+        if self._plan.fold:
+            self._heartbeat.facts["epoch_seconds"] = spent / (self._plan.epochs_before + epoch)
+        elif epoch > first:
+            self._heartbeat.facts["epoch_seconds"] = (spent - began) / (epoch - first)
 
     def _due(self) -> bool:
         """Whether an epoch of a fold is to be stored: a small head has many a second, of which nobody reads all."""
@@ -235,8 +266,10 @@ class Reporter:
         else:
             seen = self._seen + self._epoch_images * epoch
             self._trial.set_user_attr("compute", 3.0 * self._trial.user_attrs["flops"] * seen)
-        if not self._shown:  # Once its speed is known the heartbeat's own beats will do.
-            self._shown = bool(message.get("paced", True))
+        # Once it is known how long an epoch takes the heartbeat's own beats will do.
+        if not (self._shown and self._timed):
+            self._shown = self._shown or bool(message.get("paced", True))
+            self._timed = "epoch_seconds" in self._heartbeat.facts
             self._claim.heartbeat(**self._heartbeat.facts)
         self.verdict = self.verdict or pruned_after_epoch(self._trial, epoch, plan)
         self._stop.check_budget()

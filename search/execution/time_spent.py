@@ -6,13 +6,14 @@ from contextlib import contextmanager
 
 import optuna
 
-from search.study.fold_results import SPENT
+from search.study.fold_results import OF_NO_TRIAL, SPENT
 from storage.claims import ClaimLost
 from storage.errors import DatabaseGone
 
-# In the order in which a trial meets them: for a trial to claim; drawing its configuration; from there to the child's
-# first word (process, data, net); epochs with validation and checkpoints; what the training waited for the database.
-PARTS = ("waiting", "sampling", "starting", "training", "storing")
+# In the order in which a trial meets them: for a trial to claim, and for the process that starts trainings; drawing its
+# configuration; from there to the child's first word (process, data, net); a backbone's features, which all trials
+# share; epochs with validation and checkpoints; what the training waited for the database.
+PARTS = ("waiting", "sampling", "starting", "features", "training", "storing")
 
 
 class Clock:
@@ -32,6 +33,11 @@ class Clock:
         now = self._now()
         self._seconds[self._part] = self._seconds.get(self._part, 0.0) + now - self._since
         self._part, self._since = part, now
+
+    def so_far(self) -> float:
+        """Seconds since the last call of ``take`` that went into the trial."""
+        now = {**self._seconds, self._part: self._seconds.get(self._part, 0.0) + self._now() - self._since}
+        return sum(seconds for part, seconds in now.items() if part not in OF_NO_TRIAL)
 
     def take(self) -> dict[str, float]:
         """Return the seconds of each part since the last call, and start again from zero."""

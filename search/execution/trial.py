@@ -42,6 +42,7 @@ from search.study.fold_results import (
     matrix_of,
     mean_history,
     mean_value,
+    tie_break,
     value_of,
 )
 from search.study.length import set_length, violations
@@ -302,6 +303,7 @@ def _train(
         config = worker.study.config
         if not config.folds:
             done = train(plan)
+            trial.set_user_attr(TIE_BREAK, tie_break(done))  # For who reads no learning curves.
             return value_of(done, plan.value_name), matrix_of([done])
         in_folds = dataclasses.replace(plan, folds=config.folds, fold_of=config.fold_of)
         finished = train_folds(trial, in_folds, worker.stop, train, files.delete_checkpoints)

@@ -11,6 +11,7 @@ from search.execution.time_spent import recording_time
 from search.execution.trial_files import TrialFiles
 from search.execution.worker import Worker
 from search.process.child import Child
+from search.study.fold_results import seconds_spent
 from search.training.plan import TrainingPlan
 from storage.claims import Claim
 from storage.heartbeat import Heartbeat
@@ -53,10 +54,17 @@ class TrialChild:
         """
         worker = self._worker
         worker.clock.switch("starting")
+        before = seconds_spent(self._trial.user_attrs)
         with (
             recording_time(self._trial, worker.clock),
             Reporter(
-                self._claim, self._heartbeat, worker.stop, self._trial, plan, worker.listener
+                self._claim,
+                self._heartbeat,
+                worker.stop,
+                self._trial,
+                plan,
+                worker.listener,
+                lambda: before + worker.clock.so_far(),
             ) as reporter,
         ):
             child = self._begin(plan)
@@ -82,7 +90,9 @@ class TrialChild:
             job = "search.training.job:train_folds" if plan.folds else "search.training.job:train"
             log, threads = worker.study.paths.log(self._claim.number), int(self._trial.user_attrs["threads"])
             start = worker.server.start
+            worker.clock.switch("waiting")  # At first the server still imports the framework.
             child = start(job, plan.to_payload(), log, threads, worker.environment, patient=False)
+            worker.clock.switch("starting")
             self._child = self._ending.enter_context(child)
             self._heartbeat.facts["child"] = self._child.pid
             self._ending.callback(self._heartbeat.facts.pop, "child", None)

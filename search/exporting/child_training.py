@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import StudyStopped, TrialOutOfMemory
-from search.formatting import EPOCH, Passing, count, duration, percent
+from search.formatting import EPOCH, Passing, duration, percent, trained
 from search.plotting.curves import History
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run_training(
         lambda child: follow_epochs(child, plan, name, say),
         lambda line: say(f"{name}: {line}"),
     )
-    history, length = done["history"], count(done["epochs"], plan.unit)
+    history, length = done["history"], trained(done["epochs"], plan.unit)
     say(
         f"{name}: {length} in {duration(time.monotonic() - begun)}, loss {history['loss'][-1]:.4f}, accuracy "
         f"{percent(history['accuracy'][-1])} in the last"

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 FOLDS = "folds"
 # Of a finished fold: the token of the claim under which its predictions were written.
 PREDICTIONS = "predictions"
-# Of a trial: its out-of-fold cross-entropy at the temperature at which that is least.
+# Of a trial: its validation cross-entropy; in folds that at the temperature at which it is least.
 TIE_BREAK = "least_loss"
 # Of a trial: the seconds of its workers, by what they went to; see ``search.execution.time_spent``.
 SPENT = "spent"
+# What of these is of no trial: waiting for one, and a backbone's features, computed once for all.
+OF_NO_TRIAL = ("waiting", "features")
 
 
 # What a child reported at the end of its training, see ``search.training.job.Training.outcome``.
@@ -65,6 +67,16 @@ def tie_break(recorded: Mapping[str, Any]) -> float:
         return mean_over(runs, [value_of(run, "val_loss") for run in runs])
     except (KeyError, IndexError, TypeError):  # A trial that others have made may hold anything.
         return inf
+
+
+def seconds_spent(recorded: Mapping[str, Any]) -> float:
+    """The seconds that a trial took its workers, all told; 0 where they are not known.
+
+    Args:
+        recorded: The trial's attributes.
+    """
+    spent: Mapping[str, float] = recorded.get(SPENT, {})
+    return sum(seconds for part, seconds in spent.items() if part not in OF_NO_TRIAL)
 
 
 def mean_value(finished: Sequence[TrainingOutcome]) -> float:

@@ -1,11 +1,11 @@
 """How long a study takes, by the pace of its first trial, before any trial has ended; and what would make it shorter.
 
-A trial's pace is known a few steps after it has begun. Its whole length in images, divided by the images a second, is
-how long it takes; the starts of trials and their validation are left out, and so is what pruning saves.
+A trial's pace is known a few steps after it has begun. What is left out is what pruning saves.
 """
 
 from search.config.study_config import StudyConfig
-from search.formatting import rough_duration
+from search.formatting import count, rough_duration
+from search.study.time_left import TimeLeft
 from spaces.contract import sides
 
 # Sides in pixels that are worth a try; smaller ones cost as many times less as their area is smaller.
@@ -16,37 +16,46 @@ LEAST_TRIALS = 2
 PATIENCE, LONG = 600.0, 3600.0
 
 
-def pace_words(config: StudyConfig, trial: float, study: float | None, left: float | None = None) -> str:
-    """How long a trial and the study take, in a sentence.
+def pace_words(config: StudyConfig, time: TimeLeft, ends_in: float | None = None) -> str:
+    """How long a trial and the study take, in a sentence; empty where the pace of no trial is known.
 
     Args:
         config: The study's.
-        trial: Seconds of a whole trial.
-        study: Seconds until the study has all its trials, if none is pruned; None where nothing says how many.
-        left: Seconds until the ``--timeout`` of this command; None without one.
+        time: How long the study may still take.
+        ends_in: Seconds until the ``--timeout`` of this command; None without one.
     """
-    words = f"a trial takes about {rough_duration(trial)}"
+    if time.trial is None:
+        return ""
+    study = time.owed
+    words = f"a trial takes about {rough_duration(time.trial)}"
+    if time.at_once is not None:
+        words += f", or {rough_duration(time.at_once)} where its head is fitted at once"
     if study is not None:
-        words += f", the study up to {rough_duration(study)}"
-        words += " (less where trials end early)" if config.pruner != "none" else ""
-    if left is not None:
-        return f"{words}; --timeout ends it in {rough_duration(left)}"
+        words += f", the study {'up to' if time.at_once is None else 'about'} {rough_duration(study)}"
+    if time.paid is not None:
+        words += f", since --budget pays for about {count(max(1, round(time.paid)), 'trial')}"
+    elif study is not None and time.at_once is None and config.pruner != "none":
+        words += " (less where trials end early)"
+    if ends_in is not None:
+        return f"{words}; --timeout ends it in {rough_duration(ends_in)}"
     advice = shorter(config, study)
     if study is None or study > LONG:
         advice = ", ".join(filter(None, (advice, "--timeout 1h")))
     return f"{words}; shorter: {advice}" if advice and (study or LONG) > PATIENCE else words
 
 
-def too_short(config: StudyConfig, trial: float, left: float, workers: int) -> str:
-    """A warning that a command ends before two trials can have; empty where they can.
+def too_short(config: StudyConfig, trial: float, left: float, workers: int, finished: int = 0) -> str:
+    """A warning that a command ends before the study has two trials; empty where it can have them.
 
     Args:
         config: The study's.
         trial: Seconds of a whole trial.
         left: Seconds until the ``--timeout`` of this command.
         workers: Number of trials that run at a time.
+        finished: Number of trials that have finished already.
     """
-    if left >= trial * LEAST_TRIALS / max(1, min(workers, LEAST_TRIALS)):
+    owed = max(0, LEAST_TRIALS - finished)
+    if left >= trial * owed / max(1, min(workers, owed)):
         return ""
     advice = shorter(config, None)
     return (

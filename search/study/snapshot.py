@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score
-from search.study.fold_results import FOLDS, SPENT, TIE_BREAK, tie_break
+from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score, trained
+from search.study.fold_results import FOLDS, SPENT, TIE_BREAK, seconds_spent, tie_break
 from search.study.pace import pace_words
-from search.study.study import WANTED, LoadedStudy
+from search.study.study import WANTED, LoadedStudy, spent_of, whole_compute
+from search.study.time_left import Cost, TimeLeft, time_left
 from storage.claims import is_refused
 from storage.liveness import HEARTBEAT, is_worker_dead
 
@@ -26,7 +27,8 @@ class Running:
 
     Epochs are counted through all folds, if there are any. ``features`` is the share of the backbone's features that
     has been computed; None once the training has begun. ``lost`` says that its worker is gone or silent for longer than
-    the grace: the next worker takes the trial over. ``whole_seconds`` is how long all of the trial takes by its pace.
+    the grace: the next worker takes the trial over. ``whole_seconds`` is how long all of the trial takes: what it took
+    so far, and the rest by its pace.
     """
 
     number: int
@@ -94,10 +96,10 @@ class Snapshot:
         ended: Its ended trials, by number.
         running: Its trials in training, by number.
         best: The best finished trial; None before there is one.
-        seconds_left: An estimate from the trials so far, or from the pace of the first; None while there is nothing to
-            estimate from.
+        seconds_left: An estimate (``search.study.time_left``); None while there is nothing to estimate from.
         unit: What the length of its trials is counted in.
-        trial_seconds: What a whole trial takes by the pace of those in training; None once one has ended.
+        trial_seconds: What a whole trial takes by the pace of those in training; None once one has ended that was not
+            fitted at once.
         pace: That in words, with what would make it shorter; empty where it is not known.
         waiting: Number of trials that are queued or requeued, which are claimed before new ones are made.
         started: The workers that engines were asked to start.
@@ -153,10 +155,10 @@ def read_snapshot(
     sign = 1 if study.direction.name == "MINIMIZE" else -1
     ties = {trial.number: tie_break(trial.user_attrs) for trial in trials}
     best = min(scored, key=lambda trial: (sign * (trial.value or 0.0), ties[trial.number]), default=None)
-    whole = _trial_seconds(ended, running)
-    left = _seconds_left(ended, running, wanted, whole)
     waiting = sum(trial.state.name == "WAITING" for trial in trials)
-    return Snapshot(study.study_name, metric, wanted, ended, running, best, left, waiting, unit, whole)
+    found = Snapshot(study.study_name, metric, wanted, ended, running, best, waiting=waiting, unit=unit)
+    left = _time_left(found, trials)
+    return replace(found, seconds_left=left.left, trial_seconds=left.trial)
 
 
 def take_snapshot(
@@ -164,6 +166,7 @@ def take_snapshot(
     training_images: int | None = None,
     trials: "Sequence[FrozenTrial] | None" = None,
     ends_in: float | None = None,
+    budget: float | None = None,
 ) -> Snapshot:
     """Read how an open study stands, for a screen; where the database is away, this fails at once.
 
@@ -172,8 +175,10 @@ def take_snapshot(
         training_images: See ``read_snapshot``.
         trials: See ``read_snapshot``.
         ends_in: Seconds until the ``--timeout`` of the command that works on it; None without one.
+        budget: FLOPs that the study may take before that command ends the search; None for no bound.
     """
     view = study.view
+    trials = view.get_trials(deepcopy=False) if trials is None else trials
     found = read_snapshot(
         view,
         metric=study.config.metric,
@@ -184,9 +189,8 @@ def take_snapshot(
         trials=trials,
         unit=study.config.unit,
     )
-    if found.trial_seconds is None:
-        return found
-    return replace(found, pace=pace_words(study.config, found.trial_seconds, found.seconds_left, ends_in))
+    left = _time_left(found, trials, None if budget is None else max(0.0, budget - spent_of(view, trials)))
+    return replace(found, seconds_left=left.left, pace=pace_words(study.config, left, ends_in))
 
 
 def _ended(trial: "FrozenTrial") -> Ended:
@@ -201,7 +205,7 @@ def _ended(trial: "FrozenTrial") -> Ended:
         trial.params or trial.user_attrs.get("params", {}),
         str(trial.user_attrs.get("reason", "")),
         len(trial.user_attrs.get(FOLDS, ())),
-        sum(seconds for part, seconds in trial.user_attrs.get(SPENT, {}).items() if part != "waiting"),
+        seconds_spent(trial.user_attrs),
     )
 
 
@@ -214,8 +218,13 @@ def _running(
     epochs, rate = life.get("epochs"), life.get("images_per_second")
     value = trial.intermediate_values.get(epoch, life.get("value"))
     images = life.get("epoch_images") or training_images
-    an_epoch = images / rate if rate and images and life.get("paced", True) else None
+    by_rate = images / rate if rate and images and life.get("paced", True) else None
+    an_epoch = life.get("epoch_seconds") or by_rate
     left = (epochs - epoch - (life.get("part") or 0.0)) * an_epoch if epochs and an_epoch else None
+    whole = None
+    if epochs and an_epoch:  # What it took is of this sign of life, so what it had done by then counts.
+        done = (life.get("epoch") or 0) + (life.get("part") or 0.0)
+        whole = life.get("spent", done * an_epoch) + (epochs - done) * an_epoch
     return Running(
         trial.number,
         str(life.get("worker", "")),
@@ -230,30 +239,32 @@ def _running(
         life.get("features"),
         life.get("fold"),
         now is not None and grace is not None and is_worker_dead(life or None, now, grace),
-        epochs * an_epoch if epochs and an_epoch else None,
+        whole,
     )
 
 
-def _trial_seconds(ended: Sequence[Ended], running: Sequence[Running]) -> float | None:
-    """What a whole trial takes by the mean pace of those in training; None once one has ended."""
-    paces = [trial.whole_seconds for trial in running if trial.whole_seconds and not trial.lost]
-    # A trial of an epoch a fold was fitted at once, and says nothing of those that take steps.
-    told = any(trial.seconds > 0 for trial in ended if not trial.folds or trial.epochs > trial.folds)
-    return sum(paces) / len(paces) if paces and not told else None
+def _time_left(snapshot: Snapshot, trials: "Sequence[FrozenTrial]", compute: float | None = None) -> TimeLeft:
+    """How long the study of a snapshot may still take; ``compute`` is what is left for its trials, FLOPs."""
+    flops = {} if compute is None else {trial.number: whole_compute(trial) for trial in trials}
+    counted = [trial for trial in snapshot.ended if trial.state not in ("failed", REFUSED)]
+    ended = [
+        Cost(trial.whole_seconds or trial.seconds, flops.get(trial.number, 0.0), is_at_once(trial))
+        for trial in counted
+        if trial.seconds > 0
+    ]
+    paced = [
+        Cost(trial.whole_seconds, flops.get(trial.number, 0.0))
+        for trial in snapshot.running
+        if trial.whole_seconds and not trial.lost
+    ]
+    begun = sum(trial.epoch / trial.epochs for trial in snapshot.running if trial.epochs)
+    owed = None if snapshot.wanted is None else max(0.0, snapshot.wanted - len(counted))
+    return time_left(ended, paced, owed, begun, sum(not one.lost for one in snapshot.running), compute)
 
 
-def _seconds_left(
-    ended: Sequence[Ended], running: Sequence[Running], wanted: int | None, whole: float | None
-) -> float | None:
-    counted = [trial for trial in ended if trial.state not in ("failed", REFUSED)]
-    timed = [trial.whole_seconds or trial.seconds for trial in counted if trial.seconds > 0]
-    mean = whole or (sum(timed) / len(timed) if timed else None)
-    if wanted is None or mean is None:
-        return None
-    begun = sum(trial.epoch / trial.epochs for trial in running if trial.epochs)
-    owed = max(0.0, wanted - len(counted) - begun)
-    at_work = sum(not trial.lost for trial in running)
-    return owed * mean / max(1, at_work)
+def is_at_once(trial: Ended) -> bool:
+    """Whether a trial was fitted at once, an epoch a fold, and so says nothing of those that take steps."""
+    return bool(trial.folds) and trial.epochs <= trial.folds
 
 
 def headline(snapshot: Snapshot) -> str:
@@ -269,7 +280,9 @@ def headline(snapshot: Snapshot) -> str:
     lost = sum(trial.lost for trial in snapshot.running)
     text += f", {lost} lost by {'its worker' if lost == 1 else 'their workers'}" if lost else ""
     left = snapshot.seconds_left
-    about = "about" if snapshot.trial_seconds is None else "up to about"  # No trial has been pruned yet.
+    # Where no trial has been pruned yet; of those that were fitted at once nobody knows how many there will be.
+    bound = snapshot.trial_seconds is not None and not any(map(is_at_once, snapshot.ended))
+    about = "up to about" if bound else "about"
     return f"{text}, {about} {duration(left)} left" if left else text
 
 
@@ -287,12 +300,14 @@ def ended_line(trial: Ended, metric: str, unit: str = EPOCH) -> str:
         return f"trial {trial.number} refused ({trial.reason}), not trained: {words(trial.params)}"
     # "pruned (pruned after epoch 1)" would say it twice.
     why = f" ({trial.reason})" if trial.reason and not trial.reason.startswith(trial.state) else ""
-    length = count(trial.epochs, unit)
+    length = trained(trial.epochs, unit)
     if trial.folds:
-        length = f"{count(trial.folds, 'fold')}, {length} in all"
+        in_all = f", {count(trial.epochs, unit)} in all" if unit == EPOCH else ""
+        length = f"{count(trial.folds, 'fold')}{in_all}"
+    seconds = trial.whole_seconds or trial.seconds
     return (
-        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {length}, "
-        f"{duration(trial.seconds)}, {words(trial.params)}"
+        f"trial {trial.number} {trial.state}{why}: {metric} {score(trial.value)}, {length}, {duration(seconds)}, "
+        f"{words(trial.params)}"
     )
 
 

@@ -25,6 +25,7 @@ from storage.claims import is_counted
 from storage.connect import grants, open_storage
 from storage.database import Database
 from storage.deletion import leave_marker
+from storage.liveness import HEARTBEAT
 from storage.paths import StudyPaths
 from storage.queries import StudySummary, missing_rights, read_study_summary
 from storage.timeouts import Timeouts
@@ -392,8 +393,12 @@ def quiet() -> Iterator[None]:
 
 def compute_spent(study: LoadedStudy) -> float:
     """FLOPs that a study has taken: all trials, validation and the running ones included; races; final trainings."""
-    after = study.optuna.user_attrs.get(AFTER_SEARCH, {})
-    return compute_of(study.optuna.get_trials(deepcopy=False)) + float(sum(after.values()))
+    return spent_of(study.optuna, study.optuna.get_trials(deepcopy=False))
+
+
+def spent_of(study: Study, trials: Sequence[FrozenTrial]) -> float:
+    """As ``compute_spent``, of trials that have been read already."""
+    return compute_of(trials) + float(sum(study.user_attrs.get(AFTER_SEARCH, {}).values()))
 
 
 def record_compute(study: LoadedStudy, what: str, flops: float) -> None:
@@ -412,11 +417,24 @@ def compute_of(trials: Sequence[FrozenTrial]) -> float:
     spent = 0.0
     for trial in trials:
         recorded = trial.user_attrs
-        images = recorded.get("epoch_images", recorded.get("training_images", 0))
-        an_epoch = 3.0 * recorded.get("flops", 0) * images
-        spent += float(recorded.get("compute", an_epoch * max(trial.intermediate_values, default=0)))
+        epochs = max(trial.intermediate_values, default=0)
+        spent += float(recorded.get("compute", epochs * _epoch_compute(trial)))
         spent += float(recorded.get("validation_compute", 0.0))
     return spent
+
+
+def whole_compute(trial: FrozenTrial) -> float:
+    """FLOPs that a trial has taken; of a running one those of all its epochs, without their validation."""
+    life = trial.system_attrs.get(HEARTBEAT, {})
+    if trial.state == TrialState.RUNNING and life.get("epochs"):
+        return float(life["epochs"]) * _epoch_compute(trial)
+    return compute_of([trial])
+
+
+def _epoch_compute(trial: FrozenTrial) -> float:
+    recorded = trial.user_attrs
+    images = recorded.get("epoch_images", recorded.get("training_images", 0))
+    return 3.0 * float(recorded.get("flops", 0)) * float(images)
 
 
 def warn_of_password(storage: str | None) -> str:

@@ -10,10 +10,10 @@ from search.study.fold_results import SPENT
 from search.study.study import compute_of
 
 MEANS = {
-    "waiting": "for a trial to claim, and for the lock under which trials are counted",
+    "waiting": "for a trial to claim, for the lock under which trials are counted, and at first for the libraries",
     "sampling": "drawing a configuration and recording it",
-    "starting": "from there to the child's first message: process, images, features of a backbone, net; with the first "
-    "trial the libraries, too",
+    "starting": "from there to the child's first message: process, images, net",
+    "features": "a backbone's, computed once for all trials",
     "training": "epochs, with their validation and checkpoints",
     "storing": "what the training waited for the database and the pruner's verdict, and the end of the trial before",
 }
@@ -28,13 +28,14 @@ def time_section(facts: Facts) -> Section:
     if timed:
         sums = {part: sum(float(trial.recorded[SPENT].get(part, 0.0)) for trial in timed) for part in PARTS}
         whole = sum(sums.values()) or 1.0
+        sums = {part: seconds for part, seconds in sums.items() if part != "features" or seconds}
         rows: Rows = [_share(part, seconds, whole) for part, seconds in sums.items()]
         rows.append(["together", Bar("100.0 %", 1.0), duration(whole)])
         caption = f"Time of all workers together, on {count(len(timed), 'trial')}"
         blocks.append(Table(caption, ["part", "share", "time"], rows))
         blocks.append(
             Text(
-                " ".join(f"{part.capitalize()}: {means}." for part, means in MEANS.items())
+                " ".join(f"{part.capitalize()}: {MEANS[part]}." for part in sums)
                 + " What a worker did before it was killed, and its waiting after its last trial, is in no row: nobody "
                 "was left to record it.",
                 "note",

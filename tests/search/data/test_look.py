@@ -84,3 +84,9 @@ def test_folder_that_can_be_read_in_two_ways_is_refused_as_ever(tmp_path: Path) 
     fill(tmp_path / "photos" / "train" / "a", 2, [(30, 20)])
     with pytest.raises(InputError, match="but no test/"):
         look(tmp_path / "photos", tmp_path)
+
+
+def test_digits_are_looked_at_without_those_set_aside_for_the_test(tmp_path: Path) -> None:
+    found = look_at("digits", test=0.2, groups=None, cache=tmp_path)
+    assert found is not None
+    assert found.training == 1438

@@ -113,6 +113,31 @@ def test_start_of_a_training_is_not_taken_for_its_pace(told: Told) -> None:
     assert (told.heart.facts["images_per_second"], told.heart.facts["paced"]) == (100.0, True)
 
 
+def test_each_further_epoch_is_timed_all_told_and_the_first_is_not(told: Told) -> None:
+    seconds = iter([10.0, 12.0, 15.0])  # The first traces the net.
+    told.reporter._spent = lambda: next(seconds)
+    told.reporter.judge(epoch(1))
+    assert "epoch_seconds" not in told.heart.facts
+    told.reporter.judge(epoch(2))
+    assert [life_of(told)[name] for name in ("epoch", "spent", "epoch_seconds")] == [2, 12.0, 2.0]
+    told.reporter.judge(epoch(3))
+    assert told.heart.facts["epoch_seconds"] == 2.5
+
+
+def test_later_folds_are_taken_to_be_like_those_before(make_worker: Callable[..., Worker]) -> None:
+    told = Told(make_worker(epochs=10, folds=3, images=None), fold=1)
+    told.reporter._spent = lambda: 44.0
+    with told.reporter:
+        told.reporter.judge(epoch(1))
+    assert told.heart.facts["epoch_seconds"] == 4.0
+
+
+def test_fit_at_once_is_no_pace_of_others(told: Told) -> None:
+    for number in (1, 2):
+        told.reporter.judge({**epoch(number), "paced": False})
+    assert "epoch_seconds" not in told.heart.facts
+
+
 def test_time_left_of_the_features_follows_their_share(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([10.0, 20.0])
     monkeypatch.setattr(reporter.time, "monotonic", lambda: next(times))

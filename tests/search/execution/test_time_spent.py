@@ -40,8 +40,18 @@ def pass_through(clock: Clock, hand: Hand, **seconds: float) -> None:
 def test_time_is_divided_among_what_was_done(hand: Hand) -> None:
     clock = Clock(hand)
     hand.time += 1
-    pass_through(clock, hand, sampling=2, starting=3, training=4, storing=5)
-    assert clock.take() == dict(zip(PARTS, (1, 2, 3, 4, 5), strict=True))
+    pass_through(clock, hand, sampling=2, starting=3, features=4, training=5, storing=6)
+    assert clock.take() == dict(zip(PARTS, (1, 2, 3, 4, 5, 6), strict=True))
+
+
+def test_time_of_a_trial_so_far_has_neither_waiting_nor_what_all_trials_share(hand: Hand) -> None:
+    clock = Clock(hand)
+    hand.time += 1
+    pass_through(clock, hand, sampling=2, features=40, training=5)
+    assert clock.so_far() == 7
+    clock.take()
+    hand.time += 2
+    assert clock.so_far() == 2
 
 
 def test_time_taken_is_not_taken_again(hand: Hand) -> None:
@@ -83,6 +93,6 @@ def test_trial_notes_where_its_workers_time_went(make_worker: Callable[..., Any]
     worker = make_worker(epochs=1, images=100, epoch_seconds=0.3)
     work(worker, lambda: 1)
     said = worker.study.optuna.trials[0].user_attrs
-    assert set(said[SPENT]) == set(PARTS)
+    assert set(said[SPENT]) == set(PARTS) - {"features"}  # It has no backbone.
     assert said[SPENT]["training"] >= 0.9 * said["seconds"]
     assert said[SPENT]["starting"] > 0

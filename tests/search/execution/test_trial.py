@@ -34,6 +34,7 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.process.child import Child
 from search.process.fork_server import ForkServer
+from search.study.fold_results import TIE_BREAK
 from search.study.study import KEPT_MODELS, compute_spent, load_study
 from search.study.sweep_cells import REPEAT
 from storage.artifacts import artifact_ids
@@ -110,6 +111,8 @@ def test_trial_that_runs_its_epochs_is_complete(make_worker) -> None:
     assert {name: len(values) for name, values in history.items()} == dict.fromkeys(history, 3)
     assert len(worker.study.paths.models(0)) == 1
     assert not worker.study.paths.checkpoints(0)
+    # For who reads no learning curves.
+    assert trial.user_attrs[TIE_BREAK] == history["val_loss"][trial.user_attrs["kept_epoch"] - 1]
 
 
 def test_trial_on_tensorflow_is_complete_and_records_what_it_was(make_worker, fork_server) -> None:

@@ -208,6 +208,14 @@ def test_first_trial_in_training_tells_how_long_a_trial_and_the_study_take(
     assert headline(snapshot).endswith("0 failed, up to about 1 min 12 s left")
 
 
+def test_trial_takes_what_it_took_so_far_and_the_rest_by_its_pace(
+    one_running: Callable[..., Snapshot],
+) -> None:
+    snapshot = one_running(spent=9.0, epoch_seconds=3.0)  # Of which five went into its start.
+    assert snapshot.running[0].seconds_left == pytest.approx(6 * 3.0)
+    assert snapshot.trial_seconds == pytest.approx(9.0 + 6 * 3.0)
+
+
 def test_trial_whose_pace_is_not_known_yet_tells_nothing(one_running: Callable[..., Snapshot]) -> None:
     snapshot = one_running(paced=False)
     assert (snapshot.running[0].seconds_left, snapshot.trial_seconds, snapshot.seconds_left) == (None,) * 3
