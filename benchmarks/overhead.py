@@ -11,7 +11,8 @@ one claim to the next:
     start       fork to first message: process, device, data, split; but not the net
     tracing     building and compiling the net, and what the first epoch takes longer than a steady one
     report      each epoch's message to its reply: storing and asking the pruner
-    pictures    what the dashboard gets: curves and confusion matrix, drawn in a child, and the note
+    notes       what the dashboard gets: notes. Its pictures are drawn in a child while the next trial begins, which
+                takes longer to start and to trace for that where there are few cores
     finish      saving the kept weights, the child's end, telling the study
     unsteady    what the other epochs differ from the steady one, in sum
 
@@ -44,7 +45,7 @@ from search.study.opening import open_study
 from search.workflows import search as search_study
 from storage.claims import Claim, Claims
 
-PARTS = ("claim", "sample", "start", "tracing", "report", "pictures", "finish", "unsteady")
+PARTS = ("claim", "sample", "start", "tracing", "report", "notes", "finish", "unsteady")
 TRAINING = "search.training.job:train"
 TARGET = 0.5
 
@@ -60,7 +61,7 @@ class Times:
     built: dict[str, float] = field(default_factory=dict)
     sent: list[float] = field(default_factory=list)
     replied: list[float] = field(default_factory=list)
-    pictures: float = 0.0
+    notes: float = 0.0
     ended: float = 0.0
 
     def parts(self) -> dict[str, float]:
@@ -76,8 +77,8 @@ class Times:
             "start": self.built["sent"] - self.started - build,
             "tracing": tracing,
             "report": sum(go - end for end, go in zip(self.sent, self.replied, strict=True)),
-            "pictures": self.pictures,
-            "finish": self.ended - self.replied[-1] - self.pictures,
+            "notes": self.notes,
+            "finish": self.ended - self.replied[-1] - self.notes,
             "unsteady": sum(epochs[1:]) - steady * (len(epochs) - 1),
             "build": build,
             "steady": steady,
@@ -137,11 +138,12 @@ class Timeline:
 
         return timed
 
-    def _fed(self, feed: Callable[..., None]) -> Callable[..., None]:
-        def timed(*arguments: Any) -> None:
+    def _fed(self, feed: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
             began = time.monotonic()
-            feed(*arguments)
-            self.trials[-1].pictures += time.monotonic() - began
+            left = feed(*arguments)
+            self.trials[-1].notes += time.monotonic() - began
+            return left
 
         return timed
 

@@ -118,13 +118,14 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         value, matrix = _train(worker, claim, trial, plan, files, heartbeat)
         uploaded = _keep(trial, claim, files)
         why = why_finished(trial.user_attrs, config.epochs, config.unit)
-        feed_trial(worker.study, worker.server, trial, "finished", why, value, matrix)
+        undrawn = feed_trial(worker.study, trial, "finished", why, value, matrix)
     except TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
         reports = trial.storage.get_trial(claim.trial_id).intermediate_values
         last = reports[max(reports)] if reports else None
-        feed_trial(worker.study, worker.server, trial, "pruned", _sentence(pruned), last)
+        undrawn = feed_trial(worker.study, trial, "pruned", _sentence(pruned), last)
         claim.finish(TrialState.PRUNED, last)
+        worker.draw(undrawn)
         worker.listener.end(trial, "pruned", str(pruned), last)
     except TrialRefused as refused:
         trial.set_user_attr("reason", str(refused))
@@ -160,6 +161,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         _fail(worker, trial, claim, failure)
     else:
         claim.finish(TrialState.COMPLETE, value)
+        worker.draw(undrawn)
         worker.listener.end(trial, "finished", "", value)
         feed_best(worker.study, claim.number)
     files.delete_checkpoints()
@@ -370,8 +372,9 @@ def _fail(worker: Worker, trial: optuna.Trial, claim: Claim, failure: TrialFaile
     trial.set_user_attr("reason", failure.reason)
     trial.set_user_attr("last_lines", failure.last_lines)
     trial.set_user_attr(RAISED, failure.raised)
-    feed_trial(worker.study, worker.server, trial, "failed", _sentence(failure))
+    undrawn = feed_trial(worker.study, trial, "failed", _sentence(failure))
     claim.finish(TrialState.FAIL)
+    worker.draw(undrawn)
     worker.listener.end(trial, "failed", failure.reason, None)
 
 

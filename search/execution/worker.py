@@ -1,5 +1,6 @@
 """What a worker has at hand."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +9,11 @@ from search.execution.time_spent import Clock
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
 from search.tracking.listener import Listener
+from search.web.trial_page import Undrawn, draw_trial
 from storage.claims import Claims
+
+# How long pictures are waited for where the worker is asked to stop, and how often it is looked whether it is.
+HURRIED_SECONDS, SLICE_SECONDS = 3.0, 0.1
 
 
 @dataclass
@@ -42,3 +47,22 @@ class Worker:
     stop_seconds: float = 10.0
     clock: Clock = field(default_factory=Clock)
     listener: Listener = field(default_factory=Listener)
+    _drawing: threading.Thread | None = field(default=None, init=False, repr=False)
+
+    def draw(self, undrawn: Undrawn | None) -> None:
+        """Have the pictures of a trial that has ended drawn while the next one begins, one trial's after another."""
+        if undrawn is None:
+            return
+        self.finish_drawing()
+        self._drawing = threading.Thread(
+            target=draw_trial, args=(self.server, undrawn), name="pictures", daemon=True
+        )
+        self._drawing.start()
+
+    def finish_drawing(self) -> None:
+        """Wait for the pictures; not for long where the worker is asked to stop."""
+        if self._drawing is None:
+            return
+        while self._drawing.is_alive() and not self.stop.requested:
+            self._drawing.join(SLICE_SECONDS)
+        self._drawing.join(HURRIED_SECONDS)

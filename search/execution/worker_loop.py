@@ -51,6 +51,8 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
     except KeyError:
         _check_there(worker)
         raise
+    finally:
+        worker.finish_drawing()
 
 
 def _work(worker: Worker, wanted: Callable[[], int]) -> None:

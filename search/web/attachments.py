@@ -1,14 +1,17 @@
 """Pictures and texts attached to a study and its trials as artifacts; drawn in a child, so that workers stay small."""
 
+import json
+import uuid
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.artifacts import upload_artifact
+from optuna.artifacts import ArtifactMeta, upload_artifact
 
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
-from storage.artifacts import artifact_ids, upload
+from storage.artifacts import ARTIFACT_PREFIX, artifact_ids, upload
 
 DRAWING_SECONDS = 60.0
 
@@ -31,21 +34,39 @@ def draw_in_child(server: ForkServer, folder: Path, log: Path, payload: dict[str
         return [folder / name for name in child.result(DRAWING_SECONDS)["files"]]
 
 
-def leave(study: LoadedStudy, path: Path, trial: optuna.Trial | None = None) -> str:
-    """Attach a file for the dashboard, in the place of an earlier one of its name, and return its address there.
+def leave(study: LoadedStudy, path: Path) -> str:
+    """Attach a file to a study for the dashboard, in the place of an earlier one of its name; return its address there.
 
     Args:
         study: The open study.
         path: The file.
-        trial: The trial to attach it to; None for the study.
     """
-    owner = study.optuna if trial is None else trial
-    found = artifacts_of(study, trial).get(path.name)
+    found = artifacts_of(study).get(path.name)
     if found is None:
-        found = upload_artifact(artifact_store=study.pictures, file_path=str(path), study_or_trial=owner)
+        found = upload_artifact(
+            artifact_store=study.pictures, file_path=str(path), study_or_trial=study.optuna
+        )
     else:
         upload(study.pictures, found, path)
-    return address(study, found, trial)
+    return address(study, found)
+
+
+def reserve(study: LoadedStudy, name: str, trial: optuna.Trial) -> str:
+    """Record a PNG file of a trial that is still to be drawn, or was drawn before; return its id in the store.
+
+    Optuna attaches nothing to a trial that has ended, so that its pictures are recorded first, and drawn when it has.
+
+    Args:
+        study: The open study.
+        name: Of the file.
+        trial: The trial, which has not ended.
+    """
+    found = artifacts_of(study, trial).get(name)
+    if found is None:
+        found = str(uuid.uuid4())
+        about = json.dumps(asdict(ArtifactMeta(found, name, "image/png", None)))
+        study.storage.set_trial_system_attr(trial._trial_id, f"{ARTIFACT_PREFIX}{found}", about)
+    return found
 
 
 def artifacts_of(study: LoadedStudy, trial: optuna.Trial | None = None) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from search.process.fork_server import ForkServer
 from search.study.fold_results import FOLDS
 from search.study.study import KEPT_MODELS, LoadedStudy
 from search.templates.loader import environment
-from search.web.attachments import draw_in_child, leave
+from search.web.attachments import address, draw_in_child, reserve
 from search.web.notes import write_note
 from search.web.picture_names import CURVES, MATRIX, SAMPLES
-from storage.claims import ClaimLost
-from storage.errors import DatabaseGone
+from storage.artifacts import upload
 
 logger = logging.getLogger(__name__)
 
@@ -30,42 +30,85 @@ ALT = {
 MOST_LINES, MOST_LETTERS = 12, 200
 
 
+@dataclass(frozen=True)
+class Undrawn:
+    """The pictures of a trial that are still to be drawn; nothing of that needs its claim.
+
+    Attributes:
+        study: The open study.
+        number: The trial's.
+        trial_id: Optuna's key of it.
+        payload: See ``search.web.drawing.draw``.
+        names: The id in the store of each picture, by its file name.
+        plain: The trial's note without pictures.
+    """
+
+    study: LoadedStudy
+    number: int
+    trial_id: int
+    payload: Mapping[str, Any]
+    names: Mapping[str, str]
+    plain: str
+
+
 def feed_trial(
     study: LoadedStudy,
-    server: ForkServer,
     trial: optuna.Trial,
     state: str,
     why: str,
     value: float | None = None,
     matrix: Sequence[Sequence[int]] = (),
-) -> None:
-    """Leave what there is to see of a trial; call it while its claim is held, before its end is recorded.
+) -> Undrawn | None:
+    """Leave the note of a trial; call it while its claim is held, before its end is recorded.
 
     Args:
         study: The open study.
-        server: Starts the child that draws.
         trial: The trial, about to end.
         state: ``finished``, ``pruned`` or ``failed``.
         why: Why it ends.
         value: What it scored, or reported last.
         matrix: Confusion matrix of the validation images, a row a true class; drawn if the trial is among the best.
 
+    Returns:
+        The pictures that the note shows, to be drawn once the trial's end is recorded (``draw_trial``); None where it
+        has none.
+
     Raises:
         ClaimLost: The trial is another worker's now.
         DatabaseGone: The database was away for too long.
     """
+    payload = _to_draw(study, trial, value, matrix)
+    files = [CURVES] if payload else []
+    files += [MATRIX] if payload.get("matrix") else []
+    names = {name: reserve(study, name, trial) for name in files}
+    pictures = {ALT[name]: address(study, found, trial) for name, found in names.items()}
+    plain, note = (
+        trial_note(trial, state, why, value, study.config.metric, shown) for shown in ({}, pictures)
+    )
+    write_note(study.storage, study.study_id, note, trial._trial_id)
+    return Undrawn(study, trial.number, trial._trial_id, payload, names, plain) if names else None
+
+
+def draw_trial(server: ForkServer, undrawn: Undrawn) -> None:
+    """Draw a trial's pictures; where that fails, its note goes without them, and a warning says why.
+
+    Args:
+        server: Starts the child that draws.
+        undrawn: What to draw.
+    """
+    study = undrawn.study
     try:
-        pictures = _leave_pictures(study, server, trial, value, matrix)
-    except (ClaimLost, DatabaseGone):
-        raise
+        with tempfile.TemporaryDirectory() as folder:
+            log = study.paths.log(undrawn.number)
+            for path in draw_in_child(server, Path(folder), log, dict(undrawn.payload)):
+                upload(study.pictures, undrawn.names[path.name], path)
     except (
         Exception
     ) as error:  # A full disk, a child's end, a store's library: it concerns the pictures alone.
         with suppress(OSError):  # Where this is printed to may lie on that disk, too.
-            logger.warning(f"no pictures of trial {trial.number} for the dashboard: {error!r}"[:300])
-        pictures = {}
-    note = trial_note(trial, state, why, value, study.config.metric, pictures)
-    write_note(study.storage, study.study_id, note, trial._trial_id)
+            logger.warning(f"no pictures of trial {undrawn.number} for the dashboard: {error!r}"[:300])
+        with suppress(Exception):  # The database may be away, or the study deleted.
+            write_note(study.storage, study.study_id, undrawn.plain, undrawn.trial_id)
 
 
 def trial_note(
@@ -122,18 +165,15 @@ def plain(value: Any) -> str:
     return "yes" if value is True else "no" if value is False else str(value)
 
 
-def _leave_pictures(
-    study: LoadedStudy,
-    server: ForkServer,
-    trial: optuna.Trial,
-    value: float | None,
-    matrix: Sequence[Sequence[int]],
-) -> dict[str, str]:
+def _to_draw(
+    study: LoadedStudy, trial: optuna.Trial, value: float | None, matrix: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """The payload of ``search.web.drawing.draw``; empty where there is nothing to draw."""
     recorded, config = trial.user_attrs, study.config
     history = recorded.get("history") or {}
     if not history.get("loss"):
         return {}
-    payload = {
+    return {
         "history": history,
         "kept": recorded["kept_epoch"],
         "unit": config.unit,
@@ -141,9 +181,6 @@ def _leave_pictures(
         "matrix": matrix if value is not None and _among_the_best(study, value) else (),
         "classes": config.classes,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        drawn = draw_in_child(server, Path(folder), study.paths.log(trial.number), payload)
-        return {ALT[path.name]: leave(study, path, trial) for path in drawn}
 
 
 def _among_the_best(study: LoadedStudy, value: float) -> bool:

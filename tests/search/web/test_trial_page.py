@@ -9,7 +9,7 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.web.attachments import artifacts_of
 from search.web.notes import read_note
-from search.web.trial_page import trial_note
+from search.web.trial_page import Undrawn, trial_note
 
 GOOD = {"width": 16, "rate": 0.05, "dropout": 0.1}
 HOPELESS = {"width": 4, "rate": 1e-7, "dropout": 0.5}
@@ -87,11 +87,32 @@ def test_store_that_fails_costs_the_pictures_alone(run, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("search.web.attachments.upload_artifact", full)
+    monkeypatch.setattr("search.web.trial_page.upload", full)
     worker = run(epochs=1)
     assert worker.study.optuna.trials[0].state == TrialState.COMPLETE
     assert "**Trial 0: finished**" in note_of(worker, 0)
-    assert pictures_of(worker, 0) == set()
+    assert "](/artifacts/" not in note_of(worker, 0)
+
+
+def test_pictures_are_drawn_once_the_end_of_the_trial_is_recorded(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[TrialState] = []
+
+    def look(server: object, undrawn: Undrawn) -> None:
+        states.append(undrawn.study.optuna.trials[undrawn.number].state)
+
+    monkeypatch.setattr("search.execution.worker.draw_trial", look)
+    run(2, (GOOD, HOPELESS), pruner="halving", epochs=8)
+    assert states == [TrialState.COMPLETE, TrialState.PRUNED]
+
+
+def test_worker_ends_with_all_pictures_drawn(run) -> None:
+    study = run(3, epochs=1).study
+    trials = [Trial(study.optuna, trial._trial_id) for trial in study.optuna.trials]
+    names = [name for trial in trials for name in artifacts_of(study, trial).values()]
+    assert len(names) == 6
+    assert all(study.pictures.open_reader(name).read() for name in names)
 
 
 def test_values_that_are_shown_have_no_more_than_six_digits(run) -> None:
