@@ -4,6 +4,7 @@ Optuna creates the schema without a lock, which fails when several processes do 
 on Postgres, measured with eight at a time).
 """
 
+import math
 import sqlite3
 import sys
 import time
@@ -16,7 +17,7 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from storage.database import LEAST_HOLD_SECONDS, LONGEST_WAIT_SECONDS, Database, advisory_lock, file_lock
@@ -32,6 +33,9 @@ BUSY_SECONDS = 60
 OPENING_SECONDS = 120.0
 ENCRYPTED = ("require", "verify-ca", "verify-full")
 LARGE_SERVER = 300  # Connections that a Postgres takes; a new one takes 100.
+# Before a connection is used that nobody has used for so long, the server is asked whether it is still there.
+UNUSED_SECONDS = 5.0
+USED = "used"
 LOCK_NOT_AVAILABLE = "55P03"  # Postgres's code for a lock_timeout.
 
 
@@ -135,12 +139,32 @@ def _open(url: URL, timeouts: Timeouts) -> RDBStorage:
     with engine.connect() as asking:
         most = int(asking.exec_driver_sql("SHOW max_connections").scalar_one())
     size = 2 if most >= LARGE_SERVER else 1
-    settings |= {"pool_size": size, "max_overflow": 5 - size, "pool_pre_ping": True, "pool_timeout": 30}
+    settings |= {"pool_size": size, "max_overflow": 5 - size, "pool_timeout": 30}
     with advisory_lock(engine, "schema", max(timeouts.grace, 60.0)):
         storage = _with_schema(bare, settings)
     sqlalchemy.event.listen(storage.engine, "connect", _session_settings(timeouts))
+    sqlalchemy.event.listen(storage.engine, "checkin", _note_use)
+    sqlalchemy.event.listen(storage.engine, "checkout", _asking_unused(storage.engine.dialect))
     storage.engine.dispose()
     return storage
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info[USED] = time.monotonic()
+
+
+def _asking_unused(dialect: Any) -> Callable[[Any, Any, object], None]:
+    """Replaces connections that were lost while nobody used them; whoever used one lately would have heard of it."""
+
+    def ask(connection: Any, record: Any, _fairy: object) -> None:
+        if time.monotonic() - record.info.get(USED, math.inf) <= UNUSED_SECONDS:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error:
+            raise InvalidatePoolError from None
+
+    return ask
 
 
 def _with_schema(url: URL, settings: dict[str, Any]) -> RDBStorage:

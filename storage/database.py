@@ -31,6 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import DatabaseRemoved, LockLost
 from storage.liveness import HEARTBEAT
+from storage.rdb import UNGROUPED
 from storage.retry import Retrying
 from storage.timeouts import Timeouts
 from storage.url import is_sqlite, sqlite_file
@@ -44,15 +45,15 @@ LONGEST_WAIT_SECONDS = 10.0
 # The calls of Optuna's storages that write to a trial, by the beginnings of their names.
 GUARDED = ("set_trial_", "create_new_trial")
 IS_LOCK_HELD = text(
-    "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
-    "AND pid = :pid AND objid = :low AND classid = :high AND backend_start = CAST(:started AS timestamptz)"
+    "SELECT 1 FROM pg_locks JOIN pg_stat_get_activity(:pid) USING (pid) WHERE locktype = 'advisory' AND granted "
+    "AND objid = :low AND classid = :high AND backend_start = CAST(:started AS timestamptz)"
 )
 SET_LIMITS = text(
     "SELECT set_config('lock_timeout', :wait, true), set_config('idle_in_transaction_session_timeout', :hold, true)"
 )
 TAKE_LOCK = text(
-    "SELECT pg_advisory_xact_lock(:key), pid, CAST(backend_start AS text) FROM pg_stat_activity "
-    "WHERE pid = pg_backend_pid()"
+    "SELECT pg_advisory_xact_lock(:key), pid, CAST(backend_start AS text) "
+    "FROM pg_stat_get_activity(pg_backend_pid())"
 )
 
 
@@ -95,7 +96,7 @@ class Database(BaseStorage):
         """Seconds since the epoch by the one clock that all workers share: the database's own."""
         if self.is_sqlite:
             return time.time()
-        with self._engine.connect() as connection:
+        with self._engine.connect().execution_options(**UNGROUPED) as connection:
             return database_time(connection)
 
     def connect(self) -> Connection:

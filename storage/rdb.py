@@ -3,7 +3,10 @@
 Optuna builds an object of its mapper for every row, and asks for each table, after a trial's own, in a statement of its
 own: seven statements for all trials, six for one. With 64 workers every reading has 64 running trials to build anew,
 and every worker reads about ten times a trial. Here it is two statements, and rows become trials at once: a third of
-the time. Likewise for the two writes that are made at every epoch, of a report and of an attribute.
+the time. Likewise for the writes that are made most often: of a report, of an attribute, of a parameter.
+
+With Postgres most of a call's time is the way to the server and back. So what is only read there is read without a
+transaction, whose beginning and end are two ways more; and these writes look themselves whether they may be made.
 
 What is read and written is the same (``tests/storage/test_rdb.py`` compares them); all other writing is Optuna's.
 """
@@ -11,17 +14,23 @@ What is read and written is the same (``tests/storage/test_rdb.py`` compares the
 import json
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    check_distribution_compatibility,
+    distribution_to_json,
+    json_to_distribution,
+)
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import DateTime, TextClause, text
+from sqlalchemy import Connection, DateTime, TextClause, text
 
 # An array in Postgres and a list in JSON in SQLite, so that the statement's text is always the same.
 AMONG = {
@@ -50,16 +59,25 @@ UNION ALL SELECT 'system', trial_id, 0, key, CAST(NULL AS DOUBLE PRECISION), val
 # Databases keep neither NaN nor infinity among numbers; Optuna names them in a second column.
 NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
+# Options of a connection whose statements are each for themselves: in Postgres, without a transaction around them.
+UNGROUPED: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 
 STATE = text("SELECT CAST(state AS VARCHAR) FROM trials WHERE trial_id = :trial")
+# Only a trial that has not ended is written to.
+IF_UPDATABLE = "FROM trials WHERE trial_id = :trial AND CAST(state AS VARCHAR) IN ('RUNNING', 'WAITING')"
 SET_REPORT = text(
     "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type) "
-    "VALUES (:trial, :step, :value, :type) ON CONFLICT (trial_id, step) DO UPDATE SET "
+    f"SELECT trial_id, :step, :value, :type {IF_UPDATABLE} ON CONFLICT (trial_id, step) DO UPDATE SET "
     "intermediate_value = excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
 )
 SET_ATTRIBUTE = (
-    "INSERT INTO {table} (trial_id, key, value_json) VALUES (:trial, :key, :value) "
+    f"INSERT INTO {{table}} (trial_id, key, value_json) SELECT trial_id, :key, :value {IF_UPDATABLE} "
     "ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json"
+)
+# A second write of a parameter is passed over, as by Optuna.
+SET_PARAM = text(
+    "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+    f"SELECT trial_id, :name, :value, :distribution {IF_UPDATABLE} ON CONFLICT (trial_id, param_name) DO NOTHING"
 )
 
 
@@ -69,17 +87,36 @@ class LeanStorage(RDBStorage):
     def _set_trial_intermediate_value_without_commit(
         self, session: Any, trial_id: int, step: int, intermediate_value: float
     ) -> None:
-        self._check_updatable(session, trial_id)
         stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(intermediate_value)
-        values = {"trial": trial_id, "step": step, "value": stored, "type": kind.name}
-        session.connection().execute(SET_REPORT, values)
+        self._write(session, SET_REPORT, trial_id, step=step, value=stored, type=kind.name)
 
     def _set_trial_attr_without_commit(
         self, session: Any, model_cls: Any, trial_id: int, key: str, value: Any
     ) -> None:
-        self._check_updatable(session, trial_id)
-        values = {"trial": trial_id, "key": key, "value": json.dumps(value)}
-        session.connection().execute(_set_attribute(model_cls.__tablename__), values)
+        statement = _set_attribute(model_cls.__tablename__)
+        self._write(session, statement, trial_id, key=key, value=json.dumps(value))
+
+    def _set_trial_param_without_commit(
+        self,
+        session: Any,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None = None,
+    ) -> None:
+        if previous_distribution is None:  # Optuna looks for one in the study.
+            super()._set_trial_param_without_commit(
+                session, trial_id, param_name, param_value_internal, distribution
+            )
+            return
+        check_distribution_compatibility(previous_distribution, distribution)
+        stored = {"name": param_name, "value": param_value_internal}
+        self._write(session, SET_PARAM, trial_id, **stored, distribution=distribution_to_json(distribution))
+
+    def _write(self, session: Any, statement: TextClause, trial_id: int, **values: Any) -> None:
+        if not session.connection().execute(statement, {"trial": trial_id, **values}).rowcount:
+            self._check_updatable(session, trial_id)
 
     def _check_updatable(self, session: Any, trial_id: int) -> None:
         state = session.connection().execute(STATE, {"trial": trial_id}).scalar()
@@ -119,11 +156,19 @@ class LeanStorage(RDBStorage):
     def _listed(self, ids: Iterable[int]) -> Any:
         return list(ids) if self.engine.name == "postgresql" else json.dumps(list(ids))
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection to read by: that of this thread's transaction, where it is in one, whose writes it sees."""
+        if self.engine.name == "postgresql" and not self.scoped_session().in_transaction():
+            with self.engine.connect().execution_options(**UNGROUPED) as connection:
+                yield connection
+            return
+        with _create_scoped_session(self.scoped_session) as session:
+            yield session.connection()
+
     def _read(self, statement: TextClause, values: dict[str, Any]) -> list[FrozenTrial] | None:
         """Trials by key; None where the statement has no row at all."""
-        # Optuna's own session of this thread: it also reads a trial within the transaction that has that trial locked.
-        with _create_scoped_session(self.scoped_session) as session:
-            connection = session.connection()
+        with self._reading() as connection:
             rows = connection.execute(statement, values).all()
             # A study without trials has one row of nothing.
             trials = [row for row in rows if row.trial_id is not None]

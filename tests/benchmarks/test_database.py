@@ -1,7 +1,11 @@
+import contextlib
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import database
+import database_worker
 import optuna
 import pytest
 
@@ -44,6 +48,35 @@ def test_workers_are_no_faster_than_their_sleep_allows(found: dict) -> None:
     assert row["of_linear"] == pytest.approx(row["trials_an_hour"] / linear, rel=0.01)
 
 
+def test_no_second_of_a_trial_is_counted_twice(found: dict) -> None:
+    (row,) = found["scaling"]
+    assert list(row["shares"]) == list(database.SPENT)
+    assert all(0 <= share < 1 for share in row["shares"].values())
+    assert 0 < sum(row["shares"].values()) < 1.05
+    assert found["met"] == {}  # Nobody asked for 64 workers on Postgres.
+
+
+def test_wait_for_a_lock_is_no_wait_for_the_database() -> None:
+    meter = database_worker.Meter()
+
+    @contextlib.contextmanager
+    def held(database: object, name: str) -> Iterator[None]:
+        time.sleep(0.05)
+        yield
+
+    with meter.timed("claim"), meter.locking(held)(None, "study 1"):
+        pass
+    with meter.timed("tell"):
+        time.sleep(0.02)
+    with meter.timed(database_worker.SLEEP):
+        time.sleep(0.01)
+    assert meter.spent["lock"] + meter.spent["core"] >= 0.05
+    assert meter.spent["database"] + meter.spent["core"] >= 0.02
+    counted = meter.spent["lock"] + meter.spent["database"]
+    assert counted <= meter.calls["claim"][0] + meter.calls["tell"][0]
+    assert meter.spent["sleep"] + meter.spent["core"] >= 0.01
+
+
 def test_trials_of_the_workers_are_in_the_database_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'search.db'}"
     database.fill(url, COUNT)
@@ -53,7 +86,7 @@ def test_trials_of_the_workers_are_in_the_database_once(tmp_path: Path) -> None:
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     assert len(trials) == COUNT + sum(report["done"] for report in reports)
     # They did nothing else, but one thing at a time.
-    assert all(sum(sum(times) for times in report["spent"].values()) < report["took"] for report in reports)
+    assert all(sum(sum(times) for times in report["calls"].values()) < report["took"] for report in reports)
 
 
 def test_worker_that_fails_before_it_begins_is_told(

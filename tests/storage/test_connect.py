@@ -205,6 +205,17 @@ def test_connecting_waits_two_seconds_at_the_least(server_url: str) -> None:
     assert told["connect_timeout"] == "2"
 
 
+def test_connection_that_was_lost_while_nobody_used_it_is_replaced(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.connect.UNUSED_SECONDS", -1.0)
+    database, other = open_storage(server_url), open_storage(server_url)
+    lost = ask(database, "SELECT pg_backend_pid()")
+    assert ask(database, "SELECT pg_backend_pid()") == lost
+    assert ask(other, f"SELECT pg_terminate_backend({lost}, 60000)") is True
+    assert ask(database, "SELECT pg_backend_pid()") != lost
+
+
 @pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
 def test_few_connections_stay_after_many_threads(url: str) -> None:
     database = open_storage(url)

@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "width": IntDistribution(8, 64, step=8),
     "kind": CategoricalDistribution(("plain", None, 3, True)),
 }
+FLOAT = FloatDistribution(0, 1)
 
 
 def some_trials() -> list[FrozenTrial]:
@@ -107,8 +108,9 @@ def test_many_trials_are_read_at_once(storage: LeanStorage) -> None:
 
 
 def rows(storage: LeanStorage, trial_id: int) -> list[list[tuple[Any, ...]]]:
-    """What lies in the database of a trial's reports and attributes."""
+    """What lies in the database of a trial's parameters, reports and attributes."""
     tables = (
+        ("trial_params", "param_name, param_value, distribution_json"),
         ("trial_intermediate_values", "step, intermediate_value, intermediate_value_type"),
         ("trial_user_attributes", "key, value_json"),
         ("trial_system_attributes", "key, value_json"),
@@ -123,7 +125,9 @@ def rows(storage: LeanStorage, trial_id: int) -> list[list[tuple[Any, ...]]]:
 
 
 def write(storage: RDBStorage, trial_id: int) -> None:
-    """Reports and attributes of every kind, two of each written twice."""
+    """Parameters, reports and attributes of every kind, some of each written twice."""
+    for name, value in (("rate", 0.5), ("width", 24.0), ("kind", 3.0), ("width", 16.0)):
+        storage._set_trial_param(trial_id, name, value, DISTRIBUTIONS[name], DISTRIBUTIONS[name])
     for step, value in (
         (1, 0.5),
         (2, math.inf),
@@ -140,17 +144,18 @@ def write(storage: RDBStorage, trial_id: int) -> None:
             set_attribute(trial_id, "same", value)
 
 
-def test_reports_and_attributes_are_written_as_optuna_writes_them(
+def test_parameters_reports_and_attributes_are_written_as_optuna_writes_them(
     storage: LeanStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = storage.get_study_id_from_name("s")
     ours, theirs = storage.create_new_trial(study), storage.create_new_trial(study)
     write(storage, ours)
-    for name in ("_set_trial_intermediate_value_without_commit", "_set_trial_attr_without_commit"):
+    for what in ("intermediate_value", "attr", "param"):
+        name = f"_set_trial_{what}_without_commit"
         monkeypatch.setattr(LeanStorage, name, getattr(RDBStorage, name))
     write(storage, theirs)
     assert rows(storage, ours) == rows(storage, theirs)
-    assert [len(found) for found in rows(storage, ours)] == [5, 6, 6]
+    assert [len(found) for found in rows(storage, ours)] == [3, 5, 6, 6]
 
 
 def test_trial_that_is_finished_or_not_there_is_not_written_to(storage: LeanStorage) -> None:
@@ -159,7 +164,16 @@ def test_trial_that_is_finished_or_not_there_is_not_written_to(storage: LeanStor
     for trial, error in ((finished, optuna.exceptions.UpdateFinishedTrialError), (10**6, KeyError)):
         with pytest.raises(error):
             storage.set_trial_intermediate_value(trial, 9, 0.5)
+        with pytest.raises(error):
+            storage._set_trial_param(trial, "new", 0.5, FLOAT, FLOAT)
         for set_attribute in (storage.set_trial_user_attr, storage.set_trial_system_attr):
             with pytest.raises(error):
                 set_attribute(trial, "key", 1)
     assert rows(storage, finished) == before
+
+
+def test_parameter_of_another_distribution_than_the_studys_is_refused(storage: LeanStorage) -> None:
+    trial = storage.create_new_trial(storage.get_study_id_from_name("s"))
+    with pytest.raises(ValueError, match="different distribution kind"):
+        storage._set_trial_param(trial, "rate", 0.0, DISTRIBUTIONS["kind"], DISTRIBUTIONS["rate"])
+    assert rows(storage, trial)[0] == []
