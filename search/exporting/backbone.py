@@ -110,6 +110,11 @@ def backbone_facts(
     return facts
 
 
+def whole_parameters(known: Mapping[str, Any]) -> int:
+    """The parameters of a whole net, its backbone among them, by what is known of it as in ``summary.json``."""
+    return int(known["parameters"]) + int((known.get("backbone") or {}).get("parameters", 0))
+
+
 def backbone_sentence(facts: Mapping[str, Any], parameters: int) -> str:
     """The net in words.
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from search.formatting import count, figure, is_share, metric_words, percent, si_units
 from search.metrics.preference import ACCURATE, BALANCED, Priced, preferred, within_reach
-from search.study.prices import Prices
+from search.study.prices import Prices, of_what
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from search.config.study_config import StudyConfig
     from search.study.study import LoadedStudy
 
 
@@ -132,8 +131,3 @@ def prefer(loaded: "LoadedStudy", trials: "Sequence[FrozenTrial]", what: str) ->
     chosen = preferred(nets, best, what, best.error, lower_is_better=prices.lower_is_better)
     of = of_what(loaded.config)
     return Preference(what, nets, best, chosen, best.error, loaded.config.metric, of=of)
-
-
-def of_what(config: "StudyConfig") -> str:
-    """What the operations of a study's nets are of, where not of the whole: over a backbone a trial costs its head."""
-    return "of the head" if config.backbones else ""

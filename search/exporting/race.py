@@ -48,10 +48,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from search.exporting.advantage import Advantage, Values, advantages, noise
-from search.exporting.preference import Preference, of_what
+from search.exporting.preference import Preference
 from search.exporting.race_runs import RaceRun
 from search.metrics.preference import ACCURATE, BALANCED, Priced, preferred
-from search.study.prices import price
+from search.study.prices import of_what, price
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

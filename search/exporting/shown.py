@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from search.exporting.backbone import whole_parameters
 from search.exporting.summary import how_trained
 from search.formatting import percent, percent_range, si_units
 from search.templates.loader import environment
@@ -61,7 +62,7 @@ def _figures(folder: Path, summary: Mapping[str, Any]) -> Iterator[tuple[str, st
     if summary.get("parameters"):
         cost = f", {si_units(summary['flops'], 'FLOP')} an image" if summary.get("flops") else ""
         time = f", {summary['milliseconds']:g} ms in batches" if summary.get("milliseconds") else ""
-        yield "parameters", f"{si_units(summary['parameters'])}{cost}{time}"
+        yield "parameters", f"{si_units(whole_parameters(summary))}{cost}{time}"
     yield "configuration", ", ".join(f"{name}={_plain(value)}" for name, value in summary["params"].items())
     here = Path.cwd()
     yield "folder", str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

@@ -23,7 +23,16 @@ def in_percent(axis: "Axis") -> None:
 def ring(axes: "Axes", x: float, y: float, colour: Any, size: float = 8.0, label: str | None = None) -> None:
     """Draw a circle around a point, to mark it among its like; ``label`` names it in a legend."""
     axes.plot(
-        [x], [y], "o", color=colour, markersize=size, mfc="none", mew=1.8, linestyle="none", label=label
+        [x],
+        [y],
+        "o",
+        color=colour,
+        markersize=size,
+        mfc="none",
+        mew=1.8,
+        linestyle="none",
+        label=label,
+        clip_on=False,  # Whole at the edge, too.
     )
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Those of the report in light (``search/templates/palette.css``).
 OF_A_PICTURE = {"finished": "#0072b2", "pruned": "#858f99", "best": "#c2410c", "ink": "#1c2127"}
-# With more trials each has a dot alone, and only those on the front have a bar of their noise.
-MOST_BARS = 12
 # Where the dearest net costs so many times as much as the cheapest, costs are drawn by their logarithm.
 WIDE_RANGE = 4.0
 
@@ -49,22 +47,24 @@ AXES = (
     CostAxis("operations", "operations an image", lambda net: net.flops, lambda cost: si_units(cost, "FLOP")),
     CostAxis("parameters", "parameters", lambda net: net.parameters),
     CostAxis(
-        "milliseconds", "ms an image (measured)", lambda net: net.milliseconds, lambda cost: f"{cost:g} ms"
+        "milliseconds", "measured ms an image", lambda net: net.milliseconds, lambda cost: f"{cost:g} ms"
     ),
 )
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Trials that are marked, by number; None for none.
+    """Trials that are marked, by number, None for none; and what the costs are of.
 
     Attributes:
         default: The space's default configuration.
         exported: The exported one.
+        of: What operations and time are of, where not of the whole net: ``of the head``.
     """
 
     default: int | None = None
     exported: int | None = None
+    of: str = ""
 
 
 def axes_that_vary(nets: Sequence[Priced]) -> list[CostAxis]:
@@ -85,11 +85,13 @@ def draw_cost(nets: Sequence[Priced], axis: CostAxis, marks: Marks, metric: str,
     from matplotlib.figure import Figure
 
     with drawing():
-        figure = Figure(figsize=(4.2, 3.1), dpi=72, layout="constrained")
+        figure = Figure(figsize=(3.8, 3.1), dpi=72, layout="constrained")
         axes = figure.subplots()
         _plot(axes, nets, axis, marks, metric, COLOURS)
         axes.set_ylabel(f"validation {metric_words(metric)}")
-        figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, fontsize=9)
+        figure.legend(
+            loc="outside upper left", ncols=2, columnspacing=1.0, fontsize=9, labelspacing=0.35, borderpad=0.0
+        )
         return as_svg(figure, f"cost-{axis.name}", label)
 
 
@@ -129,7 +131,9 @@ def _plot(
     costs = {net.number: cost for net in nets if (cost := axis.of(net)) is not None}
     known = [net for net in nets if net.number in costs]
     best = front(known, lambda net: costs[net.number], lower_is_better=metric == "loss")
-    barred = [net for net in (known if len(known) <= MOST_BARS else best) if net.error]
+    # Bars of all would lie on each other: the noise of the others is alike.
+    marked = {net.number for net in best} | {marks.default, marks.exported}
+    barred = [net for net in known if net.error and net.number in marked]
     if barred:
         axes.errorbar(
             [costs[net.number] for net in barred],
@@ -173,9 +177,10 @@ def _plot(
                 label="default",
             )
         if net.number == marks.exported:
-            ring(axes, costs[net.number], net.value, colours["ink"], 13, "exported")
+            ring(axes, costs[net.number], net.value, colours["ink"], 11, "exported")
     _scale(axes, list(costs.values()), axis)
-    axes.set_xlabel(axis.label)
+    of = "" if axis.name == "parameters" or not marks.of else f", {marks.of}"
+    axes.set_xlabel(f"{axis.label}{of}")
     if is_share(metric):
         in_percent(axes.yaxis)
 
@@ -191,6 +196,6 @@ def _scale(axes: "Axes", costs: Sequence[float], axis: CostAxis) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 100 * low else (1.0,), numticks=6))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.set_xlim(0, 1.06 * high)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: axis.ticks(cost)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # In inches.
 WIDE, NARROW = (9.0, 3.6), (4.2, 2.8)
 # More points than this are drawn smaller; so few curves do not hide each other and are drawn stronger.
-MANY, FEW = 200, 12
+MANY, FEW = 200, 30
 # A drawing leaves out its outermost values where all would reach so many times as far as the inner ones.
 FAR = 3.0
 # Letters of a value that fit under an axis.
@@ -177,7 +177,7 @@ def draw_slice(
         elif all(isinstance(value, int) for value in values):
             whole_numbers(axes)
         axes.set_title(name, fontsize=11)
-        _name_metric(axes, metric, metric)
+        _name_metric(axes, metric, f"validation {metric}")
         finished = [trial for trial in chosen if trial.state == "finished"]
         _focus(axes, [_value(trial) for trial in chosen], finished)
         return as_svg(figure, f"slice-{place}", label)
@@ -227,7 +227,8 @@ def _plain_numbers(axes: "Axes") -> None:
     """Write 0.001 and 30 instead of powers of ten: on so small a drawing they are read at once."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high > 30 * low else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

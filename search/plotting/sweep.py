@@ -87,7 +87,7 @@ def write_sweep_curves(path: Path, cells: Cells, title: str) -> None:
 
 
 @with_any_letters
-def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: str) -> None:
+def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: str, of: str = "") -> None:
     """Write ``sweep.png``: validation accuracy (runs, mean and spread), time and parameters by the varied value.
 
     The parameter with the most values runs along the axis. Every combination of the others has a line of its own.
@@ -97,6 +97,7 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
         cells: The finished runs of each cell, by the cell's name.
         varied: The varied parameters.
         title: Above the picture.
+        of: What the parameters are of, where not of the whole net: ``of the head``.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, StrMethodFormatter
@@ -111,15 +112,15 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
         ("validation accuracy", lambda run: run.accuracy),
         ("seconds of training a run", lambda run: run.seconds),
     ]
-    same = len({run.parameters for run in runs}) == 1
+    same, size = len({run.parameters for run in runs}) == 1, f"parameters {of}".strip()
     if not same:  # Else a panel of it would show nothing.
-        quantities.append(("parameters", lambda run: run.parameters))
+        quantities.append((size, lambda run: run.parameters))
     figure = Figure(figsize=(10 if same else 14, 4.8), dpi=130, layout="constrained")
     panels = figure.subplots(1, len(quantities), width_ratios=(1.4, *[1] * (len(quantities) - 1)))
     lines = _lines(cells, along)
-    for axes, (name, of) in zip(panels, quantities, strict=True):
+    for axes, (name, value_of) in zip(panels, quantities, strict=True):
         for colour, (others, of_line) in zip(_colours(len(lines)), lines.items(), strict=True):
-            _line(axes, of_line, places, along, of, colour, others)
+            _line(axes, of_line, places, along, value_of, colour, others)
         _name_axis(axes, along, values, places)
         axes.set_title(name, fontsize=11)
     in_percent(panels[0].yaxis)
@@ -131,7 +132,7 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     repeated = any(len(of_cell) > 1 for of_cell in cells.values())
     bars = "bars reach from the worst to the best repeat" if repeated else "one run a cell"
-    every = f"; {runs[0].parameters:,} parameters each" if same else ""
+    every = f"; {runs[0].parameters:,} {size} each" if same else ""
     figure.suptitle(f"{title}: by {along}; {bars}{every}", fontsize=12, parse_math=False)
     figure.savefig(path)
 

@@ -127,6 +127,16 @@ class Facts:
         return default_number(self.frozen)
 
     @property
+    def known(self) -> dict[str, Any]:
+        """What is known of the subject's net: what its trial recorded and, if it is exported, what its export says."""
+        known: dict[str, Any] = {} if self.subject is None else dict(self.subject.recorded)
+        for one in self.config.backbones:
+            if one.name == known.get("params", {}).get("backbone"):
+                known["backbone"] = {"name": one.name, "parameters": one.parameters}
+        of_export = {} if self.exported is None else self.exported.summary
+        return known | {key: value for key, value in of_export.items() if value is not None}
+
+    @property
     def subject(self) -> TrialFacts | None:
         """The trial that the report is about: the exported one, else the best."""
         if self.exported is not None:

@@ -11,6 +11,7 @@ from search.metrics.significance import compare_cells
 from search.plotting.sweep import write_sweep_curves, write_sweep_values
 from search.reporting.sweep_runs import SweepRun, finished_cells, read_runs, write_runs
 from search.study.class_balance import split_counts
+from search.study.prices import of_what
 from search.study.study import LoadedStudy
 from search.study.sweep_cells import SWEEP, cells_wanted
 
@@ -61,7 +62,7 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
         write_runs(folder / "sweep.csv", runs, varied)
         if cells:
             write_sweep_curves(folder / "sweep_curves.png", cells, study.config.study)
-            write_sweep_values(folder / "sweep.png", cells, varied, study.config.study)
+            write_sweep_values(folder / "sweep.png", cells, varied, study.config.study, of_what(study.config))
         write_json(folder / "sweep.json", summary)
     return summary
 

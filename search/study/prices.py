@@ -134,3 +134,13 @@ def default_number(trials: "Sequence[FrozenTrial]") -> int | None:
 def has_points(metric: str) -> bool:
     """Whether two values of a metric can be some points apart: of a loss they cannot."""
     return metric != "loss"
+
+
+def operations_words(config: "StudyConfig") -> str:
+    """The head of a column with the operations of a study's nets: ``operations an image``."""
+    return " ".join(filter(None, ("operations", of_what(config), "an image")))
+
+
+def of_what(config: "StudyConfig") -> str:
+    """What the operations of a study's nets are of, where not of the whole: over a backbone a trial costs its head."""
+    return "of the head" if config.backbones else ""

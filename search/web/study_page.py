@@ -15,7 +15,7 @@ from search.metrics.preference import Priced, front
 from search.process.fork_server import ForkServer
 from search.study.class_balance import split_counts
 from search.study.length import length_words
-from search.study.prices import Prices, default_number
+from search.study.prices import Prices, default_number, operations_words
 from search.study.study import LoadedStudy
 from search.templates.loader import environment
 from search.web.attachments import address, artifacts_of, draw_in_child, leave
@@ -126,6 +126,7 @@ def study_note(study: LoadedStudy) -> str:
             baseline=first.value if first is not None and ranked[0].number != 0 else None,
             exported=exported,
             costs=_costs(study, ranked),
+            operations=operations_words(config),
             ranges=_ranges(study),
             data=_data(study),
             counts=_counts(study),

@@ -192,7 +192,11 @@ def _among_the_best(study: LoadedStudy, value: float) -> bool:
 def _size(recorded: dict[str, Any]) -> str:
     if "flops" not in recorded:
         return ""
-    return f"{recorded['parameters']:,} trainable parameters, {recorded['flops'] / 1e6:,.1f} MFLOP an image."
+    whose = " of the head" if recorded.get("params", {}).get("backbone") else ""
+    return (
+        f"{recorded['parameters']:,} trainable parameters{whose}, {recorded['flops'] / 1e6:,.1f} MFLOP an image"
+        f"{', in the head alone' if whose else ''}."
+    )
 
 
 def _where(recorded: dict[str, Any]) -> str:

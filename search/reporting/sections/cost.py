@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from search.exporting.preference import gap_words, of_what
+from search.exporting.preference import gap_words
 from search.formatting import count, metric_words, percent, si_units
 from search.metrics.preference import BALANCED, SMALL, Priced, front, preferred
 from search.plotting.cost import CostAxis, Marks, axes_that_vary, draw_cost
 from search.reporting.elements import Block, Chart, Charts, Rows, Section, Table, Text
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, metric_value
-from search.study.prices import has_points
+from search.study.prices import has_points, of_what, operations_words
 
 MOST_ROWS = 12
 ONE_BACKBONE = (
@@ -29,7 +29,7 @@ def cost_section(facts: Facts) -> Section | None:
     if not shown:
         return None
     exported = None if facts.exported is None else facts.exported.summary.get("trial")
-    marks = Marks(facts.default, exported)
+    marks = Marks(facts.default, exported, of_what(facts.config))
     names = preferences(facts, nets)
     charts = [
         Chart(
@@ -135,7 +135,7 @@ def _table(facts: Facts, nets: Sequence[Priced], marks: Marks, names: dict[int, 
         "which",
         f"validation {metric_words(metric)}",
         "one standard error",
-        "an image",
+        operations_words(facts.config),
         "parameters",
     ]
     head += ["measured, an image"] if timed else []

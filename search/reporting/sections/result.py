@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.exporting.assessment import validated_images
+from search.exporting.backbone import whole_parameters
 from search.exporting.fallback import passed_over
 from search.exporting.sentences import ledger_sentence, others_sentence
 from search.formatting import count, metric_words
@@ -140,15 +141,14 @@ def _notes(facts: Facts) -> list[Text]:
 
 
 def _configuration(facts: Facts, trial: TrialFacts) -> Table:
-    of_export: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
-    known = {**trial.recorded, **{name: value for name, value in of_export.items() if value is not None}}
+    known = facts.known
     rows: list[list[str]] = [
         [name, plain_value(value)] for name, value in (known.get("params") or trial.params).items()
     ]
     epochs = known.get("epochs")
     if epochs is not None:
         kept = known.get("kept_epoch")
-        unit = of_export.get("unit") or facts.config.unit
+        unit = known.get("unit") or facts.config.unit
         rows.append([f"{unit}s trained", f"{epochs} (weights kept: {unit} {kept})" if kept else str(epochs)])
     for name in ("batch_size", "seed", "threads", "device"):
         if known.get(name) is not None:
@@ -156,12 +156,20 @@ def _configuration(facts: Facts, trial: TrialFacts) -> Table:
     images = known.get("train_images", known.get("training_images"))
     if images:
         rows.append(["training images", f"{images:,}"])
-    if backbone := of_export.get("backbone"):
-        rows.append(["parameters of the backbone", f"{backbone['parameters']:,} ({backbone['name']})"])
+    if known.get("parameters"):
+        rows.append(["parameters", _parameters(known)])
     what = f"trial {trial.number}"
     if facts.exported is not None and (how := facts.exported.how_trained):
         what += f", {how}"
     return Table(f"Configuration: {what}", ["setting", "value"], rows, text_columns=(1,))
+
+
+def _parameters(known: Mapping[str, Any]) -> str:
+    """Those of the whole net; over a backbone also how many of them are the backbone's and its head's."""
+    whole, backbone = f"{whole_parameters(known):,}", known.get("backbone")
+    if not backbone:
+        return whole
+    return f"{whole} ({backbone['parameters']:,} of {backbone['name']}, {known['parameters']:,} of its head)"
 
 
 def _validation(facts: Facts, trial: TrialFacts) -> Mapping[str, float | None]:

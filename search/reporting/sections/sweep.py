@@ -11,6 +11,7 @@ from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, percent_or_dash, plain_value, recorded_size
 from search.reporting.pictures import drawn, png_picture
 from search.reporting.sweep_runs import SweepRun, finished_cells, read_runs
+from search.study.prices import of_what, operations_words
 
 
 def sweep_section(facts: Facts) -> Section:
@@ -38,13 +39,13 @@ def sweep_section(facts: Facts) -> Section:
         Text(f"Varied: {', '.join(varied)}; all else as in {base} ({fixed}).", "note"),
     ]
     if cells:
-        blocks += [_cells(cells, varied), *_pictures(facts, cells, varied)]
+        blocks += [_cells(facts, cells, varied), *_pictures(facts, cells, varied)]
     for left in sweep.get("left_out", []):
         blocks.append(Text(f"Left out: {left['values']}: {left['why']}.", "note"))
     return Section("sweep", "The sweep", blocks)
 
 
-def _cells(cells: Mapping[str, Sequence[SweepRun]], varied: Sequence[str]) -> Table:
+def _cells(facts: Facts, cells: Mapping[str, Sequence[SweepRun]], varied: Sequence[str]) -> Table:
     rows: Rows = []
     for runs in cells.values():
         scored = [run.accuracy for run in runs]
@@ -69,8 +70,8 @@ def _cells(cells: Mapping[str, Sequence[SweepRun]], varied: Sequence[str]) -> Ta
         "lowest to highest",
         "kept epochs",
         "training a run",
-        "parameters",
-        "an image",
+        " ".join(filter(None, ("parameters", of_what(facts.config)))),
+        operations_words(facts.config),
     ]
     return Table("Each finished cell", head, rows)
 
@@ -79,7 +80,7 @@ def _pictures(facts: Facts, cells: Mapping[str, Sequence[SweepRun]], varied: Seq
     study, where = facts.config.study, "the figures are in the table of cells above"
     pictures = [
         png_picture(
-            drawn(lambda path: write_sweep_values(path, cells, varied, study)),
+            drawn(lambda path: write_sweep_values(path, cells, varied, study, of_what(facts.config))),
             f"Validation accuracy, training time and parameters by {', '.join(varied)}; {where}.",
             "By the varied value",
         ),

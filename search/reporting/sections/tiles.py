@@ -1,10 +1,9 @@
 """The first thing on the page: how good, how sure, on what, how large and fast, and what to do next."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from search.exporting.backbone import whole_parameters
 from search.exporting.preference import gap_words
 from search.formatting import count, percent, si_units
 from search.metrics.classification import class_figures, mean_of_defined
@@ -64,20 +63,15 @@ def _on_what(facts: Facts) -> Tile:
 
 
 def _how_large_and_fast(facts: Facts) -> Tile:
-    name, trial = "How large and fast", facts.subject
-    known: dict[str, Any] = {} if trial is None else dict(trial.recorded)
-    if facts.exported is not None:
-        known |= {key: value for key, value in facts.exported.summary.items() if value is not None}
+    name, known = "How large and fast", facts.known
     if "parameters" not in known:
         return name, DASH, "no net has been trained yet"
-    backbone: Mapping[str, Any] = known.get("backbone") or {}
-    parameters = int(known["parameters"]) + int(backbone.get("parameters", 0))
     parts = [f"{si_units(float(known.get('flops') or 0), 'FLOP')} an image"] if known.get("flops") else []
     if facts.config.backbones and facts.exported is None:
-        parts = ["the head alone, on a backbone"]
+        parts = [f"{part} in its head alone" for part in parts]
     elif known.get("milliseconds"):
         parts.append(f"{known['milliseconds']:g} ms in batches ({known.get('device') or 'measured'})")
-    return name, si_units(parameters), ", ".join(["parameters", *parts])
+    return name, si_units(whole_parameters(known)), ", ".join(["parameters", *parts])
 
 
 def _what_next(facts: Facts) -> Tile:

@@ -4,13 +4,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from search.formatting import count, duration
+from search.formatting import count, duration, si_units
+from search.metrics.preference import Priced
 from search.plotting.study import draw_all_curves, draw_history
 from search.reporting.elements import Block, Cell, Chart, Rows, Section, Table, Text
 from search.reporting.facts import Facts
-from search.reporting.formatting import DASH, metric_value, plain_value, recorded_size
+from search.reporting.formatting import DASH, metric_value, plain_value
 from search.reporting.trial_facts import TrialFacts
 from search.study.length import length_words
+from search.study.prices import operations_words
 
 # Shown in the table of the best trials.
 BEST = 10
@@ -94,13 +96,13 @@ def _best(facts: Facts) -> list[Block]:
         return []
     shown = facts.ranked[:BEST]
     names = list(dict.fromkeys(name for trial in shown for name in trial.params))
+    nets = {net.number: net for net in facts.priced}
     rows: Rows = [
         [
             trial.number,
             metric_value(facts.config.metric, trial.value),
             str(trial.epochs),
-            recorded_size(trial.recorded, "parameters"),
-            recorded_size(trial.recorded, "flops", "FLOP"),
+            *_size(nets.get(trial.number)),
             *_values(trial, names),
         ]
         for trial in shown
@@ -110,10 +112,17 @@ def _best(facts: Facts) -> list[Block]:
         f"validation {facts.config.metric}",
         f"{facts.config.unit}s",
         "parameters",
-        "an image",
+        operations_words(facts.config),
         *names,
     ]
     return [Table(f"The {count(len(shown), 'best finished trial')}", head, rows)]
+
+
+def _size(net: Priced | None) -> list[Cell]:
+    """Parameters and operations, as in the section on costs; dashes where they are not known."""
+    if net is None:
+        return [DASH, DASH]
+    return [si_units(net.parameters), DASH if net.flops is None else si_units(net.flops, "FLOP")]
 
 
 def _values(trial: TrialFacts, names: Sequence[str]) -> list[Cell]:

@@ -8,6 +8,7 @@ import pytest
 
 from search.errors import InputError
 from search.exporting.export import Export
+from search.formatting import unbroken
 from search.workflows import StudyResult
 
 SUMMARY: dict[str, Any] = {
@@ -27,17 +28,23 @@ def test_export_shows_its_figures_and_pictures(tmp_path: Path, monkeypatch: pyte
     folder.mkdir(parents=True)
     (folder / "confusion_matrix.png").write_bytes(b"png")
     shown = export(folder)._repr_html_()
-    assert "90.0 % of 100 test images are right" in shown
+    assert unbroken("90.0 % of 100 test images are right") in shown
     for text in (
         "82.0 to 95.0 %",
         "20 k, 3 MFLOP an image, 0.2 ms in batches",
         "rate=0.1235",
         "exports/mine",
     ):
-        assert text in shown
+        assert unbroken(text) in shown
     assert 'src="data:image/png;base64,cG5n"' in shown
     assert shown.count("<img") == 1, "curves.png is not there"
     assert str(tmp_path) not in shown
+
+
+def test_parameters_of_a_backbone_are_counted(tmp_path: Path) -> None:
+    summary = {**SUMMARY, "backbone": {"name": "mine", "parameters": 3_400_000}}
+    shown = Export(tmp_path, summary, "", None, ["a", "b"])._repr_html_()  # type: ignore[arg-type]
+    assert unbroken("3.42 M, 3 MFLOP an image") in shown
 
 
 def test_names_from_outside_are_escaped(tmp_path: Path) -> None:

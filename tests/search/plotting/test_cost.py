@@ -29,6 +29,15 @@ def test_drawing_marks_the_front_the_noise_the_default_and_the_exported() -> Non
     assert 'aria-label="in words"' in svg
 
 
+def test_costs_of_heads_alone_say_so() -> None:
+    operations, parameters, time = (
+        draw_cost(NETS, axis, Marks(of="of the head"), "accuracy", "in words") for axis in AXES
+    )
+    assert ">operations an image, of the head<" in operations
+    assert ">measured ms an image, of the head<" in time
+    assert ">parameters<" in parameters
+
+
 def test_picture_has_a_panel_for_each_cost(tmp_path: Path) -> None:
     write_costs(tmp_path / "all.png", NETS, Marks(0), "accuracy", "$all$")
     write_costs(

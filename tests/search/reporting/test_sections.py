@@ -12,6 +12,7 @@ import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from search.config.study_config import Backbone
 from search.metrics.classification import Scores
 from search.plotting.confusion_matrix import write_matrix_csv
 from search.reporting.elements import Bar, Section, Table
@@ -24,6 +25,7 @@ from search.reporting.sections.images import images_section
 from search.reporting.sections.parameters import parameter_sections
 from search.reporting.sections.race import race_section
 from search.reporting.sections.result import result_section
+from search.reporting.sections.tiles import tiles
 from search.reporting.sections.timing import time_section
 from search.reporting.sections.trials import search_section
 from search.study.fold_results import FOLDS
@@ -126,6 +128,18 @@ def test_pruned_trials_are_counted_by_their_reason_in_the_order_of_epochs(new_st
         ["diverged", "1"],
         ["pruned after epoch 10", "1"],
     ]
+
+
+def test_parameters_are_those_of_the_whole_net_wherever_a_report_has_them(new_study) -> None:
+    backbones = (Backbone("lite", "lite.keras", "0", 8, 3_000_000),)
+    said = {"parameters": 1000, "params": {"backbone": "lite"}}
+    facts = facts_of(new_study(["finished"] * 2, said=said, space="transfer", backbones=backbones))
+    best = tables(search_section(facts))[0]
+    assert best.head[3:5] == ["parameters", "operations of the head an image"]
+    assert {row[3] for row in best.rows} == {"3 M"}
+    known = {row[0]: row[1] for row in tables(result_section(facts, ""))[-1].rows}
+    assert known["parameters"] == "3,001,000 (3,000,000 of lite, 1,000 of its head)"
+    assert "3 M" in {value for _, value, _ in tiles(facts).tiles}
 
 
 def test_time_is_summed_over_trials_by_what_it_went_to(new_study) -> None:
