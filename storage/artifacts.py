@@ -40,8 +40,11 @@ def check_artifacts(where: str) -> None:
     try:
         _import_library(scheme)
     except ImportError as error:
-        package = {"s3": "boto3", "gs": "google-cloud-storage"}[scheme]
-        raise ValueError(f"artifacts {where}: {error.name} is not installed; pip install {package}") from None
+        extra = {"s3": "s3", "gs": "gcs"}[scheme]
+        raise ValueError(
+            f"artifacts {where}: {error.name} is not installed here; run python -m pip install "
+            f"'keras-image-search[{extra}]'"
+        ) from None
 
 
 def open_artifacts(where: str) -> Store:

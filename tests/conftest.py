@@ -18,6 +18,9 @@ from benchmarks.slurm import SlurmCluster
 from benchmarks.slurm import missing as slurm_missing
 from search.process.fork_server import ForkServer
 
+# As in an activated environment, where the commands that are printed say "python".
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

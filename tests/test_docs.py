@@ -249,7 +249,7 @@ def test_make_targets_exist() -> None:
 
 def test_extras_that_pages_install_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    named = set(re.findall(r"pip install '\.\[(\w+)\]'", ALL_PAGES))
+    named = set(re.findall(r"python -m pip install 'keras-image-search\[(\w+)\]'", ALL_PAGES))
     assert named == set(project["optional-dependencies"]) - {"test"}
 
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 import typer
 
 from search.cli.verbosity import VERBOSE, with_verbosity
+from search.config.interpreter import as_typed_here
 from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
 from search.execution.stop_requests import this_process_is_ours
 from storage.errors import DatabaseGone, DatabaseRemoved
@@ -174,4 +175,4 @@ def _say_fault(fault: BaseException) -> None:
 
 def _say_error(message: str) -> None:
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {as_typed_here(line)}", file=sys.stderr)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from search.cli.closed_pipe import outliving_readers
+from search.config.interpreter import as_typed_here
 from search.errors import InputError
 
 WARNING = "warning:"
@@ -61,9 +62,9 @@ def with_verbosity(function: Callable[..., None], chatty: bool) -> Callable[...,
 
 
 def print_result(text: str) -> None:
-    """Print what a chatty command was called for: ``--quiet`` lets it through."""
+    """Print what a command was called for: ``--quiet`` lets it through."""
     stream = sys.stdout
-    print(text, file=stream.beyond if isinstance(stream, _Silenced) else stream)
+    print(as_typed_here(text), file=stream.beyond if isinstance(stream, _Silenced) else stream)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import re
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from search.config.interpreter import to_install
 from search.errors import InputError
 
 TENSORBOARD, MLFLOW = "tensorboard", "mlflow"
@@ -42,9 +43,7 @@ def parse_tracker(flag: str, word: str) -> TrackerWord:
             f"{MLFLOW_ADDRESS}"
         )
     if find_spec(PACKAGES[name]) is None:
-        raise InputError(
-            f"{flag} {name}: not installed here; run pip install 'keras-image-search[{name}]', or leave it out"
-        )
+        raise InputError(f"{flag} {name}: not installed here; {to_install(name)}, or leave it out")
     if name == MLFLOW:
         if shown(where) != where:
             raise InputError(

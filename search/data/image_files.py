@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from search.config.interpreter import to_install
 from search.errors import InputError
 from search.formatting import count
 
@@ -227,7 +228,7 @@ def _register_heif() -> None:
             from pillow_heif import register_heif_opener
         except ImportError:
             raise CannotOpen(
-                "a HEIC or HEIF picture, which needs pillow-heif (pip install pillow-heif)"
+                f"a HEIC or HEIF picture, which needs pillow-heif ({to_install('heif')})"
             ) from None
         register_heif_opener()
 

@@ -12,6 +12,7 @@ from os.path import normpath
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from search.config.interpreter import to_install
 from search.data.groups import named
 from search.data.part_names import part_of
 from search.errors import InputError
@@ -170,8 +171,8 @@ def _read_parquet(path: Path, rows: int | None) -> dict[str, list[str]]:
         from pyarrow import parquet
     except ImportError:
         raise InputError(
-            f"--data {path}: a .parquet table needs pyarrow; run pip install 'keras-image-search[parquet]', or save "
-            "the table as .csv"
+            f"--data {path}: a .parquet table needs pyarrow; {to_install('parquet')}, or save the table as "
+            ".csv"
         ) from None
     try:
         file = parquet.ParquetFile(path)

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from search.config.interpreter import to_install
 from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line, serves_one_host
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
@@ -54,9 +55,7 @@ class RayEngine:
         if per_gpu is not None and gpus is None:
             raise InputError(f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all as well")
         if find_spec("ray") is None:
-            raise InputError(
-                "--engine ray: Ray is not installed here; run pip install 'keras-image-search[ray]'"
-            )
+            raise InputError(f"--engine ray: Ray is not installed here; {to_install('ray')}")
         try:
             hosts = _ask("nodes", self._address)["hosts"]
         except _NoAnswer as error:

@@ -54,7 +54,7 @@ def plot(model: Any, path: Path) -> str:
     import keras
 
     if find_spec("pydot") is None:
-        return "pydot: pip install pydot"
+        return "pydot: run python -m pip install pydot"
     try:
         keras.utils.plot_model(
             model,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from search.config.interpreter import to_install
 from search.data import open_dataset
 from search.errors import InputError
 from search.exporting.class_names import embed_class_names
@@ -61,8 +62,7 @@ def check_formats(names: Sequence[str]) -> tuple[str, ...]:
         missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
         if missing:
             raise InputError(
-                f"--format {name}: needs {' and '.join(missing)}, not installed here: pip install "
-                f"{' '.join(missing)}"
+                f"--format {name}: needs {' and '.join(missing)}, not installed here; {to_install(name)}"
             )
     return tuple(name for name in FORMATS if name in names)
 

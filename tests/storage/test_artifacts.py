@@ -130,14 +130,14 @@ def test_what_is_no_bucket_is_refused(where: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "module", "package"),
-    [("s3://bucket", "boto3", "boto3"), ("gs://bucket", "google.cloud.storage", "google-cloud-storage")],
+    ("where", "module", "extra"),
+    [("s3://bucket", "boto3", "s3"), ("gs://bucket", "google.cloud.storage", "gcs")],
 )
 def test_bucket_whose_library_is_missing_is_refused_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, where: str, module: str, package: str
+    monkeypatch: pytest.MonkeyPatch, where: str, module: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    assert f"is not installed; pip install {package}" in refusal(where)
+    assert f"not installed here; run python -m pip install 'keras-image-search[{extra}]'" in refusal(where)
 
 
 def test_bucket_of_s3_opens_optunas_store(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_word_that_names_no_place_is_refused(word, message):
 
 def test_tracker_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(tracker_word, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'keras-image-search\[mlflow\]'"):
+    with pytest.raises(InputError, match=r"run python -m pip install 'keras-image-search\[mlflow\]'"):
         record_of(WorkerOptions, {"study": "s", "trackers": ["mlflow:http://h"]})
 
 

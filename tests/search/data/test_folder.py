@@ -245,7 +245,10 @@ def test_folder_with_images_that_cannot_be_opened_names_class_and_fix(
     with pytest.raises(InputError, match=r"\(1 of 5 of cats, 2 of 6 of dogs\)"):
         prepare(folder, cache=cache, say=said.append)
     reasons = "\n".join(said)
-    assert "cats/phone.heic: a HEIC or HEIF picture, which needs pillow-heif (pip install" in reasons
+    assert (
+        "cats/phone.heic: a HEIC or HEIF picture, which needs pillow-heif (run python -m pip install"
+        in reasons
+    )
     assert "dogs/camera.nef: a camera's raw file; save it as JPEG" in reasons
     assert "dogs/gone.jpg: a link to nothing" in reasons
 

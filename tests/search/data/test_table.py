@@ -65,7 +65,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        InputError, match=r"needs pyarrow; run pip install 'keras-image-search\[parquet\]', or save"
+        InputError, match=r"needs pyarrow; run python -m pip install 'keras-image-search\[parquet\]', or save"
     ):
         read_table(table(tmp_path, "", "labels.parquet"), None)
 

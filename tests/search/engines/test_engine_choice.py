@@ -247,7 +247,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ask:
 def test_ray_is_refused_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.engines.ray_engine.find_spec", lambda name: None)
     with pytest.raises(
-        InputError, match=r"^--engine ray: Ray is not installed here; run pip install '.*\[ray\]'$"
+        InputError, match=r"^--engine ray: Ray is not installed here; run python -m pip install '.*\[ray\]'$"
     ):
         check_engine(asked("ray"))
 

@@ -54,7 +54,7 @@ def test_picture_is_drawn_or_what_is_missing_is_said(described: tuple[Path, str,
 def test_picture_without_pydot_names_the_pip_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(architecture, "find_spec", lambda name: None)
 
-    assert plot(None, tmp_path / "a.png") == "pydot: pip install pydot"
+    assert plot(None, tmp_path / "a.png") == "pydot: run python -m pip install pydot"
 
 
 def test_picture_without_dot_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

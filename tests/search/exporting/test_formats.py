@@ -116,6 +116,7 @@ def test_missing_package_is_named_with_its_pip_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name != "onnx" else True)
 
     with pytest.raises(
-        InputError, match=r"needs tf2onnx and onnxruntime, .* pip install tf2onnx onnxruntime"
+        InputError,
+        match=r"needs tf2onnx and onnxruntime, .* run python -m pip install 'keras-image-search\[onnx\]'",
     ):
         check_formats(["onnx"])

