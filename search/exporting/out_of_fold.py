@@ -18,6 +18,7 @@ from search.exporting.answers_file import write_answers
 from search.formatting import accuracy_words, percent
 from search.metrics.calibration import fit_temperature
 from search.metrics.classification import Scores, wilson
+from search.metrics.label_doubt import LEAST_RIGHT, doubted_labels
 from search.metrics.selection import (
     LEVEL,
     chance_of_such_differences,
@@ -95,6 +96,7 @@ class OutOfFold:
             "trials_compared": self.trials,
             "chance_of_such_differences": self.chance,
             "decided": self.decided,
+            "labels_in_doubt": len(doubted_labels(self.scores)),
             "confusion_matrix": scores.confusion_matrix.tolist(),
             "mistakes": [
                 {
@@ -127,14 +129,23 @@ class OutOfFold:
         mistaken = self.mistaken()
         if not mistaken:
             return []
+        said = f"Training images that the folds took for another class: {len(mistaken):,} (out_of_fold.csv has them)."
+        least, doubted = percent(LEAST_RIGHT), doubted_labels(self.scores).tolist()
+        if not doubted:
+            return [
+                f"{said} None of their labels is doubted: only where at least {least} of the answers are right, by the "
+                "lower end of Wilson's interval, would a wrong label be likelier than a wrong answer, and where the "
+                "folds are as sure as they were of these, they are not that good."
+            ]
         shown = ", ".join(
             f"{self.name(index)} ({classes[self.scores.labels[index]]}, taken for "
             f"{classes[self.scores.predicted[index]]})"
-            for index in mistaken[:SHOWN]
+            for index in doubted[:SHOWN]
         )
+        which = "Look at it" if len(doubted) == 1 else f"Look at {len(doubted):,} of them"
         return [
-            f"Training images that the folds took for another class: {len(mistaken):,}, most surely {shown}; look at "
-            "them, for their labels may be wrong (out_of_fold.csv has all)."
+            f"{said} {which}, most surely {shown}: where the folds were as sure, at least {least} of their answers are "
+            "right, so that the label may be wrong."
         ]
 
     def write(self, path: Path, classes: Sequence[str]) -> None:

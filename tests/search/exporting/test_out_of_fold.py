@@ -27,9 +27,18 @@ def test_mistakes_are_named_the_surest_first() -> None:
         ("d", "ants", "bees"),
         ("b", "ants", "bees"),
     ]
+
+
+def test_labels_are_doubted_only_by_folds_that_are_good_enough() -> None:
+    poor = predicted(3, -1, 2, -4, names=("a", "b", "c", "d"))
+    assert "None of their labels is doubted: only where" in poor.sentences(CLASSES)[-1]
+    assert poor.figures(CLASSES)["labels_in_doubt"] == 0
+    good = predicted(*[5] * 150, -4, -1)
     assert (
-        "2, most surely d (ants, taken for bees), b (ants, taken for bees);" in found.sentences(CLASSES)[-1]
+        "another class: 2 (out_of_fold.csv has them). Look at 2 of them, most surely 150 (ants, taken for bees), "
+        "151 (ants, taken for bees): where" in good.sentences(CLASSES)[-1]
     )
+    assert good.figures(CLASSES)["labels_in_doubt"] == 2
 
 
 def test_images_without_names_are_told_by_number() -> None:
