@@ -55,7 +55,9 @@ def run_like_ours(
     export = SimpleNamespace(summary=summary, model=lambda: keras.Model(inputs, outputs))
     one = SimpleNamespace(name="net")
     config = SimpleNamespace(backbones=(one,), image_size=SIDE, classes=("bright", "dark"))
-    study = SimpleNamespace(config=config, finished=lambda: [1, 2], prepared=tree)
+    study = SimpleNamespace(
+        config=config, finished=lambda: [1, 2], ranked=lambda: [SimpleNamespace(number=0)], prepared=tree
+    )
     return SimpleNamespace(export=export, study=study), 60.0
 
 
@@ -87,6 +89,7 @@ def test_row_compares_the_export_with_logistic_regression_on_the_other_images(
     (row,) = read_rows(tmp_path / "out" / "photographs_few.csv")
     assert int(row["given"]) + int(row["scored_on"]) == 24, "those to train on alone"
     assert float(row["exported"]) == float(row["default"]) == pytest.approx(0.5, abs=0.1)
+    assert row["highest"] == row["exported"]
     assert float(row["logistic_0"]) == float(row["logistic_same"]) == 1.0
     assert float(row["loss"]) >= float(row["least_loss"])
     assert len(lent) == 2, "those of all photographs and those of the run"
