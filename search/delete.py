@@ -12,6 +12,7 @@ from search.errors import InputError
 
 if TYPE_CHECKING:
     from search.study.deletion import Contents
+    from search.study.study import LoadedStudy
 
 
 def lines_of(contents: "Contents") -> list[str]:
@@ -54,13 +55,13 @@ def delete(
     """
     from search.engines.started import at_work
     from search.study.deletion import delete_study
-    from search.study.study import find_study
 
-    found = find_study(study, storage, root)
-    if found is not None and (there := at_work(found.paths)):
-        raise InputError(
-            f"--study {study}: {there} works on it, or waits for its turn; end it first with: {found.command('stop')}"
-        )
+    def check(found: "LoadedStudy") -> None:
+        if there := at_work(found.paths):
+            raise InputError(
+                f"--study {study}: {there} works on it, or waits for its turn; "
+                f"end it first with: {found.command('stop')}"
+            )
 
     def agreed(contents: "Contents") -> bool:
         if not yes and not sys.stdin.isatty():
@@ -69,7 +70,7 @@ def delete(
             print(line)
         return yes or typer.confirm("Delete it?")
 
-    if not delete_study(study, storage=storage, root=root, agreed=agreed):
+    if not delete_study(study, storage=storage, root=root, check=check, agreed=agreed):
         print("nothing was deleted")
         raise typer.Exit(1)
     print(f"study {study} is deleted")

@@ -85,6 +85,7 @@ def delete_study(
     *,
     storage: str | None = None,
     root: Path = Path("studies"),
+    check: Callable[[LoadedStudy], None] = lambda study: None,
     agreed: Callable[[Contents], bool] = lambda contents: True,
 ) -> bool:
     """Remove a study from its database, with its files here and its artifacts; exports and prepared images stay.
@@ -96,6 +97,7 @@ def delete_study(
         study: Its name.
         storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
         root: The folder of all studies.
+        check: Called with the study, where the database knows it, before anything else; refuses by raising.
         agreed: Asked, with what is deleted, before anything is removed.
 
     Returns:
@@ -107,9 +109,11 @@ def delete_study(
     check_study_name(study)
     try:
         found = find_study(study, storage, root)
+        if found is not None:
+            check(found)
         if found is None and not root.is_dir():  # So nothing is left of it there, either.
             load_study(study, storage, root)
-        left = _left(study, storage_url(storage, root), root)
+        left = _left(study, storage_url(storage, root), root, found)
         remains = [*left.unfinished, *left.orphans]
         if found is None and not remains:
             load_study(study, storage, root)  # Says what there is to say.
@@ -131,10 +135,11 @@ def delete_study(
     return True
 
 
-def _left(study: str, url: str, root: Path) -> _Left:
-    here, known = identity(url, root), _known(study, url)
+def _left(study: str, url: str, root: Path, found: LoadedStudy | None) -> _Left:
+    here, known = identity(url, root), _known(study, url) if found is None else {found.paths.uid}
     # A journal of an older version does not say which database it is of: the usual one must not know the study either.
-    of_old = known | (_known(study, default_url(root)) if root.is_dir() else set())
+    is_other = root.is_dir() and url != default_url(root)
+    of_old = known | (_known(study, default_url(root)) if is_other else set())
     journals = journals_of(root, study)
     unfinished = [
         one

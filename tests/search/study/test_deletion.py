@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import optuna
@@ -31,6 +32,8 @@ from search.study.study import KEPT, MODEL, LoadedStudy, create_study, find_stud
 from search.web.dashboard import make_application
 from storage.artifacts import CHECKPOINT, upload
 from storage.claims import Claim, Claims
+from storage.connect import open_storage
+from storage.database import Database
 from storage.deletion import DeletionJournal, journals_of, remove
 from storage.ledger import record_scoring, times_scored
 from storage.liveness import HEARTBEAT
@@ -117,6 +120,20 @@ def test_deletion_shows_what_goes_and_leaves_nothing_of_it(make: Make, deleting:
     ]
     assert not study.paths.folder.exists()
     assert not list(study.paths.root.glob(".deleting*"))
+
+
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+def test_deletion_opens_the_database_once(make: Make, deleting: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make()
+    opened: list[str] = []
+
+    def counting(url: str, *more: Any, **named: Any) -> Database:
+        opened.append(url)
+        return open_storage(url, *more, **named)
+
+    monkeypatch.setattr("search.study.study.open_storage", counting)
+    assert deleting(study, "--yes")[0] == 0
+    assert opened == [study.url]
 
 
 def test_deletion_leaves_other_studies_alone(make: Make) -> None:
