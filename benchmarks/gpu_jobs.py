@@ -4,9 +4,11 @@ There is no command and no result file: what they find arrives in ``gpu.py``.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import three_layers
+from timed_channel import TimedChannel
 
 from search.process.channel import Channel
 
@@ -32,7 +34,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
         job._set_precision = lambda device: keras.mixed_precision.set_dtype_policy(payload["precision"])
     if payload["on_device"] is not None:
         job.fits_device = lambda device, images: payload["on_device"]
-    job.train(payload["plan"], _Timed(channel))  # type: ignore[arg-type]
+    job.train(payload["plan"], TimedChannel(channel, _facts))  # type: ignore[arg-type]
 
 
 def plain(payload: dict[str, Any], channel: Channel) -> None:
@@ -65,25 +67,10 @@ def plain(payload: dict[str, Any], channel: Channel) -> None:
     channel.send({"kind": "done", "ends": clock.ends, "seconds": clock.training, "images": len(x)})
 
 
-class _Timed:
-    """A channel that says when each message was sent, and in the last one how much memory the device has and had."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    @property
-    def stopped(self) -> bool:
-        return self._channel.stopped
-
-    def pulse(self, **facts: Any) -> None:
-        self._channel.pulse(**facts)
-
-    def send(self, message: dict[str, Any]) -> None:
-        more = {"memory": _memory()} if message["kind"] == "done" else {}
-        self._channel.send({**message, "sent": time.monotonic(), **more})
-
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        return self._channel.ask({**message, "sent": time.monotonic()})
+def _facts(message: Mapping[str, Any]) -> dict[str, Any]:
+    """When a message is sent, and with the last one how much memory the device has and had."""
+    more = {"memory": _memory()} if message["kind"] == "done" else {}
+    return {"sent": time.monotonic(), **more}
 
 
 def _memory() -> dict[str, int]:

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import gpu
+import gpu_parts
+import gpu_trainings
 import pytest
 
 from search.data import Dataset
@@ -47,14 +49,16 @@ class FakeServer:
 
 
 @pytest.fixture
-def bench(noise: Dataset) -> Callable[..., gpu.Bench]:
-    def make(server: FakeServer, minutes: float = 5.0) -> gpu.Bench:
-        return gpu.Bench(server, noise, gpu.TINY, time.monotonic() + 60 * minutes)  # type: ignore[arg-type]
+def bench(noise: Dataset) -> Callable[..., gpu_parts.Bench]:
+    def make(server: FakeServer, minutes: float = 5.0) -> gpu_parts.Bench:
+        return gpu_parts.Bench(server, noise, gpu_parts.TINY, time.monotonic() + 60 * minutes)  # type: ignore[arg-type]
 
     return make
 
 
-def test_equality_compares_whole_float32_on_the_device_with_the_cpu(bench: Callable[..., gpu.Bench]) -> None:
+def test_equality_compares_whole_float32_on_the_device_with_the_cpu(
+    bench: Callable[..., gpu_parts.Bench],
+) -> None:
     server = FakeServer()
     found = bench(server).equality()
     (_, device), (_, cpu) = server.asked
@@ -66,16 +70,16 @@ def test_equality_compares_whole_float32_on_the_device_with_the_cpu(bench: Calla
 
 
 def test_difference_over_the_tolerance_is_no_equality() -> None:
-    far = {**HISTORY, "val_loss": [2.0, 1.5 * (1 + 2 * gpu.TOLERANCE)]}
-    found = gpu.differences(far, HISTORY)
+    far = {**HISTORY, "val_loss": [2.0, 1.5 * (1 + 2 * gpu_parts.TOLERANCE)]}
+    found = gpu_parts.differences(far, HISTORY)
     assert not found["equal"]
-    assert found["largest_difference"]["val_loss"] == pytest.approx(2 * gpu.TOLERANCE)
+    assert found["largest_difference"]["val_loss"] == pytest.approx(2 * gpu_parts.TOLERANCE)
     with pytest.raises(RuntimeError, match="1 epochs on the device, 2 on the CPU"):
-        gpu.differences({"loss": [2.0], "val_loss": [2.0]}, HISTORY)
+        gpu_parts.differences({"loss": [2.0], "val_loss": [2.0]}, HISTORY)
 
 
 def test_speed_is_that_of_each_net_in_each_way_and_one_that_fails_says_why(
-    bench: Callable[..., gpu.Bench],
+    bench: Callable[..., gpu_parts.Bench],
 ) -> None:
     server = FakeServer(lambda payload: payload.get("precision") == "float32" and payload["on_device"])
     found = bench(server).speed()
@@ -89,7 +93,7 @@ def test_speed_is_that_of_each_net_in_each_way_and_one_that_fails_says_why(
     assert [plan is None for plan in plain] == [False, True]  # The notebook's own net is written out there.
 
 
-def test_sharing_adds_up_and_says_whether_a_limit_was_kept(bench: Callable[..., gpu.Bench]) -> None:
+def test_sharing_adds_up_and_says_whether_a_limit_was_kept(bench: Callable[..., gpu_parts.Bench]) -> None:
     server = FakeServer()
     found = bench(server).sharing()
     assert found["2"]["images_per_second"] == 2 * found["1"]["images_per_second"]
@@ -101,12 +105,12 @@ def test_sharing_adds_up_and_says_whether_a_limit_was_kept(bench: Callable[..., 
 def test_as_many_workers_search_as_trained_most_images() -> None:
     rates = {"1": 100.0, "2": 180.0, "4": 150.0, "4 within 8 GB": 999.0}
     found = {name: {"images_per_second": rate} for name, rate in rates.items()}
-    assert gpu.best_sharing({**found, "seconds": 12.0}) == 2
-    assert gpu.best_sharing({"failed": "why", "seconds": 1.0}) == 1
+    assert gpu_parts.best_sharing({**found, "seconds": 12.0}) == 2
+    assert gpu_parts.best_sharing({"failed": "why", "seconds": 1.0}) == 1
 
 
 def test_search_is_the_command_in_the_time_that_is_left(
-    bench: Callable[..., gpu.Bench], monkeypatch: pytest.MonkeyPatch
+    bench: Callable[..., gpu_parts.Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = []
 
@@ -124,18 +128,20 @@ def test_search_is_the_command_in_the_time_that_is_left(
             (out / "summary.json").write_text(json.dumps(summary))
         return SimpleNamespace(returncode=0, stdout=json.dumps({"counts": {"finished": 50}}), stderr="")
 
-    monkeypatch.setattr(gpu.subprocess, "run", run)
-    monkeypatch.setattr(gpu, "visible_gpus", lambda: ["0"])
+    monkeypatch.setattr(gpu_parts.subprocess, "run", run)
+    monkeypatch.setattr(gpu_parts, "visible_gpus", lambda: ["0"])
     found = bench(FakeServer()).search("cifar10", 2)
     assert (found["test_accuracy"], found["trials"]) == (0.95, {"finished": 50})
     searched = commands[0]
     assert searched[searched.index("--per-gpu") + 1] == "2"
-    assert 200 < float(searched[searched.index("--timeout") + 1]) <= 300 - gpu.END_SECONDS
+    assert 200 < float(searched[searched.index("--timeout") + 1]) <= 300 - gpu_parts.END_SECONDS
     assert "left_out" in bench(FakeServer(), minutes=0.5).search("cifar10", 2)
 
 
 def test_trainings_leave_the_search_its_time(noise: Dataset) -> None:
-    soon = gpu.Bench(FakeServer(), noise, gpu.Size(), time.monotonic() + gpu.Size.search_seconds - 1)  # type: ignore[arg-type]
+    soon = gpu_parts.Bench(
+        FakeServer(), noise, gpu_parts.Size(), time.monotonic() + gpu_parts.Size.search_seconds - 1
+    )  # type: ignore[arg-type]
     with pytest.raises(TimeoutError, match="no time was left"):
         soon.equality()
 
@@ -151,9 +157,9 @@ def test_part_that_fails_or_has_no_time_leaves_the_others_theirs() -> None:
 
 
 def test_rate_leaves_the_epoch_out_that_traces() -> None:
-    assert gpu.images_per_second([100.0, 101.0, 103.0], 300) == pytest.approx(200.0)
+    assert gpu_trainings.images_per_second([100.0, 101.0, 103.0], 300) == pytest.approx(200.0)
     with pytest.raises(RuntimeError, match="at least two"):
-        gpu.images_per_second([100.0], 300)
+        gpu_trainings.images_per_second([100.0], 300)
 
 
 def test_script_says_how_it_is_used_and_what_is_missing(tmp_path: Path) -> None:
