@@ -16,6 +16,10 @@ class InputError(Exception):
     """Something given from outside is wrong: what was given, what was expected, how to mend it, in one line."""
 
 
+class StudyPreparing(InputError):
+    """The study that is asked for is still being made, by another process; nobody has made a mistake."""
+
+
 def flag_error(error: ValueError) -> InputError:
     """An error about a parameter as an error about the flag that a command's user knows it by.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from search.cli.app import main, make_app
 from search.cli.options import Storage, Studies, Study, flag
-from search.errors import InputError
+from search.cli.verbosity import print_result
+from search.errors import InputError, StudyPreparing
 
 if TYPE_CHECKING:
     from search.study.snapshot import Snapshot
@@ -33,6 +34,19 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
     retrying.set_deadline(0)  # One try a look: a screen says at once what is wrong.
     look = looking(loaded.paths)
     return lambda: replace(retrying.call(lambda _: take_snapshot(loaded)), started=look())
+
+
+def waiting_for(watched: "Callable[[], Callable[[], Snapshot]]") -> "Callable[[], Snapshot]":
+    """What ``watched`` gives, once the study is there; until then it is said that it is being prepared."""
+    said = ""
+    while True:
+        try:
+            return watched()
+        except StudyPreparing as wait:
+            if not said:
+                said = str(wait)
+                print_result(said)
+        time.sleep(WATCH_SECONDS)
 
 
 def look_once(study: str, storage: str | None, root: Path) -> "Snapshot":
@@ -95,9 +109,12 @@ def status(
     from search.progress.terminal import Progress, table
 
     if not watch:
-        Console().print(table(look_once(study, storage, root)))
+        try:
+            Console().print(table(look_once(study, storage, root)))
+        except StudyPreparing as wait:  # This is how it stands.
+            print_result(str(wait))
         return
-    with Progress(watching(study, storage, root)):
+    with Progress(waiting_for(lambda: watching(study, storage, root))):
         while True:
             time.sleep(WATCH_SECONDS)
 

@@ -18,7 +18,7 @@ import typer
 
 from search.cli.verbosity import VERBOSE, with_verbosity
 from search.config.interpreter import as_typed_here
-from search.errors import DiskFull, InputError, StudyStopped, is_disk_full
+from search.errors import DiskFull, InputError, StudyPreparing, StudyStopped, is_disk_full
 from search.execution.stop_requests import this_process_is_ours
 from storage.errors import DatabaseGone, DatabaseRemoved
 
@@ -100,6 +100,9 @@ def end_as_ctrl_c_does() -> None:
 def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:
     try:
         code = app(args=None if argv is None else list(argv), standalone_mode=False)
+    except StudyPreparing as wait:
+        print(as_typed_here(str(wait)), file=sys.stderr)  # No error.
+        return 2
     except InputError as error:
         _say_error(str(error))
         return 2

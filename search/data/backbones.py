@@ -11,7 +11,8 @@ import hashlib
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,18 @@ DEFAULT = "MobileNetV2"
 IMAGE_SIZE = 224
 # The members of a .keras file that make up its content.
 MEMBERS = ("config.json", "model.weights.h5")
+# So many backbones at hand are named to who asks for one that is not there.
+MOST_NAMED = 3
 # To be raised when the same net would be made into another file.
 FORMAT = b"1"
 
 
-def check_backbone(requested: str) -> str:
+def check_backbone(requested: str, cache: Path) -> str:
     """Check a requested backbone, without Keras.
 
     Args:
         requested: A name of ``keras.applications``, or the path of a ``.keras`` file.
+        cache: The folder of prepared images and backbones, of which those that are there are named.
 
     Returns:
         The name, or the file's absolute path.
@@ -60,20 +64,51 @@ def check_backbone(requested: str) -> str:
         return requested
     path = Path(requested).expanduser().absolute()
     if not path.is_file():
-        names = [name for name in APPLICATIONS if name.lower() == requested.lower()]
-        hint = (
-            f"did you mean {names[0]}?"
-            if names
-            else f"expected a .keras file, or one of {', '.join(APPLICATIONS)}"
-        )
         raise InputError(
-            f"--backbone {requested}: no such file, and no such name in keras.applications; {hint}"
+            f"--backbone {requested}: no such file, and no such name in keras.applications; "
+            f"{_instead(requested, path, cache)}"
         )
     if not zipfile.is_zipfile(path):
         raise InputError(
             f"--backbone {requested}: not a .keras file; save the net, without its head, with model.save('net.keras')"
         )
     return str(path)
+
+
+def _instead(requested: str, path: Path, cache: Path) -> str:
+    """What may be meant by a backbone that is not there, or could be taken in its place."""
+    names = {name.lower(): name for name in APPLICATIONS}
+    if close := get_close_matches(requested.lower(), names, 1, 0.8):
+        return f"did you mean {names[close[0]]}?"
+    beside = {file.name: file for file in path.parent.glob("*.keras")}
+    if close := get_close_matches(path.name, beside, 1):
+        return f"did you mean {Path(requested).with_name(close[0])}?"
+    ready = [f"{asked} ({name})" for asked, name, _ in ready_backbones(cache) if asked != name]
+    at_hand = f"at hand: {', '.join(ready[:MOST_NAMED])}; " if ready else ""
+    is_file = path.suffix or path.name != requested
+    known = f"a name such as {DEFAULT}" if is_file else f"one of {', '.join(APPLICATIONS)}"
+    return (
+        f"{at_hand}expected a .keras file, or {known}; python -m search.prefetch --backbone "
+        f"{DEFAULT} fetches one where there is a network"
+    )
+
+
+def ready_backbones(cache: Path) -> Iterator[tuple[str, str, Path]]:
+    """The backbones in a cache that were made ready, and files that lie beside them.
+
+    Yields:
+        As ``--backbone`` takes it, what people call it, and its file.
+    """
+    folder, prepared = backbones_folder(cache), {}
+    for name in APPLICATIONS:
+        try:
+            facts = json.loads((folder / f"{name}-{FORMAT.decode()}.json").read_text(encoding="utf-8"))
+            prepared[str(facts["digest"])] = name
+        except (OSError, ValueError, KeyError):
+            continue
+    for file in filter(zipfile.is_zipfile, sorted(folder.glob("*.keras"))):
+        name = prepared.get(file.stem, "")
+        yield name or str(file), name or backbone_name(file), file
 
 
 def find_backbones(requested: Sequence[str], cache: Path, say: Say = log_line) -> tuple[Backbone, ...]:
@@ -87,7 +122,7 @@ def find_backbones(requested: Sequence[str], cache: Path, say: Say = log_line) -
     Raises:
         InputError: One of them cannot be used, or two have the same name.
     """
-    backbones = [_find(check_backbone(name), cache, say) for name in requested]
+    backbones = [_find(check_backbone(name, cache), cache, say) for name in requested]
     names = [backbone.name for backbone in backbones]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"--backbone: two are called {twice}; give each once, files under different names")

@@ -5,18 +5,16 @@ person has put the file there; nets of ``keras.applications`` whose weights Kera
 none of these but a network, MobileNetV2, which Keras downloads. Nothing is loaded or downloaded to look.
 """
 
-import json
 import os
 import re
 import threading
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.data.backbones import APPLICATIONS, DEFAULT, FORMAT, backbone_name, backbones_folder
+from search.data.backbones import APPLICATIONS, DEFAULT, ready_backbones
 
 # A file with fewer bytes is a net of a test, or one that has seen little: pretrained ones have a million numbers or so.
 LEAST_BYTES = 2_000_000
@@ -48,7 +46,7 @@ def backbones_at_hand(cache: Path) -> list[AtHand]:
     Args:
         cache: The folder of prepared images and backbones.
     """
-    found = {one.name: one for one in [*_cached_by_keras(), *_in_folder(backbones_folder(cache))]}
+    found = {one.name: one for one in [*_cached_by_keras(), *_in_cache(cache)]}
     here = sorted(
         (one for one in found.values() if one.size >= LEAST_BYTES), key=lambda one: (one.size, one.name)
     )
@@ -57,18 +55,10 @@ def backbones_at_hand(cache: Path) -> list[AtHand]:
     return [AtHand(DEFAULT, DEFAULT, "which Keras downloads")]
 
 
-def _in_folder(folder: Path) -> Iterator[AtHand]:
+def _in_cache(cache: Path) -> Iterator[AtHand]:
     """Those made ready, by the name of ``keras.applications`` or of their file; and files that lie beside them."""
-    where, prepared = f"in {folder}", {}
-    for name in APPLICATIONS:
-        try:
-            facts = json.loads((folder / f"{name}-{FORMAT.decode()}.json").read_text(encoding="utf-8"))
-            prepared[str(facts["digest"])] = name
-        except (OSError, ValueError, KeyError):
-            continue
-    for file in filter(zipfile.is_zipfile, sorted(folder.glob("*.keras"))):
-        name = prepared.get(file.stem, "")
-        yield AtHand(name or str(file), name or backbone_name(file), where, file.stat().st_size)
+    for requested, name, file in ready_backbones(cache):
+        yield AtHand(requested, name, f"in {file.parent}", file.stat().st_size)
 
 
 def _cached_by_keras() -> Iterator[AtHand]:

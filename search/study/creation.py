@@ -11,6 +11,7 @@ from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import IMAGE_SIZE
+from search.data.base import Say, log_line
 from search.data.duplicates import twin_clusters
 from search.data.folds import LEAST_FOLDS, check_folds, deal_folds, default_folds
 from search.data.preparation import prepare
@@ -70,8 +71,10 @@ def image_size(options: RunOptions, space: Space) -> int | str | None:
     return size
 
 
-def prepare_new(options: RunOptions, size: int | str | None, over_backbone: bool) -> Dataset:
-    """The images of a new study, decoded into the cache unless they are there.
+def prepare_new(
+    options: RunOptions, size: int | str | None, over_backbone: bool, say: Say = log_line
+) -> Dataset:
+    """The images of a new study, decoded into the cache unless they are there; ``say`` takes lines for people.
 
     Raises:
         InputError: Nobody says which, or they cannot be used.
@@ -94,6 +97,7 @@ def prepare_new(options: RunOptions, size: int | str | None, over_backbone: bool
         groups=options.groups,
         cache=options.cache,
         skip_damaged=options.skip_damaged,
+        say=say,
         enlarge=not over_backbone,  # It enlarges small images by itself, a batch at a time.
     )
 

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
+from search.data.base import log_line
 from search.errors import InputError
 from search.study.automatic_settings import Choice, choose_settings
 from search.study.backbone_choice import can_choose, choose_backbone
@@ -33,6 +34,7 @@ from search.study.earlier_study import best_that_fit, ranked_elsewhere
 from search.study.ending import check_whole
 from search.study.first_trials import enqueue, first_trials
 from search.study.length import is_by_compute, length_words, with_length
+from search.study.preparing import being_prepared
 from search.study.request import (
     check_confirm,
     check_fine_tune,
@@ -91,7 +93,8 @@ def open_study(
         logger.warning(warning)
     found = find_study(options.study, options.storage, options.root)
     if found is None:
-        created = _create(options, backend, sweep, server)
+        with being_prepared(options.study, options.storage, options.root):
+            created = _create(options, backend, sweep, server)
         if created is not None:
             return created
         found = load_study(options.study, options.storage, options.root)
@@ -132,7 +135,7 @@ def _create(
             if chosen.stored_size != size:  # Now as if it had been asked for.
                 size = chosen.stored_size
                 options = options.also(image_size=size)
-                dataset = prepare_new(options, size, over_backbone=True)
+                dataset = prepare_new(options, size, over_backbone=True, say=_without_warnings)
                 config = new_config(options, dataset, folds_by_default=True, over_backbone=True)
             config = dataclasses.replace(config, backbones=chosen.backbones, image_size=size)
         share_backbones(config, dataset)  # Before the study is there for others to join.
@@ -164,6 +167,12 @@ def _create(
         begin=begin,
     )
     return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
+
+
+def _without_warnings(line: str) -> None:
+    """Say what is no warning: of the same pictures at another size those have been said."""
+    if not line.startswith("warning: "):
+        log_line(line)
 
 
 def _trials_of_preset(options: RunOptions) -> int:

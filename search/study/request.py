@@ -1,11 +1,13 @@
 """What is asked of a study, checked before anything slow."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import spaces
 from search.config.option import check_choice, flag_of
 from search.config.settings import ExportSettings, RunOptions
 from search.data.backbones import check_backbone
+from search.data.cache import cache_root
 from search.data.folds import check_fold_options
 from search.errors import InputError, flag_error
 from search.metrics.preference import SMALL
@@ -50,7 +52,7 @@ def check_request(options: RunOptions, sweep: Sweep | None = None) -> None:
             )
         check_length_of_model(options)
     for backbone in options.backbones:
-        check_backbone(backbone)
+        check_backbone(backbone, cache_root() if options.cache is None else Path(options.cache))
     if options.folds:
         check_beside_folds(options, options.folds)
     if options.artifacts is not None:

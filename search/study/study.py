@@ -18,8 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.settings import check_study_name
 from search.config.study_config import StudyConfig
 from search.data import cache_root, open_dataset
-from search.errors import InputError, flag_error, is_disk_full
+from search.errors import InputError, StudyPreparing, flag_error, is_disk_full
 from search.study.fold_results import tie_break
+from search.study.preparing import preparation_words
 from storage.artifacts import Store, open_artifacts
 from storage.claims import is_counted
 from storage.connect import grants, open_storage
@@ -291,10 +292,13 @@ def load_study(
     """Open the study of this name; see ``find_study``.
 
     Raises:
+        StudyPreparing: It is still being made.
         InputError: There is none, or the database cannot be opened.
     """
     found = find_study(study, storage, root, timeouts, patient=patient)
     if found is None:
+        if words := preparation_words(study, storage, root):
+            raise StudyPreparing(words)
         here = root if storage_url(storage, root) == default_url(root) else "the database given"
         raise InputError(
             f"--study {study}: no such study in {here}; "

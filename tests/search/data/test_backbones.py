@@ -213,9 +213,31 @@ def test_other_file_is_refused(tmp_path, content):
         find(path, cache=tmp_path / "cache")
 
 
-def test_unknown_name_is_refused_with_what_may_be_meant():
-    with pytest.raises(InputError, match="did you mean MobileNetV2"):
-        check_backbone("mobilenetv2")
+def test_unknown_name_is_refused_with_what_may_be_meant(tmp_path):
+    for name in ("mobilenetv2", "MobileNet_V2"):
+        with pytest.raises(InputError, match="did you mean MobileNetV2"):
+            check_backbone(name, tmp_path)
+
+
+def test_missing_file_is_refused_with_one_that_has_a_name_like_it(tmp_path):
+    (tmp_path / "lite0_imagenet.keras").write_text("")
+    with pytest.raises(InputError, match=r"did you mean .*/lite0_imagenet\.keras\?$"):
+        check_backbone(str(tmp_path / "lite0.keras"), tmp_path)
+
+
+def test_missing_file_is_refused_with_what_is_at_hand(tmp_path):
+    folder = tmp_path / "backbones"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "0a.keras", "w") as file:
+        file.writestr("something", "else")
+    (folder / "0a.name").write_text("lite0")
+    with pytest.raises(InputError) as refused:
+        check_backbone("nets/own.keras", tmp_path)
+    assert str(refused.value) == (
+        "--backbone nets/own.keras: no such file, and no such name in keras.applications; at hand: "
+        f"{folder / '0a.keras'} (lite0); expected a .keras file, or a name such as MobileNetV2; python -m "
+        "search.prefetch --backbone MobileNetV2 fetches one where there is a network"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from search.data import Dataset, prepare
 from search.errors import InputError
 from search.execution.trial import plan_training
 from search.process.choice import check_backend
+from search.study import opening
 from search.study.class_balance import print_balance
-from search.study.creation import new_config
+from search.study.creation import new_config, prepare_new
 from search.study.first_trials import read_trial
 from search.study.opening import open_study
 from search.study.study import DATASET, LoadedStudy, create_study, find_study
@@ -50,6 +51,19 @@ def photos(tmp_path: Path) -> Path:
             pixels = random.integers(0, 256, (60 + number, 80, 3), "uint8")
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
     return tmp_path / "photos"
+
+
+def test_pictures_that_are_there_twice_are_warned_of_once_where_two_sizes_are_prepared(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (photos / "cat" / "again.png").write_bytes((photos / "cat" / "0.png").read_bytes())
+    options = RunOptions.given("pets", data=photos, root=tmp_path / "studies", cache=tmp_path / "cache")
+    with caplog.at_level("INFO"):
+        prepare_new(options, 48, True)
+        prepare_new(options, 32, True, opening._without_warnings)
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("near-duplicates: " in line for line in said) == 1
+    assert sum(line.startswith("prepared ") for line in said) == 2
 
 
 def test_folder_alone_makes_a_study_of_what_is_chosen_which_is_said(
