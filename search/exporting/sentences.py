@@ -1,14 +1,16 @@
 """What an export came to in sentences: for ``summary.json``, the screen, the model card and the report."""
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import stdev
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from search.exporting.assessment import Calibration
+from search.exporting.preference import gap_words
 from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
-from search.formatting import accuracy_words, count, metric_words, often, percent
+from search.formatting import accuracy_words, count, figure, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
 from search.metrics.preference import ACCURATE
@@ -95,12 +97,12 @@ def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
     values = fold_values(trial)
     if not values:
         return f"Folds: trial {trial.number} finished none of its {folds}."
-    spread = f"; standard deviation {stdev(values):.4f}" if len(values) > 1 else ""
-    each = ", ".join(f"{value:.4f}" for value in values)
+    spread = f"; standard deviation {gap_words(metric, stdev(values))}" if len(values) > 1 else ""
+    each = ", ".join(figure(metric, value) for value in values)
     return (
-        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {fold_mean(trial):.4f}, the mean of "
-        f"{finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these images, so "
-        "that it has no such value of its own."
+        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {figure(metric, fold_mean(trial))}, "
+        f"the mean of {finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these "
+        "images, so that it has no such value of its own."
     )
 
 
@@ -159,7 +161,10 @@ def final_sentence(planned: float, given: float) -> str:
 
 def _winner(race: Race) -> str:
     winner, best = race.winner, race.racers[0]
-    spread = "" if winner.deviation is None else f" (standard deviation {winner.deviation:.4f})"
+    metric = race.config.metric
+    spread = (
+        "" if winner.deviation is None else f" (standard deviation {gap_words(metric, winner.deviation)})"
+    )
     who, by = (
         f"the search's best {len(race.racers)} configurations",
         f"has the best mean validation {race.config.metric},",
@@ -172,30 +177,30 @@ def _winner(race: Race) -> str:
         by = f"is chosen, with a mean {race.config.metric} {images} of"
     text = (
         f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
-        f"{winner.mean:.4f}{spread}"
+        f"{figure(metric, winner.mean or 0.0)}{spread}"
     )
     if best is winner:
         return f"{text}; it was the search's best, too."
-    before = "whose training diverged" if best.mean is None else f"which has {best.mean:.4f}"
+    before = "whose training diverged" if best.mean is None else f"which has {figure(metric, best.mean)}"
     return f"{text}; the search's best was trial {best.trial.number}, {before}."
 
 
 def _beside_default(race: Race) -> str:
     """Whether the default is exported; else by how much the exported configuration beats it, and how surely."""
-    winner = race.winner.trial.number
+    winner, gap = race.winner.trial.number, partial(gap_words, race.config.metric)
     if race.prefer != ACCURATE:
         ahead = race.advantage_of(winner)
         if winner == race.default or ahead is None:
             return "It is the default configuration." if winner == race.default else ""
         where = "ahead of" if ahead.gap >= 0 else "behind"
-        return f"It is {abs(ahead.gap):.4f} {where} the default configuration (standard error {ahead.error:.4f})."
+        return f"It is {gap(abs(ahead.gap))} {where} the default configuration (standard error {gap(ahead.error)})."
     if winner != race.default:
         ahead = race.advantage_of(winner)
         if ahead is None:
             return "The default configuration dropped out of the race."
         return (
-            f"It is ahead of the default configuration by {ahead.gap:.4f} (standard error {ahead.error:.4f}), and by "
-            f"{ahead.shrunk:.4f} when that is shrunk by its noise; the probability that it is better is "
+            f"It is ahead of the default configuration by {gap(ahead.gap)} (standard error {gap(ahead.error)}), and by "
+            f"{gap(ahead.shrunk)} when that is shrunk by its noise; the probability that it is better is "
             f"{percent(ahead.probability)}."
         )
     rivals = {racer.trial.number: race.advantage_of(racer.trial.number) for racer in race.racers}
@@ -212,8 +217,10 @@ def _beside_default(race: Race) -> str:
         return f"{text}."
     best = max(known, key=lambda number: known[number].gap)
     where = "ahead" if known[best].gap >= 0 else "behind"
-    gap, error = abs(known[best].gap), known[best].error
-    return f"{text}; trial {best} is {gap:.4f} {where}, with a standard error of {error:.4f}."
+    ahead = known[best]
+    return (
+        f"{text}; trial {best} is {gap(abs(ahead.gap))} {where}, with a standard error of {gap(ahead.error)}."
+    )
 
 
 def _decision(race: Race) -> str:
@@ -223,7 +230,9 @@ def _decision(race: Race) -> str:
     others = [racer for racer in race.racing if racer is not race.winner]
     if not others:
         return f"The race is decided after {_rounds(race)}: all others have dropped out."
-    *most, last = (f"trial {racer.trial.number} ({racer.mean:.4f})" for racer in others)
+    *most, last = (
+        f"trial {racer.trial.number} ({figure(race.config.metric, racer.mean or 0.0)})" for racer in others
+    )
     named = f"{', '.join(most)} and {last}" if most else last
     return (
         f"The race is not decided: {named} may be as good; it ended after {_rounds(race)} because "
@@ -236,9 +245,10 @@ def _promise(race: Race) -> str:
     if winner.trial.state.name != "COMPLETE":
         return f"In the search trial {winner.trial.number} was pruned."
     more = shrinkage(race, winner) or 0.0
-    better = "better" if more >= 0 else "worse"
+    better, metric = "better" if more >= 0 else "worse", race.config.metric
     return (
-        f"In the search trial {winner.trial.number} had scored {winner.trial.value:.4f}, {abs(more):.4f} {better} than "
+        f"In the search trial {winner.trial.number} had scored {figure(metric, winner.trial.value or 0.0)}, "
+        f"{gap_words(metric, abs(more))} {better} than "
         "this mean; the search's values were selected for being good and do not count."
     )
 

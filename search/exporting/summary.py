@@ -28,7 +28,7 @@ from search.exporting.sentences import (
     shrinkage,
     without_sentence,
 )
-from search.formatting import metric_words
+from search.formatting import figure, metric_words
 from search.metrics.baselines import baseline_sentence
 from search.metrics.classification import Scores, one_image
 from search.study.fold_results import at_kept_epoch
@@ -245,7 +245,11 @@ def _further_sentences(
         value = test_value(config, scored.test)
         sentences.append(
             f"By the metric that ranked the trials, {metric_words(config.metric)}: "
-            + ("no test image is of this class." if value is None else f"{value:.4f} on the test images.")
+            + (
+                "no test image is of this class."
+                if value is None
+                else f"{figure(config.metric, value)} on the test images."
+            )
         )
     if backbone:
         sentences.append(backbone_sentence(backbone, int(training.facts["parameters"])))

@@ -69,7 +69,7 @@ def test_race_that_stays_open_goes_to_the_best_mean_and_says_that_it_is_open() -
 
     assert (found.ended_because, found.winner.trial.number) == ("rounds", 8)
     assert not race_figures(found)["decided"]
-    assert "not decided: trial 3 (0.9260) may be as good" in race_sentences(found, refit=False)[1]
+    assert "not decided: trial 3 (92.6 %) may be as good" in race_sentences(found, refit=False)[1]
 
 
 def test_race_ends_as_soon_as_it_is_decided() -> None:
@@ -93,7 +93,7 @@ def test_race_of_a_single_round_has_no_spread() -> None:
     said = race_sentences(found, refit=False)
 
     assert race_figures(found)["standard_deviation"] is None
-    assert "in one round, trial 8 has the best mean validation accuracy, 0.9200; " in said[0]
+    assert "in one round, trial 8 has the best mean validation accuracy, 92.0 %; " in said[0]
 
 
 def test_configuration_that_diverges_drops_out() -> None:
@@ -126,7 +126,7 @@ def test_figures_have_the_spread_and_what_the_search_had_promised() -> None:
     assert of_3["shrinkage"] == pytest.approx(0.97 - 0.91)
     assert (of_3["dropped_after_round"], of_3["why_dropped"]) == (None, None)
     assert race_figures(found)["share_of_search_compute"] == 0.25
-    assert "had scored 0.9700, 0.0600 better than this mean" in race_sentences(found, False)[2]
+    assert "had scored 97.0 %, 6.0 points better than this mean" in race_sentences(found, False)[2]
 
 
 def test_words_say_whose_weights_are_exported() -> None:

@@ -44,7 +44,7 @@ def test_sentence_says_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"), [((0.5,), "the mean of 1 of 3 folds (0.5000);"), ((), "none of its 3")]
+    ("values", "said"), [((0.5,), "the mean of 1 of 3 folds (50.0 %);"), ((), "none of its 3")]
 )
 def test_trial_that_was_pruned_says_how_many_folds_it_finished(values: tuple[float, ...], said: str) -> None:
     assert said in fold_sentence(trial(*values), 3, "accuracy")

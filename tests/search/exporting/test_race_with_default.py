@@ -76,7 +76,7 @@ def test_lead_within_its_noise_leaves_the_default() -> None:
     said = race_sentences(found, refit=True)
     assert said[1] == (
         "Exported is the default configuration: none of those searched is ahead of it by more than the noise; trial 5 "
-        "is 0.0033 ahead, with a standard error of 0.0145."
+        "is 0.3 points ahead, with a standard error of 1.5 points."
     )
     assert race_figures(found)["default"] == DEFAULT
 
@@ -89,8 +89,8 @@ def test_lead_beyond_its_noise_is_exported_with_the_probability_that_it_is_bette
         "Race: of 2 configurations, the default (trial 0) among them, trained again with the "
     )
     assert said[1] == (
-        "It is ahead of the default configuration by 0.0217 (standard error 0.0073), and by 0.0192 when that is shrunk "
-        "by its noise; the probability that it is better is 94.7 %."
+        "It is ahead of the default configuration by 2.2 points (standard error 0.7 points), and by 1.9 points "
+        "when that is shrunk by its noise; the probability that it is better is 94.7 %."
     )
     figures = {one["trial"]: one for one in race_figures(found)["configurations"]}
     assert figures[5]["beyond_the_default"]["probability"] == pytest.approx(0.947, abs=1e-3)
@@ -100,7 +100,7 @@ def test_lead_beyond_its_noise_is_exported_with_the_probability_that_it_is_bette
 def test_default_that_drops_out_is_still_what_the_winner_is_compared_with() -> None:
     found = race({5: [0.90, 0.95, 0.93], DEFAULT: [0.80, 0.85, 0.83]})
     assert (found.ended_because, found.winner.trial.number) == ("decided", 5)
-    assert "is ahead of the default configuration by 0.1000" in race_sentences(found, refit=True)[1]
+    assert "is ahead of the default configuration by 10.0 points" in race_sentences(found, refit=True)[1]
 
 
 def test_default_that_diverges_is_no_rival() -> None:
@@ -118,7 +118,7 @@ def test_balanced_racer_is_the_cheapest_within_an_error_of_the_best_mean() -> No
     found = dataclasses.replace(open_race, prefer="balanced")
     assert (open_race.winner.trial.number, found.winner.trial.number) == (DEFAULT, 7)
     said = race_sentences(found, refit=True)
-    assert said[1].startswith("It is 0.0000 ahead of the default configuration")
+    assert said[1].startswith("It is 0.0 points ahead of the default configuration")
     assert found.preference is not None
     assert (
         "of 3 racers within one standard error (1.1 points) of the best one, trial 5"
