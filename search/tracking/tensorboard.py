@@ -97,7 +97,8 @@ class TensorBoard:
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
         from tensorboard.plugins.text.metadata import create_summary_metadata
 
-        # The plugin has no word for a pruned trial; so it can be filtered out by its status.
+        # The plugin has no word for a pruned trial, and its value is none of a whole training: by Unknown it is filtered
+        # out.
         status = {"finished": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}.get(
             ending.state, "STATUS_UNKNOWN"
         )
