@@ -49,10 +49,12 @@ def result_sentences(
         folds: Number of folds of that trial; 0 for none.
     """
     weakest = int(np.nanargmin(test.f1))
+    # Where all classes have the same figure none is the lowest.
+    differ = test.f1[weakest] < np.nanmax(test.f1)
+    lowest = f", lowest for {classes[weakest]}, {test.f1[weakest]:.4f}" if differ else ""
     tested = (
         f"Test: {accuracy_words(test.accuracy, test.accuracy_interval, len(test.labels))}; macro F1 "
-        f"{test.macro_f1:.4f}, lowest for {classes[weakest]}, {test.f1[weakest]:.4f}"
-        f"{_without_figures(test, classes)}."
+        f"{test.macro_f1:.4f}{lowest}{_without_figures(test, classes)}."
     )
     if refit_of is None:
         return [tested, fit.sentence, calibration.sentence]

@@ -97,8 +97,7 @@ class TensorBoard:
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
         from tensorboard.plugins.text.metadata import create_summary_metadata
 
-        # The plugin has no word for a pruned trial, and its value is none of a whole training: by Unknown it is filtered
-        # out.
+        # The plugin has no word for a pruned trial, and its value is none of a whole training: Unknown filters it out.
         status = {"finished": "STATUS_SUCCESS", "failed": "STATUS_FAILURE"}.get(
             ending.state, "STATUS_UNKNOWN"
         )
