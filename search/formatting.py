@@ -1,7 +1,7 @@
 """Durations, percentages, scores and counts in words: one way to write each, for every screen and page."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search.config.value_types import EIGHTH as EIGHTH
@@ -131,6 +131,16 @@ def often(number: int) -> str:
 def shorten(text: str, most: int) -> str:
     """A text cut to at most so many letters, of which the last is then an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def shorten_apart(texts: Sequence[str], most: int) -> list[str]:
+    """Texts cut to at most so many letters; those that would then be the same are cut in the middle."""
+    cut = [shorten(text, most) for text in texts]
+    tail = (most - 1) // 2
+    return [
+        f"{text[: most - 1 - tail]}…{text[-tail:]}" if len(text) > most and cut.count(short) > 1 else short
+        for text, short in zip(texts, cut, strict=True)
+    ]
 
 
 def shorten_path(path: str, most: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.formatting import percent, shorten
+from search.formatting import percent, shorten_apart
 from search.metrics.classification import Integers
 from search.plotting.axes import in_percent
 from search.plotting.fonts import with_any_letters
@@ -26,6 +26,8 @@ READABLE_SHARES = 20
 WITH_SHARE, WIDEST = 0.58, 12.0
 # The height of a cell, in parts of its width.
 FLATTEST = 0.65
+# A cell of a larger share is so dark that white is read better on it than black.
+DARK = 0.7
 # Of a letter, in parts of the size of its font.
 LETTER_WIDTH = 0.62
 
@@ -52,7 +54,7 @@ def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title
     from matplotlib.figure import Figure
 
     count = len(classes)
-    names = [shorten(name, LETTERS) for name in classes]
+    names = shorten_apart(classes, LETTERS)
     height = _cell_inches(count, int(matrix.max()))
     font = max(7.0, min(11.0, 72 * height / 3)) if count <= 30 else 34 * height
     needed = (max(map(len, names)) + 1) * LETTER_WIDTH * font / 72
@@ -69,9 +71,10 @@ def write_matrix_png(path: Path, matrix: Integers, classes: Sequence[str], title
         _write_counts(axes, matrix, fractions, font if count <= 30 else 25 * height)
     # Slanted names are read with less of a turn of the head, but of many one would stand on the other.
     _name_axes(axes, names, font, 0 if side_by_side else 45 if count <= 30 else 90)
-    axes.set_title(title, fontsize=12 if count <= 30 else 22, pad=12)
-    bar = figure.colorbar(picture, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label("share of the true class", fontsize=9 if count <= 30 else 16)
+    axes.set_title(title, fontsize=max(12.0, min(22.0, 1.2 * across)), pad=12)
+    beside = axes.inset_axes((1 + 0.15 / across, 0.0, max(0.2, 0.02 * across) / across, 1.0))
+    bar = figure.colorbar(picture, cax=beside)
+    bar.set_label("share of the true class", fontsize=max(9.0, min(16.0, 0.9 * across)))
     in_percent(bar.ax.yaxis)
     figure.savefig(path, bbox_inches="tight")
 
@@ -90,7 +93,7 @@ def _write_counts(axes: "Axes", matrix: Integers, fractions: np.ndarray, font: f
         value = int(matrix[row, column])
         if value == 0 and len(matrix) > 30:
             continue
-        colour = "white" if fractions[row, column] > 0.5 else ("black" if value else "#8c8c8c")
+        colour = "white" if fractions[row, column] > DARK else ("black" if value else "#8c8c8c")
         place: dict[str, Any] = {"ha": "center", "color": colour}
         if not value or len(matrix) > READABLE_SHARES:
             axes.text(column, row, str(value), va="center", fontsize=font, **place)

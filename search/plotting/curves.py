@@ -90,6 +90,8 @@ def plot_history(
     whole_numbers(axes)
     if alone:
         axes.margins(y=0.4)
+        if is_share(quantity):
+            axes.set_ylim(top=min(axes.get_ylim()[1], 1.0 + 0.02))
 
 
 def _write_figure(axes: "Axes", quantity: str, value: float, *, left: bool) -> None:

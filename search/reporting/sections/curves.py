@@ -23,7 +23,9 @@ def curves_section(facts: Facts) -> Section:
     unit = facts.config.unit
     blocks: list[Block] = [Text(f"The curves of trial {trial.number} were not recorded.", "note")]
     if history.get("loss") and kept:
-        blocks = [_drawings(trial, history, kept, unit), _epochs(trial, history, unit)]
+        blocks = [_at_once(trial, history, unit)]
+        if len(history["loss"]) > 1:
+            blocks = [_drawings(trial, history, kept, unit), _epochs(trial, history, unit)]
         if facts.config.folds:
             blocks.append(Text("These are means over the trial's folds.", "note"))
         blocks.append(
@@ -34,6 +36,9 @@ def curves_section(facts: Facts) -> Section:
             )
         )
     if facts.exported is not None and (how := facts.exported.how_trained):
+        if facts.exported.summary.get("epochs") == 1:
+            blocks.append(Text(f"The exported weights, {how}, were trained for one {unit}, too.", "note"))
+            return Section("curves", title, blocks)
         picture = png_picture(
             facts.exported.picture("curves.png"),
             f"Loss and accuracy of the exported weights, {how}, by epoch.",
@@ -41,6 +46,12 @@ def curves_section(facts: Facts) -> Section:
         )
         blocks += [picture] if picture else []
     return Section("curves", title, blocks)
+
+
+def _at_once(trial: TrialFacts, history: Mapping[str, Any], unit: str) -> Text:
+    """What a training of one epoch came to: a drawing would have two points."""
+    words = (f"{name}: {describe_history(history, name, 1, unit) or DASH}" for name in ("loss", "accuracy"))
+    return Text(f"Trial {trial.number} was trained for one {unit}, which is no curve. {'; '.join(words)}.")
 
 
 def _drawings(trial: TrialFacts, history: Mapping[str, Any], kept: int, unit: str) -> Charts:

@@ -50,3 +50,17 @@ def test_colour_is_the_share_itself(drawn: Any) -> None:
 )
 def test_names_are_turned_only_where_they_do_not_fit(drawn: Any, names: list[str], turned: int) -> None:
     assert {label.get_rotation() for label in drawn(names).get_xticklabels()} == {turned}
+
+
+def test_long_names_that_begin_alike_can_be_told_apart(drawn: Any) -> None:
+    names = [f"a class with a rather long name, number {n}" for n in range(3)]
+    shown = [label.get_text() for label in drawn(names).get_yticklabels()]
+    assert len(set(shown)) == 3
+    assert shown[2].endswith("number 2")
+
+
+def test_scale_is_as_high_as_the_matrix(drawn: Any) -> None:
+    axes = drawn(["a", "b"])
+    axes.figure.draw_without_rendering()
+    matrix, scale = axes.get_position(), axes.child_axes[0].get_position()
+    assert (scale.y0, scale.y1) == pytest.approx((matrix.y0, matrix.y1), abs=0.01)

@@ -15,12 +15,13 @@ from optuna.trial import TrialState, create_trial
 from search.config.study_config import Backbone
 from search.metrics.classification import Scores
 from search.plotting.confusion_matrix import write_matrix_csv
-from search.reporting.elements import Bar, Section, Table
+from search.reporting.elements import Bar, Charts, Section, Table
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts, read_facts
 from search.reporting.formatting import DASH
 from search.reporting.sections.baselines import baseline_section
 from search.reporting.sections.classes import classes_section, mistakes_section
+from search.reporting.sections.curves import curves_section
 from search.reporting.sections.images import images_section
 from search.reporting.sections.parameters import parameter_sections
 from search.reporting.sections.race import race_section
@@ -107,6 +108,14 @@ def test_more_trials_than_a_table_should_have_leave_out_the_others(new_study, mo
     table = tables(search_section(facts_of(new_study(["pruned"] * 4 + ["finished"] * 2))))[-1]
     assert table.caption == "3 of 6 trials, the best finished ones before others"
     assert [(row[0], row[1]) for row in table.rows] == [(0, "pruned"), (4, "finished"), (5, "finished")]
+
+
+def test_training_of_one_epoch_is_told_in_words(new_study) -> None:
+    history = {"loss": [0.5], "accuracy": [0.75], "val_loss": [0.6], "val_accuracy": [0.7]}
+    trial = create_trial(value=0.7, user_attrs={"history": history, "kept_epoch": 1, "epochs": 1})
+    section = curves_section(facts_of(new_study(trials=[trial])))
+    assert "accuracy: training 75.0 % in epoch 1; validation 70.0 % in epoch 1." in said(section)
+    assert not any(isinstance(block, Charts) for block in section.blocks)
 
 
 def test_trials_that_reported_once_have_no_drawing_of_curves(new_study) -> None:
