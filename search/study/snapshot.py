@@ -190,7 +190,8 @@ def take_snapshot(
         unit=study.config.unit,
     )
     left = _time_left(found, trials, None if budget is None else max(0.0, budget - spent_of(view, trials)))
-    return replace(found, seconds_left=left.left, pace=pace_words(study.config, left, ends_in))
+    ends = left.left if ends_in is None or left.left is None else min(left.left, ends_in)
+    return replace(found, seconds_left=ends, pace=pace_words(study.config, left, ends_in))
 
 
 def _ended(trial: "FrozenTrial") -> Ended:

@@ -205,6 +205,15 @@ def test_one_look_sees_what_one_who_watches_sees(open_digits) -> None:
     assert [(one.number, one.epoch, one.value) for one in once.running] == [(0, 1, 0.5)]
 
 
+def test_time_left_ends_with_the_command_and_with_what_its_budget_pays_for(open_digits) -> None:
+    study = open_digits(trials=12)
+    finish(study, 0.5, 0.75, compute=2e9)
+    assert take_snapshot(study).seconds_left == pytest.approx(10 * 3.0)
+    assert take_snapshot(study, ends_in=8.0).seconds_left == 8.0
+    assert take_snapshot(study, budget=10e9).seconds_left == pytest.approx(3 * 3.0)
+    assert take_snapshot(study, budget=1e9).seconds_left == 0.0
+
+
 @pytest.mark.slow
 def test_status_of_a_thousand_trials_costs_little_more_than_of_one(open_digits) -> None:
     study = open_digits(trials=5)
