@@ -15,7 +15,6 @@ import abc
 import hashlib
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
@@ -75,13 +74,11 @@ class Database(BaseStorage):
         self.retrying = Retrying(timeouts)
         self._engine: Engine = inner.engine
         self._local = threading.local()
-        self._file = sqlite_file(url) if is_sqlite(url) else None
-        self._file_identity = self._identify_file()
-        sqlalchemy.event.listen(self._engine, "begin", self._on_begin)
-        # SQLite would make an empty database in the place of one that is gone. SQLAlchemy remembers a dialect, and so
-        # who listens to it, for as long as the process lives: by the weak reference an unused database is forgotten.
-        check = weakref.WeakMethod(self._check_file)
-        sqlalchemy.event.listen(self._engine, "do_connect", lambda *_: (there := check()) and there())
+        self._file = file = _File(url)
+        sqlalchemy.event.listen(self._engine, "begin", _guarding(file, self._local))
+        # SQLite would make an empty database in the place of one that is gone. What listens must not hold this object:
+        # it is closed with the last of its users.
+        sqlalchemy.event.listen(self._engine, "do_connect", lambda *_: file.check())
 
     def use_timeouts(self, timeouts: Timeouts) -> None:
         """Use other timeouts from now on: those that a study was made with are known once it has been read."""
@@ -144,7 +141,7 @@ class Database(BaseStorage):
         Raises:
             OperationalError, LockLost: Another process held it too long, or the database went away; try again.
         """
-        self._check_file()
+        self._file.check()
         return (
             file_lock(self.url) if self.is_sqlite else advisory_lock(self._engine, name, self.timeouts.grace)
         )
@@ -211,30 +208,6 @@ class Database(BaseStorage):
         """Close the connections."""
         self._engine.dispose()
 
-    def _identify_file(self) -> tuple[int, int] | None:
-        """Which file lies at the path of an SQLite database; None where there is none."""
-        if self._file is None:
-            return None
-        try:
-            found = self._file.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _check_file(self) -> None:
-        """Raise if the SQLite file is gone: what is open of it would take every write, and nobody would find them."""
-        if self._file is not None and self._identify_file() != self._file_identity:
-            raise DatabaseRemoved(
-                f"{self._file} was removed, or another file put in its place, while this search ran: what was written "
-                "since is lost; put the database back, or begin the study anew"
-            )
-
-    def _on_begin(self, connection: Connection) -> None:
-        self._check_file()
-        guard = getattr(self._local, "active", None)
-        if guard is not None:
-            guard(connection)
-
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], tries: int) -> Any:
         self._local.active = self.guard if name.startswith(GUARDED) else None
         try:
@@ -250,6 +223,42 @@ class Database(BaseStorage):
     def _is_stored(self, trial_id: int, state: TrialState, values: list[float] | None = None) -> bool:
         trial = self.unretried.get_trial(trial_id)
         return trial.state == state and (values is None or trial.values == list(values))
+
+
+class _File:
+    """The file of an SQLite database, as it was when it was opened; none of another database."""
+
+    def __init__(self, url: URL) -> None:
+        self._path = sqlite_file(url) if is_sqlite(url) else None
+        self._identity = self._identify()
+
+    def check(self) -> None:
+        """Raise if the file is gone: what is open of it would take every write, and nobody would find them."""
+        if self._path is not None and self._identify() != self._identity:
+            raise DatabaseRemoved(
+                f"{self._path} was removed, or another file put in its place, while this search ran: what was written "
+                "since is lost; put the database back, or begin the study anew"
+            )
+
+    def _identify(self) -> tuple[int, int] | None:
+        """Which file lies there; None where there is none."""
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+def _guarding(file: _File, local: threading.local) -> Guard:
+    def on_begin(connection: Connection) -> None:
+        file.check()
+        guard = getattr(local, "active", None)
+        if guard is not None:
+            guard(connection)
+
+    return on_begin
 
 
 def _retried(name: str) -> Callable[..., Any]:

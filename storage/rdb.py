@@ -13,6 +13,8 @@ What is read and written is the same (``tests/storage/test_rdb.py`` compares the
 
 import json
 import math
+import os
+import weakref
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialIntermediateValueModel
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, DateTime, TextClause, text
+from sqlalchemy import Connection, DateTime, Engine, TextClause, text
 
 # An array in Postgres and a list in JSON in SQLite, so that the statement's text is always the same.
 AMONG = {
@@ -82,7 +84,20 @@ SET_PARAM = text(
 
 
 class LeanStorage(RDBStorage):
-    """Optuna's storage whose trials are read in two statements, and whose small writes need no mapper."""
+    """Optuna's storage whose trials are read in two statements, and whose small writes need no mapper.
+
+    Its connections are closed with the last of its users, not only when somebody collects garbage: what is left to that
+    comes and goes at any moment, SQLite's two files beside the database included.
+    """
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
+        try:
+            super().__init__(url, engine_kwargs)
+        except BaseException:
+            if hasattr(self, "engine"):  # The database is another's, or away by now.
+                self.engine.dispose()
+            raise
+        weakref.finalize(self, _close, self.engine, os.getpid())
 
     def _set_trial_intermediate_value_without_commit(
         self, session: Any, trial_id: int, step: int, intermediate_value: float
@@ -178,6 +193,11 @@ class LeanStorage(RDBStorage):
         for row in details:
             by_kind[row.kind, row.trial_id].append(row)
         return [_trial(row, by_kind) for row in trials] if rows else None
+
+
+def _close(engine: Engine, pid: int) -> None:
+    if os.getpid() == pid:  # Else they are still its parent's.
+        engine.dispose()
 
 
 @cache

@@ -160,6 +160,11 @@ def test_database_of_a_later_optuna_is_refused_in_one_line(url: str) -> None:
     assert "cannot be opened" in refusal(url)
 
 
+def test_database_that_is_refused_is_closed_again(file_url: str, tmp_path: Path) -> None:
+    test_database_of_a_later_optuna_is_refused_in_one_line(file_url)
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".db-wal"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -188,7 +193,8 @@ def test_options_of_the_url_are_kept(server_url: str) -> None:
 
 def test_host_that_is_gone_without_a_word_is_noticed(server_url: str) -> None:
     """Connecting, an idle connection and one in use each have their bound."""
-    told = driver(open_storage(server_url, Timeouts(connect=7))).get_parameters()
+    database = open_storage(server_url, Timeouts(connect=7))
+    told = driver(database).get_parameters()
     assert {name: told[name] for name in told if name.startswith(("keepalives", "connect_", "tcp_"))} == {
         "connect_timeout": "7",
         "keepalives": "1",
@@ -201,7 +207,8 @@ def test_host_that_is_gone_without_a_word_is_noticed(server_url: str) -> None:
 
 def test_connecting_waits_two_seconds_at_the_least(server_url: str) -> None:
     """Less means two to libpq; nothing at all would mean for ever."""
-    told = driver(open_storage(server_url, Timeouts(connect=0.2))).get_parameters()
+    database = open_storage(server_url, Timeouts(connect=0.2))
+    told = driver(database).get_parameters()
     assert told["connect_timeout"] == "2"
 
 
@@ -251,7 +258,8 @@ def test_password_reaches_the_server(asking_url: str) -> None:
 
 
 def test_password_in_the_query_reaches_the_server(asking_url: str) -> None:
-    assert driver(open_storage(f"{asking_url}&password={SECRET}")).user == "me"
+    database = open_storage(f"{asking_url}&password={SECRET}")
+    assert driver(database).user == "me"
 
 
 def test_password_of_a_file_reaches_the_server(
@@ -261,7 +269,8 @@ def test_password_of_a_file_reaches_the_server(
     file.write_text(f"*:*:*:me:{SECRET}\n")
     file.chmod(0o600)
     monkeypatch.setenv("PGPASSFILE", str(file))
-    assert driver(open_storage(asking_url)).user == "me"
+    database = open_storage(asking_url)
+    assert driver(database).user == "me"
 
 
 @pytest.mark.parametrize(("user", "query"), [("me:falsch", ""), ("me", "&password=falsch")])

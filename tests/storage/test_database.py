@@ -257,6 +257,24 @@ def test_database_that_nobody_uses_any_more_is_forgotten(url: str) -> None:
     assert engine() is None, "it would keep its connections and files open"
 
 
+def test_database_is_closed_with_the_last_of_its_users(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only when somebody collects garbage."""
+    closed: list[str] = []
+    database = open_storage(url, SHORT)
+    study = optuna.create_study(storage=database)
+    sqlalchemy.event.listen(database._engine, "close", lambda *_: closed.append("connection"))
+    view = optuna.Study(study.study_name, database.unretried)
+    gc.disable()
+    try:
+        del database, study
+        assert view.trials == []
+        assert not closed
+        del view
+        assert closed
+    finally:
+        gc.enable()
+
+
 @pytest.mark.slow
 def test_every_call_waits_for_the_end_of_an_outage(outage: Any, wait_until: Callable[..., None]) -> None:
     known = prepare(outage.open(), "s")
