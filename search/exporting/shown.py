@@ -11,9 +11,10 @@ from search.exporting.summary import how_trained
 from search.formatting import percent, percent_range, si_units
 from search.templates.loader import environment
 
+CURVES = "curves.png"
 PICTURES = {
     "confusion_matrix.png": "Confusion matrix of the test images; its counts are in .confusion_matrix",
-    "curves.png": "Loss and accuracy by epoch, on training and on validation images",
+    CURVES: "Loss and accuracy by epoch, on training and on validation images",
 }
 
 
@@ -25,6 +26,8 @@ def export_html(folder: Path, summary: Mapping[str, Any]) -> str:
         summary: What its ``summary.json`` holds.
     """
     trained = how_trained(summary)
+    # Of one epoch there is no curve to see.
+    pictures = {name: alt for name, alt in PICTURES.items() if name != CURVES or summary.get("epochs") != 1}
     return (
         environment()
         .get_template("export_shown.html")
@@ -32,7 +35,7 @@ def export_html(folder: Path, summary: Mapping[str, Any]) -> str:
             name=f"{summary['study']}, trial {summary['trial']}{f', {trained}' if trained else ''}",
             headline=f"{percent(summary['test_accuracy'])} of {summary['test_images']:,} test images are right",
             figures=list(_figures(folder, summary)),
-            pictures=pictures_html(folder, PICTURES),
+            pictures=pictures_html(folder, pictures),
             words=summary.get("words", ()),
         )
     )

@@ -13,6 +13,8 @@ from search.prediction.output import UNSURE, Prediction, Shown
 
 # More would be no picture to look at; so many are taken evenly from all.
 MOST_TILES = 100
+# Short enough to stand under a picture.
+UNLIKE = "unlike the training"
 NOTHING_MORE = Shown(())
 
 
@@ -78,6 +80,6 @@ def tile(prediction: Prediction, depth: str | None = None, asked: Shown = NOTHIN
     label = UNSURE if asked.is_unsure(prediction) else str(prediction.label)
     answer = f"{shorten(label, LETTERS - len(confidence) - 1)} {confidence}"
     pixels = downscaled(Path(prediction.image), depth)
-    if prediction.truth is None:
-        return Tile(pixels, (answer,), PLAIN)
-    return Tile(pixels, (answer, f"true: {prediction.truth}"), RIGHT if prediction.is_right else WRONG)
+    colour = PLAIN if prediction.truth is None else RIGHT if prediction.is_right else WRONG
+    truth = () if prediction.truth is None else (f"true: {prediction.truth}",)
+    return Tile(pixels, (answer, *truth, *((UNLIKE,) if prediction.unlike else ())), colour)

@@ -100,10 +100,11 @@ function show({ item, words, name, answer, error }) {
     return;
   }
   const alone = answers.classList.contains("one");
-  words.replaceChildren(make("h3", answer.class + " " + percent(answer.confidence)), make("p", name, "name"));
+  const doubt = answer.unlike || answer.unsure ? "?" : "";
+  words.replaceChildren(make("h3", answer.class + doubt + " " + percent(answer.confidence)), make("p", name, "name"));
   item.querySelector("img")?.setAttribute("alt", name + ": " + answer.class);
   if (answer.unlike) words.append(make("p", "Nothing like the training images: none of the classes may be right.", "unsure"));
-  if (answer.unsure) words.append(make("p", "Unsure: it may well be something else.", "unsure"));
+  else if (answer.unsure) words.append(make("p", "Unsure: it may well be something else.", "unsure"));
   const more = make("details");
   more.open = alone;
   more.append(make("summary", answer.alike.length ? "Likeliest classes, and what it resembles" : "Likeliest classes"), bars(answer.top));

@@ -41,6 +41,13 @@ def test_export_shows_its_figures_and_pictures(tmp_path: Path, monkeypatch: pyte
     assert str(tmp_path) not in shown
 
 
+@pytest.mark.parametrize(("epochs", "pictures"), [(1, 0), (2, 1)])
+def test_training_of_one_epoch_shows_no_curves(tmp_path: Path, epochs: int, pictures: int) -> None:
+    (tmp_path / "curves.png").write_bytes(b"png")
+    shown = Export(tmp_path, {**SUMMARY, "epochs": epochs}, "", None, ["a", "b"])  # type: ignore[arg-type]
+    assert shown._repr_html_().count("<img") == pictures
+
+
 def test_parameters_of_a_backbone_are_counted(tmp_path: Path) -> None:
     summary = {**SUMMARY, "backbone": {"name": "mine", "parameters": 3_400_000}}
     shown = Export(tmp_path, summary, "", None, ["a", "b"])._repr_html_()  # type: ignore[arg-type]

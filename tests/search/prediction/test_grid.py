@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from search.errors import InputError
-from search.plotting.image_grid import PLAIN, RIGHT, WRONG
-from search.prediction.grid import check_png_path, tile, write_prediction_grid
+from search.plotting.image_grid import LETTERS, PLAIN, RIGHT, WRONG
+from search.prediction.grid import UNLIKE, check_png_path, tile, write_prediction_grid
 from search.prediction.output import Prediction
 
 
@@ -22,6 +22,12 @@ def test_tile_is_coloured_by_whether_it_is_right(photo: Path, truth: str | None,
 
     assert found.colour == colour
     assert found.lines[0] == "ants 87.5 %"
+
+
+def test_tile_says_that_it_is_nothing_like_the_training_images(photo: Path) -> None:
+    found = tile(Prediction(str(photo), "ants", 0.875, unlike=True))
+    assert found.lines == ("ants 87.5 %", UNLIKE)
+    assert len(UNLIKE) <= LETTERS
 
 
 def test_tile_of_a_long_name_keeps_its_confidence(photo: Path) -> None:

@@ -83,6 +83,7 @@ def test_one_picture_shows_its_class_bars_and_what_it_resembles(opened: Open, ph
 def test_picture_that_the_model_is_unsure_of_says_so(opened: Open, photos: Path) -> None:
     page = opened()
     choose(page, photos / "grey.png")
+    assert "? " in page.locator(".card h3").inner_text().replace("\N{NO-BREAK SPACE}", " ")
     assert page.locator(".unsure").is_visible()
     assert status(page).endswith(", unsure.")
 
