@@ -138,5 +138,10 @@ def _chosen(facts: Mapping[str, Any]) -> str:
     compared = facts.get("chosen_by_logistic_regression")
     if not compared:
         return ""
-    told = ", ".join(f"{name} {percent(accuracy)}" for name, accuracy in compared.items())
+    # Of one backbone the sizes alone differ.
+    own = f"{facts['name']} "
+    alone = own if all(name.startswith(own) for name in compared) else ""
+    told = ", ".join(
+        f"{name.removeprefix(alone)}: {percent(accuracy)}" for name, accuracy in compared.items()
+    )
     return f" It was chosen before the search, by logistic regression on each backbone's features ({told})."

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from search.exporting.assessment import assess_calibration, assess_fit
+from search.exporting.backbone import backbone_sentence
 from search.exporting.scoring_result import Mistakes, ScoringResult
 from search.exporting.sentences import ledger_sentence, others_sentence, result_sentences
 from search.metrics.classification import Scores
@@ -101,3 +102,15 @@ def test_ledger_counts_this_scoring_too() -> None:
 def test_scorings_by_other_studies_are_told_apart() -> None:
     assert others_sentence(1) == "One of these scorings was made by another study of the same images."
     assert others_sentence(3) == "3 of these scorings were made by other studies of the same images."
+
+
+def test_sizes_of_one_backbone_are_compared_without_its_name() -> None:
+    facts = {"name": "lite", "parameters": 9, "size": 160, "fine_tuned": None}
+    sizes = {"lite at 160": 0.5, "lite at 224": 0.6}
+    assert backbone_sentence({**facts, "chosen_by_logistic_regression": sizes}, 1).endswith(
+        "(at 160: 50.0 %, at 224: 60.0 %)."
+    )
+    others = {"lite": 0.5, "small": 0.6}
+    assert "(lite: 50.0 %, small: 60.0 %)" in backbone_sentence(
+        {**facts, "chosen_by_logistic_regression": others}, 1
+    )
