@@ -142,9 +142,11 @@ class OutOfFold:
             f"{classes[self.scores.predicted[index]]})"
             for index in doubted[:SHOWN]
         )
-        which = "Look at it" if len(doubted) == 1 else f"Look at {len(doubted):,} of them"
+        which = (
+            "Look at one of them:" if len(doubted) == 1 else f"Look at {len(doubted):,} of them, most surely"
+        )
         return [
-            f"{said} {which}, most surely {shown}: where the folds were as sure, at least {least} of their answers are "
+            f"{said} {which} {shown}: where the folds were as sure, at least {least} of their answers are "
             "right, so that the label may be wrong."
         ]
 

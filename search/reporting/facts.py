@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search.errors import InputError
+from search.exporting.fallback import passed_over
 from search.metrics.preference import Priced
 from search.metrics.selection import LEVEL, chance_of_such_differences, undecided_words
 from search.reporting.trial_facts import TrialFacts, trial_facts
@@ -114,6 +115,13 @@ class Facts:
             return ""
         chance = chance_of_such_differences(np.stack(right))
         return "" if chance < LEVEL else undecided_words(len(right), len(right[0]), chance)
+
+    @cached_property
+    def passed_over(self) -> int | None:
+        """Number of the trial in whose place the default was exported, as the export says; None where none was."""
+        words = [] if self.exported is None else self.exported.summary.get("words", [])
+        numbers = [trial.number for trial in self.trials]
+        return next((one for one in numbers for sentence in words if passed_over(one) in sentence), None)
 
     @cached_property
     def priced(self) -> list[Priced]:

@@ -94,6 +94,9 @@ def choose_settings(options: RunOptions, say: Say = log_line, *, only_look: bool
     cache = cache_root() if options.cache is None else Path(options.cache)
     look = look_at(options.data, test=options.test, groups=options.groups, cache=cache, say=say)
     if look is None:
+        # What is wrong with the images is said where they are prepared; their net is known by its backbone.
+        if options.backbones and "space" not in options.requested:
+            choice.options = options.also(space="transfer")
         return choice
     _choose_space(choice, look, cache, None if only_look else say)
     over_backbone = has_backbone(load_space(choice.options.space))

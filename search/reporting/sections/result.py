@@ -5,7 +5,6 @@ from typing import Any
 
 from search.exporting.assessment import validated_images
 from search.exporting.backbone import whole_parameters
-from search.exporting.fallback import passed_over
 from search.exporting.sentences import ledger_sentence, others_sentence
 from search.formatting import count, metric_words
 from search.metrics.preference import ACCURATE
@@ -31,6 +30,10 @@ from search.study.fold_results import at_kept_epoch
 OPTIMISTIC = (
     "Validation images chose this trial among {trials}, so their figures are too good by as much as luck had a part in "
     "that choice; the test images chose nothing."
+)
+FIXED = (
+    "This trial is the default configuration, fixed before the search: no luck of a choice among trials is in its "
+    "validation figures, nor in those of the test images."
 )
 RACED = (
     "A race chose this configuration by fresh trainings, scored on {images}: luck had less of a part in that than in "
@@ -70,7 +73,7 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
         best = facts.ranked[0] if facts.ranked else None
         chosen = "confirm" in summary or summary.get("prefer", ACCURATE) != ACCURATE
         # Of the default configuration these words say why it is exported in the place of the best.
-        chosen |= best is not None and any(passed_over(best.number) in sentence for sentence in words)
+        chosen |= best is not None and best.number == facts.passed_over
         if best is not None and best.number != trial.number and not chosen:
             blocks.append(
                 Text(
@@ -125,11 +128,11 @@ def _notes(facts: Facts) -> list[Text]:
     race = None if facts.exported is None else facts.exported.summary.get("confirm")
     # One against the default is on images, or folds, of its own.
     images = "images that chose no trial" if race and "default" in race else "the same validation images"
-    chosen = (
-        RACED.format(images=images)
-        if race
-        else OPTIMISTIC.format(trials=count(len(facts.ranked), "finished one"))
-    )
+    chosen = OPTIMISTIC.format(trials=count(len(facts.ranked), "finished one"))
+    if race:
+        chosen = RACED.format(images=images)
+    elif facts.passed_over is not None:
+        chosen = FIXED
     intervals = (
         f"Intervals of accuracies are Wilson's, that of macro F1 is a bootstrap over the test images ({RESAMPLES:,} "
         "draws); they say what other images of the same kind would do, not what another training would."

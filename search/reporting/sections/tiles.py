@@ -138,6 +138,8 @@ def _search(facts: Facts) -> list[Tile]:
 def _validation(facts: Facts, trial: TrialFacts) -> Tile:
     value, origin = trial.value, f"trial {trial.number}, by which it was chosen"
     race = None if facts.exported is None else facts.exported.summary.get("confirm")
+    if facts.passed_over is not None:
+        origin = f"trial {trial.number}, the default, fixed before the search"
     if race:
         value = race["mean"]
         origin = f"trial {trial.number}, mean of {count(race['rounds'], 'fresh training')}"

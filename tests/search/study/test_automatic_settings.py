@@ -182,3 +182,10 @@ def test_speed_is_that_of_a_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert 1e8 < (training_speed() or 0) < 1e15
     monkeypatch.setattr(module, "GPU", tmp_path)
     assert training_speed() is None
+
+
+def test_backbone_beside_images_that_cannot_be_looked_at_is_no_mistake(choose: Choose) -> None:
+    """A wrong path of the images was answered with "space cnn has no backbone"."""
+    found = choose(None, backbones=("lite.keras",))
+    assert (found.options.space, found.lines) == ("transfer", [])
+    assert choose(None, backbones=("lite.keras",), space="cnn").options.space == "cnn"

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.exporting.fallback import passed_over
 from search.plotting.confusion_matrix import write_matrix_csv
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts, read_facts
+from search.reporting.sections.result import result_section
 from search.reporting.sections.tiles import tiles
 
 SUMMARY: dict[str, Any] = {
@@ -57,6 +59,22 @@ def test_net_that_overfits_wants_images(study, tmp_path) -> None:
     found = answers(with_export(study, tmp_path, fit={"verdict": "overfits"}))["What to do next"]
     assert found[0] == "Get more images"
     assert found[1].startswith("it overfits: more images, augmentation")
+
+
+def test_default_in_the_place_of_the_best_is_not_said_to_be_chosen_by_its_value(study, tmp_path) -> None:
+    plain, fixed = (
+        with_export(study, tmp_path, words=words, validation_images=50, macro_f1=0.9, test_loss=0.3)
+        for words in (
+            [],
+            [f"Exported is the default configuration (trial 0): {passed_over(2)} is ahead of it."],
+        )
+    )
+    assert (plain.passed_over, fixed.passed_over) == (None, 2)
+    assert answers(plain)["Validation accuracy"][1] == "trial 0, by which it was chosen"
+    assert answers(fixed)["Validation accuracy"][1] == "trial 0, the default, fixed before the search"
+    notes = [[str(block) for block in result_section(facts, "").blocks] for facts in (plain, fixed)]
+    assert ["Validation images chose this trial" in " ".join(note) for note in notes] == [True, False]
+    assert ["fixed before the search: no luck" in " ".join(note) for note in notes] == [False, True]
 
 
 def test_class_that_is_far_behind_is_named(study, tmp_path) -> None:
