@@ -16,7 +16,7 @@ def prefetch(
         typer.Option(
             "--backbone",
             metavar="NAME|FILE",
-            help="A name of keras.applications, or a .keras file; repeatable.",
+            help="A name of keras.applications, a .keras file, or keras_hub:PRESET; repeatable.",
         ),
     ],
     cache: Annotated[Path | None, flag_for(CacheSettings, "cache")] = None,

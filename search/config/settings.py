@@ -396,8 +396,9 @@ class RequestSettings(ImageSettings, NameSettings):
     )
     backbones: Sequence[str] = option(
         (),
-        "Backbone for --space transfer: a keras.applications name or a .keras file (default: MobileNetV2). "
-        "Repeatable: of several, one is chosen by logistic regression in the folds; without folds the search samples.",
+        "Backbone for --space transfer: a keras.applications name, a .keras file, or keras_hub:PRESET, name or "
+        "folder (default: MobileNetV2). Repeatable: of several, one is chosen by logistic regression in the folds; "
+        "without folds the search samples.",
         flag="--backbone",
         metavar="NAME|FILE",
         repeatable=True,

@@ -23,9 +23,9 @@ def main(source: str, mode: str, out: str) -> None:
     """Write a net from raw pixels to pooled features to the file ``out``.
 
     Args:
-        source: A name of ``keras.applications``, whose weights are downloaded unless Keras has them in its cache; or
-            the path of a ``.keras`` file.
-        mode: How its pixels are to be preprocessed; see ``preprocess``.
+        source: A name of ``keras.applications``, whose weights are downloaded unless Keras has them in its cache; the
+            path of a ``.keras`` file; or what Keras-Hub's ``from_preset`` takes.
+        mode: How its pixels are to be preprocessed, see ``preprocess``; or ``keras_hub`` for one of its presets.
         out: The ``.keras`` file to write.
 
     Raises:
@@ -34,8 +34,11 @@ def main(source: str, mode: str, out: str) -> None:
     import keras
 
     keras.config.set_image_data_format("channels_last")
-    application = getattr(keras.applications, source, None)
-    if application is not None:
+    application = getattr(keras.applications, source, None) if mode != "keras_hub" else None
+    note, identity = "", source
+    if mode == "keras_hub":
+        net, identity, note = load_preset(source)
+    elif application is not None:
         net = application(include_top=False, weights="imagenet", input_shape=(None, None, 3))
     else:
         net = keras.models.load_model(source, compile=False)
@@ -50,14 +53,15 @@ def main(source: str, mode: str, out: str) -> None:
         )
     model = keras.Model(inputs, x, name="backbone")
     model.trainable = False
-    note = "" if application is not None else _check_features(model, net, source, side)
+    if application is None:
+        note = note or _check_features(model, net, source, side)
     model.save(out)
     facts: dict[str, Any] = {"features": int(x.shape[1]), "parameters": int(net.count_params()), "side": side}
     facts["least"] = side or _least(model)
     if note:
         facts["note"] = note
-    if application is not None:
-        facts["digest"] = _digest(source, net)
+    if application is not None or mode == "keras_hub":
+        facts["digest"] = _digest(identity, net)
     print(json.dumps(facts))
 
 
@@ -79,6 +83,47 @@ def preprocess(x: Any, mode: str) -> Any:
     if mode == "caffe":
         return layers.Rescaling(1.0, [-mean for mean in CAFFE_MEANS])(ops.flip(x, axis=-1))
     return x
+
+
+def load_preset(handle: str) -> tuple[Any, str, str]:
+    """Load the net of a preset of Keras-Hub, with its preprocessing before it, in layers that any Keras can load.
+
+    Args:
+        handle: What ``from_preset`` takes.
+
+    Returns:
+        The net; what identifies it beside its weights; and what is odd about it, or nothing.
+
+    Raises:
+        ValueError: It is no net for RGB images, or has layers that an export could not be loaded with.
+    """
+    import keras
+    import keras_hub
+
+    net = keras_hub.models.Backbone.from_preset(handle)
+    kind = type(net).__name__
+    side = _side(net)
+    own = {type(layer) for layer in _layers(net) if not type(layer).__module__.startswith("keras.")}
+    if own:
+        names = ", ".join(sorted(layer.__name__ for layer in own)[:3])
+        raise ValueError(
+            f"{kind} has layers of Keras-Hub's own ({names}), without which no export could be loaded; take one of "
+            "Keras's layers alone, such as a ResNet, DenseNet, EfficientNet, VGG or Xception"
+        )
+    inputs = x = keras.Input((side or None, side or None, 3))
+    scale = offset = None
+    note = ""
+    try:
+        converter = keras_hub.layers.ImageConverter.from_preset(handle)
+        scale, offset = converter.scale, converter.offset
+    except FileNotFoundError:
+        note = (
+            "its preset does not say how it takes pixels (image_converter.json): it gets them from 0 to 255"
+        )
+    if scale is not None or offset is not None:
+        x = keras.layers.Rescaling(1.0 if scale is None else scale, 0.0 if offset is None else offset)(x)
+    plain = keras.Model(net.input, net.output)
+    return keras.Model(inputs, plain(x)), f"{kind} {scale} {offset}", note
 
 
 def _check_features(model: Any, net: Any, source: str, side: int) -> str:

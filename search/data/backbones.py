@@ -1,8 +1,9 @@
-"""Pretrained backbones, of ``keras.applications`` or any ``.keras`` file: prepared once and identified by content.
+"""Pretrained backbones, of ``keras.applications``, Keras-Hub or any ``.keras`` file: made once, identified by content.
 
 ``<cache>/backbones/<digest>.keras`` is a net from raw RGB pixels to pooled features and ``<digest>.json`` has facts
-about it; ``<name>-<format>.json`` says which digest a name of ``keras.applications`` has on this host. This process
-never loads Keras. ``<digest>.name`` is what people call it.
+about it; ``<name>-<format>.json`` says which digest a name of ``keras.applications`` has on this host, and
+``<hash>-<format>.json`` the same of what a preset of Keras-Hub is made from. This process never loads Keras.
+``<digest>.name`` is what people call it.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from filelock import FileLock
 
 from search.data import backbone_script
 from search.data.base import Say, log_line
+from search.data.hub_presets import check_preset, digest_of_request, is_preset, preset_folder, preset_handle
 from search.data.subprocesses import last_error, run_script
 from search.errors import InputError
 from spaces.contract import Backbone
@@ -51,15 +53,18 @@ def check_backbone(requested: str, cache: Path) -> str:
     """Check a requested backbone, without Keras.
 
     Args:
-        requested: A name of ``keras.applications``, or the path of a ``.keras`` file.
+        requested: A name of ``keras.applications``, the path of a ``.keras`` file, or a preset of Keras-Hub (see
+            ``search.data.hub_presets``).
         cache: The folder of prepared images and backbones, of which those that are there are named.
 
     Returns:
         The name, or the file's absolute path.
 
     Raises:
-        InputError: It is neither a known name nor a ``.keras`` file.
+        InputError: It is none of these.
     """
+    if is_preset(requested):
+        return check_preset(requested)
     if requested in APPLICATIONS:
         return requested
     path = Path(requested).expanduser().absolute()
@@ -115,7 +120,7 @@ def find_backbones(requested: Sequence[str], cache: Path, say: Say = log_line) -
     """Find backbones in the cache, and prepare those that are not there.
 
     Args:
-        requested: Names of ``keras.applications``, or paths of ``.keras`` files.
+        requested: As ``check_backbone`` takes them.
         cache: The folder of prepared images and backbones.
         say: Takes lines for people.
 
@@ -157,10 +162,11 @@ def with_files(backbones: Sequence[Backbone], cache: Path) -> tuple[Backbone, ..
 
 def _find(requested: str, cache: Path, say: Say) -> Backbone:
     folder = backbones_folder(cache)
-    known = requested in APPLICATIONS
-    name = requested if known else backbone_name(Path(requested))
-    if known:
+    name = _name(requested)
+    if requested in APPLICATIONS:
         entry = folder / f"{requested}-{FORMAT.decode()}.json"
+    elif is_preset(requested):
+        entry = folder / f"{digest_of_request(requested)}-{FORMAT.decode()}.json"
     elif Path(requested).parent == folder.absolute() and _read(Path(requested).with_suffix(".json"), folder):
         entry = Path(requested).with_suffix(".json")  # It is one that was made ready before.
     else:
@@ -170,7 +176,9 @@ def _find(requested: str, cache: Path, say: Say) -> Backbone:
         with FileLock(folder / f"{entry.stem}.lock"):
             facts = _read(entry, folder)
             if facts is None:
-                say(f"backbone {name}: {'loading it through Keras' if known else 'reading it'}")
+                say(
+                    f"backbone {name}: {'loading it through Keras' if _is_named(requested) else 'reading it'}"
+                )
                 facts, note = _make(requested, entry, folder)
                 if note:
                     say(f"warning: backbone {name}: {note}")
@@ -180,6 +188,18 @@ def _find(requested: str, cache: Path, say: Say) -> Backbone:
             "XDG_CACHE_HOME to a folder that is"
         ) from error
     return Backbone(name=name, said=requested, **facts)
+
+
+def _is_named(requested: str) -> bool:
+    """Whether a backbone is known by a name alone, so that its weights may have to be downloaded."""
+    return requested in APPLICATIONS or (is_preset(requested) and preset_folder(requested) is None)
+
+
+def _name(requested: str) -> str:
+    """What people call a backbone."""
+    if requested in APPLICATIONS:
+        return requested
+    return Path(preset_handle(requested)).name if is_preset(requested) else backbone_name(Path(requested))
 
 
 def _read(entry: Path, folder: Path) -> dict[str, Any] | None:
@@ -195,13 +215,15 @@ def _make(requested: str, entry: Path, folder: Path) -> tuple[dict[str, Any], st
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         out = Path(scratch) / "backbone.keras"
         facts: dict[str, Any] = {"digest": entry.stem, **_run(requested, out)}
-        if requested in APPLICATIONS:  # Its digest is of Keras's weights, not yet of the file made here.
+        if requested in APPLICATIONS or is_preset(
+            requested
+        ):  # That is of the weights, not yet of the file made here.
             facts["digest"] = hashlib.sha256(FORMAT + facts["digest"].encode()).hexdigest()[:32]
         note = str(facts.pop("note", ""))
         file = folder / f"{facts['digest']}.keras"
         out.replace(file)
     with atomic_write(file.with_suffix(".name")) as aside:
-        aside.write_text(requested if requested in APPLICATIONS else backbone_name(Path(requested)), "utf-8")
+        aside.write_text(_name(requested), "utf-8")
     with atomic_write(entry) as aside:
         aside.write_text(json.dumps(facts), encoding="utf-8")
     return facts, note
@@ -209,7 +231,8 @@ def _make(requested: str, entry: Path, folder: Path) -> tuple[dict[str, Any], st
 
 def _run(requested: str, out: Path) -> dict[str, Any]:
     """Have Keras make the file ``out``, in a Python of its own."""
-    run = run_script(backbone_script, requested, APPLICATIONS.get(requested, "raw"), str(out))
+    way = "keras_hub" if is_preset(requested) else APPLICATIONS.get(requested, "raw")
+    run = run_script(backbone_script, preset_handle(requested), way, str(out))
     if run.returncode == 0:
         facts: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
         return facts
@@ -219,6 +242,11 @@ def _run(requested: str, out: Path) -> dict[str, Any]:
             f"--backbone {requested}: Keras does not have its weights in its cache and could not download them "
             f"({reason}); run python -m search.prefetch --backbone {requested} once where there is a network, or pass "
             "a .keras file"
+        )
+    if _is_named(requested):
+        raise InputError(
+            f"--backbone {requested}: Keras-Hub has no such net for images, or could not download it ({reason}); "
+            "expected the name of a preset, with a network, or its folder"
         )
     raise InputError(
         f"--backbone {requested}: no backbone ({reason}); expected a net of Keras's own layers, without its head, from "
