@@ -11,6 +11,10 @@ from search.reporting.formatting import DASH, decimal_or_dash
 from search.reporting.pictures import png_picture
 from search.reporting.trial_facts import TrialFacts
 
+GAP = (
+    "Training figures are measured with what augmentation, dropout and label smoothing there is, validation figures "
+    "without: the gap between the two is not the overfitting."
+)
 SHOWN = ("loss", "val_loss", "accuracy", "val_accuracy", "val_macro_f1", "seconds")
 
 
@@ -23,18 +27,12 @@ def curves_section(facts: Facts) -> Section:
     unit = facts.config.unit
     blocks: list[Block] = [Text(f"The curves of trial {trial.number} were not recorded.", "note")]
     if history.get("loss") and kept:
-        blocks = [_at_once(trial, history, unit)]
+        blocks = [Text(_at_once(trial, history, unit))]
         if len(history["loss"]) > 1:
             blocks = [_drawings(trial, history, kept, unit), _epochs(trial, history, unit)]
         if facts.config.folds:
             blocks.append(Text("These are means over the trial's folds.", "note"))
-        blocks.append(
-            Text(
-                "Training figures are measured with what augmentation, dropout and label smoothing there is, "
-                "validation figures without: the gap between the two curves is not the overfitting.",
-                "note",
-            )
-        )
+        blocks.append(Text(GAP, "note"))
     if facts.exported is not None and (how := facts.exported.how_trained):
         if facts.exported.summary.get("epochs") == 1:
             blocks.append(Text(f"The exported weights, {how}, were trained for one {unit}, too.", "note"))
@@ -48,10 +46,13 @@ def curves_section(facts: Facts) -> Section:
     return Section("curves", title, blocks)
 
 
-def _at_once(trial: TrialFacts, history: Mapping[str, Any], unit: str) -> Text:
+def _at_once(trial: TrialFacts, history: Mapping[str, Any], unit: str) -> str:
     """What a training of one epoch came to: a drawing would have two points."""
-    words = (f"{name}: {describe_history(history, name, 1, unit) or DASH}" for name in ("loss", "accuracy"))
-    return Text(f"Trial {trial.number} was trained for one {unit}, which is no curve. {'; '.join(words)}.")
+    words = " ".join(
+        f"{name.capitalize()}: {describe_history(history, name, 1, unit).replace(f' in {unit} 1', '') or DASH}."
+        for name in ("loss", "accuracy")
+    )
+    return f"Trial {trial.number} was trained for one {unit}, so that there is no curve. {words}"
 
 
 def _drawings(trial: TrialFacts, history: Mapping[str, Any], kept: int, unit: str) -> Charts:
