@@ -367,7 +367,7 @@ def test_export_of_a_study_in_folds_tells_their_mean_and_spread(in_folds: Export
 
     assert found["value"] == found["fold_mean"] == found["validation_accuracy"] == (one + two) / 2
     assert found["fold_standard_deviation"] == pytest.approx(abs(one - two) / 2**0.5)
-    assert f"({one:.4f}, {two:.4f}; standard deviation" in " ".join(found["words"])
+    assert f"({100 * one:.1f} %, {100 * two:.1f} %; standard deviation" in " ".join(found["words"])
 
 
 def test_export_of_a_study_in_folds_claims_nothing_of_images_that_it_was_trained_on(in_folds: Export) -> None:
