@@ -26,8 +26,8 @@ from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop, catching_signals, ending_in_time
 from search.exporting.builder import build_export
 from search.exporting.choice import check_selection, choose_preferred, parse_without
-from search.exporting.confirm import UNBOUNDED, Bounds
 from search.exporting.earlier import earlier_export
+from search.exporting.entrants import UNBOUNDED, Bounds
 from search.exporting.export import Export
 from search.exporting.fallback import unless_default
 from search.exporting.folder import SWEEP_FILES, check_target, reserved

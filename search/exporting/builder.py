@@ -19,7 +19,8 @@ from search.exporting.architecture import describe_in_child
 from search.exporting.backbone import backbone_facts, cached_features, keep_familiarity
 from search.exporting.baking import bake_temperature, with_temperature
 from search.exporting.class_names import embed_class_names
-from search.exporting.confirm import UNBOUNDED, Bounds, confirm_best, default_trial
+from search.exporting.confirm import confirm_best
+from search.exporting.entrants import UNBOUNDED, Bounds, default_trial
 from search.exporting.export import Export
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats

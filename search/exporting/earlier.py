@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.data.examples import FILE as EXAMPLES
 from search.exporting.choice import candidates, choose_preferred
-from search.exporting.confirm import can_race, contenders, default_trial, ranked_for_race
+from search.exporting.entrants import can_race, contenders, default_trial, ranked_for_race
 from search.exporting.export import Export
 from search.exporting.fallback import unless_default
 from search.exporting.training_plans import refit_epochs

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from search.exporting.confirm import default_trial
+from search.exporting.entrants import default_trial
 from search.exporting.preference import gap_words
 from search.metrics.selection import LEVEL, Lead, chance_of_such_differences, lead_over_default
 from search.study.ending import can_race

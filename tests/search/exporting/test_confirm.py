@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from search.errors import StudyStopped
-from search.exporting.confirm import confirm_best, distinct, run_race
+from search.exporting.confirm import confirm_best, run_race
+from search.exporting.entrants import distinct
 from search.exporting.export import Export
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
@@ -169,7 +170,8 @@ class Counting:
 def short() -> Iterator[None]:
     """Two rounds, whatever they take: the study of these tests has two trials."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("search.exporting.confirm.COMPUTE_SHARE", 100.0)
+        for module in ("confirm", "entrants"):
+            patch.setattr(f"search.exporting.{module}.COMPUTE_SHARE", 100.0)
         patch.setattr("search.exporting.race.MOST_ROUNDS", 2)
         yield
 
@@ -266,7 +268,8 @@ def test_training_that_is_lost_is_done_again_with_the_same_value(
 def test_race_that_does_not_fit_is_not_run_and_says_so(
     confirmed: Export, searched: LoadedStudy, fork_server: ForkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.exporting.confirm.COMPUTE_SHARE", 0.25)
+    for module in ("confirm", "entrants"):
+        monkeypatch.setattr(f"search.exporting.{module}.COMPUTE_SHARE", 0.25)
     server: Any = Counting(fork_server)
     lines: list[str] = []
 

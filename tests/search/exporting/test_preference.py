@@ -11,7 +11,7 @@ from search.errors import InputError
 from search.execution.trial_files import trials_to_keep
 from search.execution.worker import Worker
 from search.exporting.choice import choose_preferred
-from search.exporting.confirm import ranked_for_race
+from search.exporting.entrants import ranked_for_race
 from search.exporting.preference import Preference, prefer
 from search.metrics.preference import Priced
 from search.study.prices import Prices, default_number

@@ -13,17 +13,15 @@ from optuna.trial import TrialState, create_trial
 from search.execution.trial import plan_training
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
-from search.exporting import confirm
-from search.exporting.confirm import (
+from search.exporting import confirm, entrants
+from search.exporting.confirm import confirm_best, other_images, run_race
+from search.exporting.entrants import (
     Bounds,
     Course,
-    confirm_best,
     contenders,
     default_trial,
-    other_images,
     plot_course,
     ranked_for_race,
-    run_race,
 )
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
@@ -187,7 +185,7 @@ def searched_by_compute(make_worker: Callable[..., Worker]) -> Callable[..., Loa
 @pytest.fixture
 def all_race(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have those race, too, who are behind the default, which is a good one; and to the end."""
-    monkeypatch.setattr(confirm, "_not_behind", lambda ranked, default, config: list(ranked))
+    monkeypatch.setattr(entrants, "_not_behind", lambda ranked, default, config: list(ranked))
     monkeypatch.setattr(confirm, "nobody_ahead", lambda values, default, lower_is_better: False)
 
 
