@@ -2,7 +2,7 @@
 
 from search.cli.app import main, make_app
 from search.cli.options import flags_of
-from search.cli.verbosity import print_result
+from search.cli.verbosity import print_hint, print_result
 from search.config.settings import ExportOptions
 
 
@@ -18,6 +18,7 @@ def export(options: ExportOptions) -> None:
     made = make_export(options)
     print_result(made.report)
     print_result(f"exported to {made.folder}")
+    print_hint(made.how_to_try)
 
 
 app = make_app(

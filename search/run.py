@@ -4,7 +4,7 @@ import typer
 
 from search.cli.app import main, make_app
 from search.cli.options import flags_of
-from search.cli.verbosity import print_result
+from search.cli.verbosity import print_hint, print_result
 from search.config.settings import RunCommandOptions
 from search.errors import StudyStopped
 
@@ -34,6 +34,7 @@ def run(options: RunCommandOptions) -> None:
         return
     if result.export is not None:
         print_result(f"exported to {result.export.folder}")
+        print_hint(result.export.how_to_try)
     if result.by_user:
         print_result(result.stopped)
         # A signal, not --timeout or --budget: make and shell scripts must not go on as if all were done.

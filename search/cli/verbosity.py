@@ -67,6 +67,11 @@ def print_result(text: str) -> None:
     print(as_typed_here(text), file=stream.beyond if isinstance(stream, _Silenced) else stream)
 
 
+def print_hint(text: str) -> None:
+    """Print what can be done with a result: ``--quiet`` leaves it out."""
+    print(as_typed_here(text))
+
+
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     with contextlib.redirect_stdout(_Silenced(sys.stdout)):

@@ -241,7 +241,7 @@ class FileSource(ABC):
             if strange := [name for name in images[part] if name not in classes]:
                 raise InputError(
                     f"--data {self.name}: {self.part_name(part)} has the class {strange[0]!r}, which "
-                    f"{self.part_name(TRAIN)} has not: expected the same classes"
+                    f"{self.part_name(TRAIN)} has not: expected the same classes; rename or move its folder or rows"
                 )
         return classes
 

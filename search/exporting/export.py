@@ -1,5 +1,7 @@
 """An export as it lies on disk."""
 
+import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,18 @@ class Export:
             InputError: There are no images, or an array is not as the training images were.
         """
         return predict_images(self.folder, images)
+
+    @property
+    def how_to_try(self) -> str:
+        """The commands that classify pictures with it, in words, for the folder that one is in."""
+        folder = self.folder
+        with suppress(ValueError, OSError):  # It lies elsewhere, or the folder that one is in is gone.
+            folder = folder.absolute().relative_to(Path.cwd())
+        where = shlex.quote(str(folder))
+        return (
+            f"try it: python -m search.predict --model {where} PICTURES, or in a browser: "
+            f"python -m search.demo --model {where}"
+        )
 
     def _repr_html_(self) -> str:
         """Figures, confusion matrix and curves, as a notebook shows them under a cell."""

@@ -19,7 +19,7 @@ from search.exporting.model_card import write_card
 from search.exporting.preference import gap_words
 from search.exporting.race import Race, Racer
 from search.exporting.scoring_result import ScoringResult
-from search.exporting.sentences import ledger_sentence
+from search.exporting.sentences import ledger_sentence, others_sentence
 from search.exporting.summary import how_trained
 from search.formatting import figure, often, percent
 from search.metrics.classification import Integers, Scores, class_report
@@ -77,7 +77,8 @@ def write_files(
     chosen = trained_on(dataset, config, training.refit)
     write_samples(folder / "samples.png", dataset, chosen, config.classes)
     write_card(folder / "model_card.md", request.loaded, summary, test)
-    return write_classification_report(folder, test, config.classes, scorings)
+    others = summary.get("times_scored_by_others", 0)
+    return write_classification_report(folder, test, config.classes, scorings, others)
 
 
 def trained_on(dataset: "Dataset", config: "StudyConfig", refit: bool) -> Integers:
@@ -104,7 +105,7 @@ def write_predictions(path: Path, scored: ScoringResult, classes: Sequence[str])
 
 
 def write_classification_report(
-    folder: Path, scores: Scores, classes: Sequence[str], times_test_scored: int
+    folder: Path, scores: Scores, classes: Sequence[str], times_test_scored: int, by_others: int = 0
 ) -> str:
     """Write ``classification_report.txt`` and ``.json``: precision, recall and F1 of each class, by scikit-learn.
 
@@ -113,6 +114,7 @@ def write_classification_report(
         scores: Of the test images.
         classes: Names.
         times_test_scored: How often the test images have been scored, this time included.
+        by_others: How many of these times were those of other studies of the same images.
 
     Returns:
         The text, as a person reads it.
@@ -120,6 +122,8 @@ def write_classification_report(
     # All classes are named: one without a test image, or never predicted, keeps its line.
     text, values = class_report(scores.confusion_matrix, classes)
     text += f"\n{ledger_sentence(times_test_scored)}\n"
+    if by_others:
+        text += f"{others_sentence(by_others)}\n"
     values["times_test_scored"] = times_test_scored
     (folder / "classification_report.txt").write_text(text, encoding="utf-8")
     (folder / "classification_report.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -72,9 +72,14 @@ def test_report_names_a_class_that_has_no_image(tmp_path: Path) -> None:
 def test_report_says_how_often_the_test_images_were_scored(tmp_path: Path) -> None:
     text = write_classification_report(tmp_path, some(2, 10), ["ants", "bees"], 3)
 
-    assert "have been scored 3 times (this one included)" in text
+    assert text.endswith("have been scored 3 times (this one included).\n")
     assert text == (tmp_path / "classification_report.txt").read_text()
     assert json.loads((tmp_path / "classification_report.json").read_text())["times_test_scored"] == 3
+
+
+def test_report_says_how_many_scorings_were_those_of_other_studies(tmp_path: Path) -> None:
+    text = write_classification_report(tmp_path, some(2, 10), ["ants", "bees"], 3, by_others=2)
+    assert text.endswith("2 of these scorings were made by other studies of the same images.\n")
 
 
 def test_predictions_give_the_confidence_of_the_predicted_class(tmp_path: Path) -> None:
