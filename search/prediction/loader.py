@@ -52,16 +52,23 @@ def read_export(folder: Path) -> tuple[list[str], InputShape]:
     Raises:
         InputError: There is no whole export in ``folder``.
     """
+    # A study's name, or a folder of pictures that is named as it, is often given in the place of the study's export.
+    of_study = Path("exports") / folder.name
+    meant = (
+        f"; {of_study} is one"
+        if of_study.absolute() != folder.absolute() and (of_study / "model.keras").is_file()
+        else ""
+    )
     if not folder.is_dir():
         raise InputError(
-            f"--model {folder}: no such folder; expected one that search.export made, exports/STUDY"
+            f"--model {folder}: no such folder; expected one that search.export made, exports/STUDY{meant}"
         )
     missing = [
         name for name in ("model.keras", "labels.json", "preprocessing.json") if not (folder / name).is_file()
     ]
     if missing:
         raise InputError(
-            f"--model {folder}: is no export, it has no {missing[0]}; make one with search.export"
+            f"--model {folder}: is no export, it has no {missing[0]}{meant or '; make one with search.export'}"
         )
     try:
         labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
