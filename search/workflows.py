@@ -79,7 +79,7 @@ PICTURES_OF_A_SWEEP = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyResult:
     """What a search came to.
 
@@ -122,6 +122,12 @@ class StudyResult:
                 "with export_study, or with run_study without export=False"
             )
         return self.export.predict(images)
+
+    def __repr__(self) -> str:
+        """The same in a line; the fields of a study are pages."""
+        far = f"{len(self.study.finished())} of {count(self.study.wanted, 'trial')}"
+        made = f"no export: {self._why_no_export()}" if self.export is None else repr(self.export)
+        return f"<study {self.study.config.study}: {far}; {made}>"
 
     def _why_no_export(self) -> str:
         return self.none_complete or self.stopped or "none was asked for"
@@ -538,7 +544,7 @@ def join(options: WorkerOptions) -> str:
     return stop.reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """What a sweep came to.
 
@@ -555,6 +561,10 @@ class SweepResult:
     by_user: bool
     folder: Path
     summary: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """The same in a line."""
+        return f"<sweep {self.study.config.study}: {self.summary.get('sentence') or self.stopped} In {self.folder}>"
 
     def _repr_html_(self) -> str:
         """How the sweep stands, and its pictures, as a notebook shows them under a cell."""

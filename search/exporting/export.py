@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.exporting.shown import export_html
+from search.formatting import percent
 from search.prediction.output import Prediction
 from search.prediction.predict import predict_images
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Export:
     """An export as it lies on disk.
 
@@ -32,6 +33,11 @@ class Export:
     report: str
     confusion_matrix: "np.ndarray"
     labels: list[str]
+
+    def __repr__(self) -> str:
+        """The same in a line; the matrix of many classes is a page."""
+        accuracy = percent(self.summary["test_accuracy"])
+        return f"<export of trial {self.summary['trial']}: test accuracy {accuracy}; in {self.folder}>"
 
     def model(self) -> "keras.Model":
         """Load the model, and with it Keras.

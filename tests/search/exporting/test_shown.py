@@ -70,3 +70,13 @@ def test_result_answers_with_its_export_or_says_why_it_cannot(
     assert found == [(tmp_path, "photo.png")]
     with pytest.raises(InputError, match=r"study s has no export to predict with \(no trial is complete\)"):
         StudyResult(study, "", False, None, "no trial is complete").predict([])
+
+
+def test_results_are_printed_in_a_line(tmp_path: Path) -> None:
+    made = export(tmp_path)
+    assert repr(made) == f"<export of trial 3: test accuracy 90.0 %; in {tmp_path}>"
+    study: Any = SimpleNamespace(config=SimpleNamespace(study="s"), wanted=3, finished=lambda: [1, 2])
+    assert repr(StudyResult(study, "", False, made)) == f"<study s: 2 of 3 trials; {made!r}>"
+    assert repr(StudyResult(study, "it ran out", True, None)) == (
+        "<study s: 2 of 3 trials; no export: it ran out>"
+    )
