@@ -142,9 +142,8 @@ class OutOfFold:
             f"{classes[self.scores.predicted[index]]})"
             for index in doubted[:SHOWN]
         )
-        which = (
-            "Look at one of them:" if len(doubted) == 1 else f"Look at {len(doubted):,} of them, most surely"
-        )
+        some = "all" if len(doubted) == len(mistaken) else f"{len(doubted):,}"
+        which = "Look at one of them:" if len(doubted) == 1 else f"Look at {some} of them, most surely"
         return [
             f"{said} {which} {shown}: where the folds were as sure, at least {least} of their answers are "
             "right, so that the label may be wrong."

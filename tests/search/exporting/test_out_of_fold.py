@@ -35,7 +35,7 @@ def test_labels_are_doubted_only_by_folds_that_are_good_enough() -> None:
     assert poor.figures(CLASSES)["labels_in_doubt"] == 0
     good = predicted(*[5] * 150, -4, -1)
     assert (
-        "another class: 2 (out_of_fold.csv has them). Look at 2 of them, most surely 150 (ants, taken for bees), "
+        "another class: 2 (out_of_fold.csv has them). Look at all of them, most surely 150 (ants, taken for bees), "
         "151 (ants, taken for bees): where" in good.sentences(CLASSES)[-1]
     )
     assert good.figures(CLASSES)["labels_in_doubt"] == 2
