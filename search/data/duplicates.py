@@ -213,8 +213,9 @@ def duplicate_notes(
     such_as = {kind: f"such as {words}" for kind, words in (examples or {}).items()}
     notes, parts = [], []
     if count := found["exact"] + found["near"]:
-        equal = ", ".join(filter(None, (f"{found['exact']:,} equal one", such_as.get("across"))))
-        parts.append(f"{count:,} of {test_images:,} test images look like a training image ({equal})")
+        equal = f"{found['exact']:,} of them equal to one" if found["exact"] else "none of them equal to one"
+        of_these = "; ".join(filter(None, (such_as.get("across"), equal)))
+        parts.append(f"{count:,} of {test_images:,} test images look like a training image ({of_these})")
     if found["within"]:
         parts.append(
             f"{found['within']:,} of {train_images:,} training images look like another"
