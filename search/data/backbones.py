@@ -215,9 +215,8 @@ def _make(requested: str, entry: Path, folder: Path) -> tuple[dict[str, Any], st
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         out = Path(scratch) / "backbone.keras"
         facts: dict[str, Any] = {"digest": entry.stem, **_run(requested, out)}
-        if requested in APPLICATIONS or is_preset(
-            requested
-        ):  # That is of the weights, not yet of the file made here.
+        # That of a name or a preset is of the weights, not yet of the file made here.
+        if requested in APPLICATIONS or is_preset(requested):
             facts["digest"] = hashlib.sha256(FORMAT + facts["digest"].encode()).hexdigest()[:32]
         note = str(facts.pop("note", ""))
         file = folder / f"{facts['digest']}.keras"

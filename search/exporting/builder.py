@@ -20,7 +20,7 @@ from search.exporting.backbone import backbone_facts, cached_features, keep_fami
 from search.exporting.baking import bake_temperature, with_temperature
 from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import confirm_best
-from search.exporting.entrants import UNBOUNDED, Bounds, default_trial
+from search.exporting.entrants import UNBOUNDED, Bounds, default_trial, searched
 from search.exporting.export import Export
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats
@@ -38,7 +38,7 @@ from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
 from search.study import ending
 from search.study.scorings import times_images_scored
-from search.study.study import LoadedStudy, compute_of
+from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
 from storage.process_identity import worker_name
@@ -116,9 +116,7 @@ def _build(
 def _plan_final(request: ExportRequest, bounds: Bounds, whole: float) -> None:
     """Give the final training what search and race have left, and say so; where it is not to grow, what was planned."""
     loaded = request.loaded
-    spent = compute_of(loaded.optuna.get_trials(deepcopy=False)) + (
-        request.race.compute if request.race else 0.0
-    )
+    spent = searched(loaded) + (request.race.compute if request.race else 0.0)
     loaded.plan_final(ending.grown_final(loaded.config, whole - spent if bounds.grows else 0.0))
     if loaded.final > loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))
