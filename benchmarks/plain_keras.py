@@ -78,7 +78,11 @@ def measure(net: Callable[[Any, Task], Trained], task: Task, seed: int) -> dict[
     began = time.monotonic()
     images = load(task, "train", shuffle=True)
     trained = net(images, task)
-    minutes = (time.monotonic() - began) / 60
+    return scored(trained, images, task, (time.monotonic() - began) / 60)
+
+
+def scored(trained: Trained, images: Any, task: Task, minutes: float) -> dict[str, Any]:
+    """What a trained net makes of the test images, and what it took."""
     loss, accuracy = trained.model.evaluate(load(task, "test", shuffle=False), verbose=0)
     return {
         "test_accuracy": round(float(accuracy), 4),
@@ -151,9 +155,13 @@ def transfer(images: Any, task: Task) -> Trained:
 
 
 def fine_tuning(images: Any, task: Task) -> Trained:
+    return tuned(transfer(images, task), images, task)
+
+
+def tuned(trained: Trained, images: Any, task: Task) -> Trained:
     import keras
 
-    model, flops = transfer(images, task)
+    model, flops = trained
     model.trainable = True
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-5), loss=loss, metrics=["accuracy"])

@@ -44,7 +44,7 @@ PRESETS = {
     ),
     "cifar_transfer": Preset(data="cifar10", space="transfer", trials=30, epochs=10, image_size=160),
     "folder_transfer": Preset(
-        data=None, space="transfer", trials=20, epochs=40, image_size=224, resize="crop"
+        data=None, space="transfer", trials=12, epochs=20, image_size=224, resize="crop"
     ),
     "cifar_filters": Preset(
         data="cifar10",

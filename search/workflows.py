@@ -192,7 +192,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         )
         workers = len(slots) if started is None else started.workers
         pace = Pace(stop.spent, workers, options.timeout, begun + (options.timeout or 0.0))
-        with keeping_time(stop, pace, ending.final, ending.race):
+        with keeping_time(stop, pace, ending.final, ending.race, exports=options.export):
             if started is not None:
                 held.close()  # This host trains nothing until the end, which may be far.
                 search_elsewhere(opened, started, stop)
@@ -459,7 +459,7 @@ def make_export(
     confirm = options.confirm or (refit and options.trial is None and can_race(config))
     without = parse_without(loaded, options.without)
     chosen, preference = choose_preferred(loaded, options.trial, without, options.prefer)
-    if options.trial is None and not confirm and options.prefer == ACCURATE:
+    if options.trial is None and not confirm and not can_race(config) and options.prefer == ACCURATE:
         best, (chosen, why) = chosen, unless_default(loaded, chosen, without)
         remark = " ".join(filter(None, (remark, why)))
         preference = preference if chosen is best else None  # What it says is of the best.

@@ -76,10 +76,12 @@ class Pace:
 
 
 @contextmanager
-def keeping_time(stop: Stop, pace: Pace, final: float, race: float) -> Iterator[None]:
-    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes."""
+def keeping_time(
+    stop: Stop, pace: Pace, final: float, race: float, *, exports: bool = True
+) -> Iterator[None]:
+    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes, if it exports."""
     pace.begin()
-    if pace.timeout is None or not final + race:
+    if pace.timeout is None or not exports:
         yield
         return
     over = threading.Event()

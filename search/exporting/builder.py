@@ -22,6 +22,7 @@ from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import confirm_best
 from search.exporting.entrants import UNBOUNDED, Bounds, default_trial, searched
 from search.exporting.export import Export
+from search.exporting.fallback import unless_default
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats
 from search.exporting.model import ModelFiles, make_model
@@ -35,6 +36,7 @@ from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import trained_on, write_files
 from search.formatting import Passing
 from search.metrics.classification import Scores
+from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study import ending
 from search.study.scorings import times_images_scored
@@ -91,7 +93,11 @@ def _build(
                 request.prefer,
             )
             if isinstance(race, str):
-                request = replace(request, no_race=race)
+                trial, why = request.trial, ""
+                if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
+                    trial, why = unless_default(loaded, trial, request.without)
+                remark = " ".join(filter(None, (request.remark, why)))
+                request = replace(request, no_race=race, trial=trial, remark=remark)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
             if bounds.whole is not None and request.refit and loaded.config.length:

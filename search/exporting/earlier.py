@@ -60,7 +60,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     # The race's runs decided it.
     raced = "confirm" in summary and config.early_stopping and options.refit_epochs is None
     chosen = choose_preferred(loaded, None, (), options.prefer)[0] if best else None
-    if chosen is not None and options.prefer == ACCURATE:
+    unraced = (refit and "no_race" in summary) or not ending.can_race(config)
+    if chosen is not None and options.prefer == ACCURATE and unraced:
         chosen, _ = unless_default(loaded, chosen)
     length = refit_epochs(config, chosen, options.refit_epochs) if refit and chosen and not raced else epochs
     asked_for = (

@@ -4,30 +4,25 @@ Whatever is asked for stays as it is asked for. What is chosen is said as the op
 person can change one of them. A study stores what it was made with: no later command chooses again.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from search.config.option import flag_of
 from search.config.settings import RunOptions
-from search.config.value_types import as_final
 from search.data.backbones import DEFAULT, IMAGE_SIZE, find_backbones
 from search.data.backbones_at_hand import AtHand, backbones_at_hand
 from search.data.base import Say, log_line
 from search.data.cache import cache_root
 from search.data.folds import LEAST_FOLDS, default_folds
 from search.data.look import Look, look_at
-from search.data.threads import cores
 from search.errors import InputError
 from search.formatting import count, rough_duration
 from search.presets import PRESETS
+from search.study.photograph_settings import EPOCHS, SIDES, fit
 from search.study.request import load_space, preset_of
 from spaces import has_backbone
-from spaces.contract import InputSpec
 
 # Up to this side, images of one size are pictures such as CIFAR-10's, for which the space ``cnn`` is made.
 SMALL = 48
@@ -36,14 +31,8 @@ MANY_IMAGES, SMALLER = 20_000, 160
 # Of few images, features at each of these sides are compared, as backbones are. Logistic regression in ten folds on
 # those of EfficientNet-Lite2 has 93.7, 97.4 and 98.0 % of 245 ants and bees, on those of Lite0 92.0, 96.2 and 95.1 %.
 COMPARED_SIDES = (160, 224, 288)
-# Without a backbone, the largest of these sides is chosen at which a trial takes about a minute.
-SIDES = (48, 64, 80, 96, 112, 128)
-MINUTE = 75.0
-# Of what the cores can do in multiplying matrices, training reaches about so much.
-EFFICIENCY = 0.5
-# Any GPU trains such nets at the largest side in a minute.
-GPU = Path("/dev/nvidiactl")
-MATRIX = 1024
+# What is held out of few images where folds take too long.
+VALIDATION = 0.2
 # Of more backbones the features would take longer than the search.
 MOST_COMPARED = 3
 # Of a space of somebody's own nothing is known.
@@ -176,41 +165,29 @@ def _choose_for_heads(choice: Choice, look: Look, side: int) -> None:
 
 def _choose_for_photographs(choice: Choice, look: Look) -> None:
     """Choose what suits nets that begin from nothing."""
-    preset = PRESETS["folder_cnn"]
-    if not look.equal or look.most > SIDES[-1]:
-        speed = training_speed()
-        seconds = {side: 0.0 if speed is None else trial_flops(look, side) / speed for side in SIDES}
-        side = max((side for side in SIDES if seconds[side] <= MINUTE), default=SIDES[0])
-        takes = "" if speed is None else f", where a trial takes about {rough_duration(seconds[side])}"
-        choice.put("image_size", side, f"of {SIDES[0]} to {SIDES[-1]}{takes}")
-    choice.put("final", preset.final, "the length of the final training", ("epochs", "length"))
-    choice.put("trials", preset.trials, "for its eight parameters")
-
-
-def trial_flops(look: Look, side: int) -> float:
-    """Floating-point operations of a trial of ``photo_cnn`` at this side, in all of its folds."""
-    spec = InputSpec(side, side, 3, max(2, look.classes))
-    space = load_space("photo_cnn")
-    flops = space.cost(space.first(spec)[0], spec).flops
-    epochs = as_final("--final", str(PRESETS["folder_cnn"].final)).epochs
-    trainings = max(1, default_folds(look.training, over_backbone=False) - 1)
-    return 3.0 * flops * epochs * look.training * trainings
-
-
-def training_speed() -> float | None:
-    """About how many floating-point operations a second a training does here; None on a GPU, which is fast enough.
-
-    A product of two n x n matrices is 2 n^3 operations, which cores do at their best; a training reaches half of that.
-    It is timed by CPU time, so that a machine with other work to do gives the same answer.
-    """
-    if GPU.exists():
-        return None
-    matrix, seconds = np.ones((MATRIX, MATRIX), "float32"), []
-    for _ in range(3):
-        began = time.process_time()
-        np.matmul(matrix, matrix)
-        seconds.append(time.process_time() - began)
-    return EFFICIENCY * cores() * 2 * MATRIX**3 / min(seconds)
+    options, folds = choice.options, _folds(choice.options, look, over_backbone=False)
+    size = look.most if look.equal and look.most <= SIDES[-1] else None
+    found = fit(
+        look.training,
+        look.classes,
+        options.folds or folds,
+        size=options.stored_size or size,
+        open_folds=folds > 0,
+        timeout=options.timeout,
+    )
+    if size is None:
+        takes = (
+            "" if found.seconds is None else f", where a trial takes about {rough_duration(found.seconds)}"
+        )
+        choice.put("image_size", found.side, f"of {SIDES[0]} to {SIDES[-1]}{takes}")
+    in_time = "" if options.timeout is None else f"--timeout {rough_duration(options.timeout)}"
+    if folds and not found.folds:
+        choice.put(
+            "validation", VALIDATION, f"a part held out, since in folds two trials would not fit in {in_time}"
+        )
+    words = "the length of the final training" if found.epochs == EPOCHS else f"all that fits in {in_time}"
+    choice.put("final", f"{found.epochs} epochs", words, ("epochs", "length"))
+    choice.put("trials", PRESETS["folder_cnn"].trials, "for its eight parameters")
 
 
 def _frame(choice: Choice, look: Look, over_backbone: bool) -> None:

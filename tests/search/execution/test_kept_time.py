@@ -67,5 +67,16 @@ def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyP
 
 def test_deadline_stays_where_nothing_follows() -> None:
     stop = Stop(deadline=1e9)
-    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=0.0, race=0.0):
+    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=0.0, race=0.0, exports=False):
         assert stop.deadline == 1e9
+
+
+def test_export_without_a_training_is_left_its_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head over a backbone was searched for to the last second of ``--timeout``, and exported after it."""
+    monkeypatch.setattr("search.execution.kept_time.LOOK_SECONDS", 0.02)
+    stop = Stop(deadline=1e9)
+    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=0.0, race=0.0):
+        over = time.monotonic() + 10
+        while stop.deadline == 1e9 and time.monotonic() < over:
+            time.sleep(0.02)
+        assert stop.deadline == 1e9 - EXPORT_SECONDS

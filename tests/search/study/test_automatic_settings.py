@@ -12,13 +12,8 @@ from search.data.backbones_at_hand import AtHand
 from search.data.look import Look
 from search.errors import InputError
 from search.study import automatic_settings as module
-from search.study.automatic_settings import (
-    Choice,
-    choose_settings,
-    pick_backbones,
-    training_speed,
-    trial_flops,
-)
+from search.study import photograph_settings
+from search.study.automatic_settings import Choice, choose_settings, pick_backbones
 from spaces.contract import Backbone
 
 PHOTOS = Look(400, 3, 100, 120, 256, 180, equal=False)
@@ -41,7 +36,7 @@ def choose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Choose:
         monkeypatch.setattr(module, "look_at", lambda *_, **__: look)
         monkeypatch.setattr(module, "backbones_at_hand", lambda cache: list(at_hand))
         monkeypatch.setattr(module, "find_backbones", make_ready)
-        monkeypatch.setattr(module, "training_speed", lambda: speed)
+        monkeypatch.setattr(photograph_settings, "training_speed", lambda: speed)
         options = RunOptions.given(**{"study": "clothes", "data": tmp_path, "cache": tmp_path, **asked})
         return choose_settings(options, lambda line: None)
 
@@ -53,7 +48,7 @@ def test_photographs_with_a_backbone_at_hand_get_heads_over_it(choose: Choose) -
     options = found.options
     assert (options.space, options.backbones, options.image_size) == ("transfer", (LITE.requested,), 288)
     assert found.sides == (160, 224, 288)
-    assert (options.resize, options.epochs, options.trials) == ("crop", 40, 20)
+    assert (options.resize, options.epochs, options.trials) == ("crop", 20, 12)
     assert {"space", "backbones", "image_size", "resize", "epochs", "trials"} <= options.requested
     text = "\n".join(found.lines)
     assert text.startswith("chosen for 400 training images of 3 classes, of 120 to 256 pixels a side")
@@ -96,10 +91,21 @@ def test_without_a_backbone_the_size_is_one_whose_trial_takes_about_a_minute(
     assert "no pretrained one is at hand" in found.lines[1]
 
 
-def test_size_between_is_the_largest_that_takes_no_longer(choose: Choose) -> None:
-    speed = trial_flops(PHOTOS, 80) / module.MINUTE
-    assert choose(PHOTOS, speed=1.01 * speed).options.image_size == 80
-    assert choose(PHOTOS, speed=0.99 * speed).options.image_size == 64
+def test_time_that_folds_would_not_fit_in_has_a_part_held_out_and_a_shorter_final_training(
+    choose: Choose,
+) -> None:
+    """With ``--image-size 96 --timeout 3m`` no trial finished, and the command ended with nothing."""
+    final = photograph_settings.final_flops(PHOTOS.training, PHOTOS.classes, 96)
+    found = choose(PHOTOS, image_size=96, timeout=180, speed=final / 100)
+    assert (found.options.validation, found.options.final, found.options.folds) == (0.2, "17 epochs", 0)
+    text = "\n".join(found.lines)
+    assert (
+        "--validation 0.2: a part held out, since in folds two trials would not fit in --timeout 3 min"
+        in text
+    )
+    assert "--final 17 epochs: all that fits in --timeout 3 min" in text
+    assert "--folds" not in text
+    assert choose(PHOTOS, image_size=96, timeout=180, folds=3, speed=final / 100).options.folds == 3
 
 
 def test_length_that_is_given_in_epochs_is_not_contradicted(choose: Choose) -> None:
@@ -175,13 +181,6 @@ def test_backbones_that_are_compared_are_said_to_be(choose: Choose) -> None:
     assert found.lines[2] == (
         "  --backbone /cache/lite.keras --backbone b.keras: lite or b, as logistic regression on their features tells"
     )
-
-
-def test_speed_is_that_of_a_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "GPU", tmp_path / "none")
-    assert 1e8 < (training_speed() or 0) < 1e15
-    monkeypatch.setattr(module, "GPU", tmp_path)
-    assert training_speed() is None
 
 
 def test_backbone_beside_images_that_cannot_be_looked_at_is_no_mistake(choose: Choose) -> None:

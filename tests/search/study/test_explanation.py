@@ -55,7 +55,7 @@ def test_every_preset_is_explained(explain: Explain) -> None:
     lines = {line.split(":")[0].strip(): line for line in said.splitlines() if line.startswith("  ")}
     assert lines.keys() >= PRESETS.keys()
     assert "--data cifar10 --space cnn --trials 50 --final 0.2PFLOP --images 10000" in lines["cifar_cnn"]
-    assert "--epochs 40" in lines["folder_transfer"]
+    assert "--epochs 20" in lines["folder_transfer"]
     assert "a sweep of filters" in lines["cifar_filters"]
 
 

@@ -70,7 +70,7 @@ def test_folder_alone_makes_a_study_of_what_is_chosen_which_is_said(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("search.study.automatic_settings.backbones_at_hand", lambda cache: [])
-    monkeypatch.setattr("search.study.automatic_settings.training_speed", lambda: 1e15)
+    monkeypatch.setattr("search.study.photograph_settings.training_speed", lambda: 1e15)
     options = RunOptions.given(
         "pets", data=photos, root=tmp_path / "studies", cache=tmp_path / "cache", seed=3
     )
