@@ -15,7 +15,8 @@ HEAD = """\
 <!-- Made by `python docs/commands.py > docs/commands.md`. Change the commands or that script, not this page. -->
 
 Each command is a Python module, such as `python -m search.run`, and a subcommand of the program that the installation
-brings, such as `keras-image-search run`. A shell completes the program's commands and flags, names of studies included,
+brings, such as `keras-image-search run` (or `python -m search run`). A shell completes the program's commands and
+flags, names of studies included,
 after `keras-image-search --install-completion`. Behind each command stands a Python
 function with the flags as its arguments; a few names differ, as `--studies`, which is `root`. `run_study` and
 `export_study` come from `search`, `run_sweep` and `join_study` from `search.workflows`; `help(run_study)` lists all.

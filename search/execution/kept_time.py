@@ -13,13 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from search.execution.stop_requests import Stop
+from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
 
-# What an export takes beside its trainings: checks in a fresh process, scoring, pictures.
-EXPORT_SECONDS = 30.0
-# The trainings after a search may be slower than its own were.
-MARGIN = 1.1
-# Of a time that is too short for all, the search has at least this part.
-LEAST_SEARCH = 0.4
 LOOK_SECONDS = 5.0
 
 

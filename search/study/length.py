@@ -14,6 +14,7 @@ one of 1 MFLOP makes 20. One of 15 MFLOP would make 1.3: fewer than two are refu
 """
 
 import dataclasses
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,13 @@ from search.config.study_config import StudyConfig
 from search.config.value_types import Final, as_final
 from search.data import Dataset
 from search.errors import InputError, SpaceFailed
-from search.formatting import EPOCH, count
+from search.formatting import EPOCH, count, rough_duration
+from search.study import ending
 from search.study.class_balance import split_counts
-from search.study.ending import race_images
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
 from search.study.request import preset_of
+from search.study.speed import longest_final, training_speed
 from spaces import UserModel, has_backbone
 from spaces.contract import Cost, Space
 from spaces.recipe import Recipe
@@ -37,9 +39,14 @@ from spaces.recipe import Recipe
 if TYPE_CHECKING:
     from search.training.plan import TrainingPlan
 
+logger = logging.getLogger(__name__)
+
 # Into how many parts a trial's compute is divided: it reports, and may be pruned, after each.
 PARTS = 8
 LEAST_PASSES = 2
+# A final training that is cut to fit in a time makes at least so many passes, and a trial takes so much longer with its
+# validations than its training does.
+LEAST_PASSES_IN_TIME, VALIDATED = 4, 1.1
 DEFAULT_FINAL = "12 epochs"
 PROBES = 9
 
@@ -83,7 +90,7 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
                 "mend its cost, or pass --length epochs"
             )
         return config
-    config = dataclasses.replace(config, race_images=race_images(config, dataset))
+    config = dataclasses.replace(config, race_images=ending.race_images(config, dataset))
     images, training = sum(dataset.train_counts), sum(split_counts(config, dataset)["training"])
     asked = as_final("--final", said)
     final = _final_flops(asked, default, images)
@@ -93,10 +100,13 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
             f"all {images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
             f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
         )
+    share = training / images
+    if options.timeout is not None and options.final is None and not config.folds:
+        final = _in_time(final, 3 * default * images, share, options.timeout)
     config = dataclasses.replace(
         config,
         epochs=PARTS,
-        length=round(final * training / images),
+        length=round(final * share),
         final=round(final),
         sized=asked.flops > 0,
         training_images=training,
@@ -107,6 +117,20 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     return dataclasses.replace(
         config, final_epochs=float(f"{final / (3 * default * images):.9g}"), max_cost=most
     )
+
+
+def _in_time(final: float, a_pass: float, share: float, timeout: float) -> float:
+    """The final training's FLOPs, or those of the longest that fits in a time, which is said then."""
+    speed = training_speed()
+    longest = final if speed is None else longest_final(timeout, VALIDATED * share, speed)
+    longest = max(longest, LEAST_PASSES_IN_TIME * a_pass)
+    if longest >= final:
+        return final
+    logger.info(
+        f"final training: {ending.flops(longest)}, all that fits in --timeout {rough_duration(timeout)} on this "
+        f"machine; without it {ending.flops(final)}; --final has it otherwise"
+    )
+    return longest
 
 
 def _final_flops(final: Final, default: float, images: int) -> float:

@@ -45,6 +45,13 @@ def test_program_has_every_command() -> None:
     assert set(COMMANDS) == {path.stem for path in files if "\n    main(app)" in path.read_text("utf-8")}
 
 
+def test_package_that_is_run_is_the_program() -> None:
+    shown = start("-m", "search", "--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("Usage: python -m search [OPTIONS] COMMAND")
+    assert all(f"\n  {command} " in shown.stdout for command in COMMANDS)
+
+
 @pytest.mark.parametrize("command", commands())
 def test_help_has_an_example_and_the_common_flags(helps, command: str) -> None:
     shown = helps[command]

@@ -47,6 +47,22 @@ def test_length_is_the_final_compute_times_the_share_of_the_images(digits: Datas
     assert (config.epochs, config.training_images, config.final_epochs) == (PARTS, 300, 10)
 
 
+def test_final_training_is_cut_to_what_fits_in_a_time(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The named studies' finals take half an hour: with ``--timeout 5m`` not a trial finished."""
+    usual = config_of(digits, preset="digits_cnn")
+    monkeypatch.setattr("search.study.length.training_speed", lambda: usual.final / 200)
+    with caplog.at_level("INFO"):
+        short = config_of(digits, preset="digits_cnn", timeout=200)
+    assert short.final == pytest.approx(usual.final * (0.6 * 200 - 30) / 1.1 / 200)
+    assert short.length / usual.length == pytest.approx(short.final / usual.final)
+    assert "all that fits in --timeout 3 min on this machine" in caplog.text
+    assert config_of(digits, preset="digits_cnn", timeout=1000).final == usual.final
+    assert config_of(digits, final="16 epochs", timeout=200).final == usual.final
+    assert config_of(digits, preset="digits_cnn", timeout=1).final_epochs == 4
+
+
 def test_default_makes_the_same_passes_in_the_search_as_in_the_final(digits: Dataset) -> None:
     config = config_of(digits, final="10 epochs", images=300)
     plan = plan_of(digits, config, Recipe(batch_size=20), default_cost(config).flops, 300)

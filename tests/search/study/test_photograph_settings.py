@@ -1,7 +1,5 @@
 """What fits of a search with photographs and no backbone, by the speed of the machine and the time there is."""
 
-from pathlib import Path
-
 import pytest
 
 from search.study import photograph_settings as module
@@ -10,14 +8,14 @@ from search.study.photograph_settings import (
     HELD_OUT,
     LEAST_EPOCHS,
     MINUTE,
-    OTHER,
     Fit,
     final_flops,
     fit,
-    training_speed,
 )
+from search.study.speed import EXPORT_SECONDS
 
 IMAGES, CLASSES = 800, 5
+OTHER = EXPORT_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +50,12 @@ def test_part_is_held_out_where_two_trials_in_folds_do_not_fit() -> None:
     assert found(OTHER + 9 * 60 - 1) == Fit(96, HELD_OUT * 60, False, EPOCHS)
 
 
-def test_final_training_is_shorter_where_that_does_not_fit_either() -> None:
-    assert found(OTHER + (1 + HELD_OUT) * 60 + 1).epochs == EPOCHS
-    assert found(OTHER + (1 + HELD_OUT) * 30) == Fit(96, HELD_OUT * 30, False, EPOCHS // 2)
+def test_final_training_is_the_longest_that_fits_beside_one_trial() -> None:
+    assert found(180.0).epochs == EPOCHS
+    short = found(100.0)
+    assert short == Fit(
+        96, HELD_OUT * 60 * short.epochs / EPOCHS, False, int(EPOCHS * (0.6 * 100 - 30) / 1.1 / 60)
+    )
     assert found(1.0).epochs == LEAST_EPOCHS
 
 
@@ -71,10 +72,3 @@ def test_oblong_images_cost_as_many_pixels_as_they_have() -> None:
 def test_gpu_is_fast_enough_for_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "training_speed", lambda: None)
     assert found(60.0, size=None) == Fit(module.SIDES[-1], None, True, EPOCHS)
-
-
-def test_speed_is_that_of_a_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "GPU", tmp_path / "none")
-    assert 1e8 < (training_speed() or 0) < 1e15
-    monkeypatch.setattr(module, "GPU", tmp_path)
-    assert training_speed() is None

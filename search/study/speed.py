@@ -1,0 +1,65 @@
+"""How fast this machine trains, told before anything has been trained, and how long a final training fits in a time.
+
+The idea: a search that is to be done in a time T ends with a final training and an export. A good configuration that
+is trained long is better than the better of two that are not, so the final training comes first. But it wants a trial
+that it is of, and the search has at least ``LEAST_SEARCH`` of the time.
+
+The rule: with S FLOPs a second, E seconds for the export, and trials of t final trainings each,
+
+    final <= S (T - E) / (1 + t),  and  1.1 final / S + E <= (1 - 0.4) T.
+
+An example: T = 600 s, E = 30 s, S = 100 GFLOP/s, and trials of a fifth of the images, t = 0.2. The first is 47 TFLOP,
+the second 30 TFLOP. So the final training has 30 TFLOP, 300 s, and the search some four trials of 60 s.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from search.data.threads import cores
+
+# What an export takes beside its trainings: checks in a fresh process, scoring, pictures.
+EXPORT_SECONDS = 30.0
+# The trainings after a search may be slower than its own were.
+MARGIN = 1.1
+# Of a time that is too short for all, the search has at least this part.
+LEAST_SEARCH = 0.4
+# Of what the cores can do in multiplying matrices, training reaches about so much.
+EFFICIENCY = 0.5
+# Any GPU trains small nets faster than anybody waits.
+GPU = Path("/dev/nvidiactl")
+MATRIX, REPEATS = 1024, 12
+
+
+def longest_final(timeout: float, trial: float, speed: float) -> float:
+    """FLOPs of the longest final training that fits, by the rule at the head of this module.
+
+    Args:
+        timeout: Seconds for all of the run.
+        trial: What a trial takes, in final trainings.
+        speed: FLOPs a second.
+    """
+    seconds = min(
+        (timeout - EXPORT_SECONDS) / (1 + trial), ((1 - LEAST_SEARCH) * timeout - EXPORT_SECONDS) / MARGIN
+    )
+    return speed * max(0.0, seconds)
+
+
+def training_speed() -> float | None:
+    """About how many floating-point operations a second a training does here; None on a GPU, which is fast enough.
+
+    A product of two n x n matrices is 2 n^3 operations, which cores do at their best; a training reaches half of that.
+    It is timed by CPU time, and on one core, so that a machine with other work to do gives the same answer: threads
+    that wait for each other use time, too, and a framework is being imported meanwhile.
+    """
+    if GPU.exists():
+        return None
+    matrix, seconds = np.ones((MATRIX, MATRIX), "float32"), []
+    with threadpool_limits(1, "blas"):
+        for _ in range(REPEATS):
+            began = time.process_time()
+            np.matmul(matrix, matrix)
+            seconds.append(time.process_time() - began)
+    return EFFICIENCY * cores() * 2 * MATRIX**3 / min(seconds)

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import from_scratch
+import numpy as np
+import pytest
+from PIL import Image
+from record import read_rows
+
+from search.config.settings import RunOptions
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Dark and bright pictures of some noise, which any net can tell apart."""
+    place, random = tmp_path / "pictures", np.random.default_rng(0)
+    for part, count in (("train", 12), ("test", 4)):
+        for name, low in (("bright", 150), ("dark", 0)):
+            (place / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(low, low + 100, (20, 24, 3), "uint8")
+                Image.fromarray(pixels).save(place / part / name / f"{number}.png")
+    return place
+
+
+@pytest.mark.slow
+def test_row_has_both_nets_and_their_minutes_and_is_not_measured_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunOptions] = []
+
+    def search(options: RunOptions) -> Any:
+        asked.append(options)
+        summary = {"trial": 3, "test_accuracy": 0.75, "training_flops": 6e9, "seconds": 2.0}
+        study = SimpleNamespace(finished=lambda: [0, 1])
+        return SimpleNamespace(study=study, export=SimpleNamespace(summary=summary))
+
+    monkeypatch.setattr(from_scratch, "search_and_export", search)
+    command = ["--data", str(folder), "--size", "16", "--minutes", "0.5", "--out", str(tmp_path)]
+    command += ["--work", str(tmp_path / "work")]
+    from_scratch.main([*command, "--repetitions", "1"])
+    from_scratch.main([*command, "--repetitions", "2"])
+    assert [(one.seed, one.timeout, one.image_size, one.space) for one in asked] == [
+        (0, 30.0, 16, "photo_cnn"),
+        (1, 30.0, 16, "photo_cnn"),
+    ]
+    rows = read_rows(tmp_path / "from_scratch.csv")
+    assert [(row["seed"], row["trial"], row["trials"], row["exported"]) for row in rows] == [
+        ("0", "3", "2", "0.75"),
+        ("1", "3", "2", "0.75"),
+    ]
+    for row in rows:
+        assert 0 <= float(row["plain"]) <= 1
+        assert int(row["epochs.plain"]) >= 1
+        assert float(row["gflops.final"]) == 3
+    found = json.loads((tmp_path / "from_scratch.json").read_text())[f"{folder.name} 16 0.5"]
+    gap = 0.75 - (float(rows[0]["plain"]) + float(rows[1]["plain"])) / 2
+    assert found["export_minus_plain"] == pytest.approx(gap)
+    assert found["runs"] == 2
