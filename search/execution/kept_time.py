@@ -16,6 +16,9 @@ from search.execution.stop_requests import Stop
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
 
 LOOK_SECONDS = 5.0
+# The part of the time that a search has at least where a final training follows. It is less than was planned for it:
+# where all goes a little slower than was expected, the final training is not to be lost.
+LEAST_BEFORE_FINAL = 0.2
 
 
 @dataclass
@@ -60,14 +63,14 @@ class Pace:
             final: FLOPs of the final training.
             race: FLOPs of the race.
         """
-        most = (1 - LEAST_SEARCH) * (self.timeout or 0.0)
-        for flops in (final + race, final):
+        timeout = self.timeout or 0.0
+        for flops, search in ((final + race, LEAST_SEARCH), (final, LEAST_BEFORE_FINAL)):
             seconds = self.seconds(flops) if flops else 0.0
             if seconds is None:
                 return 0.0
-            if MARGIN * seconds + EXPORT_SECONDS <= most:
+            if MARGIN * seconds + EXPORT_SECONDS <= (1 - search) * timeout:
                 return MARGIN * seconds + EXPORT_SECONDS
-        return min(EXPORT_SECONDS, most)
+        return min(EXPORT_SECONDS, (1 - LEAST_SEARCH) * timeout)
 
 
 @contextmanager

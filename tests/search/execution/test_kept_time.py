@@ -80,3 +80,13 @@ def test_export_without_a_training_is_left_its_time_too(monkeypatch: pytest.Monk
         while stop.deadline == 1e9 and time.monotonic() < over:
             time.sleep(0.02)
         assert stop.deadline == 1e9 - EXPORT_SECONDS
+
+
+def test_final_training_that_is_a_little_slower_than_planned_is_not_lost(clock: list[float]) -> None:
+    """It had been planned for three fifths of the time, took a little more by this run's pace, and was not made."""
+    spent = [0.0]
+    pace = paced(clock, spent, timeout=300.0)
+    clock[0] += 100
+    spent[0] = 100
+    assert MARGIN * 163 + EXPORT_SECONDS > 0.6 * 300
+    assert pace.kept(final=163.0, race=200.0) == pytest.approx(MARGIN * 163 + EXPORT_SECONDS)
