@@ -58,6 +58,7 @@ class Task:
         preset: The named settings.
         outer: The part of the training images that is scored on.
         images: Images that the search is given of the others; None for all.
+        size: The side of the images in pixels; None for the preset's.
         options: What differs from the preset, as ``run_study`` takes it.
         over_backbone: Whether its nets are heads over ``--backbone``.
     """
@@ -65,16 +66,19 @@ class Task:
     preset: str
     outer: float = 0.3
     images: int | None = None
+    size: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     over_backbone: bool = False
 
 
 # Where a budget is said it bounds the search, and no number of trials does.
 TASKS = {
-    "cifar10": Task("cifar_cnn", 0.2, 10_000, {"images": 2_000, "final": "0.05PFLOP", "budget": 1.75e14}),
+    "cifar10": Task(
+        "cifar_cnn", 0.2, 10_000, options={"images": 2_000, "final": "0.05PFLOP", "budget": 1.75e14}
+    ),
     "digits": Task("digits_cnn", options={"budget": 5e11}),
-    "ants_bees": Task("folder_cnn", options={"budget": 2e14}),
-    "clothing": Task("folder_cnn", options={"validation": 0.2, "budget": 2e14}),
+    "ants_bees": Task("folder_cnn", size=64, options={"budget": 3e13}),
+    "clothing": Task("folder_cnn", size=64, options={"validation": 0.2, "budget": 5e13}),
     "clothing_backbone": Task("folder_transfer", over_backbone=True),
 }
 
@@ -126,6 +130,7 @@ def repetition(
     about = {
         **task.options,
         **({"trials": MANY} if "budget" in task.options else {}),
+        **({"image_size": task.size} if task.size else {}),
         "data": arrays, "preset": task.preset, "seed": seed, "refit": True, "backbones": backbones,
         "root": place / "studies", "cache": place / "cache",
     }  # fmt: skip
@@ -156,7 +161,7 @@ def repetition(
 def deal(task: Task, source: str, seed: int) -> tuple[Any, ...]:
     """The images and labels that the search is given, and those that are scored on, of the size that it has asked."""
     preset = PRESETS[task.preset]
-    dataset = prepare(source, image_size=preset.image_size, resize=preset.resize or "stretch")
+    dataset = prepare(source, image_size=task.size or preset.image_size, resize=preset.resize or "stretch")
     images, labels = dataset.train()
     parts = split(labels, task.outer, task.images, seed, rule=dataset.rule())
     given, scored = parts.train, parts.validation

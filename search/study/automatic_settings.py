@@ -21,7 +21,7 @@ from search.errors import InputError
 from search.formatting import count, rough_duration
 from search.presets import PRESETS
 from search.study.photograph_settings import EPOCHS, SIDES, fit
-from search.study.request import load_space, preset_of
+from search.study.request import load_space, preset_of, time_of_all
 from spaces import has_backbone
 
 # Up to this side, images of one size are pictures such as CIFAR-10's, for which the space ``cnn`` is made.
@@ -173,7 +173,7 @@ def _choose_for_photographs(choice: Choice, look: Look) -> None:
         options.folds or folds,
         size=options.stored_size or size,
         open_folds=folds > 0,
-        timeout=options.timeout,
+        timeout=time_of_all(options),
     )
     if size is None:
         takes = (

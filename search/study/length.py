@@ -30,7 +30,7 @@ from search.study import ending
 from search.study.class_balance import split_counts
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
-from search.study.request import preset_of
+from search.study.request import preset_of, time_of_all
 from search.study.speed import longest_final, training_speed
 from spaces import UserModel, has_backbone
 from spaces.contract import Cost, Space
@@ -101,8 +101,9 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
             f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
         )
     share = training / images
-    if options.timeout is not None and options.final is None and not config.folds:
-        final = _in_time(final, 3 * default * images, share, options.timeout)
+    time = time_of_all(options)
+    if time is not None and options.final is None and not config.folds:
+        final = _in_time(final, 3 * default * images, share, time)
     config = dataclasses.replace(
         config,
         epochs=PARTS,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import spaces
+from search.config.engine_word import LOCAL
 from search.config.option import check_choice, flag_of
 from search.config.settings import ExportSettings, RunOptions
 from search.data.backbones import check_backbone
@@ -131,6 +132,16 @@ def refits(options: ExportSettings, by_compute: bool) -> bool:
         by_compute: Whether the study's trials have equal compute: they were for that training.
     """
     return options.refit or (by_compute and "refit" not in options.requested)
+
+
+def time_of_all(options: RunOptions) -> float | None:
+    """Seconds that a search here, its final training and its export may take together; None for no bound.
+
+    There is none without ``--timeout``, where nothing is trained in the end, and where an engine starts the workers:
+    how fast those are is not known here.
+    """
+    trains_last = options.export and refits(options, by_compute=True)
+    return options.timeout if trains_last and options.engine_word.name == LOCAL else None
 
 
 def check_refit(study: str, options: ExportSettings, by_compute: bool, folds: int) -> None:

@@ -61,6 +61,9 @@ def test_final_training_is_cut_to_what_fits_in_a_time(
     assert config_of(digits, preset="digits_cnn", timeout=1000).final == usual.final
     assert config_of(digits, final="16 epochs", timeout=200).final == usual.final
     assert config_of(digits, preset="digits_cnn", timeout=1).final_epochs == 4
+    # Nothing is trained in the end, or by machines whose speed is not known here.
+    for other in ({"refit": False}, {"export": False}, {"engine": "slurm"}):
+        assert config_of(digits, preset="digits_cnn", timeout=200, **other).final == usual.final
 
 
 def test_default_makes_the_same_passes_in_the_search_as_in_the_final(digits: Dataset) -> None:
