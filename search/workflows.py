@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.option import arguments_of, options_of
 from search.config.settings import ExportOptions, RunOptions, SweepOptions, WorkerOptions
+from search.config.study_config import StudyConfig
 from search.data.threads import cores
 from search.engines.attending import attend, end
 from search.engines.local import LocalWorkers
@@ -192,7 +193,8 @@ def search_and_export(options: RunOptions) -> StudyResult:
         )
         workers = len(slots) if started is None else started.workers
         pace = Pace(stop.spent, workers, options.timeout, begun + (options.timeout or 0.0))
-        with keeping_time(stop, pace, ending.final, ending.race, exports=options.export):
+        shrinks = _may_shrink(options, opened.config)
+        with keeping_time(stop, pace, ending.final, ending.race, exports=options.export, shrinks=shrinks):
             if started is not None:
                 held.close()  # This host trains nothing until the end, which may be far.
                 search_elsewhere(opened, started, stop)
@@ -206,7 +208,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         if options.export and not stop.by_user and opened.ranked():
             shared = {field.name for field, _ in options_of(ExportOptions)}
             wanted = {name: value for name, value in vars(options).items() if name in shared}
-            bounds, remark = bounds_of_end(pace, ending, options)
+            bounds, remark = bounds_of_end(pace, ending, options, opened.config)
             remark = "" if options.refit or opened.config.folds else remark  # Then it is made all the same.
             wanted["refit"] = not remark and (ending.final > 0 or options.refit or opened.config.folds > 0)
             asked = ExportOptions.given(
@@ -237,23 +239,35 @@ def _may_grow(options: RunOptions) -> bool:
     return options.budget is not None and options.timeout is None and options.final is None
 
 
-def bounds_of_end(pace: Pace, end: Ending, options: RunOptions) -> tuple[Bounds, str]:
+def _may_shrink(options: RunOptions, config: StudyConfig) -> bool:
+    """Whether a final training for which there is too little time is made shorter: where nobody has said how long."""
+    asked = options.final is not None or options.refit_epochs is not None
+    return options.timeout is not None and not asked and not config.folds
+
+
+def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> tuple[Bounds, str]:
     """What of a run's end there is still compute and time for.
 
+    A final training that is shorter than planned still is on all training images: it is made where it takes at least
+    the compute of a trial.
+
     Returns:
-        The bounds of the race; and, where there is no time for the final training, that in a sentence.
+        The bounds of the race and the final training; and, where there is no time for that, this in a sentence.
     """
     a_flop = None if options.timeout is None else pace.seconds(1.0)
     if a_flop is None:
-        return Bounds(whole=options.budget, grows=_may_grow(options)), ""
-    left, final = pace.left(), end.final * a_flop
-    remark = ""
-    if end.final and final > left:
-        remark = (
-            f"--timeout left no time for the final training, which would take about {duration(final)}: exported are "
-            "the weights that scored in the search."
-        )
-    return Bounds(whole=options.budget, most=max(0.0, left - final) / a_flop), remark
+        grows = _may_grow(options)
+        return Bounds(whole=options.budget, grows=grows, final=None if grows else end.final or None), ""
+    left, final, remark = pace.left() / a_flop, end.final, ""
+    if final > left:
+        if _may_shrink(options, config) and left >= config.length:
+            final = left
+        else:
+            remark = (
+                "--timeout left no time for the final training, which would take about "
+                f"{duration(final * a_flop)}: exported are the weights that scored in the search."
+            )
+    return Bounds(whole=options.budget, most=max(0.0, left - final), final=final or None), remark
 
 
 def has_all_trials(study: LoadedStudy) -> bool:

@@ -54,14 +54,16 @@ class Pace:
         """Seconds that are left for trainings, those of the export's checks taken off."""
         return self.end - time.monotonic() - EXPORT_SECONDS
 
-    def kept(self, final: float, race: float) -> float:
+    def kept(self, final: float, race: float, shrinks: bool = False) -> float:
         """Seconds to keep free after the search.
 
-        Where there would be too little time for the search, first the race is not waited for, then the final training.
+        Where there would be too little time for the search, first the race is not waited for, then the final training,
+        unless it may be shorter than planned.
 
         Args:
             final: FLOPs of the final training.
             race: FLOPs of the race.
+            shrinks: Whether the final training may be shorter.
         """
         timeout = self.timeout or 0.0
         for flops, search in ((final + race, LEAST_SEARCH), (final, LEAST_BEFORE_FINAL)):
@@ -70,12 +72,13 @@ class Pace:
                 return 0.0
             if MARGIN * seconds + EXPORT_SECONDS <= (1 - search) * timeout:
                 return MARGIN * seconds + EXPORT_SECONDS
-        return min(EXPORT_SECONDS, (1 - LEAST_SEARCH) * timeout)
+        most = (1 - LEAST_SEARCH) * timeout
+        return most if final and shrinks else min(EXPORT_SECONDS, most)
 
 
 @contextmanager
 def keeping_time(
-    stop: Stop, pace: Pace, final: float, race: float, *, exports: bool = True
+    stop: Stop, pace: Pace, final: float, race: float, *, exports: bool = True, shrinks: bool = False
 ) -> Iterator[None]:
     """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes, if it exports."""
     pace.begin()
@@ -87,7 +90,7 @@ def keeping_time(
     def watch() -> None:
         while not over.is_set():
             with contextlib.suppress(Exception):  # The database is away: what was known before holds.
-                stop.deadline = pace.end - pace.kept(final, race)
+                stop.deadline = pace.end - pace.kept(final, race, shrinks)
             over.wait(LOOK_SECONDS)
 
     thread = threading.Thread(target=watch, name="pace", daemon=True)

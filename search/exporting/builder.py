@@ -100,8 +100,8 @@ def _build(
                 request = replace(request, no_race=race, trial=trial, remark=remark)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
-            if bounds.whole is not None and request.refit and loaded.config.length:
-                _plan_final(request, bounds, bounds.whole)
+            if (bounds.grows or bounds.final is not None) and request.refit and loaded.config.length:
+                _plan_final(request, bounds)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)
     except (TrialFailed, TrialInterrupted) as error:
@@ -119,12 +119,14 @@ def _build(
     return replace(export, folder=target)
 
 
-def _plan_final(request: ExportRequest, bounds: Bounds, whole: float) -> None:
-    """Give the final training what search and race have left, and say so; where it is not to grow, what was planned."""
-    loaded = request.loaded
-    spent = searched(loaded) + (request.race.compute if request.race else 0.0)
-    loaded.plan_final(ending.grown_final(loaded.config, whole - spent if bounds.grows else 0.0))
-    if loaded.final > loaded.config.final:
+def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
+    """Store what the final training takes: what a budget or a time has left for it, or what was planned; and say so."""
+    loaded, planned = request.loaded, bounds.final
+    if planned is None:
+        spent = searched(loaded) + (request.race.compute if request.race else 0.0)
+        planned = ending.grown_final(loaded.config, (bounds.whole or 0.0) - spent)
+    loaded.plan_final(planned)
+    if loaded.final != loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))
 
 
@@ -199,7 +201,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             default = default_trial(loaded)
             same = default is not None and default.number == trial.number
             summary["words"].append(no_race_sentence(request.no_race, is_default=same))
-        if request.refit and loaded.final > config.final and request.refit_epochs is None:
+        if request.refit and loaded.final != config.final and request.refit_epochs is None:
             summary["words"].append(final_sentence(config.final, loaded.final))
         summary |= {"prefer": request.prefer}
         preferred = request.preference.sentence if request.preference else ""

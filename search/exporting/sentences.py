@@ -152,13 +152,14 @@ def no_race_sentence(why: str, *, is_default: bool) -> str:
 
 
 def final_sentence(planned: float, given: float) -> str:
-    """That the final training was given what the budget had left.
+    """That the final training was given what the budget, or the time, had left.
 
     Args:
-        planned: FLOPs that it was to take at least.
+        planned: FLOPs that it was to take.
         given: FLOPs that it takes.
     """
-    return f"The final training takes {flops(given)}: {flops(planned)} were planned, and the budget had more left."
+    why = "the budget had more left" if given > planned else "--timeout left no time for more"
+    return f"The final training takes {flops(given)}: {flops(planned)} were planned, and {why}."
 
 
 def _winner(race: Race) -> str:

@@ -48,12 +48,14 @@ def repeat_section(facts: Facts) -> Section:
             Text("The study lies in a database of its own: name one by --storage or SEARCH_STORAGE.", "note")
         )
     blocks += [Code(label, text) for label, text in commands(facts).items()]
-    if facts.exported is not None and facts.loaded.final > facts.config.final:
+    final, planned = facts.loaded.final, facts.config.final
+    if facts.exported is not None and final != planned:
+        why = "a budget had so much left for it" if final > planned else "--timeout left no time for more"
         blocks.append(
             Text(
-                f"The final training took {flops(facts.loaded.final)}, since a budget had so much left for it. An "
-                f"export of this study takes as much again; in a study made anew it takes {flops(facts.config.final)}, "
-                "or what a --budget leaves where --final is left out.",
+                f"The final training took {flops(final)}, since {why}. An export of this study takes as much again; in "
+                f"a study made anew it takes {flops(planned)}, or what a --budget or a --timeout leaves where --final "
+                "is left out.",
                 "note",
             )
         )

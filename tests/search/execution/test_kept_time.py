@@ -49,6 +49,8 @@ def test_too_short_a_time_keeps_the_final_training_and_no_race(clock: list[float
     spent[0] = 100
     assert pace.kept(final=1000.0, race=2000.0) == pytest.approx(MARGIN * 1000 + EXPORT_SECONDS)
     assert pace.kept(final=3000.0, race=2000.0) == EXPORT_SECONDS
+    # One that may be shorter has what the search does not need.
+    assert pace.kept(final=3000.0, race=2000.0, shrinks=True) == pytest.approx(0.6 * 3600)
 
 
 def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,56 @@
+"""What of a run's end there is time and compute for, as its parts are told."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search.config.settings import RunOptions
+from search.study.ending import Ending
+from search.workflows import bounds_of_end
+
+# A tera-FLOP takes a second.
+END = Ending(racers=2, rounds=2, training=10e12, final=100e12)
+A_TRIAL = 20e12
+
+
+def bounds(left: float, **asked: Any) -> tuple[Any, str]:
+    """The bounds where so many seconds are left, of a study whose trials take 20 s."""
+    pace: Any = SimpleNamespace(seconds=lambda flops: flops / 1e12, left=lambda: left)
+    config: Any = SimpleNamespace(length=A_TRIAL, folds=asked.get("folds", 0))
+    return bounds_of_end(pace, END, RunOptions.given("s", data="digits", **asked), config)
+
+
+def test_time_that_is_left_beside_the_final_training_is_the_race_s() -> None:
+    found, remark = bounds(130.0, timeout=600)
+    assert (found.final, found.most, remark) == (100e12, pytest.approx(30e12), "")
+
+
+def test_final_training_is_shorter_where_there_is_less_time_and_no_race_is_run() -> None:
+    found, remark = bounds(60.0, timeout=600)
+    assert (found.final, found.most, remark) == (pytest.approx(60e12), 0.0, "")
+
+
+@pytest.mark.parametrize(
+    ("left", "asked"),
+    [
+        (19.0, {}),
+        (60.0, {"final": "0.1PFLOP"}),
+        (60.0, {"folds": 3}),
+        (60.0, {"refit": True, "refit_epochs": 9}),
+    ],
+)
+def test_final_training_is_left_out_where_it_may_not_be_shorter_or_would_be_less_than_a_trial(
+    left: float, asked: dict[str, Any]
+) -> None:
+    found, remark = bounds(left, timeout=600, **asked)
+    assert found.most == 0
+    assert remark.startswith(
+        "--timeout left no time for the final training, which would take about 1 min 40 s"
+    )
+
+
+def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_leaves() -> None:
+    assert (bounds(0.0)[0].final, bounds(0.0)[0].grows) == (END.final, False)
+    found, _ = bounds(0.0, budget=1e15)
+    assert (found.final, found.grows, found.whole) == (None, True, 1e15)
