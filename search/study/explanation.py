@@ -9,7 +9,7 @@ from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
-from search.study.request import check_request, preset_of
+from search.study.request import check_request, preset_of, time_of_all
 from search.study.study import LoadedStudy, find_study
 
 
@@ -61,6 +61,8 @@ def _new(options: RunOptions) -> Iterator[str]:
         name = options.preset or options.study
         asked = sorted({field.name for field in dataclasses.fields(preset)} & options.requested)
         yield f"the preset {name} sets {' '.join(_flags(preset))}"
+        if preset.final is not None and options.final is None and time_of_all(options) is not None:
+            yield "without folds, its final training is no longer than fits in --timeout"
         yield from (f"as given: {flag_of(options, one)} {getattr(options, one)}" for one in asked)
     elif options.data is None:
         yield "no images are named: pass --data (a folder, a zip, a table, cifar10, ...), or a preset of those below"

@@ -65,3 +65,9 @@ def test_preset_is_explained_with_what_is_given_beside_it(explain: Explain, phot
     )
     assert "the preset folder_cnn sets the images that you name with --data, --space photo_cnn" in said
     assert "as given: --image-size 64" in said
+    assert "--timeout" not in said
+
+
+def test_preset_beside_a_time_is_explained_with_what_that_does(explain: Explain) -> None:
+    said, _ = explain("--study", "digits_cnn", "--timeout", "5m")
+    assert "without folds, its final training is no longer than fits in --timeout" in said
