@@ -97,7 +97,8 @@ def _build(
                 if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
                     trial, why = unless_default(loaded, trial, request.without)
                 remark = " ".join(filter(None, (request.remark, why)))
-                request = replace(request, no_race=race, trial=trial, remark=remark)
+                preference = request.preference if trial is request.trial else None  # It is of the best.
+                request = replace(request, no_race=race, trial=trial, remark=remark, preference=preference)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
             if (bounds.grows or bounds.final is not None) and request.refit and loaded.config.length:
