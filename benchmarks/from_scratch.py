@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("studies/from_scratch"))
     asked = parser.parse_args(arguments)
     table = asked.out / "from_scratch.csv"
-    settings = (asked.data.name, str(asked.size), str(asked.minutes))
+    settings = (asked.data.name, str(asked.size), f"{asked.minutes:g}")
     there = {(row["data"], row["size"], row["minutes"], row["seed"]) for row in read_rows(table)}
     try:
         for seed in range(asked.repetitions):
@@ -63,7 +63,7 @@ def repetition(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     return {
         "data": asked.data.name,
         "size": asked.size,
-        "minutes": asked.minutes,
+        "minutes": f"{asked.minutes:g}",
         "seed": seed,
         "commit": commit(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -38,13 +38,13 @@ def test_row_has_both_nets_and_their_minutes_and_is_not_measured_again(
         return SimpleNamespace(study=study, export=SimpleNamespace(summary=summary))
 
     monkeypatch.setattr(from_scratch, "search_and_export", search)
-    command = ["--data", str(folder), "--size", "16", "--minutes", "0.5", "--out", str(tmp_path)]
+    command = ["--data", str(folder), "--size", "16", "--minutes", "3", "--out", str(tmp_path)]
     command += ["--work", str(tmp_path / "work")]
     from_scratch.main([*command, "--repetitions", "1"])
     from_scratch.main([*command, "--repetitions", "2"])
     assert [(one.seed, one.timeout, one.image_size, one.space) for one in asked] == [
-        (0, 30.0, 16, "photo_cnn"),
-        (1, 30.0, 16, "photo_cnn"),
+        (0, 180.0, 16, "photo_cnn"),
+        (1, 180.0, 16, "photo_cnn"),
     ]
     rows = read_rows(tmp_path / "from_scratch.csv")
     assert [(row["seed"], row["trial"], row["trials"], row["exported"]) for row in rows] == [
@@ -55,7 +55,7 @@ def test_row_has_both_nets_and_their_minutes_and_is_not_measured_again(
         assert 0 <= float(row["plain"]) <= 1
         assert int(row["epochs.plain"]) >= 1
         assert float(row["gflops.final"]) == 3
-    found = json.loads((tmp_path / "from_scratch.json").read_text())[f"{folder.name} 16 0.5"]
+    found = json.loads((tmp_path / "from_scratch.json").read_text())[f"{folder.name} 16 3"]
     gap = 0.75 - (float(rows[0]["plain"]) + float(rows[1]["plain"])) / 2
     assert found["export_minus_plain"] == pytest.approx(gap)
     assert found["runs"] == 2
