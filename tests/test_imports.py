@@ -26,6 +26,7 @@ HEAVY = (
 COMMANDS = sorted(
     path.stem for path in (ROOT / "search").glob("*.py") if "\n    main(app)" in path.read_text("utf-8")
 )
+PROGRAM = "__main__"  # All of them, by python -m search.
 
 
 def sources(package: str) -> list[Path]:
@@ -103,7 +104,9 @@ MODULES = {module_of(path): path for package in OURS for path in sources(package
 def room_of(module: str) -> str:
     package, _, rest = module.partition(".")
     room = rest.partition(".")[0]
-    return package if package != "search" or not room else "commands" if room in COMMANDS else room
+    return (
+        package if package != "search" or not room else "commands" if room in (*COMMANDS, PROGRAM) else room
+    )
 
 
 def floor_of(module: str) -> int:
@@ -141,7 +144,7 @@ def test_rooms_are_those_on_disk() -> None:
 
 def test_root_of_search_holds_the_commands_and_few_files() -> None:
     files = {path.stem for path in (ROOT / "search").glob("*.py")}
-    assert files == {*COMMANDS, "__init__", "errors", "presets", "formatting", "workflows"}
+    assert files == {*COMMANDS, PROGRAM, "__init__", "errors", "presets", "formatting", "workflows"}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not is_face(name)])
