@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from PIL import Image
 from three_layers import SIDES, Run, Task, train
 
 from search.data import Dataset
@@ -59,3 +60,20 @@ def runs(task: Task, fork_server: ForkServer) -> dict[str, Run]:
 def lend_server(fork_server: ForkServer) -> Callable[[ModuleType], AbstractContextManager[object]]:
     """Within ``lend_server(benchmark)`` the benchmark uses the tests' server instead of starting its own."""
     return lambda benchmark: patch.object(benchmark, "ForkServer", lambda *backend: nullcontext(fork_server))
+
+
+@pytest.fixture(scope="session")
+def draw_pictures() -> Callable[..., Path]:
+    """Fill a folder with dark and bright pictures of some noise, which any net can tell apart."""
+
+    def draw(place: Path, training: int, test: int, size: tuple[int, int] = (20, 24)) -> Path:
+        random = np.random.default_rng(0)
+        for part, count in (("train", training), ("test", test)):
+            for name, low in (("bright", 150), ("dark", 0)):
+                (place / part / name).mkdir(parents=True)
+                for number in range(count):
+                    pixels = random.integers(low, low + 100, (*size, 3), "uint8")
+                    Image.fromarray(pixels).save(place / part / name / f"{number}.png")
+        return place
+
+    return draw

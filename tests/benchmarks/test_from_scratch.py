@@ -1,28 +1,19 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import from_scratch
-import numpy as np
 import pytest
-from PIL import Image
 from record import read_rows
 
 from search.config.settings import RunOptions
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Dark and bright pictures of some noise, which any net can tell apart."""
-    place, random = tmp_path / "pictures", np.random.default_rng(0)
-    for part, count in (("train", 12), ("test", 4)):
-        for name, low in (("bright", 150), ("dark", 0)):
-            (place / part / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = random.integers(low, low + 100, (20, 24, 3), "uint8")
-                Image.fromarray(pixels).save(place / part / name / f"{number}.png")
-    return place
+def folder(tmp_path: Path, draw_pictures: Callable[..., Path]) -> Path:
+    return draw_pictures(tmp_path / "pictures", training=12, test=4)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@ import argparse
 import contextlib
 import io
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,7 +11,6 @@ import keras
 import numpy as np
 import photographs
 import pytest
-from PIL import Image
 from record import read_rows
 
 from search.metrics.calibration import calibration_error
@@ -21,16 +21,8 @@ SIDE = 8
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark and bright pictures of some noise."""
-    place, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
-    for part, count in (("train", 12), ("test", 3)):
-        for name, low in (("bright", 150), ("dark", 0)):
-            (place / part / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = random.integers(low, low + 100, (10, 12, 3), "uint8")
-                Image.fromarray(pixels).save(place / part / name / f"{number}.png")
-    return place
+def folder(tmp_path_factory: pytest.TempPathFactory, draw_pictures: Callable[..., Path]) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("photographs"), training=12, test=3, size=(10, 12))
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,17 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 import plain_keras
 import pytest
-from PIL import Image
 
 SIDE = 16
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark and bright pictures of some noise, which any net can tell apart."""
-    place, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
-    for part, count in (("train", 20), ("test", 5)):
-        for name, low in (("bright", 150), ("dark", 0)):
-            (place / part / name).mkdir(parents=True)
-            for number in range(count):
-                pixels = random.integers(low, low + 100, (20, 24, 3), "uint8")
-                Image.fromarray(pixels).save(place / part / name / f"{number}.png")
-    return place
+def folder(tmp_path_factory: pytest.TempPathFactory, draw_pictures: Callable[..., Path]) -> Path:
+    return draw_pictures(tmp_path_factory.mktemp("photographs"), training=20, test=5)
 
 
 @pytest.fixture(scope="module")
