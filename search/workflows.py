@@ -259,7 +259,7 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
         grows = _may_grow(options)
         return Bounds(whole=options.budget, grows=grows, final=None if grows else end.final or None), ""
     left, final, remark = pace.left() / a_flop, end.final, ""
-    if final > left:
+    if final and final > left:
         if _may_shrink(options, config) and left >= config.length:
             final = left
         else:

@@ -14,11 +14,11 @@ END = Ending(racers=2, rounds=2, training=10e12, final=100e12)
 A_TRIAL = 20e12
 
 
-def bounds(left: float, **asked: Any) -> tuple[Any, str]:
+def bounds(left: float, end: Ending = END, **asked: Any) -> tuple[Any, str]:
     """The bounds where so many seconds are left, of a study whose trials take 20 s."""
     pace: Any = SimpleNamespace(seconds=lambda flops: flops / 1e12, left=lambda: left)
     config: Any = SimpleNamespace(length=A_TRIAL, folds=asked.get("folds", 0))
-    return bounds_of_end(pace, END, RunOptions.given("s", data="digits", **asked), config)
+    return bounds_of_end(pace, end, RunOptions.given("s", data="digits", **asked), config)
 
 
 def test_time_that_is_left_beside_the_final_training_is_the_race_s() -> None:
@@ -48,6 +48,11 @@ def test_final_training_is_left_out_where_it_may_not_be_shorter_or_would_be_less
     assert remark.startswith(
         "--timeout left no time for the final training, which would take about 1 min 40 s"
     )
+
+
+def test_search_that_ends_late_and_has_no_final_training_has_lost_none() -> None:
+    found, remark = bounds(-5.0, Ending(), timeout=600)
+    assert (found.final, found.most, remark) == (None, 0.0, "")
 
 
 def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_leaves() -> None:
