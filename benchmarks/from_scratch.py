@@ -54,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def repetition(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The command with one seed, and then the plain net for as many minutes."""
     ours = of_command(asked, seed)
-    task = plain_keras.Task(
-        asked.data, None, asked.size, PACE, sum(one.is_dir() for one in (asked.data / "train").glob("*"))
-    )
+    task = plain_keras.task_of(asked.data, None, asked.size, PACE)
     pace = plain_keras.measure(plain_keras.NETS[PLAIN], task, seed)["minutes"] / PACE
     epochs = max(1, round(ours["minutes.exported"] / pace))
     plain = plain_keras.measure(plain_keras.NETS[PLAIN], task._replace(epochs=epochs), seed)

@@ -357,8 +357,7 @@ def plain_nets(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
     import keras
 
     file, size = Path(asked.backbone[0]), asked.size or SIZE
-    classes = sum(folder.is_dir() for folder in (asked.data / "train").glob("*"))
-    task = plain_keras.Task(asked.data, file, size, asked.epochs, classes)
+    task = plain_keras.task_of(asked.data, file, size, asked.epochs)
     row: dict[str, Any] = {}
     keras.utils.set_random_seed(seed)
     began = time.monotonic()

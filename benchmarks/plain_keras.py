@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (name for name in wanted if name != "three convolutions" and not asked.backbone), None
     ):
         parser.error(f"--net {lacking}: needs --backbone FILE")
-    classes = sum(folder.is_dir() for folder in (asked.data / "train").glob("*"))
-    task = Task(asked.data, asked.backbone, asked.size, asked.epochs, classes)
+    task = task_of(asked.data, asked.backbone, asked.size, asked.epochs)
     found = {name: measure(NETS[name], task, asked.seed) for name in wanted}
     settings = {"data": asked.data.name, "size": asked.size, "epochs": asked.epochs, "seed": asked.seed}
     path = write_result("plain_keras", {"settings": settings, "nets": found}, asked.out)
@@ -68,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     print_table(["net", "test", "minutes", "TFLOP"], rows)
     print(path)
+
+
+def task_of(data: Path, backbone: Path | None, size: int, epochs: int) -> Task:
+    """The task of a folder, whose classes are counted."""
+    return Task(data, backbone, size, epochs, sum(folder.is_dir() for folder in (data / "train").glob("*")))
 
 
 def measure(net: Callable[[Any, Task], Trained], task: Task, seed: int) -> dict[str, Any]:
