@@ -192,7 +192,13 @@ def search_and_export(options: RunOptions) -> StudyResult:
             spent=lambda: compute_spent(opened),
         )
         workers = len(slots) if started is None else started.workers
-        pace = Pace(stop.spent, workers, options.timeout, begun + (options.timeout or 0.0))
+        pace = Pace(
+            stop.spent,
+            workers,
+            options.timeout,
+            begun + (options.timeout or 0.0),
+            lambda: bool(opened.ranked()),
+        )
         shrinks = _may_shrink(options, opened.config)
         with keeping_time(stop, pace, ending.final, ending.race, exports=options.export, shrinks=shrinks):
             if started is not None:

@@ -30,12 +30,14 @@ class Pace:
         workers: How many compute side by side; what follows the search is one after the other.
         timeout: Seconds for all of the run; None for no limit.
         end: When that is over, on the clock of ``time.monotonic``.
+        has_trial: Returns whether a trial of the study has finished, so that there is something to export.
     """
 
     spent: Callable[[], float]
     workers: int
     timeout: float | None
     end: float
+    has_trial: Callable[[], bool] = lambda: True
     _began: float = field(default_factory=time.monotonic)
     _before: float = 0.0
 
@@ -58,7 +60,8 @@ class Pace:
         """Seconds to keep free after the search.
 
         Where there would be too little time for the search, first the race is not waited for, then the final training,
-        unless it may be shorter than planned.
+        unless it may be shorter than planned. Nothing can follow a search without a trial: until one has finished, only
+        the time of an export is kept, however slow the first is.
 
         Args:
             final: FLOPs of the final training.
@@ -66,13 +69,15 @@ class Pace:
             shrinks: Whether the final training may be shorter.
         """
         timeout = self.timeout or 0.0
+        most = (1 - LEAST_SEARCH) * timeout
+        if not self.has_trial():
+            return min(EXPORT_SECONDS, most)
         for flops, search in ((final + race, LEAST_SEARCH), (final, LEAST_BEFORE_FINAL)):
             seconds = self.seconds(flops) if flops else 0.0
             if seconds is None:
                 return 0.0
             if MARGIN * seconds + EXPORT_SECONDS <= (1 - search) * timeout:
                 return MARGIN * seconds + EXPORT_SECONDS
-        most = (1 - LEAST_SEARCH) * timeout
         return most if final and shrinks else min(EXPORT_SECONDS, most)
 
 

@@ -92,3 +92,14 @@ def test_final_training_that_is_a_little_slower_than_planned_is_not_lost(clock: 
     spent[0] = 100
     assert MARGIN * 163 + EXPORT_SECONDS > 0.6 * 300
     assert pace.kept(final=163.0, race=200.0) == pytest.approx(MARGIN * 163 + EXPORT_SECONDS)
+
+
+def test_nothing_but_the_export_is_kept_until_a_trial_has_finished(clock: list[float]) -> None:
+    """A first trial was slower than expected, was stopped for its own final training, and nothing was exported."""
+    finished: list[int] = []
+    pace = Pace(lambda: clock[0] - 1000.0, 1, 180.0, clock[0] + 180, lambda: bool(finished))
+    pace.begin()
+    clock[0] += 40
+    assert pace.kept(final=90.0, race=0.0, shrinks=True) == EXPORT_SECONDS
+    finished.append(0)
+    assert pace.kept(final=90.0, race=0.0, shrinks=True) == pytest.approx(MARGIN * 90 + EXPORT_SECONDS)
