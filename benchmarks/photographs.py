@@ -118,6 +118,15 @@ class Shared:
         """The backbones, with their files."""
         return with_files(find_backbones(self.backbones, self.cache), self.cache)
 
+    def chosen(self, backbone: Backbone, stored: int) -> np.ndarray:
+        """The features of a run's backbone, of images of the size that the run stores; those of parts side by side."""
+        by_digest = {one.digest: one for one in self.ready()}
+        views = [
+            self.features(by_digest[net.digest], stored, net.at if net.at != stored else 0).plain
+            for net in backbone.nets
+        ]
+        return np.concatenate(views, axis=1)
+
     def lend(self, tree: Path) -> None:
         """Put the features of a tree's training images where a run will look for them."""
         largest = max(self.sizes)
@@ -266,8 +275,7 @@ def on_others(asked: argparse.Namespace, shared: Shared, seed: int) -> dict[str,
     result, seconds = command(asked, tree, shared.cache, place, seed)
     config = result.study.config
     labels = np.array([config.classes.index(photo.label) for photo in shared.photos])
-    chosen = next(one for one in shared.ready() if one.name == config.backbones[0].name)
-    features = shared.features(chosen, config.image_size, 0).plain
+    features = shared.chosen(config.backbones[0], config.image_size)
 
     def scores(export: Export) -> Scores:
         temperature = export.summary["calibration"]["temperature"]

@@ -9,6 +9,7 @@ A study goes on only with the space that it was made with. A user's space is kno
 registered one by its ``VERSION``, a whole number that is raised by whoever changes its ranges, costs, nets or recipes.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -37,6 +38,10 @@ class Backbone:
         side: The only size of image that it takes, in pixels a side; 0 for any.
         least: About the smallest size of image of which its layers leave something, in pixels a side.
         file: The path of its file on this host; empty until something is to be built from it.
+        at: The side in pixels to which images are resized for it, where it is a part of a joined one; 0 for that of
+            the study.
+        parts: Those whose features it gives side by side, where it is several joined, or one at several sizes. It has
+            no file of its own then.
     """
 
     name: str
@@ -47,6 +52,20 @@ class Backbone:
     side: int = 0
     least: int = 0
     file: str = ""
+    at: int = 0
+    parts: tuple["Backbone", ...] = ()
+
+    @property
+    def nets(self) -> tuple["Backbone", ...]:
+        """Those that have a file: its parts, or itself alone."""
+        return self.parts or (self,)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Backbone":
+        """One of plain values, as ``dataclasses.asdict`` gives them; what a newer version has beside these is left."""
+        known = {one.name for one in dataclasses.fields(cls)}
+        parts = tuple(cls.of(part) for part in values.get("parts", ()))
+        return cls(**{name: value for name, value in values.items() if name in known} | {"parts": parts})
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,12 @@ class InputSpec:
     size: int | str = 0
     backbones: tuple[Backbone, ...] = ()
     compute: float = 0.0
+
+    def seen_by(self, backbone: Backbone) -> int | str:
+        """The size to which the net resizes the images for one of its backbones, see ``sides``; 0 for none."""
+        if not backbone.at:
+            return self.size
+        return 0 if sides(backbone.at) == (self.height, self.width) else backbone.at
 
 
 def sides(size: int | str) -> tuple[int, int]:

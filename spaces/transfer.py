@@ -1,8 +1,9 @@
 """The space over a frozen, pretrained backbone: what is searched is a head of 0 to 2 dense layers and its recipe.
 
-The backbone's pooled features are computed once for each image and its mirror image. A trial trains a small head on
-them, in seconds, and never sees a pixel. The exported net is backbone and head in one. A head without dense layers is a
-logistic regression, which is fitted exactly (``search.training.logistic``); the default configuration is one.
+The backbone's pooled features, or those of several side by side, are computed once for each image and its mirror
+image. A trial trains a small head on them, in seconds, and never sees a pixel. The exported net is backbone and head in
+one. A head without dense layers is a logistic regression, which is fitted exactly (``search.training.logistic``); the
+default configuration is one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -60,14 +61,30 @@ def frozen(params: Params, input_spec: InputSpec) -> "keras.Model":
     import keras
     from keras import layers
 
-    net = keras.models.load_model(backbone(params, input_spec).file)
-    net.trainable = False
     inputs = keras.Input((input_spec.height, input_spec.width, input_spec.channels))
     x = layers.Concatenate(dtype="float32")([inputs] * 3) if input_spec.channels == 1 else inputs
-    if input_spec.size:
+    nets: dict[str, keras.Model] = {}  # One that sees the images at several sizes is the same net.
+    features = []
+    for part in backbone(params, input_spec).nets:
+        if part.file not in nets:
+            nets[part.file] = _loaded(part.file, len(nets))
         # In float32 under any policy: trials on a GPU must see what the exported net sees.
-        x = layers.Resizing(*sides(input_spec.size), dtype="float32")(x)
-    return keras.Model(inputs, net(x, training=False))
+        size = input_spec.seen_by(part)
+        seen = layers.Resizing(*sides(size), dtype="float32")(x) if size else x
+        features.append(nets[part.file](seen, training=False))
+    joined = features[0] if len(features) == 1 else layers.Concatenate(dtype="float32")(features)
+    return keras.Model(inputs, joined)
+
+
+def _loaded(file: str, before: int) -> "keras.Model":
+    """A backbone's net, frozen; its name tells it from others ``before`` it in the same net."""
+    import keras
+
+    net = keras.models.load_model(file)
+    if before:
+        net = keras.Model(net.inputs, net.outputs[0], name=f"{net.name}_{before + 1}")
+    net.trainable = False
+    return net
 
 
 def head(params: Params, input_spec: InputSpec) -> "keras.Model":
@@ -146,7 +163,7 @@ def first(input_spec: InputSpec) -> list[dict[str, Any]]:
 
 
 def tune(model: "keras.Model") -> None:
-    """Make the last part of the backbone in the whole net trainable, except for batch normalisation.
+    """Make the last part of each backbone in the whole net trainable, except for batch normalisation.
 
     Layers without weights, such as activations and pooling, are not counted: there is nothing in them to train.
     """
@@ -155,15 +172,15 @@ def tune(model: "keras.Model") -> None:
     nets = [layer for layer in model.layers if isinstance(layer, keras.Model) and layer.name != "head"]
     for net in nets:
         net.trainable = True
-    layers = [layer for net in nets for layer in _in_order(net)]
-    weighted = [
-        layer
-        for layer in layers
-        if layer.trainable_weights and not isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    late = weighted[-max(1, int(TUNED * len(weighted))) :]
-    for layer in layers:
-        layer.trainable = any(layer is one for one in late)
+        layers = list(_in_order(net))
+        weighted = [
+            layer
+            for layer in layers
+            if layer.trainable_weights and not isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        late = weighted[-max(1, int(TUNED * len(weighted))) :]
+        for layer in layers:
+            layer.trainable = any(layer is one for one in late)
 
 
 def _in_order(net: "keras.Model") -> list["keras.layers.Layer"]:

@@ -397,8 +397,8 @@ class RequestSettings(ImageSettings, NameSettings):
     backbones: Sequence[str] = option(
         (),
         "Backbone for --space transfer: a keras.applications name, a .keras file, or keras_hub:PRESET, name or "
-        "folder (default: MobileNetV2). Repeatable: of several, one is chosen by logistic regression in the folds; "
-        "without folds the search samples.",
+        "folder (default: MobileNetV2). Repeatable: of several, one, or two joined, are chosen by logistic regression "
+        "in the folds; without folds the search samples. NET@224+NET@288 joins what nets see at these sizes.",
         flag="--backbone",
         metavar="NAME|FILE",
         repeatable=True,

@@ -133,14 +133,8 @@ class StudyConfig(StudySettings):
         values = {names[key]: value for key, value in stored.items() if key in names}
         values["unknown"] = {key: value for key, value in stored.items() if key not in names}
         values["classes"] = tuple(values["classes"])
-        values["backbones"] = tuple(_known(Backbone, one) for one in values.get("backbones", ()))
+        values["backbones"] = tuple(Backbone.of(one) for one in values.get("backbones", ()))
         return cls(**values)
-
-
-def _known(record: Any, values: Mapping[str, Any]) -> Any:
-    """A record of the values that this version knows."""
-    names = {one.name for one in dataclasses.fields(record)}
-    return record(**{name: value for name, value in values.items() if name in names})
 
 
 def default_max_cost(height: int, width: int) -> int:

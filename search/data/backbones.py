@@ -22,6 +22,7 @@ from filelock import FileLock
 from search.data import backbone_script
 from search.data.base import Say, log_line
 from search.data.hub_presets import check_preset, digest_of_request, is_preset, preset_folder, preset_handle
+from search.data.joined_backbones import AT, BETWEEN, join, split_joined
 from search.data.subprocesses import last_error, run_script
 from search.errors import InputError
 from spaces.contract import Backbone
@@ -54,17 +55,19 @@ def check_backbone(requested: str, cache: Path) -> str:
 
     Args:
         requested: A name of ``keras.applications``, the path of a ``.keras`` file, or a preset of Keras-Hub (see
-            ``search.data.hub_presets``).
+            ``search.data.hub_presets``); or several of these joined (see ``search.data.joined_backbones``).
         cache: The folder of prepared images and backbones, of which those that are there are named.
 
     Returns:
-        The name, or the file's absolute path.
+        The name, or the file's absolute path; of joined ones those of the parts.
 
     Raises:
         InputError: It is none of these.
     """
     if is_preset(requested):
         return check_preset(requested)
+    if parts := split_joined(requested):
+        return BETWEEN.join(f"{check_backbone(name, cache)}{AT}{side}" for name, side in parts)
     if requested in APPLICATIONS:
         return requested
     path = Path(requested).expanduser().absolute()
@@ -127,7 +130,7 @@ def find_backbones(requested: Sequence[str], cache: Path, say: Say = log_line) -
     Raises:
         InputError: One of them cannot be used, or two have the same name.
     """
-    backbones = [_find(check_backbone(name, cache), cache, say) for name in requested]
+    backbones = [_found(check_backbone(name, cache), cache, say) for name in requested]
     names = [backbone.name for backbone in backbones]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"--backbone: two are called {twice}; give each once, files under different names")
@@ -153,11 +156,21 @@ def backbone_name(file: Path) -> str:
 
 
 def with_files(backbones: Sequence[Backbone], cache: Path) -> tuple[Backbone, ...]:
-    """The backbones with the paths of their files on this host."""
+    """The backbones with the paths of their files, or of their parts' files, on this host."""
     return tuple(
-        dataclasses.replace(backbone, file=str(backbone_file(cache, backbone.digest)))
+        dataclasses.replace(backbone, parts=with_files(backbone.parts, cache))
+        if backbone.parts
+        else dataclasses.replace(backbone, file=str(backbone_file(cache, backbone.digest)))
         for backbone in backbones
     )
+
+
+def _found(requested: str, cache: Path, say: Say) -> Backbone:
+    """The backbone that is asked for, joined if several are."""
+    parts = split_joined(requested)
+    if not parts:
+        return _find(requested, cache, say)
+    return join([dataclasses.replace(_find(name, cache, say), at=side) for name, side in parts])
 
 
 def _find(requested: str, cache: Path, say: Say) -> Backbone:

@@ -22,7 +22,7 @@ def prefetch_backbones(backbones: list[str], *, cache: Path | None = None, say: 
         InputError: One of them cannot be used or downloaded.
     """
     folder = cache_root() if cache is None else cache
-    prepared = find_backbones(backbones, folder, say)
+    prepared = [net for backbone in find_backbones(backbones, folder, say) for net in backbone.nets]
     for backbone in prepared:
         say(
             f"{backbone.name}: {backbone.parameters:,} parameters, {backbone.features:,} features an image, ready in "

@@ -93,6 +93,10 @@ def backbone_facts(
     backbone = backbone_of(loaded, trial)
     facts = {key: getattr(backbone, key) for key in ("name", "digest", "features", "parameters")}
     facts |= {"size": loaded.config.image_size, "fine_tuned": None}
+    if backbone.parts:
+        facts["joined"] = [
+            {"name": part.name, "digest": part.digest, "size": part.at} for part in backbone.parts
+        ]
     if compared := loaded.optuna.user_attrs.get(COMPARED):
         facts["chosen_by_logistic_regression"] = compared
     if tuned is None and wanted is not None:
@@ -123,13 +127,14 @@ def backbone_sentence(facts: Mapping[str, Any], parameters: int) -> str:
         parameters: Of its head.
     """
     size = "x".join(map(str, sides(facts["size"])))
+    where = f"given {size} pixels" if facts.get("joined") else f"at {size} pixels"
     state, rest = "frozen", ", the only ones that were trained"
     if tuned := facts["fine_tuned"]:
         part = tuned_words(tuned if "layers" in tuned else None)
         state, rest = f"{part} fine-tuned in {count(tuned['epochs'], 'epoch')}", ""
     return (
-        f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, at {size} "
-        f"pixels) with a head of {parameters:,} parameters{rest}.{_chosen(facts)}"
+        f"The net is {facts['name']} ({facts['parameters']:,} parameters, {state}, {where}) "
+        f"with a head of {parameters:,} parameters{rest}.{_chosen(facts)}"
     )
 
 
@@ -141,7 +146,5 @@ def _chosen(facts: Mapping[str, Any]) -> str:
     # Of one backbone the sizes alone differ.
     own = f"{facts['name']} "
     alone = own if all(name.startswith(own) for name in compared) else ""
-    told = ", ".join(
-        f"{name.removeprefix(alone)}: {percent(accuracy)}" for name, accuracy in compared.items()
-    )
+    told = ", ".join(f"{name.replace(alone, '')}: {percent(accuracy)}" for name, accuracy in compared.items())
     return f" It was chosen before the search, by logistic regression on each backbone's features ({told})."

@@ -152,7 +152,10 @@ def _choose_for_heads(choice: Choice, look: Look, side: int) -> None:
     elif look.training >= MANY_IMAGES:
         choice.put("image_size", SMALLER, f"half the work of {IMAGE_SIZE}, of so many images")
     elif _folds(choice.options, look, over_backbone=True) and not choice.options.try_first:
-        words = f"at most; {', '.join(map(str, COMPARED_SIDES))} are compared, as logistic regression on features tells"
+        words = (
+            f"at most; {', '.join(map(str, COMPARED_SIDES))} are compared, and the best joined with each other one, as "
+            "logistic regression on features tells"
+        )
         choice.put("image_size", COMPARED_SIDES[-1], words)
         if choice.options.image_size == COMPARED_SIDES[-1] and len(choice.lines) > known:
             choice.sides = COMPARED_SIDES

@@ -2,7 +2,8 @@
 
 On few images, a search that samples among backbones tells them apart by the luck of a few trials each. Logistic
 regression on the features of each, in the study's folds, takes seconds and has no luck: the cheapest backbone and size
-within one standard error of the best is taken.
+within one standard error of the best is taken. Beside each alone stand those that the best one makes joined with
+another, or with itself at another size: their features lie side by side, and cost what both do.
 """
 
 import dataclasses
@@ -18,9 +19,9 @@ from optuna.trial import FixedTrial
 
 from search.config.study_config import StudyConfig
 from search.data import Dataset
+from search.data.joined_backbones import join, label_of
 from search.errors import InputError, TrialFailed, TrialInterrupted
 from search.formatting import percent
-from search.study.backbones import label_of
 from search.study.proposal import propose, recipe_of
 from search.training.plan import TrainingPlan
 from spaces.contract import Space, sides
@@ -45,7 +46,7 @@ def choose_backbone(
 ) -> tuple[StudyConfig, dict[str, float]]:
     """Choose one of the backbones of a new study, and the size at which it sees the images.
 
-    What a backbone costs at a size is taken for its parameters times the pixels.
+    What a backbone costs at a size is taken for its parameters times the pixels; joined ones cost what their parts do.
 
     Args:
         config: The study's, for which ``can_choose``.
@@ -68,13 +69,19 @@ def choose_backbone(
         for size in sizes or (config.image_size,)
         if not isinstance(size, int) or size >= one.least
     ]
-    right = np.stack([_probe(one, space, dataset, server) == labels for one in each])
+    hits = [_probe(one, space, dataset, server) == labels for one in each]
+    if config.space == "transfer":
+        best = each[int(np.argmax([one.sum() for one in hits]))]
+        joined = [_joined(best, one) for one in each if one is not best and isinstance(one.image_size, int)]
+        hits += [_probe(one, space, dataset, server) == labels for one in joined]
+        each += joined
+    right = np.stack(hits)
     chosen = each[cheapest_as_good(right, [_cost(one) for one in each])]
-    names = [label_of(one.backbones[0].name, one.stored_size if sizes else None) for one in each]
-    accuracies = {name: float(np.mean(hits)) for name, hits in zip(names, right, strict=True)}
+    names = [_label(one, with_size=bool(sizes)) for one in each]
+    accuracies = {name: float(np.mean(one)) for name, one in zip(names, right, strict=True)}
     # Of one backbone the sizes alone differ.
     alone = f"{config.backbones[0].name} " if len(config.backbones) == 1 and sizes else ""
-    told = ", ".join(f"{name.removeprefix(alone)} {percent(value)}" for name, value in accuracies.items())
+    told = ", ".join(f"{name.replace(alone, '')} {percent(value)}" for name, value in accuracies.items())
     taken = names[each.index(chosen)]
     logger.info(
         f"backbone {taken}: by logistic regression in {config.folds} folds ({told}), the one that costs least within a "
@@ -83,15 +90,30 @@ def choose_backbone(
     return chosen, accuracies
 
 
+def _joined(first: StudyConfig, second: StudyConfig) -> StudyConfig:
+    """The config with the backbones of two joined, each at its size."""
+    parts = [
+        dataclasses.replace(one.backbones[0], at=sides(one.stored_size or 0)[0]) for one in (first, second)
+    ]
+    joined = join(sorted(parts, key=lambda part: (part.name, part.at)))
+    return dataclasses.replace(first, backbones=(joined,), image_size=joined.side)
+
+
+def _label(config: StudyConfig, *, with_size: bool) -> str:
+    """What a config's only backbone is called among those that are compared; the name of a joined one has the sizes."""
+    (backbone,) = config.backbones
+    return label_of(backbone.name, config.stored_size if with_size and not backbone.parts else None)
+
+
 def _cost(config: StudyConfig) -> float:
-    high, wide = sides(config.stored_size or 1)
-    return float(config.backbones[0].parameters * high * wide)
+    (backbone,), (high, wide) = config.backbones, sides(config.stored_size or 1)
+    return float(sum(part.parameters * (part.at**2 or high * wide) for part in backbone.nets))
 
 
 def _probe(config: StudyConfig, space: Space, dataset: Dataset, server: "ForkServer") -> Any:
     """What logistic regression on the features of a config's only backbone predicts of each image ``(N,)``."""
     spec, (backbone,) = config.input_spec, config.backbones
-    name = label_of(backbone.name, config.stored_size)
+    name = _label(config, with_size=True)
     params = propose(space, FixedTrial(space.first(spec)[0]), spec).params
     plan = TrainingPlan(
         space=config.space,

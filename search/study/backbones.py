@@ -12,6 +12,7 @@ from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_backbones
 from search.data.base import Say, log_line
+from search.data.joined_backbones import BETWEEN, label_of
 from search.errors import InputError
 from search.study.study import LoadedStudy
 from spaces.contract import Backbone, sides
@@ -21,11 +22,6 @@ logger = logging.getLogger(__name__)
 
 # The study's attribute with the accuracies, by name, of the backbones that one was chosen of.
 COMPARED = "backbones_compared"
-
-
-def label_of(name: str, size: int | str | None = None) -> str:
-    """What a backbone is called where several were compared: its name, and the size where these were, too."""
-    return name if size is None else f"{name} at {size}"
 
 
 def with_backbones(
@@ -38,6 +34,11 @@ def with_backbones(
     """
     backbones = find_backbones(requested or (DEFAULT,), dataset.folder.parent)
     for backbone in backbones:
+        if backbone.parts and config.space != "transfer":
+            raise InputError(
+                f"--backbone {backbone.said}: backbones are joined in the space transfer alone; pass --space transfer, "
+                "or one backbone"
+            )
         if backbone.side not in (0, image_size):
             raise InputError(
                 f"--image-size {image_size}: backbone {backbone.name} takes images of {backbone.side}x{backbone.side} "
@@ -60,12 +61,11 @@ def check_backbones(found: LoadedStudy, requested: Sequence[str]) -> None:
     known = {one.said for one in found.config.backbones}
     if not requested or (set(requested) == known and known <= APPLICATIONS.keys()):
         return  # The weights under a name are compared by content when they are brought here.
-    compared = {
-        str(label).partition(label_of("", ""))[0] for label in found.optuna.user_attrs.get(COMPARED, ())
-    }
+    single = [label for label in found.optuna.user_attrs.get(COMPARED, ()) if f" {BETWEEN} " not in label]
+    compared = {str(label).partition(label_of("", ""))[0] for label in single}
     here = find_backbones(requested, found.dataset().folder.parent)
     if {one.name for one in here} == compared and {one.digest for one in here} >= {
-        one.digest for one in found.config.backbones
+        net.digest for net in _nets(found.config)
     }:
         return  # One of these was chosen when the study was made.
     if {one.digest for one in here} != {one.digest for one in found.config.backbones}:
@@ -82,7 +82,7 @@ def share_backbones(config: StudyConfig, dataset: Dataset) -> None:
         return
     try:
         store = open_artifacts(config.artifacts)
-        for backbone in config.backbones:
+        for backbone in _nets(config):
             if not _has(store, _artifact(backbone)):  # Another study may have left it, and be read just now.
                 upload(store, _artifact(backbone), backbone_file(dataset.folder.parent, backbone.digest))
     except Exception as error:  # Of a store's library anything may come.
@@ -101,13 +101,18 @@ def bring_backbones(study: LoadedStudy, say: Say = log_line) -> None:
         InputError: A backbone is nowhere to be found.
     """
     cache = study.dataset().folder.parent
-    for backbone in study.config.backbones:
+    for backbone in _nets(study.config):
         here = backbone_file(cache, backbone.digest)
         here.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(here.with_suffix(".lock")):  # Several workers of a host begin at once.
             there = here.is_file() or _fetched(study, backbone)
         if not there:
             _make(study, backbone, say)
+
+
+def _nets(config: StudyConfig) -> list[Backbone]:
+    """The backbones that have a file, each once, whatever is joined of them."""
+    return list({net.digest: net for one in config.backbones for net in one.nets}.values())
 
 
 def _fetched(study: LoadedStudy, backbone: Backbone) -> bool:

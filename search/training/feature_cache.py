@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 VIEWS = ("plain", "mirror")
 # Images a batch: at 224x224 the widest layers of small nets then take some 150 MB.
 BATCH = 32
+# Rows that are copied at a time where features that are there are put side by side.
+JOINED_BATCH = 4096
 DISK_BLOCK = 4096
 # A killed filler loses no more than this.
 SECONDS_BETWEEN_RECORDS = 5.0
@@ -121,18 +123,75 @@ def open_features(
     Raises:
         FeaturesAway: Asked to stop.
     """
+    images, _ = dataset.train()
+    # The last batch is filled up: another shape would have the net traced a second time.
+    full = np.zeros(
+        (min(batch, len(images) if wanted is None else len(wanted)), *images.shape[1:]), images.dtype
+    )
+    net: list[keras.Model] = []  # Made at most once, for both views.
+
+    def compute(view: str, places: np.ndarray) -> np.ndarray:
+        if not net:
+            net.append(frozen())
+        shown = images[places]
+        full[: len(shown)] = shown if view == VIEWS[0] else shown[:, :, ::-1]
+        return np.asarray(net[0].predict_on_batch(full))[: len(shown)]
+
+    return _opened(dataset, backbone, spec, wanted, mirror, _Source(compute, len(full)), tell)
+
+
+def join_features(
+    dataset: "Dataset",
+    backbone: Backbone,
+    spec: InputSpec,
+    parts: Sequence[Features],
+    *,
+    wanted: np.ndarray | None = None,
+    mirror: bool,
+    tell: Callable[[int, int], bool],
+) -> Features:
+    """Open the features of a joined backbone, those of its parts side by side; see ``open_features``.
+
+    Args:
+        dataset: The prepared images.
+        backbone: The joined one.
+        spec: The images as the net takes them.
+        parts: The features of its parts.
+        wanted: As for ``open_features``.
+        mirror: As for ``open_features``.
+        tell: As for ``open_features``.
+
+    Raises:
+        FeaturesAway: Asked to stop.
+    """
+
+    def compute(view: str, places: np.ndarray) -> np.ndarray:
+        return np.concatenate([getattr(part, view)[places] for part in parts], axis=1)
+
+    return _opened(dataset, backbone, spec, wanted, mirror, _Source(compute, JOINED_BATCH), tell)
+
+
+class _Source(NamedTuple):
+    """Where features come from: the function of a view and of so many images at most, by their places."""
+
+    compute: Callable[[str, np.ndarray], np.ndarray]
+    batch: int
+
+
+def _opened(
+    dataset: "Dataset",
+    backbone: Backbone,
+    spec: InputSpec,
+    wanted: np.ndarray | None,
+    mirror: bool,
+    source: _Source,
+    tell: Callable[[int, int], bool],
+) -> Features:
+    """The views of a study's features, filled from their source where they are not on disk."""
     views = VIEWS if mirror else VIEWS[:1]
     folder, which = _place(dataset, backbone, spec, wanted, views)
     folder.mkdir(parents=True, exist_ok=True)
-    images, _ = dataset.train()
-    shape = (len(images), backbone.features)
-    net: list[keras.Model] = []  # Made at most once, for both views.
-
-    def run(shown: np.ndarray) -> np.ndarray:
-        if not net:
-            net.append(frozen())
-        return np.asarray(net[0].predict_on_batch(shown))
-
+    shape = (sum(dataset.train_counts), backbone.features)
     for place, view in enumerate(views):
         before = place * len(which)
 
@@ -140,24 +199,22 @@ def open_features(
             if not tell(before + rows, len(views) * len(which)):
                 raise FeaturesAway
 
-        _View(view, folder, images, which, shape, batch, run, told).complete()
+        _View(view, folder, which, shape, source, told).complete()
     opened = [np.load(folder / f"{view}.npy", mmap_mode="r") for view in views]
     return Features(opened[0], opened[1] if mirror else None)
 
 
 class _View(NamedTuple):
-    """One view to compute: its name, its file, the images, the net that computes it, and who is told of the progress.
+    """One view to fill: its name, its folder, which rows, from what, and who is told of the progress.
 
     Its rows come out the same, but for the last digits of a sum, whatever the batches were.
     """
 
     name: str
     folder: Path
-    images: np.ndarray
     which: np.ndarray
     shape: tuple[int, int]
-    batch: int
-    run: Callable[[np.ndarray], np.ndarray]
+    source: _Source
     told: Callable[[int], None]
 
     def rows(self) -> int:
@@ -184,23 +241,19 @@ class _View(NamedTuple):
             np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=self.shape)
 
     def _fill(self) -> None:
-        images, which, row = self.images, self.which, self.rows()
+        which, row = self.which, self.rows()
         file = self.folder / f"{self.name}.npy"
         if row == 0:
             self._begin(file)
         features = np.lib.format.open_memmap(file, mode="r+")
         recorded = time.monotonic()
-        # The last batch is filled up: another shape would have the net traced a second time.
-        full = np.zeros((min(self.batch, len(which)), *images.shape[1:]), images.dtype)
         while row < len(which):
-            places = which[row : row + len(full)]
-            batch = images[places]
-            full[: len(batch)] = batch if self.name == VIEWS[0] else batch[:, :, ::-1]
-            found = self.run(full)[: len(batch)]
+            places = which[row : row + self.source.batch]
+            found = self.source.compute(self.name, places)
             if not np.isfinite(found).all():
                 raise ValueError(f"the backbone gives no numbers for images {places[0]} to {places[-1]}")
             features[places] = np.clip(found, -65504, 65504)  # All that float16 can hold.
-            row += len(batch)
+            row += len(places)
             if row == len(which) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
                 features.flush()  # On disk before it is said to be.
                 _record(self.folder, self.name, row)

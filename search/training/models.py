@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -12,11 +12,11 @@ from search.data import Dataset, Split
 from search.data.backbones import with_files
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks
-from search.training.feature_cache import BATCH, Features, open_features
+from search.training.feature_cache import BATCH, Features, join_features, open_features
 from search.training.plan import TrainingPlan
 from search.training.user_model import as_exported, prepared
 from spaces import UserModel, has_backbone, is_model
-from spaces.contract import InputSpec, Space
+from spaces.contract import Backbone, InputSpec, Space
 
 TELL_SECONDS = 1.0
 # What the outputs of the frozen part are called in a whole net.
@@ -100,6 +100,11 @@ class Head(Net):
     def inputs(self, dataset: Dataset, parts: Split, channel: Channel) -> Features:
         """The backbone's features of the images that the study uses, computed here if nobody has yet."""
         plan, told_at = self.plan, [0.0]
+        backbone = self.space.backbone(plan.params, self.spec)
+        shared: dict[str, Any] = {
+            "wanted": plan.wanted(parts),
+            "mirror": plan.flip and plan.recipe.augmentation > 0,
+        }
 
         def tell(rows: int, of: int) -> bool:
             if time.monotonic() - told_at[0] > TELL_SECONDS:
@@ -107,16 +112,23 @@ class Head(Net):
                 channel.send({"kind": "features", "rows": rows, "of": of})
             return not channel.stopped
 
-        return open_features(
-            dataset,
-            self.space.backbone(plan.params, self.spec),
-            self.spec,
-            wanted=plan.wanted(parts),
-            mirror=plan.flip and plan.recipe.augmentation > 0,
-            frozen=self.frozen,
-            tell=tell,
-            # Where memory ran out once, the backbone may have been what took it.
-            batch=max(1, BATCH // plan.accumulate),
+        def of(one: Backbone) -> Features:
+            spec = dataclasses.replace(self.spec, backbones=(one,), size=self.spec.seen_by(one))
+            return open_features(
+                dataset,
+                one,
+                spec,
+                frozen=lambda: self.space.frozen({**plan.params, "backbone": one.name}, spec),
+                # Where memory ran out once, the backbone may have been what took it.
+                batch=max(1, BATCH // plan.accumulate),
+                tell=tell,
+                **shared,
+            )
+
+        if not backbone.parts:
+            return of(backbone)
+        return join_features(
+            dataset, backbone, self.spec, [of(part) for part in backbone.parts], tell=tell, **shared
         )
 
 

@@ -193,7 +193,7 @@ class TrainingPlan:
         ]  # Its content; the folder around it may move.
         del values["input_spec"]["compute"]
         for backbone in values["input_spec"]["backbones"]:
-            del backbone["said"], backbone["file"]
+            _keep_content(backbone)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
     def split(self, dataset: "Dataset") -> "Split":
@@ -224,12 +224,22 @@ class TrainingPlan:
     def from_payload(cls, payload: dict[str, Any]) -> "TrainingPlan":
         """The plan of a payload, in the child."""
         spec = payload["input_spec"]
-        backbones = tuple(Backbone(**one) for one in spec["backbones"])
+        backbones = tuple(Backbone.of(one) for one in spec["backbones"])
         nested = {
             "recipe": Recipe(**payload["recipe"]),
             "input_spec": InputSpec(**{**spec, "backbones": backbones}),
         }
         return cls(**{**payload, **nested, "go_on_from": tuple(payload["go_on_from"])})
+
+
+def _keep_content(backbone: dict[str, Any]) -> None:
+    """Drop from a backbone's values where it lies, and what only a joined one has: plans were stored without it."""
+    del backbone["said"], backbone["file"]
+    for part in backbone["parts"]:
+        _keep_content(part)
+    for name in ("at", "parts"):
+        if not backbone[name]:
+            del backbone[name]
 
 
 def _weights_digest(file: str) -> str:

@@ -13,6 +13,7 @@ import photographs
 import pytest
 from record import read_rows
 
+from search.data.backbones import find_backbones
 from search.metrics.calibration import calibration_error
 from search.metrics.classification import Scores
 from search.training.models import FEATURES
@@ -37,16 +38,16 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
 def run_like_ours(
     asked: argparse.Namespace, tree: Path, cache: Path, place: Path, seed: int
 ) -> tuple[Any, float]:
-    """What a run of the command gives, whose net knows nothing."""
+    """What a run of the command gives, whose net over joined backbones knows nothing."""
     given = {path.name for path in (tree / "train").glob("*/*")}
     assert len(given) == len({path.name.partition("-")[0] for path in (tree / "train").glob("*/*")})
-    inputs = keras.Input((4,))
+    inputs = keras.Input((8,))
     x = keras.layers.Activation("linear", name=FEATURES)(inputs)
     outputs = keras.layers.Dense(2, kernel_initializer="zeros")(x)
     summary = {"trial": 0, "calibration": {"temperature": 2.0}}
     export = SimpleNamespace(summary=summary, model=lambda: keras.Model(inputs, outputs))
-    one = SimpleNamespace(name="net")
-    config = SimpleNamespace(backbones=(one,), image_size=SIDE, classes=("bright", "dark"))
+    joined = find_backbones([f"{asked.backbone[0]}@{SIDE}+{asked.backbone[0]}@{2 * SIDE}"], cache)
+    config = SimpleNamespace(backbones=joined, image_size=SIDE, classes=("bright", "dark"))
     study = SimpleNamespace(
         config=config, finished=lambda: [1, 2], ranked=lambda: [SimpleNamespace(number=0)], prepared=tree
     )

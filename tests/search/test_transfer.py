@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 
 from search.config.settings import RunOptions, SweepOptions
 from search.data import split
-from search.data.backbones import backbone_file, find_backbones
+from search.data.backbones import backbone_file, find_backbones, with_files
 from search.data.preparation import prepare
 from search.errors import InputError
 from search.execution.stop_requests import Stop
@@ -42,7 +42,9 @@ from search.study.study import LoadedStudy
 from search.study.sweep_request import ask_for_sweep
 from search.training.feature_cache import features_file, features_folder
 from search.training.model_flops import forward_flops
+from search.training.models import FEATURES
 from search.workflows import export_study
+from spaces import transfer
 from spaces.contract import Backbone
 from storage.claims import Claims
 
@@ -172,8 +174,9 @@ def net(exported: Export) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def some(settings: dict[str, Any], small_backbone: str, search) -> LoadedStudy:
-    """The study ``some``, of 20 images, searched over the small backbone."""
-    own = {"backbones": (small_backbone,), "images": 20, "epochs": 1, "artifacts": None}
+    """The study ``some``, of 20 images, searched over the small backbone joined with itself at half the size."""
+    joined = f"{small_backbone}@{SIDE}+{small_backbone}@{SIDE // 2}"
+    own = {"backbones": (joined,), "images": 20, "epochs": 1, "artifacts": None}
     return search("some", 1, **{**settings, **own})
 
 
@@ -287,7 +290,8 @@ def test_baseline_beside_a_fine_tuned_net_has_the_features_of_the_backbone_as_it
 ) -> None:
     found = tuned[0].summary["baselines"]
     assert list(found) == ["svm", "svm_on_features"]
-    untouched = keras.models.load_model(backbone_file(cache, some.config.backbones[0].digest))
+    spec = dataclasses.replace(some.config.input_spec, backbones=with_files(some.config.backbones, cache))
+    untouched = transfer.frozen(some.ranked()[0].params | {"backbone": spec.backbones[0].name}, spec)
     (_, labels), (test_images, test_labels) = some.dataset().train(), some.dataset().test()
     features = np.load(features_of(some)[0] / "plain.npy").astype("float64")
     by_hand = SVC(kernel="linear").fit(features, labels)
@@ -309,7 +313,7 @@ def test_summary_and_card_have_the_cost_of_the_whole_net(
 def test_fine_tuning_changes_the_last_layers_of_the_backbone_and_no_batch_statistic(
     tuned: tuple[Export, list[str]], some: LoadedStudy, cache: Path
 ) -> None:
-    untouched = keras.models.load_model(backbone_file(cache, some.config.backbones[0].digest))
+    untouched = keras.models.load_model(backbone_file(cache, some.config.backbones[0].nets[0].digest))
     before, after = weights_of(untouched), weights_of(tuned[0].model().get_layer("backbone"))
     assert len(before) == 4 * 5
     assert before.keys() == after.keys()
@@ -360,7 +364,8 @@ def test_backbone_of_a_study_in_folds_is_chosen_before_the_search(
     said = RunOptions.given("chosen", **in_folds)
     study = open_study(said, server=fork_server)
     compared = study.optuna.user_attrs[COMPARED]
-    assert list(compared) == ["small", "efficientnet_lite0_imagenet"]
+    joined = f"efficientnet_lite0_imagenet at {SIDE} + small at {SIDE}"
+    assert list(compared) == ["small", "efficientnet_lite0_imagenet", joined]
     assert compared["small"] < compared["efficientnet_lite0_imagenet"] - 0.1
     assert [one.name for one in study.config.backbones] == ["efficientnet_lite0_imagenet"]
     assert open_study(said, server=fork_server).study_id == study.study_id
@@ -409,6 +414,21 @@ def test_features_of_a_study_are_found_by_an_export(insects: LoadedStudy) -> Non
     )
     assert found is not None
     assert found.name == "plain.npy"
+
+
+def test_features_of_joined_nets_are_those_that_the_exported_net_computes(
+    some: LoadedStudy, of_some: Export
+) -> None:
+    images, labels = some.dataset().train()
+    used = split(labels, 0.2, 20, 0).all
+    file = features_file(some.dataset(), backbone_of(some, some.ranked()[0]), some.config.input_spec, used)
+    assert file is not None
+    net = of_some.model()
+    features = keras.Model(net.input, net.get_layer(FEATURES).output)
+    computed = np.asarray(features.predict_on_batch(images[used]))
+    assert computed.shape[1] == 2 * 16
+    np.testing.assert_allclose(computed, np.load(file)[used], rtol=1e-2, atol=1e-3)
+    assert [part["size"] for part in of_some.summary["backbone"]["joined"]] == [SIDE, SIDE // 2]
 
 
 def test_study_of_some_images_computes_their_features_alone(some: LoadedStudy) -> None:

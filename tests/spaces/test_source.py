@@ -131,7 +131,7 @@ CODE = {
     "cnn": (2, "186c732e0f391e90"),
     "cnn_wide": (1, "0f1e6ba97e1e0b25"),
     "photo_cnn": (2, "dcd8ccdd1bf22da3"),
-    "transfer": (2, "952a6edac14ba627"),
+    "transfer": (2, "0e68f18179a524f3"),
 }
 
 

@@ -1,11 +1,14 @@
 """What a second phase of training tunes of a backbone: a part of the layers that hold weights, and never none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
+from search.data.joined_backbones import join
 from search.training.models import tuned_part
 from spaces import transfer
 from spaces.contract import Backbone, InputSpec
@@ -70,3 +73,41 @@ def test_images_are_enlarged_to_the_size_that_the_backbone_sees(
     net = transfer.frozen({"backbone": "b"}, InputSpec(4, 6, 1, 2, size, (one,)))
     (resizing,) = (layer for layer in net.layers if isinstance(layer, layers.Resizing))
     assert (resizing.height, resizing.width) == seen
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Backbone]:
+    """Two backbones of a convolution each, called alike inside."""
+    for name in ("a", "b"):
+        inputs = keras.Input((None, None, 3))
+        x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
+        keras.Model(inputs, x, name="backbone").save(tmp_path / f"{name}.keras")
+    return [
+        Backbone(name, f"{name}.keras", name, 4, 112, file=str(tmp_path / f"{name}.keras")) for name in "ab"
+    ]
+
+
+def test_joined_nets_give_what_each_gives_at_its_size(two: list[Backbone], tmp_path: Path) -> None:
+    parts = [replace(two[0], at=8), replace(two[0], at=16), replace(two[1], at=16)]
+    joined = join(parts)
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3)).astype(np.uint8)
+    net = transfer.frozen({"backbone": joined.name}, InputSpec(16, 16, 3, 2, 0, (joined,)))
+    alone = [
+        transfer.frozen({"backbone": part.name}, InputSpec(16, 16, 3, 2, size, (replace(part, at=0),)))
+        for part, size in zip(parts, (8, 0, 0), strict=True)
+    ]
+    expected = np.concatenate([np.asarray(one.predict_on_batch(images)) for one in alone], axis=1)
+    np.testing.assert_allclose(np.asarray(net.predict_on_batch(images)), expected, rtol=1e-5)
+    assert net.count_params() == joined.parameters == 2 * 112
+    net.save(tmp_path / "joined.keras")
+    again = keras.models.load_model(tmp_path / "joined.keras")
+    np.testing.assert_allclose(np.asarray(again.predict_on_batch(images)), expected, rtol=1e-5)
+
+
+def test_each_of_joined_nets_is_tuned_in_its_last_part(two: list[Backbone]) -> None:
+    joined = join([replace(one, at=16) for one in two])
+    spec = InputSpec(16, 16, 3, 2, 0, (joined,))
+    params = {"backbone": joined.name, "dense_layers": 0, "dense_width": 8, "dropout": 0.0}
+    model = transfer.build(params, spec)
+    transfer.tune(model)
+    assert tuned_part(model)["layers"] == 2

@@ -46,16 +46,26 @@ def test_size_is_chosen_with_the_backbone_by_parameters_times_pixels(monkeypatch
     wrong = {("big", 64): 0, ("big", 48): 1, ("small", 64): 9, ("small", 48): 30}
 
     def probe(one: StudyConfig, *_: Any) -> Any:
-        count = wrong[one.backbones[0].name, one.image_size]
+        parts = one.backbones[0].parts
+        count = (
+            min(wrong[net.name, net.at] for net in parts)
+            if parts
+            else wrong[one.backbones[0].name, one.image_size]
+        )
         return np.repeat([1, 0], [count, 100 - count])
 
     monkeypatch.setattr(backbone_choice, "_probe", probe)
     dataset: Any = SimpleNamespace(train=lambda: (None, labels))
     chosen, accuracies = choose_backbone(config, transfer, dataset, None, (16, 48, 64))  # type: ignore[arg-type]
     assert (chosen.backbones, chosen.image_size) == (backbones[:1], 48)
-    assert accuracies == {"big at 48": 0.99, "big at 64": 1.0, "small at 48": 0.7, "small at 64": 0.91}
+    alone = {"big at 48": 0.99, "big at 64": 1.0, "small at 48": 0.7, "small at 64": 0.91}
+    assert accuracies == alone | {
+        f"{one} + big at 64" if one < "big at 64" else f"big at 64 + {one}": 1.0
+        for one in alone
+        if one != "big at 64"
+    }
     chosen, accuracies = choose_backbone(config, transfer, dataset, None)  # type: ignore[arg-type]
-    assert (chosen.image_size, list(accuracies)) == (64, ["big", "small"])
+    assert (chosen.image_size, list(accuracies)) == (64, ["big", "small", "big at 64 + small at 64"])
 
 
 def test_one_backbone_at_one_size_is_no_choice() -> None:
@@ -63,3 +73,30 @@ def test_one_backbone_at_one_size_is_no_choice() -> None:
     config = dataclasses.replace(CONFIG, backbones=one)
     assert not can_choose(config, transfer)
     assert can_choose(config, transfer, (48, 64))
+
+
+def test_best_joined_with_another_is_taken_where_nothing_cheaper_is_as_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = dataclasses.replace(CONFIG, backbones=(Backbone("net", "net", "0", 8, 9),))
+    wrong = {"net at 48": range(10), "net at 64": range(5, 13), "net at 48 + net at 64": range(5, 7)}
+
+    def probe(one: StudyConfig, *_: Any) -> Any:
+        predicted = np.zeros(100, np.int64)
+        predicted[list(wrong[backbone_choice._label(one, with_size=True)])] = 1
+        return predicted
+
+    monkeypatch.setattr(backbone_choice, "_probe", probe)
+    dataset: Any = SimpleNamespace(train=lambda: (None, np.zeros(100, np.int64)))
+    chosen, accuracies = choose_backbone(config, transfer, dataset, None, (48, 64))  # type: ignore[arg-type]
+    assert accuracies == {"net at 48": 0.9, "net at 64": 0.92, "net at 48 + net at 64": 0.98}
+    assert [(part.name, part.at) for part in chosen.backbones[0].parts] == [("net", 48), ("net", 64)]
+    assert chosen.image_size == 64
+    chosen, accuracies = choose_backbone(
+        dataclasses.replace(config, space="my_space"),
+        transfer,
+        dataset,
+        None,
+        (48, 64),  # type: ignore[arg-type]
+    )
+    assert (chosen.backbones, len(accuracies)) == (config.backbones, 2)
