@@ -22,6 +22,7 @@ from search.formatting import count, rough_duration
 from search.presets import PRESETS
 from search.study.photograph_settings import EPOCHS, SIDES, fit
 from search.study.request import load_space, preset_of, time_of_all
+from search.study.speed import HELD_OUT
 from spaces import has_backbone
 
 # Up to this side, images of one size are pictures such as CIFAR-10's, for which the space ``cnn`` is made.
@@ -31,8 +32,6 @@ MANY_IMAGES, SMALLER = 20_000, 160
 # Of few images, features at each of these sides are compared, as backbones are. Logistic regression in ten folds on
 # those of EfficientNet-Lite2 has 93.7, 97.4 and 98.0 % of 245 ants and bees, on those of Lite0 92.0, 96.2 and 95.1 %.
 COMPARED_SIDES = (160, 224, 288)
-# What is held out of few images where folds take too long.
-VALIDATION = 0.2
 # Of more backbones the features would take longer than the search.
 MOST_COMPARED = 3
 # Of a space of somebody's own nothing is known.
@@ -186,7 +185,7 @@ def _choose_for_photographs(choice: Choice, look: Look) -> None:
     in_time = "" if options.timeout is None else f"--timeout {rough_duration(options.timeout)}"
     if folds and not found.folds:
         choice.put(
-            "validation", VALIDATION, f"a part held out, since in folds two trials would not fit in {in_time}"
+            "validation", HELD_OUT, f"a part held out, since in folds two trials would not fit in {in_time}"
         )
     words = "the length of the final training" if found.epochs == EPOCHS else f"all that fits in {in_time}"
     choice.put("final", f"{found.epochs} epochs", words, ("epochs", "length"))

@@ -62,6 +62,7 @@ def _new(options: RunOptions) -> Iterator[str]:
         asked = sorted({field.name for field in dataclasses.fields(preset)} & options.requested)
         yield f"the preset {name} sets {' '.join(_flags(preset))}"
         if preset.final is not None and options.final is None and time_of_all(options) is not None:
+            yield "folds that nobody asks for give way to a part held out where two trials do not fit in --timeout"
             yield "without folds, its final training is no longer than fits in --timeout"
         yield from (f"as given: {flag_of(options, one)} {getattr(options, one)}" for one in asked)
     elif options.data is None:

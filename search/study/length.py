@@ -31,7 +31,7 @@ from search.study.class_balance import split_counts
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
 from search.study.request import preset_of, time_of_all
-from search.study.speed import longest_final, training_speed
+from search.study.speed import HELD_OUT, fits, longest_final, training_speed
 from spaces import UserModel, has_backbone
 from spaces.contract import Cost, Space
 from spaces.recipe import Recipe
@@ -90,10 +90,12 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
                 "mend its cost, or pass --length epochs"
             )
         return config
+    images, asked = sum(dataset.train_counts), as_final("--final", said)
+    final, time = _final_flops(asked, default, images), time_of_all(options)
+    if time is not None and config.folds and "folds" not in options.requested:
+        config = _with_folds_in_time(config, final, time)
     config = dataclasses.replace(config, race_images=ending.race_images(config, dataset))
-    images, training = sum(dataset.train_counts), sum(split_counts(config, dataset)["training"])
-    asked = as_final("--final", said)
-    final = _final_flops(asked, default, images)
+    training = sum(split_counts(config, dataset)["training"])
     if final < LEAST_PASSES * 3 * default * images:
         raise InputError(
             f"--final {said}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see "
@@ -101,7 +103,6 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
             f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
         )
     share = training / images
-    time = time_of_all(options)
     if time is not None and options.final is None and not config.folds:
         final = _in_time(final, 3 * default * images, share, time)
     config = dataclasses.replace(
@@ -118,6 +119,18 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     return dataclasses.replace(
         config, final_epochs=float(f"{final / (3 * default * images):.9g}"), max_cost=most
     )
+
+
+def _with_folds_in_time(config: StudyConfig, final: float, timeout: float) -> StudyConfig:
+    """The config, without the folds that nobody has asked for where they leave no time for a choice; this is said."""
+    speed = training_speed()
+    if speed is None or fits(final / speed, config.folds - 1, timeout):
+        return config
+    logger.info(
+        f"a part is held out (--validation {HELD_OUT}): two trials in {config.folds} folds and the final training do "
+        f"not fit in --timeout {rough_duration(timeout)} on this machine; --folds {config.folds} has it otherwise"
+    )
+    return dataclasses.replace(config, folds=0, fold_of="", validation=HELD_OUT)
 
 
 def _in_time(final: float, a_pass: float, share: float, timeout: float) -> float:

@@ -20,19 +20,17 @@ that takes 72 s. In five folds it would be 72 + 2 x 4 x 72 = 648 s. With a part 
 """
 
 from dataclasses import dataclass
-from math import inf
 
 from search.config.value_types import as_final
 from search.presets import PRESETS
-from search.study.pace import LEAST_TRIALS
 from search.study.request import load_space
-from search.study.speed import EXPORT_SECONDS, longest_final, training_speed
+from search.study.speed import fits, longest_final, training_speed
 from spaces.contract import InputSpec, sides
 
 SIDES = (48, 64, 80, 96, 112, 128)
 MINUTE = 75.0
 # A trial with a part held out, in final trainings.
-HELD_OUT = 0.7
+A_TRIAL = 0.7
 EPOCHS = int(as_final("--final", str(PRESETS["folder_cnn"].final)).epochs)
 LEAST_EPOCHS = 4
 
@@ -70,17 +68,16 @@ def fit(
     speed, choices = training_speed(), SIDES if size is None else (size,)
     if speed is None:
         return Fit(choices[-1], None, folds > 0, EPOCHS)
-    left = inf if timeout is None else timeout - EXPORT_SECONDS
     final = {one: final_flops(images, classes, one) / speed for one in choices}
-    trial = max(1, folds - 1) if folds else HELD_OUT
+    trial = max(1, folds - 1) if folds else A_TRIAL
 
-    def fits(side: int | str) -> bool:
-        return (1 + LEAST_TRIALS * trial) * final[side] <= left
+    def in_time(side: int | str) -> bool:
+        return timeout is None or fits(final[side], trial, timeout)
 
-    fitting = [one for one in choices if trial * final[one] <= MINUTE and fits(one)]
+    fitting = [one for one in choices if trial * final[one] <= MINUTE and in_time(one)]
     side = fitting[-1] if fitting else choices[0]
-    if not fits(side) and open_folds:
-        folds, trial = 0, HELD_OUT
+    if not in_time(side) and open_folds:
+        folds, trial = 0, A_TRIAL
     share = 1.0 if timeout is None else longest_final(timeout, trial, speed) / (speed * final[side])
     epochs = max(LEAST_EPOCHS, int(EPOCHS * min(1.0, share)))
     return Fit(side, trial * final[side] * epochs / EPOCHS, folds > 0, epochs)

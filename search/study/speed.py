@@ -10,6 +10,9 @@ The rule: with S FLOPs a second, E seconds for the export, and trials of t final
 
 An example: T = 600 s, E = 30 s, S = 100 GFLOP/s, and trials of a fifth of the images, t = 0.2. The first is 47 TFLOP,
 the second 30 TFLOP. So the final training has 30 TFLOP, 300 s, and the search some four trials of 60 s.
+
+Few images are dealt into folds where nobody says otherwise. A trial in K folds takes as long as K - 1 final trainings,
+and folds of one trial alone would tell nothing: where the final training and two trials do not fit, a part is held out.
 """
 
 import time
@@ -19,6 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from search.data.threads import cores
+from search.study.pace import LEAST_TRIALS
 
 # What an export takes beside its trainings: checks in a fresh process, scoring, pictures.
 EXPORT_SECONDS = 30.0
@@ -26,11 +30,24 @@ EXPORT_SECONDS = 30.0
 MARGIN = 1.1
 # Of a time that is too short for all, the search has at least this part.
 LEAST_SEARCH = 0.4
+# What is held out of few images where folds take too long.
+HELD_OUT = 0.2
 # Of what the cores can do in multiplying matrices, training reaches about so much.
 EFFICIENCY = 0.5
 # Any GPU trains small nets faster than anybody waits.
 GPU = Path("/dev/nvidiactl")
 MATRIX, REPEATS = 1024, 12
+
+
+def fits(final: float, trial: float, timeout: float) -> bool:
+    """Whether a final training and so many trials that there is a choice fit in a time, with the export.
+
+    Args:
+        final: Seconds of the final training.
+        trial: What a trial takes, in final trainings.
+        timeout: Seconds for all of the run.
+    """
+    return (1 + LEAST_TRIALS * trial) * final <= timeout - EXPORT_SECONDS
 
 
 def longest_final(timeout: float, trial: float, speed: float) -> float:

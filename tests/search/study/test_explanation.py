@@ -70,4 +70,8 @@ def test_preset_is_explained_with_what_is_given_beside_it(explain: Explain, phot
 
 def test_preset_beside_a_time_is_explained_with_what_that_does(explain: Explain) -> None:
     said, _ = explain("--study", "digits_cnn", "--timeout", "5m")
+    assert (
+        "folds that nobody asks for give way to a part held out where two trials do not fit in --timeout"
+        in said
+    )
     assert "without folds, its final training is no longer than fits in --timeout" in said

@@ -66,6 +66,28 @@ def test_final_training_is_cut_to_what_fits_in_a_time(
         assert config_of(digits, preset="digits_cnn", timeout=200, **other).final == usual.final
 
 
+def test_part_is_held_out_where_two_trials_in_folds_do_not_fit_in_the_time(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``--preset folder_cnn`` with few images and a short ``--timeout`` warned that no trial would finish."""
+    usual = config_of(digits, final="12 epochs")
+    monkeypatch.setattr("search.study.length.training_speed", lambda: usual.final / 100)
+
+    def dealt(timeout: float, **other: Any) -> StudyConfig:
+        asked = RunOptions.given("s", data="digits", space="cnn", timeout=timeout, **other)
+        return with_length(new_config(asked, digits, folds_by_default=True), asked, CNN, digits)
+
+    ample = dealt(30 + 100 * (1 + 2 * 2) + 1)
+    assert (ample.folds, ample.final_epochs) == (3, 12)
+    with caplog.at_level("INFO"):
+        short = dealt(200.0)
+    assert (short.folds, short.fold_of, short.validation) == (0, "", 0.2)
+    assert short.race_images > 0
+    assert short.final == pytest.approx((0.6 * 200 - 30) / 1.1 * usual.final / 100)
+    assert "two trials in 3 folds and the final training do not fit in --timeout 3 min" in caplog.text
+    assert dealt(200.0, folds=4).folds == 4
+
+
 def test_default_makes_the_same_passes_in_the_search_as_in_the_final(digits: Dataset) -> None:
     config = config_of(digits, final="10 epochs", images=300)
     plan = plan_of(digits, config, Recipe(batch_size=20), default_cost(config).flops, 300)

@@ -4,8 +4,8 @@ import pytest
 
 from search.study import photograph_settings as module
 from search.study.photograph_settings import (
+    A_TRIAL,
     EPOCHS,
-    HELD_OUT,
     LEAST_EPOCHS,
     MINUTE,
     Fit,
@@ -47,14 +47,14 @@ def test_folds_stay_where_two_trials_and_the_final_training_fit() -> None:
 
 
 def test_part_is_held_out_where_two_trials_in_folds_do_not_fit() -> None:
-    assert found(OTHER + 9 * 60 - 1) == Fit(96, HELD_OUT * 60, False, EPOCHS)
+    assert found(OTHER + 9 * 60 - 1) == Fit(96, A_TRIAL * 60, False, EPOCHS)
 
 
 def test_final_training_is_the_longest_that_fits_beside_one_trial() -> None:
     assert found(180.0).epochs == EPOCHS
     short = found(100.0)
     assert short == Fit(
-        96, HELD_OUT * 60 * short.epochs / EPOCHS, False, int(EPOCHS * (0.6 * 100 - 30) / 1.1 / 60)
+        96, A_TRIAL * 60 * short.epochs / EPOCHS, False, int(EPOCHS * (0.6 * 100 - 30) / 1.1 / 60)
     )
     assert found(1.0).epochs == LEAST_EPOCHS
 
