@@ -64,10 +64,10 @@ def check_backbone(requested: str, cache: Path) -> str:
     Raises:
         InputError: It is none of these.
     """
-    if is_preset(requested):
-        return check_preset(requested)
     if parts := split_joined(requested):
         return BETWEEN.join(f"{check_backbone(name, cache)}{AT}{side}" for name, side in parts)
+    if is_preset(requested):
+        return check_preset(requested)
     if requested in APPLICATIONS:
         return requested
     path = Path(requested).expanduser().absolute()

@@ -72,7 +72,7 @@ def choose_backbone(
     hits = [_probe(one, space, dataset, server) == labels for one in each]
     if config.space == "transfer":
         best = each[int(np.argmax([one.sum() for one in hits]))]
-        joined = [_joined(best, one) for one in each if one is not best and isinstance(one.image_size, int)]
+        joined = [_joined(best, one) for one in each if _can_join(best, one)]
         hits += [_probe(one, space, dataset, server) == labels for one in joined]
         each += joined
     right = np.stack(hits)
@@ -88,6 +88,12 @@ def choose_backbone(
         "standard error of the best"
     )
     return chosen, accuracies
+
+
+def _can_join(first: StudyConfig, second: StudyConfig) -> bool:
+    """Whether two differ, see squares, and are not joined already."""
+    squares = all(isinstance(one.stored_size, int) for one in (first, second))
+    return first is not second and squares and not (first.backbones[0].parts or second.backbones[0].parts)
 
 
 def _joined(first: StudyConfig, second: StudyConfig) -> StudyConfig:

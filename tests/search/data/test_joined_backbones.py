@@ -1,9 +1,11 @@
 """Backbones joined: how they are asked for, what one is, and what cannot be joined."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from search.data.backbones import check_backbone
 from search.data.joined_backbones import join, split_joined
 from search.errors import InputError
 from spaces.contract import Backbone
@@ -59,3 +61,11 @@ def test_joined_ones_of_other_nets_or_sizes_are_told_apart() -> None:
 def test_what_cannot_be_joined_is_refused(parts: list[Backbone], told: str) -> None:
     with pytest.raises(InputError, match=told):
         join(parts)
+
+
+def test_each_part_of_a_request_is_checked(tmp_path: Path) -> None:
+    assert check_backbone("MobileNetV2@96+VGG16@96", tmp_path) == "MobileNetV2@96+VGG16@96"
+    with pytest.raises(InputError, match="no such file"):
+        check_backbone("MobileNetV2@96+gone.keras@96", tmp_path)
+    with pytest.raises(InputError, match="keras_hub:"):
+        check_backbone("keras_hub:@96+keras_hub:@64", tmp_path)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from search.config.study_config import StudyConfig
+from search.data.joined_backbones import join
 from search.study import backbone_choice
 from search.study.backbone_choice import can_choose, cheapest_as_good, choose_backbone
 from spaces import transfer
@@ -100,3 +101,13 @@ def test_best_joined_with_another_is_taken_where_nothing_cheaper_is_as_good(
         (48, 64),  # type: ignore[arg-type]
     )
     assert (chosen.backbones, len(accuracies)) == (config.backbones, 2)
+
+
+def test_what_is_joined_already_is_joined_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (Backbone(name, name, name, 8, 9) for name in "ab")
+    pair = join([dataclasses.replace(one, at=64), dataclasses.replace(other, at=64)])
+    config = dataclasses.replace(CONFIG, backbones=(pair, one))
+    monkeypatch.setattr(backbone_choice, "_probe", lambda *_: np.zeros(100, np.int64))
+    dataset: Any = SimpleNamespace(train=lambda: (None, np.zeros(100, np.int64)))
+    chosen, accuracies = choose_backbone(config, transfer, dataset, None)  # type: ignore[arg-type]
+    assert (chosen.backbones, list(accuracies)) == ((one,), ["a at 64 + b at 64", "a"])
