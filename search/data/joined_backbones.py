@@ -8,12 +8,13 @@ those of its parts.
 import dataclasses
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from search.errors import InputError
 from spaces.contract import Backbone
 
 BETWEEN, AT = "+", "@"
+_JOINT, _SIZE = f" {BETWEEN} ", " at "
 _ONE = r"(.+?)@(\d+)"
 _ALL = re.compile(rf"{_ONE}(?:\+{_ONE})+")
 _EACH = re.compile(rf"{_ONE}(?:\+|$)")
@@ -49,7 +50,7 @@ def join(parts: Sequence[Backbone]) -> Backbone:
         )
     nets = {part.digest: part.parameters for part in parts}
     return Backbone(
-        name=f" {BETWEEN} ".join(label_of(part.name, part.at) for part in parts),
+        name=_JOINT.join(label_of(part.name, part.at) for part in parts),
         said=said,
         digest=hashlib.sha256(BETWEEN.join(content).encode()).hexdigest()[:32],
         features=sum(part.features for part in parts),
@@ -59,6 +60,15 @@ def join(parts: Sequence[Backbone]) -> Backbone:
     )
 
 
+def told_apart(labels: Iterable[str]) -> list[str]:
+    """Labels as ``label_of`` makes them, and those of joined ones, by their sizes alone where all are of one net."""
+    labels = list(labels)
+    names = {one.rpartition(_SIZE)[0] for label in labels for one in label.split(_JOINT)}
+    if len(names) > 1 or "" in names:
+        return labels
+    return [label.replace(f"{next(iter(names))} ", "") for label in labels]
+
+
 def label_of(name: str, size: int | str | None = None) -> str:
     """What a backbone is called where the size says which is meant: ``net at 224``."""
-    return name if size is None else f"{name} at {size}"
+    return name if size is None else f"{name}{_SIZE}{size}"

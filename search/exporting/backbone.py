@@ -9,6 +9,7 @@ import numpy as np
 
 import spaces
 from search.data.familiarity import MOST, measure_familiarity, write_familiarity
+from search.data.joined_backbones import told_apart
 from search.exporting.fine_tuning import tuned_words
 from search.exporting.training_plans import trial_plan
 from search.formatting import count, percent
@@ -143,8 +144,8 @@ def _chosen(facts: Mapping[str, Any]) -> str:
     compared = facts.get("chosen_by_logistic_regression")
     if not compared:
         return ""
-    # Of one backbone the sizes alone differ.
-    own = f"{facts['name']} "
-    alone = own if all(name.startswith(own) for name in compared) else ""
-    told = ", ".join(f"{name.replace(alone, '')}: {percent(accuracy)}" for name, accuracy in compared.items())
+    told = ", ".join(
+        f"{name}: {percent(accuracy)}"
+        for name, accuracy in zip(told_apart(compared), compared.values(), strict=True)
+    )
     return f" It was chosen before the search, by logistic regression on each backbone's features ({told})."

@@ -19,7 +19,7 @@ from optuna.trial import FixedTrial
 
 from search.config.study_config import StudyConfig
 from search.data import Dataset
-from search.data.joined_backbones import join, label_of
+from search.data.joined_backbones import join, label_of, told_apart
 from search.errors import InputError, TrialFailed, TrialInterrupted
 from search.formatting import percent
 from search.study.proposal import propose, recipe_of
@@ -79,9 +79,10 @@ def choose_backbone(
     chosen = each[cheapest_as_good(right, [_cost(one) for one in each])]
     names = [_label(one, with_size=bool(sizes)) for one in each]
     accuracies = {name: float(np.mean(one)) for name, one in zip(names, right, strict=True)}
-    # Of one backbone the sizes alone differ.
-    alone = f"{config.backbones[0].name} " if len(config.backbones) == 1 and sizes else ""
-    told = ", ".join(f"{name.replace(alone, '')} {percent(value)}" for name, value in accuracies.items())
+    told = ", ".join(
+        f"{name} {percent(value)}"
+        for name, value in zip(told_apart(accuracies), accuracies.values(), strict=True)
+    )
     taken = names[each.index(chosen)]
     logger.info(
         f"backbone {taken}: by logistic regression in {config.folds} folds ({told}), the one that costs least within a "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.data.backbones import check_backbone
-from search.data.joined_backbones import join, split_joined
+from search.data.joined_backbones import join, split_joined, told_apart
 from search.errors import InputError
 from spaces.contract import Backbone
 
@@ -69,3 +69,10 @@ def test_each_part_of_a_request_is_checked(tmp_path: Path) -> None:
         check_backbone("MobileNetV2@96+gone.keras@96", tmp_path)
     with pytest.raises(InputError, match="keras_hub:"):
         check_backbone("keras_hub:@96+keras_hub:@64", tmp_path)
+
+
+def test_labels_of_one_net_are_its_sizes() -> None:
+    assert told_apart(["n at 1", "n at 2", "n at 1 + n at 2"]) == ["at 1", "at 2", "at 1 + at 2"]
+    assert told_apart(["n at 1", "m at 1", "m at 1 + n at 1"]) == ["n at 1", "m at 1", "m at 1 + n at 1"]
+    assert told_apart(["my net", "m"]) == ["my net", "m"]
+    assert told_apart(["n", "m", "m at 1 + n at 1"]) == ["n", "m", "m at 1 + n at 1"]
