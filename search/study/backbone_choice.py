@@ -2,8 +2,9 @@
 
 On few images, a search that samples among backbones tells them apart by the luck of a few trials each. Logistic
 regression on the features of each, in the study's folds, takes seconds and has no luck: the cheapest backbone and size
-within one standard error of the best is taken. Beside each alone stand those that the best one makes joined with
-another, or with itself at another size: their features lie side by side, and cost what both do.
+within one standard error of the best is taken, if it is no more than half a point behind. Beside each alone stand those
+that the best one makes joined with another, or with itself at another size: their features lie side by side, and cost
+what both do.
 """
 
 import dataclasses
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 # A share of the features that is worth a line.
 STEP = 0.25
+# So much of the images' classes a cheaper one may miss.
+MOST_BEHIND = 0.005
 
 
 def can_choose(config: StudyConfig, space: Space, sizes: Sequence[int] = ()) -> bool:
@@ -86,7 +89,7 @@ def choose_backbone(
     taken = names[each.index(chosen)]
     logger.info(
         f"backbone {taken}: by logistic regression in {config.folds} folds ({told}), the one that costs least within a "
-        "standard error of the best"
+        "standard error, and half a point, of the best"
     )
     return chosen, accuracies
 
@@ -155,12 +158,14 @@ def _probe(config: StudyConfig, space: Space, dataset: Dataset, server: "ForkSer
 
 
 def cheapest_as_good(right: npt.NDArray[np.bool_], costs: Sequence[float]) -> int:
-    """Which of several to take: the cheapest that is within one standard error of the best.
+    """Which of several to take: the cheapest within one standard error of the best, and within half a point.
 
     The error is that of the difference of two accuracies on the same N images. If the best is right about b images that
     another is wrong about, and wrong about c that the other has right, the difference is (b - c) / N, and its standard
     error, were both equally good, sqrt(b + c) / N. An example with N = 245: b = 6 and c = 2 make a difference of 1.6
-    points and an error of 1.2 points, so that the best is taken; with b = 4 and c = 2, 0.8 and 1.0 points, the cheaper.
+    points and an error of 1.2 points, so that the best is taken; with b = 3 and c = 2, 0.4 and 0.9 points, the cheaper.
+
+    The half point is for few images, of which the error alone is points: those are worth more than what is saved.
 
     Source of the rule: L. Breiman, J. Friedman, R. Olshen, C. Stone, "Classification and Regression Trees", 1984.
 
@@ -172,6 +177,6 @@ def cheapest_as_good(right: npt.NDArray[np.bool_], costs: Sequence[float]) -> in
     as_good = []
     for one in range(len(right)):
         only_best, only_one = int((right[best] & ~right[one]).sum()), int((right[one] & ~right[best]).sum())
-        if only_best - only_one <= np.sqrt(only_best + only_one):
+        if only_best - only_one <= min(np.sqrt(only_best + only_one), MOST_BEHIND * right.shape[1]):
             as_good.append(one)
     return min(as_good, key=lambda one: (costs[one], -int(right[one].sum())))

@@ -20,9 +20,9 @@ CONFIG = StudyConfig(
 
 
 @pytest.mark.parametrize(
-    ("only_dear", "only_cheap", "chosen"), [(6, 2, 0), (4, 2, 1), (0, 0, 1), (1, 0, 1), (2, 4, 1)]
+    ("only_dear", "only_cheap", "chosen"), [(6, 2, 0), (4, 2, 0), (3, 2, 1), (0, 0, 1), (1, 0, 1), (2, 4, 1)]
 )
-def test_cheapest_within_a_standard_error_of_the_best_is_taken(
+def test_cheapest_within_a_standard_error_and_half_a_point_of_the_best_is_taken(
     only_dear: int, only_cheap: int, chosen: int
 ) -> None:
     right = np.ones((2, 245), bool)
@@ -38,13 +38,13 @@ def test_of_equally_cheap_ones_the_better_is_taken() -> None:
 
 
 def test_size_is_chosen_with_the_backbone_by_parameters_times_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = np.zeros(100, np.int64)
+    labels = np.zeros(200, np.int64)
     backbones = tuple(
         Backbone(name, name, name, 8, size, least=32) for name, size in (("big", 30), ("small", 10))
     )
     config = dataclasses.replace(CONFIG, backbones=backbones)
     # Wrong at the smaller size, and over the small one wherever it is: too small a size is not tried.
-    wrong = {("big", 64): 0, ("big", 48): 1, ("small", 64): 9, ("small", 48): 30}
+    wrong = {("big", 64): 0, ("big", 48): 1, ("small", 64): 18, ("small", 48): 60}
 
     def probe(one: StudyConfig, *_: Any) -> Any:
         parts = one.backbones[0].parts
@@ -53,13 +53,13 @@ def test_size_is_chosen_with_the_backbone_by_parameters_times_pixels(monkeypatch
             if parts
             else wrong[one.backbones[0].name, one.image_size]
         )
-        return np.repeat([1, 0], [count, 100 - count])
+        return np.repeat([1, 0], [count, 200 - count])
 
     monkeypatch.setattr(backbone_choice, "_probe", probe)
     dataset: Any = SimpleNamespace(train=lambda: (None, labels))
     chosen, accuracies = choose_backbone(config, transfer, dataset, None, (16, 48, 64))  # type: ignore[arg-type]
     assert (chosen.backbones, chosen.image_size) == (backbones[:1], 48)
-    alone = {"big at 48": 0.99, "big at 64": 1.0, "small at 48": 0.7, "small at 64": 0.91}
+    alone = {"big at 48": 0.995, "big at 64": 1.0, "small at 48": 0.7, "small at 64": 0.91}
     assert accuracies == alone | {
         f"{one} + big at 64" if one < "big at 64" else f"big at 64 + {one}": 1.0
         for one in alone
