@@ -10,6 +10,7 @@ what both do.
 import dataclasses
 import logging
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A share of the features that is worth a line.
-STEP = 0.25
+# Seconds of computing features that are worth a line.
+STEP = 15.0
 # So much of the images' classes a cheaper one may miss.
 MOST_BEHIND = 0.005
 
@@ -144,11 +145,11 @@ def _probe(config: StudyConfig, space: Space, dataset: Dataset, server: "ForkSer
         log = Path(scratch) / "log.txt"
         try:
             with server.start("search.training.probe:probe", plan.to_payload(), log) as child:
-                told = 0.0
+                told = time.monotonic()
                 while (message := child.result())["kind"] != "done":
-                    share = message.get("rows", 0) / max(1, message.get("of", 1))
-                    if message["kind"] == "features" and share >= told + STEP:
-                        told = share
+                    if message["kind"] == "features" and time.monotonic() - told >= STEP:
+                        told = time.monotonic()
+                        share = message["rows"] / max(1, message["of"])
                         logger.info(f"backbone {name}: features of {percent(share)} of the images")
         except (TrialFailed, TrialInterrupted) as error:
             raise InputError(

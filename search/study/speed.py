@@ -15,8 +15,12 @@ Few images are dealt into folds where nobody says otherwise. A trial in K folds 
 and folds of one trial alone would tell nothing: where the final training and two trials do not fit, a part is held out.
 """
 
+import contextlib
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -34,6 +38,10 @@ LEAST_SEARCH = 0.4
 HELD_OUT = 0.2
 # Of what the cores can do in multiplying matrices, training reaches about so much.
 EFFICIENCY = 0.5
+# How many threads of the machine are running or ready to run, and how many there are: ``0.20 0.18 0.12 1/80 11206``.
+RUNNING = Path("/proc/loadavg")
+# Of these, this one, and one that imports a framework.
+OWN = 2
 # Any GPU trains small nets faster than anybody waits.
 GPU = Path("/dev/nvidiactl")
 MATRIX, REPEATS = 1024, 12
@@ -68,15 +76,30 @@ def training_speed() -> float | None:
     """About how many floating-point operations a second a training does here; None on a GPU, which is fast enough.
 
     A product of two n x n matrices is 2 n^3 operations, which cores do at their best; a training reaches half of that.
-    It is timed by CPU time, and on one core, so that a machine with other work to do gives the same answer: threads
-    that wait for each other use time, too, and a framework is being imported meanwhile.
+    It is timed by CPU time, and on one core: threads that wait for each other use time, too, and a framework is being
+    imported meanwhile. What else is at work now is taken off, see ``share_of_cores``.
     """
     if GPU.exists():
         return None
-    matrix, seconds = np.ones((MATRIX, MATRIX), "float32"), []
+    matrix, seconds, running = np.ones((MATRIX, MATRIX), "float32"), [], []
     with threadpool_limits(1, "blas"):
         for _ in range(REPEATS):
             began = time.process_time()
             np.matmul(matrix, matrix)
             seconds.append(time.process_time() - began)
-    return EFFICIENCY * cores() * 2 * MATRIX**3 / min(seconds)
+            with contextlib.suppress(OSError, ValueError, IndexError):  # Not every system says.
+                running.append(int(RUNNING.read_text().split()[3].partition("/")[0]))
+    return EFFICIENCY * share_of_cores(running) * cores() * 2 * MATRIX**3 / min(seconds)
+
+
+def share_of_cores(running: Sequence[int]) -> float:
+    """The part of the cores that a training gets beside what else is at work.
+
+    Of H cores in the machine and C that this process may use, N other threads at work leave it H / (N + C) of each of
+    the C, if that is less than all. An example: with 2 of 2 cores and 5 others, 2 / 7.
+
+    Args:
+        running: How many threads of the machine were running or ready to run, at several moments; none if not known.
+    """
+    others = max(0.0, median(running) - OWN) if running else 0.0
+    return min(1.0, (os.cpu_count() or 1) / (others + cores()))

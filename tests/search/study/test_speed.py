@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.study import speed as module
-from search.study.speed import longest_final, training_speed
+from search.study.speed import longest_final, share_of_cores, training_speed
 
 
 def test_longest_final_leaves_time_for_a_trial_and_the_export() -> None:
@@ -23,3 +23,24 @@ def test_speed_is_that_of_a_computer(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert 1e8 < (training_speed() or 0) < 1e15
     monkeypatch.setattr(module, "GPU", tmp_path)
     assert training_speed() is None
+
+
+def test_other_work_leaves_a_training_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside six other threads a trial took four times as long as expected, and none fitted in ``--timeout``."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    assert share_of_cores([]) == share_of_cores([1, 1, 2]) == 1
+    assert share_of_cores([7, 7, 30]) == pytest.approx(2 / 7)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)  # A container with two of many cores.
+    assert share_of_cores([30]) == 1
+
+
+def test_busy_machine_is_slower(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "GPU", tmp_path / "none")
+    monkeypatch.setattr(module, "RUNNING", tmp_path / "loadavg")
+    idle = training_speed()
+    (tmp_path / "loadavg").write_text("9.00 9.00 9.00 4002/9000 1\n")
+    busy = training_speed()
+    assert idle
+    assert busy
+    assert busy < idle / 5
