@@ -63,10 +63,13 @@ def join(parts: Sequence[Backbone]) -> Backbone:
 def told_apart(labels: Iterable[str]) -> list[str]:
     """Labels as ``label_of`` makes them, and those of joined ones, by their sizes alone where all are of one net."""
     labels = list(labels)
-    names = {one.rpartition(_SIZE)[0] for label in labels for one in label.split(_JOINT)}
-    if len(names) > 1 or "" in names:
-        return labels
-    return [label.replace(f"{next(iter(names))} ", "") for label in labels]
+    name, *others = nets_of(labels)
+    return labels if others else [label.replace(f"{name} ", "") for label in labels]
+
+
+def nets_of(labels: Iterable[str]) -> set[str]:
+    """The names of the nets in labels as ``label_of`` makes them, and in those of joined ones."""
+    return {one.rpartition(_SIZE)[0] or one for label in labels for one in label.split(_JOINT)}
 
 
 def label_of(name: str, size: int | str | None = None) -> str:

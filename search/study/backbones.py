@@ -12,7 +12,7 @@ from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_backbones
 from search.data.base import Say, log_line
-from search.data.joined_backbones import BETWEEN, label_of
+from search.data.joined_backbones import nets_of
 from search.errors import InputError
 from search.study.study import LoadedStudy
 from spaces.contract import Backbone, sides
@@ -61,8 +61,7 @@ def check_backbones(found: LoadedStudy, requested: Sequence[str]) -> None:
     known = {one.said for one in found.config.backbones}
     if not requested or (set(requested) == known and known <= APPLICATIONS.keys()):
         return  # The weights under a name are compared by content when they are brought here.
-    single = [label for label in found.optuna.user_attrs.get(COMPARED, ()) if f" {BETWEEN} " not in label]
-    compared = {str(label).partition(label_of("", ""))[0] for label in single}
+    compared = nets_of(found.optuna.user_attrs.get(COMPARED, ()))
     here = find_backbones(requested, found.dataset().folder.parent)
     if {one.name for one in here} == compared and {one.digest for one in here} >= {
         net.digest for net in _nets(found.config)

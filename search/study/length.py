@@ -92,8 +92,9 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
         return config
     images, asked = sum(dataset.train_counts), as_final("--final", said)
     final, time = _final_flops(asked, default, images), time_of_all(options)
-    if time is not None and config.folds and "folds" not in options.requested:
-        config = _with_folds_in_time(config, final, time)
+    speed = None if time is None else training_speed()
+    if time is not None and speed is not None and config.folds and "folds" not in options.requested:
+        config = _with_folds_in_time(config, final, time, speed)
     config = dataclasses.replace(config, race_images=ending.race_images(config, dataset))
     training = sum(split_counts(config, dataset)["training"])
     if final < LEAST_PASSES * 3 * default * images:
@@ -103,8 +104,8 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
             f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
         )
     share = training / images
-    if time is not None and options.final is None and not config.folds:
-        final = _in_time(final, 3 * default * images, share, time)
+    if time is not None and speed is not None and options.final is None and not config.folds:
+        final = _in_time(final, 3 * default * images, share, time, speed)
     config = dataclasses.replace(
         config,
         epochs=PARTS,
@@ -121,10 +122,9 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     )
 
 
-def _with_folds_in_time(config: StudyConfig, final: float, timeout: float) -> StudyConfig:
+def _with_folds_in_time(config: StudyConfig, final: float, timeout: float, speed: float) -> StudyConfig:
     """The config, without the folds that nobody has asked for where they leave no time for a choice; this is said."""
-    speed = training_speed()
-    if speed is None or fits(final / speed, config.folds - 1, timeout):
+    if fits(final / speed, config.folds - 1, timeout):
         return config
     logger.info(
         f"a part is held out (--validation {HELD_OUT}): two trials in {config.folds} folds and the final training do "
@@ -133,11 +133,9 @@ def _with_folds_in_time(config: StudyConfig, final: float, timeout: float) -> St
     return dataclasses.replace(config, folds=0, fold_of="", validation=HELD_OUT)
 
 
-def _in_time(final: float, a_pass: float, share: float, timeout: float) -> float:
+def _in_time(final: float, a_pass: float, share: float, timeout: float, speed: float) -> float:
     """The final training's FLOPs, or those of the longest that fits in a time, which is said then."""
-    speed = training_speed()
-    longest = final if speed is None else longest_final(timeout, VALIDATED * share, speed)
-    longest = max(longest, LEAST_PASSES_IN_TIME * a_pass)
+    longest = max(longest_final(timeout, VALIDATED * share, speed), LEAST_PASSES_IN_TIME * a_pass)
     if longest >= final:
         return final
     logger.info(
