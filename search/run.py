@@ -32,19 +32,20 @@ def run(options: RunCommandOptions) -> None:
     if result.detached:
         print_result(result.detached)
         return
+    if result.stopped and (result.by_user or result.best is not None):
+        print_result(
+            result.stopped
+        )  # Before what came of it all the same, which is the end of a good search.
     if result.export is not None:
         print_result(f"exported to {result.export.folder}")
         print_hint(result.export.how_to_try)
     if result.by_user:
-        print_result(result.stopped)
         # A signal, not --timeout or --budget: make and shell scripts must not go on as if all were done.
         raise typer.Exit(130)
     if result.best is None:  # Nor where the time was up before anything came of it.
         raise StudyStopped(
             "; ".join(filter(None, (result.none_complete, result.stopped))) or "no trial has finished"
         )
-    if result.stopped:
-        print_result(result.stopped)
 
 
 app = make_app(

@@ -58,9 +58,12 @@ class Calibration:
         where = "search.predict applies it, the outputs of model.keras are without it"
         if self.baked:
             where = "it is in the exported files, whose outputs are divided by it"
+        worse = ""
+        if self.after > self.before:
+            worse = " (it makes these worse, and stays: no test image chooses anything)"
         return (
             f"{off}, and by {percent(self.after)} at the temperature {self.temperature:.3f}, fitted on {self.images:,} "
-            f"{self.of}; {where}."
+            f"{self.of}{worse}; {where}."
         )
 
 

@@ -197,20 +197,23 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
         )
+        choice = []
         if request.no_race and ending.can_race(config):
             summary |= {"no_race": request.no_race}
             default = default_trial(loaded)
             same = default is not None and default.number == trial.number
-            summary["words"].append(no_race_sentence(request.no_race, is_default=same))
+            choice.append(no_race_sentence(request.no_race, is_default=same))
         if request.refit and loaded.final != config.final and request.refit_epochs is None:
             summary["words"].append(final_sentence(config.final, loaded.final))
         summary |= {"prefer": request.prefer}
         preferred = request.preference.sentence if request.preference else ""
-        summary["words"] += [words for words in (preferred, request.remark) if words]
+        choice += [words for words in (preferred, request.remark) if words]
+        for said in ("headline", "words"):
+            summary[said] = [*summary[said], *choice]
         report = write_files(folder, request, training, scored, summary)
-    for sentence in summary["words"]:
+    for sentence in summary["headline"]:
         say(sentence)
-    say(f"trial {trial.number}: test accuracy {scored.test.accuracy:.4f} on {len(scored.test.labels)} images")
+    say(f"trial {trial.number} is exported; how far to trust it, and why, is in its model_card.md")
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
 
 

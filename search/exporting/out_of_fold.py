@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Images named in the summary.
 MISTAKES = 24
 # Named in a sentence.
-SHOWN = 3
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,13 @@ class OutOfFold:
 
     def sentences(self, classes: Sequence[str]) -> list[str]:
         """The same for people."""
+        return [self._accuracy(), *self._verdict(), *self._mistakes(classes)]
+
+    def headline(self, classes: Sequence[str]) -> list[str]:
+        """What of it nobody should miss: the accuracy, and labels that may be wrong."""
+        return [self._accuracy(), *(self._mistakes(classes) if doubted_labels(self.scores).size else ())]
+
+    def _accuracy(self) -> str:
         scores, count = self.scores, len(self.scores.labels)
         said = f"Out of fold: {accuracy_words(self.corrected, self.interval, count)}"
         if self.trials > 1 and self.chosen:
@@ -118,7 +125,7 @@ class OutOfFold:
                 f"; the chosen trial has {percent(scores.accuracy)}, from which is taken what the best of "
                 f"{self.trials} trials has by luck"
             )
-        return [f"{said}.", *self._verdict(), *self._mistakes(classes)]
+        return f"{said}."
 
     def _verdict(self) -> list[str]:
         if self.decided:

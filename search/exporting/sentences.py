@@ -111,8 +111,9 @@ def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
 def mean_of_folds_sentence(heads: int) -> str:
     """What an exported mean of linear heads is."""
     return (
-        f"The exported head is the mean of {heads} linear heads, each fitted on all training images but those of one "
-        "fold: a mean of linear heads is a linear head, which answers with the mean of their outputs."
+        f"The exported head comes of all training images: it is the mean of {heads} linear heads, each fitted on all "
+        "images but those of one fold. A mean of linear heads is a linear head, which answers with the mean of their "
+        "outputs."
     )
 
 

@@ -95,6 +95,12 @@ def summarise(
     fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
     where = "race" if race and not config.folds else "search"
     refit_of = trial.number if training.refit else None
+    results = result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds)
+    out_of_fold, raced = scored.out_of_fold, race_sentences(race, training.refit) if race else []
+    beyond = [
+        *([others_sentence(by_others)] if by_others else ()),
+        *([without_sentence(without)] if without else ()),
+    ]
     return {
         "study": config.study,
         "trial": trial.number,
@@ -103,14 +109,20 @@ def summarise(
         "value": trial.value,
         "test_value": test_value(config, scored.test),
         **({"validation_note": _validation_note(scored, images, where)} if training.refit else {}),
+        "headline": [
+            results[0],
+            *(out_of_fold.headline(config.classes) if out_of_fold else ()),
+            *([ledger_sentence(times_test_scored)] if times_test_scored > 1 else ()),
+            *beyond,
+            *raced[:2],
+        ],
         "words": [
-            *result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds),
-            *(scored.out_of_fold.sentences(config.classes) if scored.out_of_fold else ()),
+            *results,
+            *(out_of_fold.sentences(config.classes) if out_of_fold else ()),
             *_further_sentences(config, trial, training, scored, backbone),
             ledger_sentence(times_test_scored),
-            *([others_sentence(by_others)] if by_others else ()),
-            *([without_sentence(without)] if without else ()),
-            *(race_sentences(race, training.refit) if race else ()),
+            *beyond,
+            *raced,
         ],
         **_scores(trial, training, scored),
         "fit": fit.figures(),

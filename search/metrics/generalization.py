@@ -108,11 +108,14 @@ class Fit:
             if self.plain
             else "as they were in training, with what augmentation and dropout there was"
         )
+        advice = ADVICE[self.verdict]
+        if self.verdict == "fits" and low > 0:
+            advice = f"a gap of less than {100 * SMALL_GAP:.0f} points is nothing to act on"
         text = (
             f"{self.verdict.capitalize()}: {percent(self.training)} of {self.training_images:,} training images "
             f"({where}) and {percent(self.validation)} of {self.validation_images:,} validation images are "
             f"classified right, a gap of {100 * self.gap:.1f} points (95 % interval {100 * low:.1f} to "
-            f"{100 * high:.1f}); {ADVICE[self.verdict]}."
+            f"{100 * high:.1f}); {advice}."
         )
         if not self.plain:
             return text

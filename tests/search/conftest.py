@@ -167,11 +167,22 @@ def searched(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) 
 
 
 @pytest.fixture(scope="session")
-def made(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Export:
+def said_by_made() -> list[str]:
+    """What ``made`` has said to people, line by line."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def made(
+    searched: LoadedStudy,
+    fork_server: ForkServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    said_by_made: list[str],
+) -> Export:
     """The best trial of ``searched``, exported; not to be written to."""
     out = tmp_path_factory.mktemp("exports") / "tiny"
     root = searched.paths.root
-    return export_study("tiny", root=root, out=out, server=fork_server, say=lambda line: None)
+    return export_study("tiny", root=root, out=out, server=fork_server, say=said_by_made.append)
 
 
 @pytest.fixture(scope="session")

@@ -162,6 +162,15 @@ def test_summary_says_in_words_what_the_figures_say(made: Export) -> None:
     assert 0 <= found["calibration"]["test_ece_after"] <= 1
 
 
+def test_screen_has_the_headline_and_where_the_rest_is(made: Export, said_by_made: list[str]) -> None:
+    headline = made.summary["headline"]
+    assert said_by_made[-len(headline) - 1 : -1] == headline
+    assert headline == [one for one in made.summary["words"] if one in headline]
+    assert headline[0] == made.summary["words"][0]
+    assert made.summary["words"][1] not in headline
+    assert said_by_made[-1].startswith(f"trial {made.summary['trial']} is exported; ")
+
+
 def test_refit_is_calibrated_by_the_trial_that_has_not_seen_the_validation_images(
     refitted: Export, made: Export
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 
 from search.errors import StudyStopped
 from search.exporting.confirm import confirm_best, run_race
-from search.exporting.entrants import distinct
+from search.exporting.entrants import Course, distinct
 from search.exporting.export import Export
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
@@ -172,7 +173,7 @@ def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("confirm", "entrants"):
             patch.setattr(f"search.exporting.{module}.COMPUTE_SHARE", 100.0)
-        patch.setattr("search.exporting.race.MOST_ROUNDS", 2)
+        patch.setattr("search.exporting.entrants.Course", partial(Course, rounds=2))
         yield
 
 

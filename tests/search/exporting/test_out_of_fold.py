@@ -41,6 +41,12 @@ def test_labels_are_doubted_only_by_folds_that_are_good_enough() -> None:
     assert good.figures(CLASSES)["labels_in_doubt"] == 2
 
 
+def test_headline_has_the_accuracy_and_only_labels_in_doubt() -> None:
+    poor, good = predicted(3, -1, 2, -4), predicted(*[5] * 150, -4, -1)
+    assert poor.headline(CLASSES) == poor.sentences(CLASSES)[:1]
+    assert good.headline(CLASSES) == [good.sentences(CLASSES)[0], good.sentences(CLASSES)[-1]]
+
+
 def test_images_without_names_are_told_by_number() -> None:
     assert predicted(3, -1).figures(CLASSES)["mistakes"][0]["image"] == "1"
 

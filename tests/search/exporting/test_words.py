@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from search.exporting.assessment import assess_calibration, assess_fit
+from search.exporting.assessment import Calibration, assess_calibration, assess_fit
 from search.exporting.backbone import backbone_sentence
 from search.exporting.scoring_result import Mistakes, ScoringResult
 from search.exporting.sentences import ledger_sentence, others_sentence, result_sentences
@@ -48,6 +48,14 @@ def test_calibration_has_both_errors_and_the_temperature() -> None:
     assert (found.temperature, found.images, found.why_none) == (1.5, 50, "")
     assert found.before != found.after
     assert f"{100 * found.after:.1f} % at the temperature 1.500" in found.sentence
+
+
+def test_temperature_that_makes_the_test_images_worse_is_said_to() -> None:
+    better, worse = (Calibration(1.5, "", 50, *errors).sentence for errors in ((0.09, 0.08), (0.08, 0.09)))
+    assert "worse" not in better
+    assert (
+        "at the temperature 1.500, fitted on 50 validation images (it makes these worse, and stays:" in worse
+    )
 
 
 def test_calibration_inside_the_file_is_applied_by_nobody_else() -> None:

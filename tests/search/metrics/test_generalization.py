@@ -42,6 +42,12 @@ def test_sentence_has_the_figures_and_says_how_the_curves_measure() -> None:
     assert "93.7 %, is measured in training, with what augmentation and dropout there is" in text
 
 
+def test_sentence_of_a_sure_but_small_gap_does_not_say_that_none_shows() -> None:
+    sure, unsure = (Fit(0.97, images, 0.95, images, 0.9).sentence for images in (20_000, 100))
+    assert "; a gap of less than 3 points is nothing to act on." in sure
+    assert "; neither over- nor underfitting shows." in unsure
+
+
 def test_sentence_of_the_curves_alone_says_that_the_gap_is_larger() -> None:
     text = Fit(0.93, 2000, 0.92, 5000, 0.93, plain=False).sentence
 
