@@ -213,7 +213,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["headline"]:
         say(sentence)
-    say(f"trial {trial.number} is exported; how far to trust it, and why, is in its model_card.md")
+    say(f"how far to trust trial {trial.number}, and why, is in the export's model_card.md")
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
 
 

@@ -168,7 +168,7 @@ def test_screen_has_the_headline_and_where_the_rest_is(made: Export, said_by_mad
     assert headline == [one for one in made.summary["words"] if one in headline]
     assert headline[0] == made.summary["words"][0]
     assert made.summary["words"][1] not in headline
-    assert said_by_made[-1].startswith(f"trial {made.summary['trial']} is exported; ")
+    assert said_by_made[-1].startswith(f"how far to trust trial {made.summary['trial']}, and why, is in")
 
 
 def test_refit_is_calibrated_by_the_trial_that_has_not_seen_the_validation_images(
