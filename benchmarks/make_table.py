@@ -16,7 +16,8 @@ A net that answers for both views of an image does so at the end alone: on the w
 ``true`` is the accuracy at the end on ``--unseen`` training images that are neither trained nor validated on, which no
 search may rank by. The test images stay sealed. Rows are appended to ``table/NAME.csv``, and the same command goes on
 where it ended; ``--seed 1`` trains the same configurations with other seeds, as rows of their own. Several processes
-may share the rows: ``--share 0/2`` and ``--share 1/2``.
+may share the rows: ``--share 0/2`` and ``--share 1/2``. ``--only`` trains some rows alone: with another ``--name``, and
+four times the images and the compute, those whose lead is to be shown to last (``simulate.py --longer``).
 
     python benchmarks/make_table.py --data FOLDER_OF_CIFAR10 --name cifar_cnn --rows 250 --length 2.5TFLOP
 """
@@ -146,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", required=True, help="of the table, which is its file's")
     parser.add_argument("--space", default="cnn")
     parser.add_argument("--rows", type=int, default=250)
+    parser.add_argument("--only", type=int, nargs="+", metavar="ROW", help="these rows alone")
     parser.add_argument("--length", default="2.5TFLOP", help="training FLOPs a row (default: %(default)s)")
     parser.add_argument("--images", type=int, default=2500, help="to train on (default: %(default)s)")
     parser.add_argument("--unseen", type=int, default=10_000, help="for true (default: %(default)s)")
@@ -164,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path = asked.out / f"{asked.name}.csv"
     first, shares = map(int, asked.share.split("/"))
     there = {(row["row"], row["seed"]) for row in read_rows(path)}
-    for number in range(first, asked.rows, shares):
+    for number in (asked.only or range(asked.rows))[first::shares]:
         if (str(number), str(asked.seed)) not in there:
             found = configuration(config, number, asked.near)
             row = make_row(config, dataset, found, number, asked.seed, asked.unseen, asked.copies)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau, rankdata
-from table_rows import PARTS, Row, Table
+from table_rows import PARTS, Row, Table, TableError
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -69,6 +69,37 @@ def ceiling(rows: Sequence[Row]) -> dict[str, float] | None:
         "rows": len(several),
         "tau": fmean(tau(ends[one], ends[other]) for one, other in pairs),
         "tau_of_best_third": fmean(tau(ends[one][best], ends[other][best]) for one, other in pairs),
+    }
+
+
+def lasting(table: Table, longer: Table) -> dict[str, Any]:
+    """Whether a lead lasts: the true values of the same configurations after a longer training on more images.
+
+    Returns:
+        ``rows`` that both have, ``tau`` between their true values (with its interval) and among the best third of the
+        shorter; ``slope`` (with its interval): above 0 the longer training prefers larger nets than the shorter does;
+        ``regret_of_best``: how far the best of the shorter is behind the best of the longer, after that.
+
+    Raises:
+        TableError: They share fewer than three rows, or a row has other parameters there.
+    """
+    others = {row.name: row for row in longer.rows}
+    shared = [row for row in table.rows if row.name in others]
+    if len(shared) < 3 or any(row.params != others[row.name].params for row in shared):
+        raise TableError("--longer: expected a table with three rows or more of the same configurations")
+    short = np.array([row.true for row in shared])
+    late = np.array([others[row.name].true for row in shared])
+    flops = np.log2([row.flops for row in shared])
+    best = np.argsort(-short)[: max(2, len(shared) // 3)]
+    samples = np.random.default_rng(0).integers(0, len(shared), (RESAMPLES, len(shared)))
+    return {
+        "rows": len(shared),
+        "tau": tau(short, late),
+        "tau_interval": _interval([tau(short[some], late[some]) for some in samples]),
+        "tau_of_best_third": tau(short[best], late[best]),
+        "slope": slope(late, short, flops),
+        "slope_interval": _interval([slope(late[some], short[some], flops[some]) for some in samples]),
+        "regret_of_best": float(late.max() - late[int(short.argmax())]),
     }
 
 

@@ -14,7 +14,10 @@ A replay has two thirds of the rows of its half, drawn anew for every fiftieth o
 how much hangs on the rows that happen to be in the table. It is the delete-d jackknife's (Shao and Wu, 1989): the
 variance of the means, times the rows kept over those left out, which is 2.
 
-    python benchmarks/simulate.py --table FILE.csv [--space cnn] [--replays 1000] [--value plain] [--rows report]
+``--longer`` is a table of some of these configurations that were trained for longer on more images: does a lead last?
+
+    python benchmarks/simulate.py --table FILE.csv [--space cnn] [--replays 1000] [--value plain] [--rows report] \
+        [--longer FILE.csv]
 """
 
 import argparse
@@ -26,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ranks import rank_statistics
+from ranks import lasting, rank_statistics
 from record import make_parser, markdown, write_result
 from replays import OURS, Export, Method, choices, methods, quiet, replay
 from table_rows import PARTS, VALUES, Table, TableError, read_table
@@ -56,6 +59,7 @@ class Task(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--longer", type=Path, help="table of some of its rows, trained for longer")
     parser.add_argument("--space", default="cnn")
     parser.add_argument(
         "--size", type=int, nargs=4, default=(32, 32, 3, 10), metavar=("H", "W", "C", "CLASSES")
@@ -68,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     try:
         table = read_table(asked.table, asked.space, InputSpec(*asked.size))
+        longer = {}
+        if asked.longer:
+            others = read_table(asked.longer, asked.space, InputSpec(*asked.size))
+            longer = {"longer": lasting(table, others)}
         half = half_of(table, asked.rows)
         _check(asked, table, half)
     except TableError as error:
@@ -79,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "settings": settings_of(asked, table, half),
         "methods": summarise(table, tasks, found),
         "ranks": rank_statistics(table),
+        **longer,
     }
     path = write_result(f"simulate_{asked.table.stem}", figures, asked.out)
     path.with_suffix(".md").write_text(as_markdown(figures), encoding="utf-8")
@@ -219,6 +228,17 @@ def as_markdown(figures: dict[str, Any]) -> str:
     return (
         f"{about}\n\n{markdown(head, methods_table)}\n\n"
         f"Kendall's tau over all rows; {most}.\n\n{markdown(rungs_head, rungs)}\n"
+        f"{_lasting_words(figures['longer']) if 'longer' in figures else ''}"
+    )
+
+
+def _lasting_words(found: dict[str, Any]) -> str:
+    return (
+        f"\nThe {found['rows']} configurations that were trained for longer as well, by their true values: tau "
+        f"{found['tau']:.2f} ({found['tau_interval'][0]:.2f} to {found['tau_interval'][1]:.2f}), among the best third "
+        f"{found['tau_of_best_third']:.2f}; twice the FLOPs gain {100 * found['slope']:+.1f} "
+        f"({_points(found['slope_interval'])}) percent of the ranking. The best of the shorter training is "
+        f"{100 * found['regret_of_best']:.2f} points behind the best of the longer.\n"
     )
 
 

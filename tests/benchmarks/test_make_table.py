@@ -39,6 +39,18 @@ def test_table_goes_on_where_it_ended(table: Path) -> None:
     assert [(row["row"], row["seed"]) for row in read_rows(table)] == [("0", "0"), ("1", "0")]
 
 
+def test_rows_can_be_asked_for_alone(monkeypatch, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def make_row(config, dataset, found, number: int, *more) -> dict[str, int]:
+        asked.append(number)
+        return {"row": number, "seed": 0}
+
+    monkeypatch.setattr(make_table, "make_row", make_row)
+    make_table.main([*COMMAND, "--only", "7", "3", "5", "--share", "0/2", "--out", str(tmp_path)])
+    assert asked == [7, 5]
+
+
 def test_row_has_each_eighth_in_three_ways_and_what_is_true(table: Path) -> None:
     for row in read_rows(table):
         assert {name for name in row if name.split(".")[0] in ("plain", "averaged", "decayed")} == set(

@@ -198,6 +198,29 @@ def test_tau_and_slope_of_a_ranking_by_size() -> None:
     assert ranks.slope(doublings, end, doublings) == pytest.approx(0.5)
 
 
+def test_lead_that_lasts_is_told_from_one_that_larger_nets_take_over(
+    write, lines, table, monkeypatch
+) -> None:
+    monkeypatch.setattr(ranks, "RESAMPLES", 50)
+    some = [line for line in lines if line["row"] < 20 and line["seed"] == 0]
+
+    def longer(gain: float) -> dict[str, Any]:
+        there = [{**line, "true": line["true"] + gain * line["param.width"]} for line in some]
+        return ranks.lasting(table, read_table(write(there), "small_space", SPEC))
+
+    same, others = longer(0.0), longer(0.1)
+    assert (same["rows"], same["tau"], same["slope"], same["regret_of_best"]) == (20, 1.0, 0.0, 0.0)
+    assert others["tau"] < 0.7
+    assert others["slope_interval"][0] > 0
+    assert others["regret_of_best"] > 0.1
+
+
+def test_longer_table_of_other_configurations_is_refused(write, lines, table) -> None:
+    for there in (lines[:1], [{**line, "param.width": 5} for line in lines if line["row"] > 0]):
+        with pytest.raises(TableError, match=r"^--longer: expected a table with three rows or more"):
+            ranks.lasting(table, read_table(write(there), "small_space", SPEC))
+
+
 def test_halves_share_the_default_alone_and_tasks_are_paired(table: Table) -> None:
     choose, report = (simulate.half_of(table, half) for half in ("choose", "report"))
     assert set(choose) & set(report) == {0}
@@ -214,7 +237,7 @@ def test_small_run_writes_figures_that_can_be_true(write, tmp_path: Path, capsys
     monkeypatch.setattr(ranks, "RESAMPLES", 20)
     simulate.main(
         ["--table", str(write()), "--space", "small_space", *SIZE, "--lengths", "6", "--replays", "4", "--out",
-         str(tmp_path)]
+         str(tmp_path), "--longer", str(tmp_path / "made_up.csv")]
     )  # fmt: skip
     found = json.loads((tmp_path / "simulate_made_up.json").read_text())
     assert [(one["method"], one["budget"]) for one in found["methods"]] == [
@@ -230,6 +253,10 @@ def test_small_run_writes_figures_that_can_be_true(write, tmp_path: Path, capsys
     text = (tmp_path / "simulate_made_up.md").read_text()
     assert text in capsys.readouterr().out
     assert "| ours | full |" in text
+    assert (
+        f"The {ROWS} configurations that were trained for longer as well, by their true values: tau 1.00"
+        in text
+    )
 
 
 class InThisProcess:
