@@ -13,6 +13,8 @@ from storage.memory import GPU, HOST
 UUIDS = ("GPU-", "MIG-")
 # Of a container, in bytes (versions 2 and 1 of control groups).
 MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# In bytes: about what a worker and a training of the smallest net take of a host, what they share counted once.
+LEAST_MEMORY = 2**28
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def make_slots(workers: int | None, gpus: str | None, per_gpu: int | None, cores
         The resources of each worker.
 
     Raises:
-        InputError: There are no such GPUs, or more workers than places on them.
+        InputError: There are no such GPUs, more workers than places on them, or more than the memory can take.
     """
     if gpus is None:
         if per_gpu is not None:
@@ -98,8 +100,18 @@ def check_shares(workers: int | None, gpus: str | None, per_gpu: int | None) -> 
 
 
 def _memory(workers: int, gpu: str, sharing: int, sizes: Mapping[str, int]) -> dict[str, int]:
-    """What one of so many workers has of the host's memory, and of the GPU that so many share."""
+    """What one of so many workers has of the host's memory, and of the GPU that so many share.
+
+    Raises:
+        InputError: It would be less than any training takes, so that the system would kill what else is at work.
+    """
     host = {HOST: host_memory() // workers}
+    if workers > 1 and host[HOST] < LEAST_MEMORY:
+        raise InputError(
+            f"--workers {workers}: this host's {host_memory() / 2**30:.1f} GiB of memory leave each "
+            f"{host[HOST] / 2**20:.0f} MiB, and a worker takes {LEAST_MEMORY // 2**20} at least; expected at most "
+            f"{max(1, host_memory() // LEAST_MEMORY)}, better one for each few cores"
+        )
     return {**host, GPU: sizes[gpu] // sharing} if gpu in sizes else host
 
 

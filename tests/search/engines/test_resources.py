@@ -137,21 +137,32 @@ def test_each_child_sees_the_gpu_of_its_slot_alone(fork_server: ForkServer, tmp_
 
 
 def test_memory_of_the_host_and_of_a_gpu_is_divided_among_those_who_share_it(monkeypatch) -> None:
-    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 300)
+    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 300 * 2**30)
     slots = make_slots(3, "2,GPU-3", 2, 4)
     assert [slot.memory for slot in slots] == [
-        {HOST: 100, GPU: 501 * 2**20},
-        {HOST: 100, GPU: 1003 * 2**20},
-        {HOST: 100, GPU: 501 * 2**20},
+        {HOST: 100 * 2**30, GPU: 501 * 2**20},
+        {HOST: 100 * 2**30, GPU: 1003 * 2**20},
+        {HOST: 100 * 2**30, GPU: 501 * 2**20},
     ]
 
 
 def test_memory_of_a_gpu_that_no_flag_names_is_the_first_ones(driver, monkeypatch) -> None:
-    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 300)
+    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 300 * 2**30)
     monkeypatch.setenv(VISIBLE, "3,1")
-    assert make_slots(1, None, None, 4)[0].memory == {HOST: 300, GPU: 1003 * 2**20}
+    assert make_slots(1, None, None, 4)[0].memory == {HOST: 300 * 2**30, GPU: 1003 * 2**20}
     driver(None)
-    assert make_slots(1, None, None, 4)[0].memory == {HOST: 300}
+    assert make_slots(1, None, None, 4)[0].memory == {HOST: 300 * 2**30}
+
+
+def test_workers_that_the_memory_cannot_take_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 2**30)
+    assert len(make_slots(4, None, None, 2)) == 4
+    with pytest.raises(
+        InputError, match=r"--workers 5: this host's 1\.0 GiB of memory leave each 205 MiB, .* most 4,"
+    ):
+        make_slots(5, None, None, 2)
+    monkeypatch.setattr("search.engines.resources.host_memory", lambda: 2**20)
+    assert len(make_slots(1, None, None, 2)) == 1, "one is tried in any case"
 
 
 def test_memory_of_a_gpu_is_no_more_than_trainings_may_take() -> None:
