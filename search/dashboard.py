@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import end_as_ctrl_c_does, main, make_app
+from search.cli.app import main, make_app
 from search.cli.options import Host, PasswordFile, Port, Storage, Studies, Study, flag
 
 
@@ -27,7 +27,6 @@ def dashboard(
     """
     from search.web.dashboard import serve_dashboard
 
-    end_as_ctrl_c_does()
     serve_dashboard(
         study,
         host=host,

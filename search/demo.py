@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.app import end_as_ctrl_c_does, main, make_app
+from search.cli.app import main, make_app
 from search.cli.options import Host, PasswordFile, Port, flag
 from search.cli.parsing import number
 
@@ -33,7 +33,6 @@ def demo(
     """
     from search.serving.demo import serve_demo
 
-    end_as_ctrl_c_does()
     serve_demo(
         model,
         host=host,

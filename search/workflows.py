@@ -182,7 +182,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         ending = end_of_run(opened, options)
         # First of all, for their start takes its time, too.
         started = None if has_all_trials(opened) else workers_elsewhere(opened, options)
-        feed_study(opened, server)
+        _feed(opened, server)
         if options.detach:
             said = nothing_searched(opened) if started is None else going_on(opened, started)
             return StudyResult(opened, "", False, None, detached=said)
@@ -274,6 +274,22 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
                 f"{duration(final * a_flop)}: exported are the weights that scored in the search."
             )
     return Bounds(whole=options.budget, most=max(0.0, left - final), final=final or None), remark
+
+
+def _feed(study: LoadedStudy, server: ForkServer) -> None:
+    """Give the dashboard what it shows of a study, see ``search.web.study_page``.
+
+    Raises:
+        StudyStopped: Somebody has deleted the study since it was opened.
+    """
+    try:
+        feed_study(study, server)
+    except KeyError:
+        if study.still_there():
+            raise
+        raise StudyStopped(
+            f"study {study.config.study} is not in the database any more: somebody has deleted it"
+        ) from None
 
 
 def has_all_trials(study: LoadedStudy) -> bool:
@@ -611,7 +627,7 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
     stop = Stop(deadline=None if options.timeout is None else begun + options.timeout)
     if len(opened.finished()) < cells_wanted(opened.optuna.get_trials(deepcopy=False)):
         with ForkServer(backend) as server:
-            feed_study(opened, server)
+            _feed(opened, server)
             with recorded(opened.paths, len(slots)):
                 search(opened, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers)
     summary = {} if stop.by_user else report_sweep(opened, target)

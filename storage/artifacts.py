@@ -32,6 +32,10 @@ def check_artifacts(where: str) -> None:
             line, which begins with ``artifacts``.
     """
     scheme, rest = _split(where)
+    if scheme and "@" in rest:
+        raise ValueError(
+            f"artifacts {scheme}://***@{rest.rpartition('@')[2]}: credentials belong in the environment; {EXPECTED}"
+        )
     if scheme == "":
         if not Path(rest).is_dir():
             raise ValueError(f"artifacts {where}: no such folder; {EXPECTED}")

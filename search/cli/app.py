@@ -78,9 +78,12 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
         os.environ["TERM"] = (
             "dumb"  # Else rich drops the colours alone, and still prints bold and moves the cursor.
         )
+    # A scheduler ends a command by SIGTERM: in good order, as Ctrl-C does. A search has its own way.
+    signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
     code = _run(app, argv)
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # It was closed from the beginning (>&-).
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has seen enough (| head); Python would complain when it flushes once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -88,13 +91,8 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def end_as_ctrl_c_does() -> None:
-    """Have SIGTERM end a command that serves until Ctrl-C as that does: in good order."""
-
-    def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+def _end_as_ctrl_c_does(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(app: typer.Typer, argv: Sequence[str] | None) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
 from search.data.class_order import in_order, wanted_request
+from search.data.groups import named
 from search.data.pixel_range import (
     REFUSED,
     RULE,
@@ -132,6 +133,7 @@ def load_arrays(
     _check_lengths(x_test, y_test, f"{what}: x_test", "y_test")
     channels = x_train.shape[3]
     height, width = sizing.of(*x_train.shape[1:3])
+    pixels = () if name in (BOOLEAN, EIGHT) else (f"{what}: pixels are taken as {describe(name)}",)
     return Loaded(
         classes=tuple(classes) or names,
         height=height,
@@ -142,8 +144,15 @@ def load_arrays(
         test=Part(y_test, partial(_fill, x_test, name, sizing.method)),
         method=sizing.method,
         depth=REFUSED if name in (BOOLEAN, EIGHT) else name,
-        notes=() if name in (BOOLEAN, EIGHT) else (f"{what}: pixels are taken as {describe(name)}",),
+        notes=(*pixels, *_missing(y_test, tuple(classes) or names, what)),
     )
+
+
+def _missing(labels: Labels, classes: Sequence[str], what: str) -> list[str]:
+    """A warning of the classes that there are no test images of."""
+    there = np.bincount(labels, minlength=len(classes))
+    missing = [name for name, count in zip(classes, there, strict=True) if not count]
+    return [f"warning: {what}: y_test has no images of {named(missing)}"] if missing else []
 
 
 def check_images(images: Array, name: str) -> Array:
@@ -214,6 +223,11 @@ def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, L
             f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
         )
     names = [str(label) for label in known]
+    if unnamed := [name for name in names if name.strip().lower() in ("", "nan")]:
+        raise InputError(
+            f"{what}: y_train has the label {unnamed[0]!r}, which stands for none; give these images a class, or leave "
+            "them out"
+        )
     ordered = in_order(names, wanted)
     number = np.array([ordered.index(name) for name in names], np.int64)
     y_train, y_test = (number[np.searchsorted(known, labels)] for labels in (train, test))

@@ -218,8 +218,13 @@ def _publish(partial: Path, folder: Path) -> None:
 def _keep_range(partial: Path, folder: Path) -> None:
     """Note the range of deeper images where it was not known, or where only a copy in 8 bits was prepared so far."""
     new, old = (json.loads((place / META).read_text(encoding="utf-8")) for place in (partial, folder))
-    name = new["preprocessing"][DEPTH]
-    if DEPTH not in old["preprocessing"] or name != REFUSED:
+    name, known = new["preprocessing"][DEPTH], old["preprocessing"].get(DEPTH, REFUSED)
+    if REFUSED not in (name, known) and name != known:
+        raise InputError(
+            f"--data: once decoded, these images ({name}) equal others that were prepared here as {known}; pass "
+            "--cache with a folder of its own for them"
+        )
+    if known == REFUSED and old["preprocessing"].get(DEPTH) != name:
         old["preprocessing"][DEPTH] = name
         with atomic_write(folder / META) as aside:
             aside.write_text(json.dumps(old, indent=1), encoding="utf-8")

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from search.errors import InputError
+
 DIGITS = re.compile(r"(\d+)")
+LONGEST = 255
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -26,7 +29,18 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
     Args:
         names: The classes.
         wanted: The classes of a study, in its order. One of an older version has ``10`` before ``2``.
+
+    Raises:
+        InputError: A name cannot be written to a file, or is no name.
     """
+    names = list(names)
+    for name in names:
+        if len(name) > LONGEST:
+            raise InputError(
+                f"class {name[:40]!r}...: a name of {len(name):,} characters; expected at most {LONGEST}"
+            )
+        if not name.isascii() and name != name.encode("utf-8", "ignore").decode("utf-8"):
+            raise InputError(f"class {name!r}: its name is not UTF-8; rename its folder, or its label")
     ordered = in_natural_order(names)
     return list(wanted) if sorted(wanted) == sorted(ordered) else ordered
 

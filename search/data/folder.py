@@ -10,7 +10,15 @@ from typing import Any
 from search.data.class_order import in_order, order_request
 from search.data.file_source import FileSource
 from search.data.found_files import ClassImages, Found
-from search.data.image_files import IMAGE_ENDINGS, FolderContent, look_into, skipped_words
+from search.data.image_files import (
+    IMAGE_ENDINGS,
+    FolderContent,
+    is_file,
+    is_folder,
+    is_hidden,
+    look_into,
+    skipped_words,
+)
 from search.data.layout import Layout, folders_in
 from search.data.part_names import TEST, TRAIN, VALIDATION
 from search.errors import InputError
@@ -42,9 +50,19 @@ class FolderSource(FileSource):
             entry.path
             for folder in folders
             for entry in os.scandir(folder)
-            if entry.name.lower().endswith(IMAGE_ENDINGS)
-            and not entry.name.startswith(".")
-            and entry.is_file()
+            if entry.name.lower().endswith(IMAGE_ENDINGS) and not is_hidden(entry.name) and is_file(entry)
+        )
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """Hidden folders beside those of classes that have image files in them, sorted, by their endings alone."""
+        return sorted(
+            entry.path
+            for folder in dict.fromkeys(self.layout.parts.values())
+            for entry in os.scandir(folder)
+            if is_hidden(entry.name)
+            and is_folder(entry)
+            and any(file.path.lower().endswith(IMAGE_ENDINGS) for file in look_into(entry.path).files)
         )
 
     def request(self) -> dict[str, Any]:
@@ -91,6 +109,7 @@ class FolderSource(FileSource):
         return words
 
     def _class_folders(self, part: str, path: Path) -> ClassFolders:
+        _check_links(path)
         names = in_order(folders_in(path), self.classes)
         if not names:
             what = "an empty folder" if not any(path.iterdir()) else "no folders in it"
@@ -123,6 +142,11 @@ class FolderSource(FileSource):
                 f"warning: not used, since in no class's folder: {count(len(self.loose), 'image file')} (the first is "
                 f"{self.loose[0]})"
             )
+        if self.hidden:
+            notes.append(
+                f"warning: not used, since hidden: {count(len(self.hidden), 'folder')} of images beside the classes "
+                f"(the first is {self.hidden[0]}); rename it if it is a class"
+            )
         if unused := self.layout.unused:
             names = " and ".join(self.part_name(part) for part in self.parts)
             notes.append(f"warning: only {names} of {self.layout.root} are used, not {', '.join(unused)}")
@@ -132,6 +156,20 @@ class FolderSource(FileSource):
                 f"--data {tables[0]}"
             )
         return notes
+
+
+def _check_links(folder: Path) -> None:
+    """Refuse links to nothing among the folders of classes: the class of one would be missing without a word.
+
+    Raises:
+        InputError: There is one.
+    """
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_symlink() and not is_hidden(entry.name) and not Path(entry.path).exists():
+            raise InputError(
+                f"--data {entry.path}: a link to nothing ({Path(entry.path).readlink()}), which may have been a class; "
+                "make what it leads to available, or remove it"
+            )
 
 
 def _only_images(parts: Mapping[str, ClassFolders]) -> tuple[dict[str, ClassImages], list[str]]:

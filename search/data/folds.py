@@ -114,8 +114,8 @@ def deal_folds(
         first, cluster = np.arange(len(labels)), np.arange(len(labels))
         if twins is not None:
             _, first, cluster = np.unique(twins, return_index=True, return_inverse=True)
-        counts = np.bincount(labels[first])
-        names = classes or [str(number) for number in range(len(counts))]
+        names = classes or [str(number) for number in range(int(labels.max()) + 1)]
+        counts = np.bincount(labels[first], minlength=len(names))
         check_folds(folds, counts.tolist(), names, "different training picture")
         # Class by class, in random order within each, dealt like cards: parts and their classes are as equal as can be.
         order = np.random.default_rng([seed, FOLDS]).permutation(len(first))
@@ -223,10 +223,10 @@ def check_folds(
             f"--folds {folds}: there are {images:,} training images; expected at most {MOST_IMAGES:,} (a trial costs "
             "as many trainings as there are folds); leave it out: a part of so many is enough to validate on"
         )
-    count, name = min((count, name) for count, name in zip(counts, classes, strict=True) if count)
+    count, name = min((count, name) for count, name in zip(counts, classes, strict=True))
     if count < folds:
         fewer = f"pass --folds {count}" if count > 1 else "leave it out"
         raise InputError(
-            f"--folds {folds}: class {name!r} has {count} {what}{'s' if count > 1 else ''}; expected at least "
+            f"--folds {folds}: class {name!r} has {count} {what}{'' if count == 1 else 's'}; expected at least "
             f"one a fold; {fewer}, or add images of it"
         )

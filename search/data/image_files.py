@@ -104,12 +104,17 @@ def is_hidden(name: str) -> bool:
 
 def is_passed_over(folder: str) -> bool:
     """Whether a folder of this name is not looked into: it is hidden, or left by unpacking an archive."""
-    return is_hidden(folder) or folder.startswith("__")
+    return is_hidden(folder) or folder == "__MACOSX"
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder, or a link to one; ``DirEntry.is_dir`` raises on a link to itself."""
     return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link to one; ``DirEntry.is_file`` raises on a link to itself."""
+    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
 
 
 def look_into(folder: str | Path) -> FolderContent:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.data.image_files import IMAGE_ENDINGS, is_folder, is_hidden, is_passed_over
+from search.data.image_files import IMAGE_ENDINGS, is_file, is_folder, is_hidden, is_passed_over
 from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned
 from search.data.table import has_labels, is_table
 from search.errors import InputError
@@ -155,7 +155,7 @@ def _tables(root: Path) -> tuple[Path, ...]:
 
 def _files(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_file())
+        return sorted(entry.name for entry in entries if not is_hidden(entry.name) and is_file(entry))
 
 
 def _slashes(names: list[str]) -> str:

@@ -121,6 +121,8 @@ def _sides(sizes: Collection[tuple[int, int]]) -> tuple[int, int, int]:
 
 def _of_npz(path: Path) -> tuple[Sequence[int], int]:
     """The shape of an ``.npz`` file's training images, by their header alone, and the number of classes."""
+    if not path.expanduser().is_file():  # A pipe would be waited for.
+        return (), 0
     try:
         with zipfile.ZipFile(path.expanduser()) as file, file.open("x_train.npy") as array:
             version = np.lib.format.read_magic(array)

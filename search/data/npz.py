@@ -1,7 +1,7 @@
 """An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,12 @@ class NpzSource:
                     f"--data {self.path}: has no {', '.join(missing)} (only {there}); {EXPECTED}"
                 )
             arrays = Arrays(*(self._array(file, name) for name in Arrays._fields))
-        return load_arrays(arrays, f"--data {self.path}", self.sizing, wanted=self.wanted)
+            others = [name for name in file.files if name not in Arrays._fields]
+        loaded = load_arrays(arrays, f"--data {self.path}", self.sizing, wanted=self.wanted)
+        if not others:
+            return loaded
+        note = f"warning: {named(others)} of {self.path} {'is' if len(others) == 1 else 'are'} not used"
+        return replace(loaded, notes=(*loaded.notes, note))
 
     def _array(self, file: Any, name: str) -> Any:
         try:

@@ -71,6 +71,10 @@ def prepare(
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
     """
+    if isinstance(data, str) and data in (*KERAS_SETS, "digits") and Path(data).is_dir():
+        say(
+            f"warning: {data} is the known data set of this name; to take the folder here, pass --data ./{data}"
+        )
     size = None if image_size is None else as_image_size("--image-size", image_size)
     check_choice("--resize", resize, RESIZES)
     check_number("--test", test, 0.01, 0.9)
@@ -190,6 +194,6 @@ def _other_source(
     )
     if not data or not path.exists():
         raise InputError(f"--data {str(data)!r}: no such data set, file or folder; expected {known}")
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         raise InputError(f"--data {path}: a file of another kind; expected {known}")
     return NpzSource(path, sizing, classes)

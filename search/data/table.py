@@ -5,6 +5,7 @@ whatever their case; a split's words are those of folders (``train``, ``val``, `
 """
 
 import csv
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -37,6 +38,8 @@ SPLIT = ("split", "part", "set", "subset")
 DELIMITERS = ",;\t|"
 # A number that is no whole one is a quantity and no class.
 FRACTION = re.compile(r"[-+]?\d*\.\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+# Of a file's name, in bytes, on all usual file systems.
+LONGEST = 255
 WHOLE = re.compile(r"([-+]?\d+)\.0*")
 
 
@@ -103,7 +106,8 @@ def read_table(
     if groups is not None and by_column:
         kept[groups] = columns[groups]
     for name, values in kept.items():
-        if empty := [str(number) for number, value in enumerate(values, start=1) if not value]:
+        # What programs write where there is no value.
+        if empty := [str(row) for row, value in enumerate(values, start=1) if value.lower() in ("", "nan")]:
             raise InputError(
                 f"--data {path}: no {name} in {len(empty):,} of {len(paths):,} rows (row {named(empty)}); fill it in, "
                 "or remove these rows"
@@ -111,8 +115,10 @@ def read_table(
     none = [""] * len(paths)
     parts = _parts(path, kept["split"]) if split else none
     of_groups = kept[groups] if groups is not None and by_column else none
+    _check_paths(path, paths)
     places = [place(written) for written in paths]
-    rows = [Row(*values) for values in zip(places, _classes(path, labels), parts, of_groups, strict=True)]
+    columns_of_rows = (places, _classes(path, labels), parts, _one_way(of_groups))
+    rows = [Row(*values) for values in zip(*columns_of_rows, strict=True)]
     return _once(path, rows), list(columns)
 
 
@@ -229,6 +235,22 @@ def _classes(path: Path, labels: Sequence[str]) -> list[str]:
             "quantities; expected the name of a class in each row, or its whole number"
         )
     return [found[1] if (found := WHOLE.fullmatch(label)) else label for label in labels]
+
+
+def _check_paths(path: Path, written: Sequence[str]) -> None:
+    """Refuse what no file can be called, such as the pixels themselves."""
+    for number, name in enumerate(written, start=1):
+        if "\0" in name or max(len(os.fsencode(part)) for part in name.split("/")) > LONGEST:
+            raise InputError(
+                f"--data {path}: row {number} has {name[:40]!r}... of {len(name):,} characters for a path, which no "
+                "file can be called; expected the path of an image file (pixels that stand in a table are not read)"
+            )
+
+
+def _one_way(groups: Sequence[str]) -> Sequence[str]:
+    """The names of groups; where 1 and 1.0 both stand for one they are one, as of labels."""
+    merged = [found[1] if (found := WHOLE.fullmatch(name)) else name for name in groups]
+    return merged if len(set(merged)) < len(set(groups)) else groups
 
 
 def _parts(path: Path, words: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """An export's folder: filled beside its place, then put there in one step, so that it is whole or absent."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,8 @@ OPTIONAL_FILES = (
 )
 # What lies in the folder of a sweep's report.
 SWEEP_FILES = ("sweep.csv", "sweep.json", "sweep.png", "sweep_curves.png")
+# What a file manager leaves in any folder. Everything else that is hidden is somebody's: .git, .env.
+LEFT = (".DS_Store",)
 
 
 def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) -> Path:
@@ -55,22 +58,20 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
         Its absolute path.
 
     Raises:
-        InputError: It is a file, a folder with anything else in it, or a place that cannot be written to.
+        InputError: It is a file, a folder with anything else in it (hidden or not) or without the file by which an
+            earlier export is known, or a place that cannot be written to.
     """
     target = out.expanduser().absolute().resolve()
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
-    foreign = (
-        sorted(
-            entry.name
-            for entry in target.iterdir()
-            if entry.name not in files and not entry.name.startswith(".")
-        )
-        if target.exists()
-        else []
-    )
-    if foreign:
+    there = sorted(entry.name for entry in target.iterdir()) if target.exists() else []
+    if foreign := [name for name in there if name not in (*files, *LEFT)]:
         raise InputError(f"--out {out}: {_loss(target, foreign, files)}")
+    if set(there) - set(LEFT) and not _is_ours(target, files):
+        raise InputError(
+            f"--out {out}: holds {there[0]!r}, but no {_mark(files)} by which it would be an earlier one's; name "
+            "another folder, or empty this one"
+        )
     above = next(folder for folder in (target, *target.parents) if folder.exists())
     try:
         tempfile.TemporaryFile(dir=above).close()  # Not all that permissions allow can be done.
@@ -79,6 +80,19 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
             f"--out {out}: {above} is not a folder that can be written to; name another folder"
         ) from None
     return target
+
+
+def _mark(files: Sequence[str]) -> str:
+    """The file by which a folder is known as that of an earlier export or report."""
+    return "sweep.json" if files == SWEEP_FILES else "summary.json"
+
+
+def _is_ours(target: Path, files: Sequence[str]) -> bool:
+    """Whether its mark can be read; names alone may be those of somebody's own files, such as ``model.keras``."""
+    try:
+        return isinstance(json.loads((target / _mark(files)).read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
 
 
 def _loss(target: Path, foreign: Sequence[str], files: Sequence[str]) -> str:

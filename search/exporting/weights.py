@@ -1,6 +1,7 @@
 """The weights that an export starts from: those that scored in the search, or a refit on all training images."""
 
 import shutil
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def find_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path | None:
-    """The file of the weights that scored in the search, or None where it is not kept.
+    """The file of the weights that scored in the search, or None where it is not kept, or damaged.
 
     One that lies in the study's artifact store is fetched.
     """
     kept = loaded.paths.model(trial.number, str(trial.user_attrs.get("token")))
-    if kept.is_file():
+    if zipfile.is_zipfile(kept):  # A damaged file is none.
         return kept
     store, name = loaded.artifacts, trial.user_attrs.get(MODEL)
     if store is None or name is None:
@@ -38,14 +39,14 @@ def kept_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path:
     """The file of the weights that scored in the search.
 
     Raises:
-        InputError: They are not kept any more.
+        InputError: They are not kept any more, or damaged.
     """
     kept = find_weights(loaded, trial)
     if kept is None:
         raise InputError(
-            f"trial {trial.number} of study {loaded.config.study}: its weights are not kept here (only the best few "
-            "trials' are, on the host that trained them unless the study has --artifacts); pass --refit to train its "
-            "configuration again on all training images"
+            f"trial {trial.number} of study {loaded.config.study}: its weights are not kept here, or damaged (only the "
+            "best few trials' are, on the host that trained them unless the study has --artifacts); pass --refit to "
+            "train its configuration again on all training images"
         )
     return kept
 

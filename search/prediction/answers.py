@@ -37,7 +37,7 @@ def answer(payload: dict[str, Any], channel: "Channel") -> None:
         temperature, examples = read_temperature(folder), read_examples(folder, len(labels))
         familiarity = read_familiarity(folder)
         backends.current().use_device(None)
-        net = load_net(folder)
+        net = load_net(folder, labels, shape)
     except InputError as error:
         channel.send({"kind": "refused", "reason": str(error)})
         return

@@ -79,7 +79,9 @@ def read_export(folder: Path) -> tuple[list[str], InputShape]:
         if depth is not None:
             check_choice(DEPTH, depth, (REFUSED, *WHITE))
         height, width, channels = (int(facts[name]) for name in ("height", "width", "channels"))
-        return list(labels), InputShape(height, width, channels, resize, depth)
+        if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(one, str) for one in labels):
+            raise ValueError("labels.json is no list of the names of classes")
+        return labels, InputShape(height, width, channels, resize, depth)
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise InputError(
             f"--model {folder}: its labels.json or preprocessing.json is spoilt ({error}); export again"
@@ -111,21 +113,38 @@ def read_temperature(folder: Path) -> float:
     return temperature
 
 
-def load_net(folder: Path) -> Any:
+def load_net(folder: Path, labels: Sequence[str], shape: InputShape) -> Any:
     """Load an export's Keras model, and with it Keras.
 
+    Args:
+        folder: The export's.
+        labels: What ``read_export`` has found there, as ``shape``.
+        shape: Of the images.
+
     Raises:
-        InputError: The file cannot be loaded.
+        InputError: The file cannot be loaded, or is no net of these classes and images.
     """
     import keras
 
     try:
-        return keras.models.load_model(folder / "model.keras")
+        net = keras.models.load_model(folder / "model.keras")
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"--model {folder}: model.keras cannot be loaded ({reason}); export it again"
         ) from None
+
+    expected = (None, shape.height, shape.width, shape.channels), (None, len(labels))
+    for found, wanted in zip((net.input_shape, net.output_shape), expected, strict=True):
+        if len(found) != len(wanted) or any(
+            one not in (None, other) for one, other in zip(found, wanted, strict=True)
+        ):
+            raise InputError(
+                f"--model {folder}: its labels.json and preprocessing.json tell of {len(labels)} classes and images of "
+                f"{shape.height}x{shape.width}x{shape.channels}, and model.keras takes {net.input_shape[1:]} and gives "
+                f"{net.output_shape[1:]}; export again"
+            )
+    return net
 
 
 def batches(pictures: Sequence[Picture], shape: InputShape) -> Iterator[Sequence[Picture]]:

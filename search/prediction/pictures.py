@@ -92,9 +92,7 @@ def list_pictures(images: Any, depth: str | None) -> list[Picture]:
 def _pictures_of(given: Any, name: str, depth: str | None, *, one: bool = False) -> Iterator[Picture]:
     """The pictures of one thing that was given; ``one`` of an array among others, which is a single image."""
     if isinstance(given, (str, os.PathLike)):
-        path = Path(given)
-        found = find_images([path]) if path.is_dir() else [path]
-        yield from (Picture(str(file), file) for file in found)
+        yield from (Picture(str(file), file) for file in find_images([Path(given)]))
     elif isinstance(given, Image.Image):
         yield Picture(name, given)
     elif isinstance(given, np.ndarray):
@@ -144,6 +142,8 @@ def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
     others: list[str] = []
     for path in given:
         if not path.is_dir():
+            if path.exists() and not path.is_file():  # It would be waited for.
+                raise InputError(f"{path}: a pipe or a device; expected an image file or a folder of them")
             found.append(path)
             continue
         inside = look_into(path)

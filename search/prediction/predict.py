@@ -37,7 +37,7 @@ def predict_images(model: str | Path, images: Any) -> list[Prediction]:
     pictures = list_pictures(images, shape.depth)
     familiarity = read_familiarity(folder)
     with quiet_stderr():
-        net = load_net(folder)
+        net = load_net(folder, labels, shape)
     if familiarity is None:
         return [
             prediction

@@ -160,10 +160,11 @@ def deal(dataset: Dataset, folds: int, seed: int) -> str:
     twins = None
     if dataset.duplicates.get("within", 1):  # Data prepared by older versions do not say.
         twins = twin_clusters(images, most=max(2, len(images) // (2 * folds)))
+    dealt = deal_folds(labels, folds, seed, dataset.rule(), twins, dataset.classes)
     if twins is not None:
         several = int((np.bincount(twins)[twins] > 1).sum())
         logger.info(f"{several:,} training images that look alike are kept in one fold with each other")
-    return deal_folds(labels, folds, seed, dataset.rule(), twins, dataset.classes)
+    return dealt
 
 
 def folds_of_few(dataset: Dataset, over_backbone: bool, seed: int) -> dict[str, Any]:

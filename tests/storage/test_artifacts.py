@@ -129,6 +129,13 @@ def test_what_is_no_bucket_is_refused(where: str) -> None:
     assert "expected a folder that all hosts share, s3://BUCKET or gs://BUCKET" in refusal(where)
 
 
+@pytest.mark.parametrize("scheme", ["s3", "ftp"])
+def test_credentials_in_the_place_of_a_bucket_are_refused_and_not_shown(scheme: str) -> None:
+    said = refusal(f"{scheme}://me:secret@bucket")
+    assert said.startswith(f"artifacts {scheme}://***@bucket: credentials belong in the environment")
+    assert "secret" not in said
+
+
 @pytest.mark.parametrize(
     ("where", "module", "extra"),
     [("s3://bucket", "boto3", "s3"), ("gs://bucket", "google.cloud.storage", "gcs")],

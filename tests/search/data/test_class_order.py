@@ -8,6 +8,7 @@ import pytest
 
 from search.data.class_order import in_natural_order, in_order
 from search.data.preparation import prepare
+from search.errors import InputError
 
 Make = Callable[..., Path]
 TWELVE = [f"class{number}" for number in range(12)]
@@ -31,6 +32,15 @@ def test_names_are_sorted_by_the_numbers_in_them(names: list[str], ordered: list
 def test_classes_of_a_study_keep_their_order() -> None:
     assert in_order(TWELVE, sorted(TWELVE)) == sorted(TWELVE)
     assert in_order(TWELVE, ["other", "classes"]) == TWELVE
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("caf\udce9", r"class 'caf\\udce9': its name is not UTF-8"), ("9" * 5000, "5,000 characters")],
+)
+def test_name_that_cannot_be_written_is_refused(name: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        in_order(["dog", name])
 
 
 def test_folders_and_arrays_have_one_order(make_folder: Make, cache: Path) -> None:

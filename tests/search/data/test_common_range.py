@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from search.data import open_dataset
+from search.data.decode import DEPTH
 from search.data.preparation import prepare
 from search.errors import InputError
 
@@ -137,6 +139,20 @@ def test_values_without_a_range_are_refused_by_name(
     with pytest.raises(InputError, match=message):
         prepare(tmp_path / "images", cache=cache)
     assert "train/a/0." in refusal(tmp_path / "images", cache)
+
+
+def test_equal_images_of_another_range_do_not_take_it_from_those_that_were_there(
+    tmp_path: Path, cache: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.float32)
+    pixels[0, 0, 0] = 255
+    labels = np.arange(20) % 2
+    first = prepare((pixels, labels, pixels[:4], labels[:4]), cache=cache)
+    with pytest.raises(
+        InputError, match="equal others that were prepared here as floats 0 to 255; pass --cache"
+    ):
+        prepare((pixels / 255, labels, pixels[:4] / 255, labels[:4]), cache=cache)
+    assert open_dataset(first.folder).preprocessing[DEPTH] == "floats 0 to 255"
 
 
 def test_an_equal_copy_in_8_bits_has_data_of_its_own(save: Any, tmp_path: Path, cache: Path) -> None:

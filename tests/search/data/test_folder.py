@@ -99,6 +99,33 @@ def test_folder_ignores_hidden_folders(make_folder: Make, cache: Path) -> None:
     assert prepare(folder, cache=cache).classes == ("a", "b")
 
 
+def test_folder_takes_a_class_whose_name_begins_with_lines(make_folder: Make, cache: Path) -> None:
+    folder = make_folder({"cat": 10, "__background__": 10, "__MACOSX": 3})
+    assert prepare(folder, cache=cache).classes == ("__background__", "cat")
+
+
+def test_folder_says_which_hidden_folders_beside_the_classes_have_images(
+    make_folder: Make, cache: Path
+) -> None:
+    said: list[str] = []
+    folder = make_folder({"a": 10, "b": 10, ".c": 3})
+    (folder / ".git").mkdir()
+    prepare(folder, cache=cache, say=said.append)
+    (warned,) = [line for line in said if "since hidden" in line]
+    assert warned.startswith("warning: not used, since hidden: 1 folder of images beside the classes")
+    assert f"{folder}/.c)" in warned
+
+
+@pytest.mark.parametrize("target", ["/nowhere/c", "c"])
+def test_folder_with_a_link_to_nothing_or_itself_among_the_classes_is_refused(
+    make_folder: Make, cache: Path, target: str
+) -> None:
+    folder = make_folder({"a": 10, "b": 10})
+    (folder / "c").symlink_to(target)
+    with pytest.raises(InputError, match=rf"/c: a link to nothing \({target}\), which may have been a class"):
+        prepare(folder, cache=cache)
+
+
 def test_folder_says_which_folders_it_leaves_out(make_folder: Make, cache: Path) -> None:
     folder = make_folder({"train/a": 3, "train/b": 3, "test/a": 1, "extra/a": 1})
     said: list[str] = []

@@ -110,6 +110,14 @@ def test_class_with_fewer_images_than_folds_is_named_with_the_folds_that_it_allo
         check_folds(5, (50, 4, 6), CLASSES)
 
 
+def test_last_class_without_a_picture_of_its_own_is_named() -> None:
+    labels, twins = np.repeat([0, 1], 4), np.array([0, 1, 2, 3, 0, 1, 2, 3])
+    with pytest.raises(
+        InputError, match=r"class 'kittens' has 0 different training pictures; .*leave it out"
+    ):
+        deal_folds(labels, 2, 0, twins=twins, classes=("cats", "kittens"))
+
+
 def test_class_with_one_image_allows_no_folds() -> None:
     with pytest.raises(InputError, match=r"class 'wasps' has 1 training image; .* leave it out, or add"):
         check_folds(2, (50, 4, 1), CLASSES)

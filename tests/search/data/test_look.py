@@ -1,3 +1,4 @@
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def test_what_cannot_be_looked_at_is_left_to_the_preparation(tmp_path: Path) -> 
     assert look(tmp_path / "file.npz", tmp_path) is None
     assert look("no such thing", tmp_path) is None
     assert look((1, 2, 3, 4), tmp_path) is None
+
+
+def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    look(tmp_path / "pipe", tmp_path)  # What is wrong with it is said where it is prepared.
 
 
 def test_folder_that_can_be_read_in_two_ways_is_refused_as_ever(tmp_path: Path) -> None:

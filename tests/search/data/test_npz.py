@@ -59,6 +59,33 @@ def test_npz_that_is_none(tmp_path: Path, cache: Path, content: bytes) -> None:
         prepare(tmp_path / "data.npz", cache=cache)
 
 
+def test_npz_says_which_arrays_and_which_classes_it_has_too_few_of(tmp_path: Path, cache: Path) -> None:
+    images, labels, said = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2, []
+    images[:] = np.arange(20)[:, None, None]
+    file = tmp_path / "d.NPZ"
+    with file.open("wb") as out:
+        np.savez(
+            out,
+            x_train=images,
+            y_train=labels,
+            x_test=images[:4] + 99,
+            y_test=[0] * 4,
+            x_val=images,
+            y_val=labels,
+        )
+    assert prepare(file, cache=cache, say=said.append).classes == ("0", "1")
+    assert f"warning: x_val, y_val of {file} are not used" in said
+    assert f"warning: --data {file}: y_test has no images of 1" in said
+
+
+@pytest.mark.parametrize("label", ["", "nan"])
+def test_npz_with_labels_that_stand_for_none_is_refused(tmp_path: Path, cache: Path, label: str) -> None:
+    images, labels = np.zeros((20, 8, 8), np.uint8), np.array(["cat", label] * 10)
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    with pytest.raises(InputError, match=f"y_train has the label '{label}', which stands for none"):
+        prepare(tmp_path / "d.npz", cache=cache)
+
+
 def test_npz_that_is_an_npy(tmp_path: Path, cache: Path) -> None:
     with (tmp_path / "data.npz").open("wb") as file:
         np.save(file, IMAGES)

@@ -20,6 +20,19 @@ def test_unknown_data_lists_what_is_known(name: str, cache: Path) -> None:
     assert not cache.exists()
 
 
+def test_folder_that_is_called_as_a_known_data_set_is_told_of(
+    tmp_path: Path, cache: Path, monkeypatch
+) -> None:
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    assert len(prepare("digits", cache=cache, say=said.append).classes) == 10
+    assert (
+        "warning: digits is the known data set of this name; to take the folder here, pass --data ./digits"
+        in said
+    )
+
+
 def test_file_of_another_kind(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "images.rar").write_bytes(b"x")
     with pytest.raises(InputError, match=r"images\.rar: a file of another kind; expected .* a zip or tar"):

@@ -81,6 +81,13 @@ def test_whole_numbers_are_names_of_classes_as_a_program_wrote_them(tmp_path: Pa
     assert [row.label for row in read_table(path, None)[0]] == ["0", "1", "-1"]
 
 
+def test_group_that_a_program_wrote_in_two_ways_is_one(tmp_path: Path) -> None:
+    for groups, found in (("1,1.0,2", ["1", "1", "2"]), ("1.0,2.0,3.0", ["1.0", "2.0", "3.0"])):
+        rows = "".join(f"{n}.png,cat,{group}\n" for n, group in enumerate(groups.split(",")))
+        read = read_table(table(tmp_path, f"path,label,patient\n{rows}"), "patient")[0]
+        assert [row.group for row in read] == found
+
+
 def test_image_that_is_there_twice_is_taken_once(tmp_path: Path) -> None:
     path = table(tmp_path, "path,label\n1.png,cat\n2.png,dog\n./1.png,cat\n")
     assert [row.path for row in read_table(path, None)[0]] == ["1.png", "2.png"]
@@ -109,6 +116,15 @@ BAD = {
         "path,label\n1.png,cat\n2.png,\n",
         r"no label in 1 of 2 rows \(row 2\); fill it in, or remove",
     ),
+    "NaN for a label": (
+        "path,label\n1.png,cat\n2.png,NaN\n",
+        r"no label in 1 of 2 rows \(row 2\); fill it in",
+    ),
+    "pixels": (
+        f"image,label\n{' '.join(map(str, range(100, 200)))},cat\n",
+        r"row 1 has '100 101 .*'\.\.\. of 399 characters for a path, which no file can be called; .*pixels that stand",
+    ),
+    "a NUL": ("path,label\na\0.png,cat\n", "row 1 has .* for a path, which no file can be called"),
     "empty split": ("path,label,split\n1.png,cat,\n", r"no split in 1 of 1 rows \(row 1\)"),
     "empty group": ("path,label,patient\n1.png,cat,\n", r"no patient in 1 of 1 rows \(row 1\)"),
     "unknown split": (

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import InputError
-from search.exporting.folder import SWEEP_FILES, atomic_folder, check_target, reserved
+from search.exporting.folder import FILES, SWEEP_FILES, atomic_folder, check_target, reserved
 
 
 def test_folder_is_absent_when_the_filling_fails(tmp_path: Path) -> None:
@@ -58,6 +58,38 @@ def test_folder_of_an_export_is_refused_to_a_sweep_with_another_name(tmp_path: P
 
     with pytest.raises(InputError, match=r"holds an export \(model\.keras\).*such as --out .*/s_sweep$"):
         check_target(tmp_path / "s", SWEEP_FILES)
+
+
+@pytest.mark.parametrize("name", [".git", ".env", ".ssh"])
+def test_folder_with_a_hidden_file_is_refused_beside_an_export_too(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    for whose in ("somebody's", "an export's"):
+        if whose == "an export's":
+            (tmp_path / "summary.json").write_text("{}")
+        with pytest.raises(InputError, match=rf"holds '\{name}', which no export wrote"):
+            check_target(tmp_path)
+
+
+@pytest.mark.parametrize("summary", [None, "no JSON", "[1]"])
+def test_folder_of_files_that_are_called_as_an_exports_is_refused(
+    tmp_path: Path, summary: str | None
+) -> None:
+    (tmp_path / "model.keras").write_text("precious")
+    if summary is not None:
+        (tmp_path / "summary.json").write_text(summary)
+    with pytest.raises(InputError, match=r"holds 'model\.keras', but no summary\.json by which"):
+        check_target(tmp_path)
+
+
+def test_folder_of_an_earlier_export_or_report_is_taken_whatever_the_file_manager_left(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".DS_Store").write_text("")
+    assert check_target(tmp_path) == tmp_path
+    for name, files in (("summary.json", FILES), ("sweep.json", SWEEP_FILES)):
+        (tmp_path / name).write_text("{}")
+        assert check_target(tmp_path, files) == tmp_path
+        (tmp_path / name).unlink()
 
 
 def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is given becomes single pictures, and these the pixels that training would have made of them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def test_all_that_holds_the_same_images_gives_the_same_pixels(
 
     assert [picture.name.removeprefix(f"{files}/") for picture in pictures] == names
     assert all(map(np.array_equal, [picture.pixels(SHAPE) for picture in pictures], COLOURS))
+
+
+def test_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: a pipe or a device; expected an image file or a folder"):
+        list_pictures(tmp_path / "pipe", REFUSED)
 
 
 @pytest.mark.parametrize("image", [COLOURS[0], GREYS[0], GREYS[0][..., np.newaxis]])
