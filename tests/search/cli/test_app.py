@@ -1,5 +1,6 @@
 import errno
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -65,6 +66,27 @@ def test_main_says_one_line_for(
 
 def test_main_on_ctrl_c_exits_130() -> None:
     assert exit_of(raising(KeyboardInterrupt())) == 130
+
+
+def test_main_on_sigterm_ends_in_good_order_as_on_ctrl_c(tmp_path: Path) -> None:
+    def command() -> None:
+        """Be ended by a scheduler."""
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            (tmp_path / "cleaned").touch()
+
+    assert exit_of(command) == 130
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_main_whose_output_is_closed_exits_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command() -> None:
+        """Print."""
+        print("to nobody")
+
+    monkeypatch.setattr(sys, "stdout", None)
+    assert exit_of(command) == 0
 
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError("by zero"), EOFError("child ended")])
