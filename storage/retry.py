@@ -16,6 +16,7 @@ Source: M. Brooker, "Exponential Backoff and Jitter", 2015,
 https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -28,8 +29,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from storage.errors import DatabaseGone, LockLost
 from storage.timeouts import Timeouts
 
+logger = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 FIRST_PAUSE = 0.05
+# Seconds after which people are told that a call waits, and from one such line to the next.
+PATIENCE, SILENCE = 10.0, 60.0
 SLICE_SECONDS = 0.2
 # What drivers also report as operational errors, though waiting does not help.
 FATAL = (
@@ -50,6 +55,7 @@ class Retrying:
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
         self._deadline = float("inf")
+        self._told = float("-inf")
 
     def set_deadline(self, seconds: float) -> None:
         """Give up ``seconds`` from now, since this process is asked to end; an earlier deadline stays.
@@ -87,6 +93,13 @@ class Retrying:
                     raise DatabaseGone(
                         f"the database did not answer for {now - started:.0f} s ({reason(error)})"
                     ) from None
+                if now - started > PATIENCE and now - self._told > SILENCE:
+                    self._told = now
+                    logger.warning(
+                        "the database does not answer (%s); it is asked again for up to %.0f s more",
+                        reason(error),
+                        started + self.timeouts.retry - now,
+                    )
             tries += 1
             self._wait(random.uniform(0.2, 1) * pause)
             pause = min(2 * pause, self.timeouts.pause)

@@ -4,12 +4,16 @@ Each was seen in Pillow 13, and tests hold what is read now against what the fil
 a file right is no harm to what is mended, and what is refused can be saved otherwise.
 """
 
+import os
+
 from PIL import Image
 
 from search.data.pixel_range import Misfit
 
 BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
 SIGNED = 2
+# Of a JPEG: the markers of its end and of the beginning of its pixels; and how many zeros no picture ends with.
+JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 16
 # What transparent greys of 2 and 4 bits are to be multiplied with, as their pixels are.
 FEW_BITS = {"L;2": 85, "L;4": 17}
 
@@ -22,6 +26,8 @@ def mend(image: Image.Image) -> None:
     """
     if image.format == "PNG":
         _scale_transparency(image)
+    elif image.format in ("JPEG", "MPO"):
+        _refuse_broken_off(image)
     elif image.format == "TIFF":
         _refuse_tiff(image)
         # From a file name, an uncompressed TIFF is mapped into memory by its size upright, not by that as it is stored.
@@ -38,6 +44,27 @@ def decoder(image: Image.Image) -> tuple[str, str, int]:
         return codec, arguments, 0
     rawmode = str(arguments[0]) if arguments else ""
     return codec, rawmode, arguments[1] if codec in ("ppm", "ppm_plain") else 0
+
+
+def _refuse_broken_off(image: Image.Image) -> None:
+    """Refuse a JPEG of which a copy or a download has left the place of its end, but not the end: zeros.
+
+    Pillow takes them for pixels. Zeros behind a JPEG's own end are no harm.
+    """
+    file = image.fp  # type: ignore[attr-defined]
+    if file is None:
+        return
+    there = file.tell()
+    try:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - ZEROS))
+        if not any(file.read(ZEROS)):
+            file.seek(0)
+            content = file.read()
+            if content.rfind(JPEG_END) < content.rfind(JPEG_SCAN):
+                raise Misfit("its end is zeros, as of a copy that was broken off: get the file again")
+    finally:
+        file.seek(there)
 
 
 def _scale_transparency(image: Image.Image) -> None:

@@ -155,6 +155,25 @@ def test_pauses_grow_up_to_the_longest_and_vary(monkeypatch: pytest.MonkeyPatch)
     assert len({round(pause, 6) for pause in pauses[5:]}) > 20
 
 
+def test_call_that_waits_long_says_so_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr("storage.retry.PATIENCE", -1.0)
+    calls = Retrying(Timeouts(outage=100, pause=0.01))
+    failures = [OperationalError("", {}, Exception("database or disk is full"))] * 3
+    for _ in range(2):
+        left = list(failures)
+
+        def attempt(tries: int, left: list[Exception] = left) -> int:
+            if left:
+                raise left.pop()
+            return tries
+
+        assert calls.call(attempt) == 3
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert said.startswith("warning: the database does not answer (")
+    assert "disk is full); it is asked again for up to 120 s more" in said
+
+
 def test_hurried_call_gives_up_soon() -> None:
     retrying = Retrying(Timeouts())
     retrying.set_deadline(0.1)

@@ -160,6 +160,26 @@ def test_decode_truncated_file_is_named(tmp_path: Path) -> None:
         decode(path, 8, 8, 3)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_decode_jpeg_whose_end_is_zeros_is_named_and_zeros_behind_its_end_are_not(
+    tmp_path: Path, progressive: bool
+) -> None:
+    whole = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(whole, "JPEG", progressive=progressive)
+    content, path = whole.getvalue(), tmp_path / "copy.jpg"
+    path.write_bytes(content)
+    right = decode(path, 8, 8, 3)
+    path.write_bytes(content + bytes(4096))
+    assert np.array_equal(decode(path, 8, 8, 3), right)
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    for opener in (read_header, lambda path: decode(path, 8, 8, 3)):
+        with pytest.raises(
+            InputError, match=r"copy\.jpg: .*its end is zeros, as of a copy that was broken off"
+        ):
+            opener(path)
+
+
 @pytest.mark.parametrize("opener", [read_header, lambda path: decode(path, 8, 8, 3)])
 def test_decompression_bomb_is_refused_undecoded(
     tmp_path: Path, make_bomb: Callable[[Path], Path], opener: Callable[[Path], object]
