@@ -240,7 +240,7 @@ def _classes(path: Path, labels: Sequence[str]) -> list[str]:
 def _check_paths(path: Path, written: Sequence[str]) -> None:
     """Refuse what no file can be called, such as the pixels themselves."""
     for number, name in enumerate(written, start=1):
-        if "\0" in name or max(len(os.fsencode(part)) for part in name.split("/")) > LONGEST:
+        if "\0" in name or max(len(os.fsencode(part)) for part in re.split(r"[/\\]", name)) > LONGEST:
             raise InputError(
                 f"--data {path}: row {number} has {name[:40]!r}... of {len(name):,} characters for a path, which no "
                 "file can be called; expected the path of an image file (pixels that stand in a table are not read)"
