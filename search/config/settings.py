@@ -707,5 +707,6 @@ def check_study_name(name: str) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InputError(
-            f"--study {name!r}: expected a name of letters, digits, '.', '_' or '-' (not a path), such as cifar_cnn"
+            f"--study {name!r}: expected a name of up to 100 letters, digits, '.', '_' or '-' (not a path), such as "
+            "cifar_cnn"
         )
