@@ -98,7 +98,7 @@ class Retrying:
                     logger.warning(
                         "the database does not answer (%s); it is asked again for up to %.0f s more",
                         reason(error),
-                        started + self.timeouts.retry - now,
+                        min(started + self.timeouts.retry, self._deadline) - now,
                     )
             tries += 1
             self._wait(random.uniform(0.2, 1) * pause)

@@ -92,6 +92,7 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _end_as_ctrl_c_does(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # Some send two, of which the second would end the cleaning up.
     raise KeyboardInterrupt
 
 

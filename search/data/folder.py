@@ -161,13 +161,16 @@ class FolderSource(FileSource):
 def _check_links(folder: Path) -> None:
     """Refuse links to nothing among the folders of classes: the class of one would be missing without a word.
 
+    One whose name ends as a file's does was no folder.
+
     Raises:
         InputError: There is one.
     """
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_symlink() and not is_hidden(entry.name) and not Path(entry.path).exists():
+        path = Path(entry.path)
+        if entry.is_symlink() and not (is_hidden(entry.name) or path.suffix or path.exists()):
             raise InputError(
-                f"--data {entry.path}: a link to nothing ({Path(entry.path).readlink()}), which may have been a class; "
+                f"--data {entry.path}: a link to nothing ({path.readlink()}), which may have been a class; "
                 "make what it leads to available, or remove it"
             )
 

@@ -103,8 +103,8 @@ def is_hidden(name: str) -> bool:
 
 
 def is_passed_over(folder: str) -> bool:
-    """Whether a folder of this name is not looked into: it is hidden, or left by unpacking an archive."""
-    return is_hidden(folder) or folder == "__MACOSX"
+    """Whether a folder of this name is not looked into: it is hidden, or left by unpacking an archive or by Python."""
+    return is_hidden(folder) or folder in ("__MACOSX", "__pycache__")
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -12,8 +12,8 @@ from search.data.pixel_range import Misfit
 
 BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
 SIGNED = 2
-# Of a JPEG: the markers of its end and of the beginning of its pixels; and how many zeros no picture ends with.
-JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 16
+# Of a JPEG: the markers of its end and of the beginning of its pixels; and more zeros than fill up a disk's sector.
+JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 1024
 # What transparent greys of 2 and 4 bits are to be multiplied with, as their pixels are.
 FEW_BITS = {"L;2": 85, "L;4": 17}
 
@@ -51,20 +51,28 @@ def _refuse_broken_off(image: Image.Image) -> None:
 
     Pillow takes them for pixels. Zeros behind a JPEG's own end are no harm.
     """
-    file = image.fp  # type: ignore[attr-defined]
-    if file is None:
+    file = getattr(image, "fp", None)
+    if file is None:  # It is loaded, or came from another process.
         return
     there = file.tell()
     try:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - ZEROS))
-        if not any(file.read(ZEROS)):
+        if size > ZEROS and not any(file.read(ZEROS)):
             file.seek(0)
             content = file.read()
-            if content.rfind(JPEG_END) < content.rfind(JPEG_SCAN):
+            if JPEG_END not in content[_scan_of(content) :]:
                 raise Misfit("its end is zeros, as of a copy that was broken off: get the file again")
     finally:
         file.seek(there)
+
+
+def _scan_of(jpeg: bytes) -> int:
+    """Where a JPEG's pixels begin: behind all segments, of which one may hold a thumbnail with an end of its own."""
+    place = 2
+    while jpeg[place : place + 1] == b"\xff" and jpeg[place : place + 2] != JPEG_SCAN:
+        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    return place
 
 
 def _scale_transparency(image: Image.Image) -> None:

@@ -43,8 +43,6 @@ OPTIONAL_FILES = (
 )
 # What lies in the folder of a sweep's report.
 SWEEP_FILES = ("sweep.csv", "sweep.json", "sweep.png", "sweep_curves.png")
-# What a file manager leaves in any folder. Everything else that is hidden is somebody's: .git, .env.
-LEFT = (".DS_Store",)
 
 
 def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) -> Path:
@@ -64,10 +62,11 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
     target = out.expanduser().absolute().resolve()
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
-    there = sorted(entry.name for entry in target.iterdir()) if target.exists() else []
-    if foreign := [name for name in there if name not in (*files, *LEFT)]:
+    names = sorted(entry.name for entry in target.iterdir()) if target.exists() else []
+    there = [name for name in names if not _is_left(name)]
+    if foreign := [name for name in there if name not in files]:
         raise InputError(f"--out {out}: {_loss(target, foreign, files)}")
-    if set(there) - set(LEFT) and not _is_ours(target, files):
+    if there and not _is_ours(target, files):
         raise InputError(
             f"--out {out}: holds {there[0]!r}, but no {_mark(files)} by which it would be an earlier one's; name "
             "another folder, or empty this one"
@@ -80,6 +79,11 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
             f"--out {out}: {above} is not a folder that can be written to; name another folder"
         ) from None
     return target
+
+
+def _is_left(name: str) -> bool:
+    """Whether a file manager leaves it in any folder. Whatever else is hidden is somebody's: ``.git``, ``.env``."""
+    return name == ".DS_Store" or name.startswith("._")
 
 
 def _mark(files: Sequence[str]) -> str:

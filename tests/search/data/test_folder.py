@@ -100,7 +100,7 @@ def test_folder_ignores_hidden_folders(make_folder: Make, cache: Path) -> None:
 
 
 def test_folder_takes_a_class_whose_name_begins_with_lines(make_folder: Make, cache: Path) -> None:
-    folder = make_folder({"cat": 10, "__background__": 10, "__MACOSX": 3})
+    folder = make_folder({"cat": 10, "__background__": 10, "__MACOSX": 3, "__pycache__": 0})
     assert prepare(folder, cache=cache).classes == ("__background__", "cat")
 
 
@@ -121,6 +121,7 @@ def test_folder_with_a_link_to_nothing_or_itself_among_the_classes_is_refused(
     make_folder: Make, cache: Path, target: str
 ) -> None:
     folder = make_folder({"a": 10, "b": 10})
+    (folder / "labels.csv").symlink_to("/nowhere/labels.csv")  # It was no folder.
     (folder / "c").symlink_to(target)
     with pytest.raises(InputError, match=rf"/c: a link to nothing \({target}\), which may have been a class"):
         prepare(folder, cache=cache)

@@ -84,7 +84,8 @@ def test_folder_of_files_that_are_called_as_an_exports_is_refused(
 def test_folder_of_an_earlier_export_or_report_is_taken_whatever_the_file_manager_left(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / ".DS_Store").write_text("")
+    for name in (".DS_Store", "._model.keras"):
+        (tmp_path / name).write_text("")
     assert check_target(tmp_path) == tmp_path
     for name, files in (("summary.json", FILES), ("sweep.json", SWEEP_FILES)):
         (tmp_path / name).write_text("{}")

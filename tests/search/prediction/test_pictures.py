@@ -1,6 +1,7 @@
 """What is given becomes single pictures, and these the pixels that training would have made of them."""
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,13 @@ def test_opened_picture_is_read_as_its_file_is(name: str, tmp_path: Path) -> Non
     assert of_picture == of_file
     assert isinstance(of_file, str) or picture.filename == str(path)
     assert isinstance(of_file, str) == (name in ("colour", "signed"))
+
+
+def test_opened_jpeg_that_came_from_another_process_is_read(tmp_path: Path) -> None:
+    Image.fromarray(COLOURS[0]).save(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as opened:
+        (sent,) = pixels_of(pickle.loads(pickle.dumps(opened)))
+    assert np.array_equal(sent, pixels_of(tmp_path / "a.jpg")[0])
 
 
 def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
