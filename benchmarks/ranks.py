@@ -25,7 +25,7 @@ def rank_statistics(table: Table) -> dict[str, Any]:
     samples = chance.integers(0, len(table.rows), (RESAMPLES, len(table.rows)))
     end, flops = _at(table.rows, "plain", PARTS), np.log2([row.flops for row in table.rows])
     true = np.array([row.true for row in table.rows])
-    best = np.argsort(-true)[: max(2, len(true) // 3)]
+    best = _best_third(true)
     rungs = [
         {
             "value": value,
@@ -63,7 +63,7 @@ def ceiling(rows: Sequence[Row]) -> dict[str, float] | None:
         return None
     seeds = min(len(row.runs) for row in several)
     ends = np.array([[row.runs[seed].curves["plain"][-1] for row in several] for seed in range(seeds)])
-    best = np.argsort([-row.true for row in several])[: max(2, len(several) // 3)]
+    best = _best_third(np.array([row.true for row in several]))
     pairs = list(itertools.combinations(range(seeds), 2))
     return {
         "rows": len(several),
@@ -90,7 +90,7 @@ def lasting(table: Table, longer: Table) -> dict[str, Any]:
     short = np.array([row.true for row in shared])
     late = np.array([others[row.name].true for row in shared])
     flops = np.log2([row.flops for row in shared])
-    best = np.argsort(-short)[: max(2, len(shared) // 3)]
+    best = _best_third(short)
     samples = np.random.default_rng(0).integers(0, len(shared), (RESAMPLES, len(shared)))
     return {
         "rows": len(shared),
@@ -101,6 +101,11 @@ def lasting(table: Table, longer: Table) -> dict[str, Any]:
         "slope_interval": _interval([slope(late[some], short[some], flops[some]) for some in samples]),
         "regret_of_best": float(late.max() - late[int(short.argmax())]),
     }
+
+
+def _best_third(true: np.ndarray) -> np.ndarray:
+    """The numbers of the best third of some rows, of two at least, by their true values ``(N,)``."""
+    return np.argsort(-true)[: max(2, len(true) // 3)]
 
 
 def _at(rows: Sequence[Row], value: str, part: int) -> np.ndarray:

@@ -33,9 +33,8 @@ def run(options: RunCommandOptions) -> None:
         print_result(result.detached)
         return
     if result.stopped and (result.by_user or result.best is not None):
-        print_result(
-            result.stopped
-        )  # Before what came of it all the same, which is the end of a good search.
+        # Before what came of it all the same, which is the end of a good search.
+        print_result(result.stopped)
     if result.export is not None:
         print_result(f"exported to {result.export.folder}")
         print_hint(result.export.how_to_try)
