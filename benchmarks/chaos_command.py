@@ -8,14 +8,14 @@ import dataclasses
 import json
 import os
 
-from search import workflows
 from search.cli.app import main
 from search.config.settings import WorkerOptions
 from search.process import fork_server
 from search.worker import app
+from search.workflows import join as join_workflow
 from storage.timeouts import Timeouts
 
-join = workflows.join
+join = join_workflow.join
 
 
 def join_at_every_epoch(options: WorkerOptions) -> str:
@@ -26,5 +26,5 @@ def join_at_every_epoch(options: WorkerOptions) -> str:
 
 if __name__ == "__main__":
     fork_server.BETWEEN_LAUNCHES = 1.0
-    workflows.join = join_at_every_epoch
+    join_workflow.join = join_at_every_epoch
     main(app)

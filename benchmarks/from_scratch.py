@@ -23,7 +23,7 @@ from record import append_row, commit, make_parser, read_rows, write_result
 
 from search.config.settings import RunOptions
 from search.errors import InputError, StudyStopped
-from search.workflows import search_and_export
+from search.workflows.run import search_and_export
 
 PACE = 3
 PLAIN = "three convolutions"

@@ -34,7 +34,7 @@ from search.study.study import LoadedStudy
 from search.web.notes import write_note
 from search.web.picture_names import CURVES
 from search.web.trial_page import trial_note
-from search.workflows import run_study
+from search.workflows.run import run_study
 from storage.artifacts import ARTIFACT_PREFIX
 
 TARGETS = {"dashboard": 3.0, "report": 20.0, "status": 2.0}

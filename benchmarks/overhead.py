@@ -42,7 +42,7 @@ from search.execution.stop_requests import Stop
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.opening import open_study
-from search.workflows import search as search_study
+from search.workflows.searching import search as search_study
 from storage.claims import Claim, Claims
 
 PARTS = ("claim", "sample", "start", "tracing", "report", "notes", "finish", "unsteady")

@@ -44,7 +44,8 @@ from search.errors import InputError, StudyStopped
 from search.presets import PRESETS
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy, compute_of, load_study
-from search.workflows import make_export, search_and_export
+from search.workflows.export import make_export
+from search.workflows.run import search_and_export
 
 FIRST_SEED = 1000  # Far from the splits of studies, whose seeds people choose small.
 MANY = 100_000

@@ -45,7 +45,8 @@ from search.metrics.calibration import best_temperature, calibration_error
 from search.metrics.classification import Scores
 from search.study.automatic_settings import COMPARED_SIDES
 from search.training.feature_cache import VIEWS, Features, features_folder, open_features
-from search.workflows import make_export, search_and_export
+from search.workflows.export import make_export
+from search.workflows.run import search_and_export
 from spaces import transfer
 from spaces.contract import Backbone, InputSpec
 

@@ -167,7 +167,7 @@ def _clock(keras: Any) -> Any:
 
 def train_ours(task: Task, server: ForkServer) -> Run:
     """A study of one trial, whose worker is this process."""
-    import search.workflows  # noqa: F401  What a worker holds besides.
+    import search.workflows.run  # noqa: F401  What a worker holds besides.
     from search.execution.stop_requests import Stop
     from search.execution.worker import Worker
     from search.execution.worker_loop import work

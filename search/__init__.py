@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from search.prediction.predict import predict_images
     from search.reporting.report import report_study
     from search.study.listing import list_studies
-    from search.workflows import export_study, run_study
+    from search.workflows.export import export_study
+    from search.workflows.run import run_study
 
 __all__ = ["export_study", "list_studies", "predict_images", "prepare", "report_study", "run_study"]
 
@@ -99,7 +100,8 @@ _find = lazily(
         "prediction.predict": "predict_images",
         "reporting.report": "report_study",
         "study.listing": "list_studies",
-        "workflows": "export_study run_study",
+        "workflows.export": "export_study",
+        "workflows.run": "run_study",
     },
 )
 

@@ -13,7 +13,7 @@ def export(options: ExportOptions) -> None:
     Where trials have equal compute, a race and a training on all images come first; else exported are exactly the
     weights that scored in the search, and with folds a refit. Each call scores the test images and is counted.
     """
-    from search.workflows import make_export
+    from search.workflows.export import make_export
 
     made = make_export(options)
     print_result(made.report)

@@ -1,4 +1,4 @@
-"""``python -m search.run``: search, train, prune, export. It parses; ``search.workflows`` does the work."""
+"""``python -m search.run``: search, train, prune, export. It parses; ``search.workflows.run`` does the work."""
 
 import typer
 
@@ -26,7 +26,7 @@ def run(options: RunCommandOptions) -> None:
 
         print_result("\n".join(explain(options)))
         return
-    from search.workflows import search_and_export
+    from search.workflows.run import search_and_export
 
     result = search_and_export(options)
     if result.detached:

@@ -14,7 +14,7 @@ def sweep(options: SweepOptions) -> None:
 
     The same command goes on where it was stopped; with longer lists it adds what is new.
     """
-    from search.workflows import sweep_and_report
+    from search.workflows.sweep import sweep_and_report
 
     result = sweep_and_report(options)
     if result.summary:

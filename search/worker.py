@@ -14,7 +14,7 @@ def worker(options: WorkerOptions) -> None:
 
     Come and go at will: Ctrl-C or SIGTERM gives the running trial back, and whoever is left goes on with it.
     """
-    from search.workflows import join
+    from search.workflows.join import join
 
     if stopped := join(options):
         print_result(f"{stopped}: nothing is lost, the other workers go on; join again with the same command")

@@ -144,7 +144,7 @@ def test_rooms_are_those_on_disk() -> None:
 
 def test_root_of_search_holds_the_commands_and_few_files() -> None:
     files = {path.stem for path in (ROOT / "search").glob("*.py")}
-    assert files == {*COMMANDS, PROGRAM, "__init__", "errors", "presets", "formatting", "workflows"}
+    assert files == {*COMMANDS, PROGRAM, "__init__", "errors", "presets", "formatting"}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not is_face(name)])

@@ -49,7 +49,7 @@ def work(worker: Worker, wanted: Callable[[], int]) -> None:
     except SecondHost as second:
         raise InputError(f"--storage: {second}") from None
     except KeyError:
-        _check_there(worker)
+        worker.study.check_there()
         raise
     finally:
         worker.finish_drawing()
@@ -67,7 +67,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         if worker.stop.requested:
             return
         worker.clock.switch("waiting")
-        _check_there(worker)
+        worker.study.check_there()
         _check_code(space)
         n = wanted()
         # One who waits looks without the lock: many who do would keep it from those who work. And a claim says that
@@ -88,13 +88,6 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         else:
             claims.show_waiting()
             worker.stop.wait(claims.database.timeouts.poll)
-
-
-def _check_there(worker: Worker) -> None:
-    if not worker.study.still_there():
-        raise StudyStopped(
-            f"study {worker.study.config.study} is not in the database any more: somebody has deleted it"
-        ) from None
 
 
 def _check_code(space: Space) -> None:

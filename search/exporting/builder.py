@@ -40,7 +40,6 @@ from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study import ending
 from search.study.scorings import times_images_scored
-from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
 from storage.process_identity import worker_name
@@ -68,12 +67,9 @@ def build_export(
     try:
         with at_work:
             return _build(target, request, server, confirm, bounds)
-    except StudyGone:
-        raise _deleted(loaded) from None
-    except KeyError:
-        if loaded.still_there():
-            raise
-        raise _deleted(loaded) from None
+    except (StudyGone, KeyError):
+        loaded.check_there("nothing exported")
+        raise
 
 
 def _build(
@@ -129,12 +125,6 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     loaded.plan_final(planned)
     if loaded.final != loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))
-
-
-def _deleted(loaded: LoadedStudy) -> StudyStopped:
-    return StudyStopped(
-        f"study {loaded.config.study} is not in the database any more: somebody has deleted it; nothing exported"
-    )
 
 
 def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> Export:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.settings import check_study_name
 from search.config.study_config import StudyConfig
 from search.data import cache_root, open_dataset
-from search.errors import InputError, StudyPreparing, flag_error, is_disk_full
+from search.errors import InputError, StudyPreparing, StudyStopped, flag_error, is_disk_full
 from search.study.fold_results import tie_break
 from search.study.preparing import preparation_words
 from storage.artifacts import Store, open_artifacts
@@ -155,6 +155,19 @@ class LoadedStudy:
         except KeyError:
             return False
         return str(attributes.get(UID, "")) == self.paths.uid
+
+    def check_there(self, so: str = "") -> None:
+        """Refuse to go on where somebody has deleted the study.
+
+        Args:
+            so: What follows from that, for the message.
+
+        Raises:
+            StudyStopped: It is not there any more.
+        """
+        if not self.still_there():
+            gone = f"study {self.config.study} is not in the database any more: somebody has deleted it"
+            raise StudyStopped("; ".join(filter(None, (gone, so)))) from None
 
     def check_rights(self, *more: str) -> None:
         """Refuse to go on where the database lets this process only read, or do only some of what a study needs.

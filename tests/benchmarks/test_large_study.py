@@ -13,7 +13,7 @@ from search.execution.stop_requests import Stop
 from search.process.fork_server import ForkServer
 from search.study.opening import open_study
 from search.study.study import LoadedStudy
-from search.workflows import search
+from search.workflows.searching import search
 
 TRIALS = 7
 

@@ -12,7 +12,7 @@ import pytest
 from record import read_rows
 from scipy.stats import ttest_rel
 
-from search import workflows
+from search.workflows import run as run_workflow
 
 TINY = pays.Task("digits_cnn", images=300, options={"space": "small_space", "final": "4 epochs", "trials": 2})
 SIDES = ("exported", "raw", "default", "default_all", "random")
@@ -50,7 +50,7 @@ def run(
         patched.setattr(pays, "MANY", 1)
         # A fresh process for each of five exports; test_verification.py has what it finds.
         patched.setattr("search.exporting.builder.verify_in_fresh_process", lambda *given: None)
-        for module in (pays, workflows):
+        for module in (pays, run_workflow):
             servers.enter_context(lend_server(module))
         pays.main(command)
         yield folder, command

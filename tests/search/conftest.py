@@ -41,7 +41,7 @@ from search.predict import app
 from search.process.fork_server import PRELOAD, ForkServer
 from search.study.opening import open_study
 from search.study.study import LoadedStudy, create_study
-from search.workflows import export_study
+from search.workflows.export import export_study
 from storage.claims import Claims
 from storage.process_identity import process_exists
 from storage.timeouts import Timeouts

@@ -28,7 +28,7 @@ from search.metrics.classification import log_probabilities
 from search.process.fork_server import ForkServer
 from search.study.opening import open_study
 from search.study.study import LoadedStudy
-from search.workflows import export_study
+from search.workflows.export import export_study
 from storage.claims import Claims
 from storage.ledger import times_scored
 
@@ -306,7 +306,7 @@ import socket, sys
 from pathlib import Path
 from search.process.fork_server import ForkServer
 from search.exporting import builder
-from search.workflows import export_study
+from search.workflows.export import export_study
 
 class Server(ForkServer):
     def start(self, *arguments):

@@ -15,7 +15,7 @@ from search.execution.worker import Worker
 from search.process.fork_server import ForkServer
 from search.study.proposal import recipe_of
 from search.study.study import load_study
-from search.workflows import export_study
+from search.workflows.export import export_study
 from spaces import load
 
 ROOT = Path(__file__).parents[2]

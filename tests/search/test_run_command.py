@@ -164,7 +164,7 @@ def test_run_refuses_what_cannot_be_before_a_framework_is_imported(
     def start(backend: str) -> None:
         pytest.fail("a server was started")
 
-    monkeypatch.setattr("search.workflows.ForkServer", start)
+    monkeypatch.setattr("search.workflows.run.ForkServer", start)
     (place / "exports" / "cifar_filters").mkdir(parents=True)
     (place / "exports" / "cifar_filters" / "sweep.csv").write_text("")
     assert named in refusal(argv, capsys, place)

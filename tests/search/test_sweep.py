@@ -20,7 +20,8 @@ from search.errors import InputError
 from search.study.opening import open_study
 from search.study.sweep_cells import REPEAT, next_retry
 from search.sweep import app
-from search.workflows import SweepResult, run_sweep
+from search.workflows.results import SweepResult
+from search.workflows.sweep import run_sweep
 
 
 @pytest.fixture
@@ -31,7 +32,9 @@ def places(digits: Dataset, tmp_path: Path) -> dict[str, Path]:
 @pytest.fixture
 def run(places, fast_server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SweepResult]:
     """Sweep digits and ``in_child/small_space.py`` in the study ``s``, an epoch a run."""
-    monkeypatch.setattr("search.workflows.ForkServer", lambda backend: contextlib.nullcontext(fast_server))
+    monkeypatch.setattr(
+        "search.workflows.sweep.ForkServer", lambda backend: contextlib.nullcontext(fast_server)
+    )
 
     def sweep(vary: dict[str, Any] | None = None, study: str = "s", **more: Any) -> SweepResult:
         said = {"data": "digits", "space": "small_space", "epochs": 1, "images": 200}

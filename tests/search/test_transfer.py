@@ -43,7 +43,7 @@ from search.study.sweep_request import ask_for_sweep
 from search.training.feature_cache import features_file, features_folder
 from search.training.model_flops import forward_flops
 from search.training.models import FEATURES
-from search.workflows import export_study
+from search.workflows.export import export_study
 from spaces import transfer
 from spaces.contract import Backbone
 from storage.claims import Claims

@@ -20,7 +20,7 @@ from search.process.fork_server import ForkServer
 from search.study.compatibility import BACKEND, SPACE
 from search.study.study import LoadedStudy
 from search.worker import app
-from search.workflows import join_study
+from search.workflows.join import join_study
 from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS
 from storage.process_identity import hostname
@@ -44,7 +44,7 @@ def join(
         return contextlib.nullcontext(fast_server)
 
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    monkeypatch.setattr("search.workflows.ForkServer", lend)
+    monkeypatch.setattr("search.workflows.join.ForkServer", lend)
 
     def run(**more: Any) -> str:
         places = {"storage": url, "root": tmp_path / "studies", "cache": digits.folder.parent}

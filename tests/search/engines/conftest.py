@@ -11,7 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.settings import RunOptions
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
-from search.workflows import StudyResult, search_and_export
+from search.workflows.results import StudyResult
+from search.workflows.run import search_and_export
 
 
 def running_far(study: LoadedStudy, count: int = 1) -> list[FrozenTrial]:
@@ -31,7 +32,7 @@ def search(
     digits, fast_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., StudyResult]:
     """``search.run`` on the study ``s`` of digits, in this process; what is asked for counts."""
-    monkeypatch.setattr("search.workflows.ForkServer", lambda backend: nullcontext(fast_server))
+    monkeypatch.setattr("search.workflows.run.ForkServer", lambda backend: nullcontext(fast_server))
     fixed = {"data": "digits", "space": "small_space", "images": 200, "pruner": "none", "sampler": "random"}
 
     def run(**more: Any) -> StudyResult:

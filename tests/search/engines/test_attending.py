@@ -27,7 +27,8 @@ from search.stop import app as stop_app
 from search.stop import stop
 from search.study.snapshot import StartedWorker
 from search.study.study import LoadedStudy, find_study, load_study
-from search.workflows import StudyResult, search_and_export
+from search.workflows.results import StudyResult
+from search.workflows.run import search_and_export
 from storage.liveness import HEARTBEAT
 from storage.process_identity import process_exists
 
@@ -135,7 +136,7 @@ def places(
     digits, fast_server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    monkeypatch.setattr("search.workflows.ForkServer", lambda backend: nullcontext(fast_server))
+    monkeypatch.setattr("search.workflows.run.ForkServer", lambda backend: nullcontext(fast_server))
     monkeypatch.setenv("SEARCH_TEST_TRAINING", "numpy")
     monkeypatch.setenv("SEARCH_TEST_EPOCH_SECONDS", "0.05")
     return {"root": tmp_path / "studies", "cache": digits.folder.parent}
@@ -194,7 +195,7 @@ def test_detached_workers_are_shown_attached_to_and_stopped_from_another_termina
         finally:
             stopping.join()
 
-    monkeypatch.setattr("search.workflows.attend", attend_until_stopped)
+    monkeypatch.setattr("search.workflows.searching.attend", attend_until_stopped)
     attached = search(places)
     assert attached.by_user
     assert attached.stopped.startswith(

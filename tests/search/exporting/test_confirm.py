@@ -24,7 +24,7 @@ from search.exporting.writers import draw_race
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
-from search.workflows import export_study
+from search.workflows.export import export_study
 from storage.ledger import times_scored
 
 CONFIG: Any = SimpleNamespace(study="$s$", seed=0, epochs=2, metric="accuracy")

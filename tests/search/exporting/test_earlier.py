@@ -12,7 +12,7 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.earlier import earlier_export
 from search.study.study import LoadedStudy
-from search.workflows import search_and_export
+from search.workflows.run import search_and_export
 from storage.ledger import times_scored
 
 
@@ -98,8 +98,8 @@ def test_finished_study_whose_command_is_run_again_does_nothing(
     study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = (times_scored(study.optuna), study.finished())
-    monkeypatch.setattr("search.workflows.search", lambda *_, **__: pytest.fail("it searches"))
-    monkeypatch.setattr("search.workflows.make_export", lambda *_: pytest.fail("it exports"))
+    monkeypatch.setattr("search.workflows.run.search", lambda *_, **__: pytest.fail("it searches"))
+    monkeypatch.setattr("search.workflows.run.make_export", lambda *_: pytest.fail("it exports"))
     result = search_and_export(asked(study, out=folder))
     assert result.export is not None
     assert (times_scored(study.optuna), study.finished()) == before
@@ -113,8 +113,8 @@ def test_export_that_another_command_of_the_search_has_made_is_not_made_again(
 ) -> None:
     study.want(3)  # As it was when both began.
     before = times_scored(study.optuna)
-    monkeypatch.setattr("search.workflows.search", lambda *_, **__: None)
-    monkeypatch.setattr("search.workflows.build_export", lambda *_, **__: pytest.fail("it exports"))
+    monkeypatch.setattr("search.workflows.run.search", lambda *_, **__: None)
+    monkeypatch.setattr("search.workflows.export.build_export", lambda *_, **__: pytest.fail("it exports"))
     result = search_and_export(asked(study, out=folder))
     assert result.export is not None
     assert result.export.folder == folder

@@ -9,7 +9,7 @@ import pytest
 from search.errors import InputError
 from search.exporting.export import Export
 from search.formatting import unbroken
-from search.workflows import StudyResult
+from search.workflows.results import StudyResult
 
 SUMMARY: dict[str, Any] = {
     "study": "<b>mine</b>", "trial": 3, "test_accuracy": 0.9, "test_images": 100, "macro_f1": 0.89,

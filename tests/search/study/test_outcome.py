@@ -13,7 +13,8 @@ from search.exporting.choice import OF_A_TRAINING, candidates, choose_trial, par
 from search.run import app
 from search.study.outcome import why_none_complete
 from search.study.study import LoadedStudy
-from search.workflows import StudyResult, make_export
+from search.workflows.export import make_export
+from search.workflows.results import StudyResult
 
 pytestmark = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 
@@ -88,7 +89,7 @@ def test_run_that_came_to_nothing_exits_with_1_and_says_so(
     study: LoadedStudy, monkeypatch: pytest.MonkeyPatch, capsys, stopped: str, none_complete: str, said: str
 ) -> None:
     result = StudyResult(study, stopped, False, None, none_complete)
-    monkeypatch.setattr("search.workflows.search_and_export", lambda options: result)
+    monkeypatch.setattr("search.workflows.run.search_and_export", lambda options: result)
     with pytest.raises(SystemExit) as end:
         main(app, ["--study", "s"])
     assert (end.value.code, capsys.readouterr().err) == (1, said)

@@ -16,7 +16,8 @@ from search.run import app
 from search.study.deletion import delete_study
 from search.study.status import study_status
 from search.study.study import LoadedStudy
-from search.workflows import join, make_export
+from search.workflows.export import make_export
+from search.workflows.join import join
 from storage.connect import open_storage
 
 
@@ -103,7 +104,7 @@ def test_right_that_is_taken_meanwhile_is_no_fault_of_this_program(
     def work(options: object) -> None:
         optuna.load_study(study_name="s", storage=opened).set_user_attr("mine", 1)
 
-    monkeypatch.setattr("search.workflows.search_and_export", work)
+    monkeypatch.setattr("search.workflows.run.search_and_export", work)
     with pytest.raises(SystemExit) as end:
         main(app, ["--study", "s"])
     error = capsys.readouterr().err

@@ -14,7 +14,8 @@ from search.progress.terminal import LineScreen
 from search.study.opening import open_study
 from search.study.snapshot import Snapshot
 from search.study.study import LoadedStudy
-from search.workflows import how_to_go_on, search_and_export, warn_of_other_target
+from search.workflows.run import search_and_export
+from search.workflows.sentences import how_to_go_on, warn_of_other_target
 from storage.claims import Claims
 
 
@@ -107,10 +108,12 @@ def test_timeout_counts_the_preparation(
         clock[0] += 50
         return worker.study
 
-    monkeypatch.setattr("search.workflows.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("search.workflows.open_study", prepare)
-    monkeypatch.setattr("search.workflows.feed_study", lambda *_: None)
-    monkeypatch.setattr("search.workflows.search", lambda study, server, slots, stop, **_: stops.append(stop))
+    monkeypatch.setattr("search.workflows.run.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("search.workflows.run.open_study", prepare)
+    monkeypatch.setattr("search.workflows.searching.feed_study", lambda *_: None)
+    monkeypatch.setattr(
+        "search.workflows.run.search", lambda study, server, slots, stop, **_: stops.append(stop)
+    )
     search_and_export(RunOptions.given("small", timeout=30.0, export=False, data="digits"))
     assert stops[0].deadline == 1030.0
     assert stops[0].requested

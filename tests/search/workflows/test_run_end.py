@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
-from search import workflows
 from search.config.settings import RunOptions
-from search.errors import StudyStopped
 from search.study.ending import Ending
-from search.workflows import bounds_of_end
+from search.workflows.run_end import bounds_of_end
 
 # A tera-FLOP takes a second.
 END = Ending(racers=2, rounds=2, training=10e12, final=100e12)
@@ -61,16 +59,3 @@ def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_
     assert (bounds(0.0)[0].final, bounds(0.0)[0].grows) == (END.final, False)
     found, _ = bounds(0.0, budget=1e15)
     assert (found.final, found.grows, found.whole) == (None, True, 1e15)
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_study_deleted_while_it_is_opened_is_said_to_be(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    def fail(*given: Any) -> None:
-        raise KeyError("Record does not exist.")
-
-    monkeypatch.setattr(workflows, "feed_study", fail)
-    study: Any = SimpleNamespace(still_there=lambda: there, config=SimpleNamespace(study="two"))
-    with pytest.raises(
-        KeyError if there else StudyStopped, match="Record" if there else "somebody has deleted it"
-    ):
-        workflows._feed(study, None)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""A search and its export, from nothing or from where it was stopped."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from search.config.option import arguments_of, options_of
+from search.config.settings import ExportOptions, RunOptions
+from search.data.threads import cores
+from search.engines.ordering import asks_for_engine, check_engine, workers_elsewhere
+from search.engines.resources import ResourceSlot, make_slots
+from search.engines.started import Started, recorded
+from search.execution.kept_time import Pace, keeping_time
+from search.execution.stop_requests import Stop
+from search.exporting.earlier import earlier_export
+from search.exporting.export import Export
+from search.exporting.folder import check_target
+from search.process.choice import check_backend
+from search.process.fork_server import ForkServer
+from search.study.ending import Ending
+from search.study.opening import open_study
+from search.study.outcome import why_none_complete
+from search.study.request import check_request
+from search.study.study import LoadedStudy, compute_spent
+from search.workflows.export import make_export
+from search.workflows.results import StudyResult
+from search.workflows.run_end import bounds_of_end, end_of_run, may_shrink
+from search.workflows.searching import feed, search, search_elsewhere
+from search.workflows.sentences import (
+    already_exported,
+    going_on,
+    has_all_trials,
+    how_to_go_on,
+    nothing_searched,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def search_and_export(options: RunOptions) -> StudyResult:
+    """Search, prune and export: create the study or go on with it until it has ``trials`` finished trials.
+
+    Beside what a command takes, ``data`` may be arrays ``(x_train, y_train, x_test, y_test)``, and ``try_first`` may
+    hold dicts with a value for each sampled parameter.
+
+    Returns:
+        The study, its trials, the best one and its export.
+
+    Raises:
+        InputError: Something given is wrong; nothing has been written then.
+        StudyStopped: Trials keep failing.
+    """
+    begun = time.monotonic()
+    check_request(options)  # Before a framework is imported for what cannot be.
+    backend = check_backend(options.backend)
+    slots = _slots_here(options)
+    target = options.out or Path("exports") / options.study
+    if options.export:  # Better now than after hours of search.
+        target = check_target(target)
+    with ExitStack() as held:
+        # It imports for seconds; meanwhile the images are found.
+        server = held.enter_context(ForkServer(backend))
+        study = open_study(options, backend, server=server)
+        there = partial(_export_there, study, options, target)
+        if options.export and has_all_trials(study) and (found := there()):
+            logger.info(nothing_searched(study))
+            return StudyResult(study, "", False, found)
+        end = end_of_run(study, options)
+        # First of all, for their start takes its time, too.
+        started = None if has_all_trials(study) else workers_elsewhere(study, options)
+        feed(study, server)
+        if options.detach:
+            said = nothing_searched(study) if started is None else going_on(study, started)
+            return StudyResult(study, "", False, None, detached=said)
+        stop = _bound(study, options, begun, end)
+        pace = Pace(
+            stop.spent,
+            len(slots) if started is None else started.workers,
+            options.timeout,
+            begun + (options.timeout or 0.0),
+            lambda: bool(study.ranked()),
+        )
+        shrinks = may_shrink(options, study.config)
+        with keeping_time(stop, pace, end.final, end.race, exports=options.export, shrinks=shrinks):
+            if started is not None:
+                held.close()  # This host trains nothing until the end, which may be far.
+                search_elsewhere(study, started, stop)
+            elif slots:
+                with recorded(study.paths, len(slots)):
+                    search(
+                        study, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers
+                    )
+        made = None
+        none_complete = "" if stop.by_user else why_none_complete(study)
+        if options.export and not stop.by_user and study.ranked():
+            made = _export(study, options, pace, end, server if started is None else None, there)
+    stopped = _why_stopped(study, options, stop, started)
+    study.storage.retrying.clear_deadline()
+    return StudyResult(study, stopped, stop.by_user, made, none_complete)
+
+
+def _slots_here(options: RunOptions) -> list[ResourceSlot]:
+    """The places of this host that workers take; none where an engine starts them."""
+    if asks_for_engine(options):
+        check_engine(options)
+        return []
+    return make_slots(options.workers, options.gpus, options.per_gpu, cores())
+
+
+def _export_there(study: LoadedStudy, options: RunOptions, target: Path) -> Export | None:
+    """The export that these options ask for, where an earlier command, or another one meanwhile, has made it."""
+    found = earlier_export(target, study, options)
+    if found is not None:
+        logger.info(already_exported(study, found))
+    return found
+
+
+def _bound(study: LoadedStudy, options: RunOptions, begun: float, end: Ending) -> Stop:
+    """What ends the search: the time, counted from ``begun``, and its part of the budget."""
+    return Stop(
+        deadline=None if options.timeout is None else begun + options.timeout,
+        budget=None if options.budget is None else options.budget - end.compute,
+        spent=lambda: compute_spent(study),
+    )
+
+
+def _export(
+    study: LoadedStudy,
+    options: RunOptions,
+    pace: Pace,
+    end: Ending,
+    server: ForkServer | None,
+    there: Callable[[], Export | None],
+) -> Export:
+    """Export as the options of the run say, with what time and compute are left."""
+    bounds, remark = bounds_of_end(pace, end, options, study.config)
+    if must := options.refit or study.config.folds > 0:
+        remark = ""  # The final training is made all the same.
+    shared = {field.name for field, _ in options_of(ExportOptions)}
+    wanted = {name: value for name, value in vars(options).items() if name in shared}
+    wanted["refit"] = must or (end.final > 0 and not remark)
+    asked = ExportOptions.given(**wanted, server=server, prepared=study.prepared)
+    return make_export(asked, there, bounds, remark)
+
+
+def _why_stopped(study: LoadedStudy, options: RunOptions, stop: Stop, started: Started | None) -> str:
+    """Why the search ended before its N trials, and what goes on with it, or goes on without this command."""
+    if started is not None and stop.by_user and started.record.exists():
+        return f"{stop.reason}: {going_on(study, started)}"
+    return how_to_go_on(stop, study, "run", options.trackers)
+
+
+# As notebooks and scripts call it, with an argument for each option.
+run_study = arguments_of("run_study", RunOptions, search_and_export)
