@@ -22,7 +22,7 @@ def run(options: RunCommandOptions) -> None:
     """
     # Here, not above: --help and every refusal so far must not wait for Optuna.
     if options.explain:
-        from search.study.explanation import explain
+        from search.workflows.explanation import explain
 
         print_result("\n".join(explain(options)))
         return

@@ -15,6 +15,7 @@ from search.study.proposal import default_configuration
 from search.study.request import load_space
 from search.study.sweep_cells import FIXED, REPEAT
 from spaces.contract import Params, Space
+from spaces.user_model import ModelUnfit
 from storage.claims import ENDED, SecondHost, is_refused
 from storage.errors import DatabaseGone, DatabaseRemoved
 
@@ -78,9 +79,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         if claim is not None:
             run_trial(worker, claim)
             new = [trial for trial in _ended(worker) if trial.number not in before]
-            if default is not None:
-                worked = bool(worker.study.finished())
-                check_default(new, worker.study.config.space, default, worked=worked)
+            check_default(new, worker.study.config.space, default, worked=bool(worker.study.finished()))
             check_failures(new)
             check_refusals(new)
         elif claims.finished() >= n:
@@ -98,13 +97,15 @@ def _check_code(space: Space) -> None:
         raise SpaceChanged(changed) from None
 
 
-def check_default(trials: Sequence[FrozenTrial], name: str, default: Params, *, worked: bool) -> None:
+def check_default(trials: Sequence[FrozenTrial], name: str, default: Params | None, *, worked: bool) -> None:
     """Stop a search whose space fails, by an exception, for its own default configuration: so would most others.
+
+    And one whose nets are not what they are to be (``search.training.net_check``) before one was.
 
     Args:
         trials: Those that have ended in this run.
         name: Name of the space.
-        default: Its default configuration.
+        default: Its default configuration; None where it has none.
         worked: Whether a trial of the study has ever finished.
 
     Raises:
@@ -112,12 +113,16 @@ def check_default(trials: Sequence[FrozenTrial], name: str, default: Params, *, 
         StudyStopped: It is a registered one, or has worked.
     """
     for trial in trials:
-        failed = trial.state == TrialState.FAIL and trial.user_attrs.get(RAISED)
         # A sweep has many cells, of which one may fail.
-        if failed and trial.system_attrs.get(FIXED) == default and REPEAT not in trial.user_attrs:
+        if not trial.user_attrs.get(RAISED) or trial.state != TrialState.FAIL or REPEAT in trial.user_attrs:
+            continue
+        of_default = default is not None and trial.system_attrs.get(FIXED) == default
+        unfit = not worked and _reason(trial).startswith(f"{ModelUnfit.__name__}:")
+        if of_default or unfit:
+            what = "its own default configuration" if of_default else "the first net that it builds"
             raise (StudyStopped if worked or name in spaces.REGISTERED else InputError)(
-                f"space {name}: its own default configuration, trial {trial.number}, fails: {_reason(trial)}; mend the "
-                "space, then run the same command again"
+                f"space {name}: {what}, trial {trial.number}, fails: {_reason(trial)}; mend the space, then run the "
+                "same command again"
             )
 
 

@@ -56,6 +56,7 @@ def check_request(options: RunOptions, sweep: Sweep | None = None) -> None:
         check_backbone(backbone, cache_root() if options.cache is None else Path(options.cache))
     if options.folds:
         check_beside_folds(options, options.folds)
+    check_no_refit(options)
     if options.artifacts is not None:
         try:
             check_artifacts(options.artifacts)
@@ -156,19 +157,32 @@ def check_refit(study: str, options: ExportSettings, by_compute: bool, folds: in
     Raises:
         InputError: It does.
     """
-    refused = "refit" in options.requested and not options.refit
-    if folds and refused:
+    if folds and _refuses_refit(options):
         raise InputError(
             f"--no-refit: study {study} is searched in {folds} folds, whose nets are not kept, for none has learnt "
             "from all the images; leave the flag out"
         )
+    check_no_refit(options)
     if options.refit_epochs is not None and not (folds or refits(options, by_compute)):
-        beside = (
-            "beside --no-refit: leave one of the two out"
-            if refused
-            else "without --refit: give both or neither"
+        raise InputError(
+            f"--refit-epochs {options.refit_epochs} says nothing without --refit: give both or neither"
         )
-        raise InputError(f"--refit-epochs {options.refit_epochs} says nothing {beside}")
+
+
+def check_no_refit(options: ExportSettings) -> None:
+    """Refuse a length of the final training that is refused itself.
+
+    Raises:
+        InputError: Both are asked for.
+    """
+    if options.refit_epochs is not None and _refuses_refit(options):
+        raise InputError(
+            f"--refit-epochs {options.refit_epochs} says nothing beside --no-refit: leave one of the two out"
+        )
+
+
+def _refuses_refit(options: ExportSettings) -> bool:
+    return "refit" in options.requested and not options.refit
 
 
 def check_confirm(study: str, folds: int, confirm: bool, by_compute: bool = False) -> None:

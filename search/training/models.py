@@ -13,6 +13,7 @@ from search.data.backbones import with_files
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks
 from search.training.feature_cache import BATCH, Features, join_features, open_features
+from search.training.net_check import check_logits, check_net
 from search.training.plan import TrainingPlan
 from search.training.user_model import as_exported, prepared
 from spaces import UserModel, has_backbone, is_model
@@ -35,8 +36,15 @@ class Net:
         self.spec = spec_here(plan)
 
     def build(self) -> keras.Model:
-        """It, with fresh weights."""
-        return self.space.build(self.plan.params, self.spec)
+        """It, with fresh weights.
+
+        Raises:
+            ModelUnfit: The space's net is not as the contract of a space has it.
+        """
+        model = self.space.build(self.plan.params, self.spec)
+        check_net(model, (None, *self._size), self.spec.classes, "build")
+        check_logits(model)
+        return model
 
     def exported(self) -> keras.Model:
         """What is validated and kept: it, or the mean of what it says of both views; its weights in the same order."""
@@ -60,6 +68,10 @@ class Net:
         if hasattr(self.space, "adapt"):
             self.space.adapt(model, images)
 
+    @property
+    def _size(self) -> tuple[int, int, int]:
+        return self.spec.height, self.spec.width, self.spec.channels
+
 
 class Brought(Net):
     """A user's own model, which is trained as it comes compiled; one that does not is trained as any net here."""
@@ -78,10 +90,6 @@ class Brought(Net):
         named = cast(UserModel, self.space).callbacks_of(self.plan.params)
         return check_callbacks(named, model, on_all=self.plan.full)
 
-    @property
-    def _size(self) -> tuple[int, int, int]:
-        return self.spec.height, self.spec.width, self.spec.channels
-
     def _prepared(self) -> keras.Model:
         return prepared(self.space.build(self.plan.params, self.spec), self._size, self.spec.classes)
 
@@ -90,8 +98,15 @@ class Head(Net):
     """A head that is trained on features, which are computed once for all trials."""
 
     def build(self) -> keras.Model:
-        """The head, with fresh weights."""
-        return self.space.head(self.plan.params, self.spec)
+        """The head, with fresh weights.
+
+        Raises:
+            ModelUnfit: It is not as the contract of a space has it.
+        """
+        model = self.space.head(self.plan.params, self.spec)
+        check_net(model, None, self.spec.classes, "head")
+        check_logits(model)
+        return model
 
     def frozen(self) -> keras.Model:
         """The part below it, pixels to features."""

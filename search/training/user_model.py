@@ -16,6 +16,7 @@ from search.process import backends
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks, monitors_validation
 from search.training.model_flops import forward_flops, uncounted
+from search.training.net_check import check_net, ends_in_softmax, last_operation
 from spaces.hyperparameters import Hyperparameters
 from spaces.user_model import ModelUnfit, UserModel
 
@@ -71,49 +72,15 @@ def prepared(model: Any, size: tuple[int, int, int], classes: int) -> keras.Mode
     Raises:
         ModelUnfit: It cannot be searched: what was given, and what was expected, in one line.
     """
-    if not isinstance(model, keras.Model):
-        raise ModelUnfit(f"it returned {model!r:.80}; expected a Keras model")
-    if not model.built:
-        model.build((None, *size))
-    foreign = next(_foreign(keras.saving.serialize_keras_object(model)["config"]), "")
-    if foreign or not type(model).__module__.startswith("keras."):
-        raise ModelUnfit(
-            f"its model is made with {foreign or type(model).__name__}, which an export could not bring along; "
-            "expected layers and functions of Keras alone, without Lambda"
-        )
-    if not _fits(model.input_shape, (None, *size)):
-        raise ModelUnfit(
-            f"its model takes {_shape(model.input_shape)}, and the images are {_shape((None, *size))}; mend its Input, "
-            "or resize them with --image-size"
-        )
-    if not _fits(model.output_shape, (None, classes)):
-        raise ModelUnfit(
-            f"its model returns {_shape(model.output_shape)}; expected {_shape((None, classes))}, a number for each of "
-            f"the {classes} classes"
-        )
+    check_net(model, (None, *size), classes)
     softmax = ends_in_softmax(model)
     if model.compiled and loss_of(model)[1] == softmax:
         ends = "ends in a softmax" if softmax else "does not end in a softmax"
         raise ModelUnfit(
             f"its model {ends}, and its loss has from_logits={softmax}; expected from_logits={not softmax}"
         )
-    return model
-
-
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether a model returns probabilities; else it returns logits.
-
-    Raises:
-        ModelUnfit: It ends in another activation.
-    """
-    last = _last(model)
-    activation = getattr(last, "activation", None)
-    if type(last).__name__ == "Softmax" or activation is keras.activations.softmax:
-        return True
-    if activation not in (None, keras.activations.linear):
-        name = getattr(activation, "__name__", activation)
-        raise ModelUnfit(f"its model ends in {name}; expected a softmax, or no activation at all")
-    return False
+    made: keras.Model = model
+    return made
 
 
 def scales_pixels(model: keras.Model) -> bool:
@@ -135,7 +102,7 @@ def as_exported(model: keras.Model, size: tuple[int, int, int]) -> keras.Model:
     """
     outputs = model.outputs
     if ends_in_softmax(model):
-        last = _last(model)
+        last = last_operation(model)
         if hasattr(last, "activation"):
             last.activation = keras.activations.linear
         elif last is outputs[0]._keras_history.operation:
@@ -172,12 +139,6 @@ def loss_of(model: keras.Model) -> tuple[str, bool]:
     return known, bool(getattr(loss, "from_logits", False))
 
 
-def _last(model: keras.Model) -> Any:
-    """The last operation of a model, within the net that it may end in."""
-    operation = model.outputs[0]._keras_history.operation
-    return _last(operation) if isinstance(operation, keras.Model) else operation
-
-
 def _operations(model: keras.Model) -> Iterator[Any]:
     """The operations of a model and of the nets within it, in their order."""
     for operation in getattr(model, "operations", model.layers):
@@ -185,36 +146,3 @@ def _operations(model: keras.Model) -> Iterator[Any]:
             yield from _operations(operation)
         else:
             yield operation
-
-
-def _foreign(config: Any) -> Iterator[str]:
-    """The names of all classes and functions that are not Keras's in the config of a model."""
-    if isinstance(config, dict):
-        kind, module = config.get("class_name"), config.get("module", "keras")
-        if kind == "function":
-            yield str(config["config"])
-        elif kind in ("Lambda", "__lambda__") or (kind and not str(module).startswith("keras")):
-            yield str(kind)
-        config = list(config.values())
-    if isinstance(config, list | tuple):
-        for one in config:
-            yield from _foreign(one)
-
-
-def _fits(shape: Any, wanted: tuple[int | None, ...]) -> bool:
-    """Whether a shape is the wanted one, or leaves the size of images open."""
-    if not isinstance(shape, tuple) or len(shape) != len(wanted):
-        return False
-    return (
-        all(there in (None, here) for there, here in zip(shape[:-1], wanted[:-1], strict=True))
-        and shape[-1] == wanted[-1]
-    )
-
-
-def _shape(shape: Any) -> str:
-    """A shape in words, without the number of images."""
-    return (
-        "x".join(map(str, shape[1:]))
-        if isinstance(shape, tuple) and isinstance(shape[0], int | None)
-        else f"{len(shape)} tensors"
-    )

@@ -54,12 +54,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         StudyStopped: Trials keep failing.
     """
     begun = time.monotonic()
-    check_request(options)  # Before a framework is imported for what cannot be.
-    backend = check_backend(options.backend)
-    slots = _slots_here(options)
-    target = options.out or Path("exports") / options.study
-    if options.export:  # Better now than after hours of search.
-        target = check_target(target)
+    backend, slots, target = check_here(options)
     with ExitStack() as held:
         # It imports for seconds; meanwhile the images are found.
         server = held.enter_context(ForkServer(backend))
@@ -102,12 +97,25 @@ def search_and_export(options: RunOptions) -> StudyResult:
     return StudyResult(study, stopped, stop.by_user, made, none_complete)
 
 
-def _slots_here(options: RunOptions) -> list[ResourceSlot]:
-    """The places of this host that workers take; none where an engine starts them."""
+def check_here(options: RunOptions) -> tuple[str, list[ResourceSlot], Path]:
+    """Check what is asked for as far as that needs neither images nor a framework.
+
+    Returns:
+        The backend; the places of this host that workers take, none where an engine starts them; and the export's
+        folder.
+
+    Raises:
+        InputError: It cannot be, or not on this host.
+    """
+    check_request(options)
+    backend = check_backend(options.backend)
+    slots: list[ResourceSlot] = []
     if asks_for_engine(options):
         check_engine(options)
-        return []
-    return make_slots(options.workers, options.gpus, options.per_gpu, cores())
+    else:
+        slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
+    target = options.out or Path("exports") / options.study
+    return backend, slots, check_target(target) if options.export else target
 
 
 def _export_there(study: LoadedStudy, options: RunOptions, target: Path) -> Export | None:

@@ -194,6 +194,19 @@ def test_other_failure_than_of_the_default_does_not_stop_the_study(more: dict, d
     check_default(default_failed(**more), "mine", default, worked=False)
 
 
+UNFIT = {"reason": "ModelUnfit: build returned None; expected a Keras model"}
+
+
+def test_first_net_that_cannot_be_searched_stops_a_study_without_a_default() -> None:
+    with pytest.raises(InputError, match=r"^space mine: the first net that it builds, trial -?[0-9]+, fails"):
+        check_default(default_failed(**UNFIT), "mine", None, worked=False)
+
+
+@pytest.mark.parametrize(("more", "worked"), [({}, True), ({"repeat": 0}, False)])
+def test_net_that_cannot_be_searched_among_others_does_not_stop_the_study(more: dict, worked: bool) -> None:
+    check_default(default_failed(**UNFIT, **more), "mine", None, worked=worked)
+
+
 def test_success_breaks_a_row_of_failures() -> None:
     assert why_stopped(*[""] * 20, *["broke"] * 10) != ""
     assert why_stopped(*[""] * 20, *["broke"] * 9, "", "broke") == ""

@@ -9,17 +9,18 @@ from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
-from search.study.request import check_request, preset_of, time_of_all
+from search.study.request import preset_of, time_of_all
 from search.study.study import LoadedStudy, find_study
+from search.workflows.run import check_here
 
 
 def explain(options: RunOptions) -> list[str]:
     """What a search with these options would be, a line each.
 
     Raises:
-        InputError: What is asked for cannot be.
+        InputError: What is asked for cannot be, or not on this host.
     """
-    check_request(options)
+    check_here(options)
     found = find_study(options.study, options.storage, options.root)
     lines = list(_stored(found) if found else _new(options))
     return [*lines, "", "presets, by --preset or as the name of the study:", *map(preset_line, PRESETS)]

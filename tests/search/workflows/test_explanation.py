@@ -75,3 +75,29 @@ def test_preset_beside_a_time_is_explained_with_what_that_does(explain: Explain)
         in said
     )
     assert "without folds, its final training is no longer than fits in --timeout" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--gpus", "all"], "--gpus all: no GPU found here"),
+        (["--workers", "2", "--per-gpu", "2"], "--per-gpu 2 says nothing without --gpus"),
+        (["--refit-epochs", "3", "--no-refit"], "--refit-epochs 3 says nothing beside --no-refit"),
+        (["--out", "mine"], "--out mine"),
+    ],
+)
+def test_what_a_search_would_refuse_is_refused(
+    more: list[str],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    monkeypatch.setattr("search.engines.resources.visible_gpus", list)
+    with pytest.raises(SystemExit) as end:
+        main(app, ["--study", "s", "--data", "digits", "--explain", *more])
+    assert end.value.code == 2
+    assert named in capsys.readouterr().err
