@@ -4,10 +4,25 @@ A space may have its own, by a function ``recipe(params, input_spec) -> Recipe``
 here.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 SMALLEST_BATCH = 8
+# The numbers that make sense, both ends included; a rate must be more than 0 as well.
+BOUNDS = {
+    "learning_rate": (0.0, math.inf),
+    "momentum": (0.0, 1.0),
+    "weight_decay": (0.0, math.inf),
+    "warmup": (0.0, 1.0),
+    "batch_size": (1, math.inf),
+    "most_steps": (0, math.inf),
+    "least_steps": (0, math.inf),
+    "label_smoothing": (0.0, 1.0),
+    "ema": (0.0, 1.0),
+    "kernel_rate": (0.0, math.inf),
+    "augmentation": (0.0, 2.0),
+}
 # Fields of later versions.
 LATER = ("kernel_rate", "both_views")
 
@@ -65,15 +80,24 @@ class Recipe:
     both_views: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a word that names nothing: it would be trained as something else.
+        """Refuse a word that names nothing, and a number that means nothing: it would be trained as something else.
 
         Raises:
-            ValueError: An optimizer, a schedule or an augmenter is unknown.
+            ValueError: An optimizer, a schedule or an augmenter is unknown, or a number is out of its range.
         """
         for field in fields(self):
             known, value = get_args(field.type), getattr(self, field.name)
             if known and value not in known:
                 raise ValueError(f"recipe: {field.name} {value!r}: expected one of {', '.join(known)}")
+        for name, (low, high) in BOUNDS.items():
+            value, whole = getattr(self, name), isinstance(low, int)
+            plain = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+            if not plain or not low <= value <= high or not math.isfinite(value):
+                bounds = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+                kind = "a whole number" if whole else "a number"
+                raise ValueError(f"recipe: {name} {value!r}: expected {kind} {bounds}")
+        if not self.learning_rate:
+            raise ValueError("recipe: learning_rate 0: expected a number above 0")
 
     def __repr__(self) -> str:
         """All values, but for a field of a later version that has its default: studies keep digests of this text."""

@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -23,6 +24,21 @@ def test_batches_are_smaller_where_an_epoch_would_have_too_few_steps(images: int
 def test_recipe_of_an_unknown_word_is_refused(wrong: dict[str, Any]) -> None:
     """An unknown optimizer was trained as Adam."""
     with pytest.raises(ValueError, match=r"^recipe: \w+ '\w+': expected one of \w+, "):
+        Recipe(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"learning_rate": -0.1}, {"learning_rate": 0.0}, {"learning_rate": math.nan}, {"learning_rate": "0.1"},
+        {"momentum": 1.5}, {"weight_decay": -1e-4}, {"warmup": 20}, {"batch_size": 0}, {"batch_size": 32.0},
+        {"batch_size": True}, {"most_steps": -1}, {"label_smoothing": 10}, {"ema": 99}, {"augmentation": 15},
+        {"augmentation": math.inf}, {"kernel_rate": -1.0},
+    ],
+)  # fmt: skip
+def test_recipe_of_a_number_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=rf"^recipe: {name} .*: expected a (whole )?number "):
         Recipe(**wrong)
 
 
