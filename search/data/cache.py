@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from search.data.base import Loaded, Part, Pixels, Say
 from search.data.blank_images import blank_notes
+from search.data.class_order import alike_words
 from search.data.dataset import GROUPS, IMAGES, LABELS, META, SEALED, Dataset, open_dataset
 from search.data.decode import DEPTH, preprocessing
 from search.data.disk_space import lack_of_room
@@ -136,7 +137,7 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
         meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)
-        notes = [*loaded.notes, *blanks, *duplicates]
+        notes = [*loaded.notes, *alike_words(loaded.classes), *blanks, *duplicates]
         entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
         with atomic_write(cache / "requests" / f"{key}.json") as aside:
             aside.write_text(json.dumps(entry), encoding="utf-8")

@@ -45,6 +45,22 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
     return list(wanted) if sorted(wanted) == sorted(ordered) else ordered
 
 
+def alike_words(classes: Iterable[str]) -> list[str]:
+    """Warnings of classes whose names differ by case, spaces, hyphens or underscores alone, a line for each such group.
+
+    They are one class more often than not, written by several people: ``Cat`` and ``cat ``.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(re.sub(r"[\s_-]+", " ", name).strip().casefold(), []).append(name)
+    return [
+        f"warning: classes {' and '.join(map(repr, names))} differ by case, spaces or hyphens alone, and are taken as "
+        f"{len(names)} classes; if they are one, give them one name"
+        for names in groups.values()
+        if len(names) > 1
+    ]
+
+
 def order_request(ordered: Sequence[str]) -> dict[str, list[str]]:
     """The classes for a source's request, where their order is not that of older versions, whose caches are found."""
     return {} if list(ordered) == sorted(ordered) else {"classes": list(ordered)}

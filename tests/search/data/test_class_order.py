@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.data.class_order import in_natural_order, in_order
+from search.data.class_order import alike_words, in_natural_order, in_order
 from search.data.preparation import prepare
 from search.errors import InputError
 
@@ -75,3 +75,17 @@ def test_old_study_of_arrays_finds_its_images_in_its_order(
     new, old = (prepare(data, cache=cache, classes=classes) for classes in ((), sorted(TWELVE)))
     assert (new.classes, old.classes) == (tuple(TWELVE), tuple(sorted(TWELVE)))
     assert old.train()[1].tolist() == [sorted(TWELVE).index(name) for name in names]
+
+
+def test_classes_that_differ_by_case_or_spaces_alone_are_told_of() -> None:
+    names = ["Cat", "big_dog", "big dog", "cat ", "11", "1-1", "cow"]
+    first, second = alike_words(names)
+    assert first.startswith("warning: classes 'Cat' and 'cat ' differ by case, spaces or hyphens alone")
+    assert "classes 'big_dog' and 'big dog'" in second
+
+
+def test_preparing_such_classes_warns(
+    make_folder: Make, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(make_folder({"Cat": 6, "cat": 6, "dog": 6}), cache=cache)
+    assert "classes 'Cat' and 'cat' differ by case" in caplog.text
