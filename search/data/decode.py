@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from search.data.base import Pixels, Say
 from search.data.deep_files import Deep, deep, eight_bits, measure_deep
 from search.data.image_files import CannotOpen, UnreadableImage, open_image
-from search.data.pillow_faults import mend
+from search.data.pillow_faults import mend, refuse_damaged
 from search.data.pixel_range import REFUSED, Misfit, Values
 from search.data.resizing import STRETCH, as_pixels, resize
 from search.data.threads import map_in_threads
@@ -104,6 +104,7 @@ def decode(
     try:
         with open_image(path) as image:
             mend(image)
+            refuse_damaged(image)
             return _pixels(image, deep(image), height, width, channels, method, depth)
     except MemoryError:
         raise
@@ -124,6 +125,7 @@ def decode_picture(
         # A copy is loaded, and no longer tells of what kind the file was.
         name_of_file = getattr(picture, "filename", "")
         mend(picture)
+        refuse_damaged(picture)
         found, copy = deep(picture), picture.copy()
         picture.filename = name_of_file  # type: ignore[attr-defined]
         return _pixels(copy, found, height, width, channels, method, depth)

@@ -4,16 +4,15 @@ Each was seen in Pillow 13, and tests hold what is read now against what the fil
 a file right is no harm to what is mended, and what is refused can be saved otherwise.
 """
 
-import os
-
+import simplejpeg
 from PIL import Image
 
 from search.data.pixel_range import Misfit
 
 BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
 SIGNED = 2
-# Of a JPEG: the markers of its end and of the beginning of its pixels; and more zeros than fill up a disk's sector.
-JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 1024
+# Of a JPEG: the markers of its end and of the beginning of its pixels; and as many zeros as a disk's sector has.
+JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 512
 # What transparent greys of 2 and 4 bits are to be multiplied with, as their pixels are.
 FEW_BITS = {"L;2": 85, "L;4": 17}
 
@@ -26,8 +25,6 @@ def mend(image: Image.Image) -> None:
     """
     if image.format == "PNG":
         _scale_transparency(image)
-    elif image.format in ("JPEG", "MPO"):
-        _refuse_broken_off(image)
     elif image.format == "TIFF":
         _refuse_tiff(image)
         # From a file name, an uncompressed TIFF is mapped into memory by its size upright, not by that as it is stored.
@@ -46,25 +43,39 @@ def decoder(image: Image.Image) -> tuple[str, str, int]:
     return codec, rawmode, arguments[1] if codec in ("ppm", "ppm_plain") else 0
 
 
-def _refuse_broken_off(image: Image.Image) -> None:
-    """Refuse a JPEG of which a copy or a download has left the place of its end, but not the end: zeros.
+def refuse_damaged(image: Image.Image) -> None:
+    """Refuse a JPEG of whose pixels a part is missing or was overwritten, which Pillow fills with what comes.
 
-    Pillow takes them for pixels. Zeros behind a JPEG's own end are no harm.
+    Its decoder, libjpeg, warns of that, and Pillow does not pass it on; simplejpeg does. All such remarks mean damage
+    but two: cameras leave bytes behind the pixels, and leave out the mark of the end. These are taken for damage only
+    beside zeros, as a copy or a download leaves them that was broken off.
+
+    Args:
+        image: It is open, but not loaded.
+
+    Raises:
+        Misfit: It is damaged.
     """
     file = getattr(image, "fp", None)
-    if file is None:  # It is loaded, or came from another process.
+    if image.format not in ("JPEG", "MPO") or file is None:  # It is loaded, or came from another process.
         return
     there = file.tell()
     try:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - ZEROS))
-        if size > ZEROS and not any(file.read(ZEROS)):
-            file.seek(0)
-            content = file.read()
-            if JPEG_END not in content[_scan_of(content) :]:
-                raise Misfit("its end is zeros, as of a copy that was broken off: get the file again")
+        file.seek(0)
+        content = file.read()
     finally:
         file.seek(there)
+    try:  # At an eighth of the size, all bytes are read, and little is computed.
+        simplejpeg.decode_jpeg(content, "GRAY", min_height=1, min_width=1, strict=True)
+    except ValueError as error:
+        remark = str(error)
+    else:
+        return
+    scan = content[_scan_of(content) :]
+    if (end := scan.rfind(JPEG_END)) > 0:
+        scan = scan[:end]  # Zeros behind a JPEG's own end are no harm.
+    if (remark.startswith("Corrupt") and "extraneous" not in remark) or bytes(ZEROS) in scan:
+        raise Misfit(f"a part of its pixels is missing or was overwritten ({remark}): get the file again")
 
 
 def _scan_of(jpeg: bytes) -> int:

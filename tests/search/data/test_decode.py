@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.decode import ORIENTATION_TAG, decode, preprocessing, read_header
+from search.data.decode import ORIENTATION_TAG, decode, decode_picture, preprocessing, read_header
 from search.errors import InputError
 from tests.search.data.raw_images import write_tiff
 
@@ -178,11 +178,45 @@ def test_decode_jpeg_whose_end_is_zeros_is_named_and_zeros_behind_its_end_are_no
         path.write_bytes(harmless)
         assert np.array_equal(decode(path, 8, 8, 3), right)
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
-    for opener in (read_header, lambda path: decode(path, 8, 8, 3)):
-        with pytest.raises(
-            InputError, match=r"copy\.jpg: .*its end is zeros, as of a copy that was broken off"
-        ):
-            opener(path)
+    with pytest.raises(InputError, match=r"copy\.jpg: .*(overwritten|file is truncated)"):
+        decode(path, 8, 8, 3)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("damage", ["an end appended to a part", "a sector of zeros"])
+def test_decode_jpeg_with_damaged_pixels_is_named(
+    tmp_path: Path, damage: str, kind: str, progressive: bool
+) -> None:
+    whole, path = io.BytesIO(), tmp_path / "copy.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(kind).save(whole, "JPEG", progressive=progressive)
+    content = whole.getvalue()
+    middle = len(content) // 2
+    path.write_bytes(content)
+    decode(path, 8, 8, 3)
+    hurt = {
+        "an end appended to a part": content[:middle] + b"\xff\xd9",
+        "a sector of zeros": content[:middle] + bytes(512) + content[middle + 512 :],
+    }
+    path.write_bytes(hurt[damage])
+    with pytest.raises(InputError, match=r"copy\.jpg: .*(pixels is missing or was overwritten|broken data)"):
+        decode(path, 8, 8, 3)
+    with Image.open(path) as picture, pytest.raises(InputError, match=r"mine: .*(overwritten|broken data)"):
+        decode_picture(picture, "mine", 8, 8, 3, "stretch", None)
+
+
+@pytest.mark.parametrize("more", [b"\x55", bytes(100)])
+def test_decode_jpeg_with_bytes_behind_its_pixels_is_read(tmp_path: Path, more: bytes) -> None:
+    """As many cameras write them: libjpeg says that there are extraneous bytes."""
+    whole, path = io.BytesIO(), tmp_path / "camera.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+        whole, "JPEG"
+    )
+    path.write_bytes(whole.getvalue())
+    right = decode(path, 8, 8, 3)
+    path.write_bytes(whole.getvalue()[:-2] + more + b"\xff\xd9")
+    assert np.array_equal(decode(path, 8, 8, 3), right)
 
 
 @pytest.mark.parametrize("opener", [read_header, lambda path: decode(path, 8, 8, 3)])
