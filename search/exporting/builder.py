@@ -132,11 +132,12 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
     loaded, trial, say = request.loaded, request.trial, request.say
     config, log = loaded.config, loaded.paths.worker_log("export")
     model = folder / "model.keras"
-    with tempfile.TemporaryDirectory() as scratch:
-        training, files, tuned = make_model(request, model, Path(scratch), server)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        training, files, tuned = make_model(request, model, scratch, server)
         embed_class_names("keras", model, config.classes)
         if not request.calibrated:
-            write_other_formats(request, model, Path(scratch), server)
+            write_other_formats(request, model, scratch, server)
         say(Passing("describing the net"))
         note, flops = describe_in_child(server, model, folder, log)
         if note:
@@ -145,7 +146,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             say(Passing("keeping training pictures"))
             fitted = trained_on(loaded.dataset(), config, training.refit)
             examples.write_in_child(server, request, model, folder, fitted)
-        stored = Path(scratch) / "scores.npz"
+        stored = scratch / "scores.npz"
         # A net whose backbone was tuned is another than the folds' were.
         out_of_fold = look_out_of_fold(loaded, trial) if request.refit and tuned is None else None
         payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
@@ -159,20 +160,11 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
                 value = trial.value if tuned is None else tuned.value_after
                 device = str(training.facts.get("device", "cpu"))
                 check_recorded_value(config, value, validation, device)
-            expected = stored
-            if request.calibrated and temperature is not None:
-                bake_temperature(server, model, temperature, log)
-                embed_class_names("keras", model, config.classes)
-                expected = with_temperature(stored, temperature, Path(scratch) / "calibrated.npz")
-            say(Passing("loading the exported file in a fresh process"))
-            verify_in_fresh_process("keras", model, expected, server.backend, "the exported file")
-            if request.calibrated:
-                write_other_formats(request, model, Path(scratch), server)
+            finish_files(request, model, stored, temperature, server)
             # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
             # Under a lock: two exports at once must not lose a count.
-            why = "refit" if request.refit else "confirm" if request.race else "export"
             say(Passing("scoring the test images"))
-            counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request, why)))
+            counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request)))
 
         threads = int(trial.user_attrs.get("threads") or 0)
         fitting = f", fitting {' and '.join(request.baselines)}" if request.baselines else ""
@@ -187,19 +179,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
         )
-        choice = []
-        if request.no_race and ending.can_race(config):
-            summary |= {"no_race": request.no_race}
-            default = default_trial(loaded)
-            same = default is not None and default.number == trial.number
-            choice.append(no_race_sentence(request.no_race, is_default=same))
-        if request.refit and loaded.final != config.final and request.refit_epochs is None:
-            summary["words"].append(final_sentence(config.final, loaded.final))
-        summary |= {"prefer": request.prefer}
-        preferred = request.preference.sentence if request.preference else ""
-        choice += [words for words in (preferred, request.remark) if words]
-        for said in ("headline", "words"):
-            summary[said] = [*summary[said], *choice]
+        add_choice(summary, request)
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["headline"]:
         say(sentence)
@@ -207,8 +187,52 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
 
 
-def _record_scoring(request: ExportRequest, why: str) -> tuple[int, int]:
+def finish_files(
+    request: ExportRequest, model: Path, stored: Path, temperature: float | None, server: "ForkServer"
+) -> None:
+    """Bake the temperature into the exported files, if that is asked for, and load the model in a fresh process.
+
+    Args:
+        request: What is exported.
+        model: Its file.
+        stored: What the model has answered, see ``search.exporting.scoring_job.score``.
+        temperature: That calibrates its confidences; None where there is none.
+        server: Starts the children.
+
+    Raises:
+        StudyStopped: The file does not load, or answers otherwise.
+    """
+    log, expected = request.loaded.paths.worker_log("export"), stored
+    if request.calibrated and temperature is not None:
+        bake_temperature(server, model, temperature, log)
+        embed_class_names("keras", model, request.loaded.config.classes)
+        expected = with_temperature(stored, temperature, stored.with_name("calibrated.npz"))
+    request.say(Passing("loading the exported file in a fresh process"))
+    verify_in_fresh_process("keras", model, expected, server.backend, "the exported file")
+    if request.calibrated:
+        write_other_formats(request, model, stored.parent, server)
+
+
+def add_choice(summary: dict[str, Any], request: ExportRequest) -> None:
+    """Add to a summary, and to its words, why this trial was chosen and how long it was trained in the end."""
+    loaded, choice = request.loaded, []
+    if request.no_race and ending.can_race(loaded.config):
+        summary["no_race"] = request.no_race
+        default = default_trial(loaded)
+        same = default is not None and default.number == request.trial.number
+        choice.append(no_race_sentence(request.no_race, is_default=same))
+    if request.refit and loaded.final != loaded.config.final and request.refit_epochs is None:
+        summary["words"].append(final_sentence(loaded.config.final, loaded.final))
+    summary["prefer"] = request.prefer
+    preferred = request.preference.sentence if request.preference else ""
+    choice += [words for words in (preferred, request.remark) if words]
+    for said in ("headline", "words"):
+        summary[said] = [*summary[said], *choice]
+
+
+def _record_scoring(request: ExportRequest) -> tuple[int, int]:
     """Count the scoring; return how often the images have been scored with it, and how often of these by others."""
+    why = "refit" if request.refit else "confirm" if request.race else "export"
     if not request.loaded.still_there():  # Its key may be another study's by now, whose ledger it is not.
         raise StudyGone
     own = record_scoring(request.loaded.optuna, request.trial.number, why, request.without)

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
+from search.data import Dataset
 from search.data.base import log_line
 from search.errors import InputError
 from search.study.automatic_settings import Choice, choose_settings
@@ -112,33 +113,8 @@ def _create(
     name = space_name(options)
     space = load_space(name)
     check_fine_tune(options.study, name, options.fine_tune)
-    compared: dict[str, float] = {}
-    by_compute = is_by_compute(options, space)
     elsewhere = ranked_elsewhere(options, name)
-    check_confirm(options.study, options.folds, options.confirm, by_compute)
-    check_refit(options.study, options, by_compute, options.folds)
-    check_preference(options.metric, options.prefer)
-    size = image_size(options, space)
-    dataset = prepare_new(options, size, has_backbone(space))
-    config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=has_backbone(space))
-    if by_compute:
-        config = with_length(config, options, space, dataset)
-    check_refit(options.study, options, config.length > 0, config.folds)
-    check_whole(config, options.budget, options.export and refits(options, config.length > 0))
-    check_metric(config, dataset)
-    if has_backbone(space):
-        config = with_backbones(config, options.backbones, dataset, size)
-        check_fine_tune(options.study, name, options.fine_tune, config.backbones)
-        given = sweep is not None or options.try_first
-        if server is not None and not given and can_choose(config, space, choice.sides):
-            chosen, compared = choose_backbone(config, space, dataset, server, choice.sides)
-            if chosen.stored_size != size:  # Now as if it had been asked for.
-                size = chosen.stored_size
-                options = options.also(image_size=size)
-                dataset = prepare_new(options, size, over_backbone=True, say=_without_warnings)
-                config = new_config(options, dataset, folds_by_default=True, over_backbone=True)
-            config = dataclasses.replace(config, backbones=chosen.backbones, image_size=size)
-        share_backbones(config, dataset)  # Before the study is there for others to join.
+    config, dataset, compared = _configured(options, space, choice, sweep, server)
     with _asked(space, server) as asked:
         if isinstance(asked, ServedModel):
             on_all = (
@@ -167,6 +143,44 @@ def _create(
         begin=begin,
     )
     return None if created is None else dataclasses.replace(created, prepared=dataset.folder)
+
+
+def _configured(
+    options: RunOptions, space: Space, choice: Choice, sweep: Sweep | None, server: "ForkServer | None"
+) -> tuple[StudyConfig, Dataset, dict[str, float]]:
+    """Prepare the images, and make of the options what the study stores.
+
+    Returns:
+        The config, the images, and what backbones that were compared came to, by their names.
+    """
+    by_compute = is_by_compute(options, space)
+    check_confirm(options.study, options.folds, options.confirm, by_compute)
+    check_refit(options.study, options, by_compute, options.folds)
+    check_preference(options.metric, options.prefer)
+    size, over_backbone = image_size(options, space), has_backbone(space)
+    dataset = prepare_new(options, size, over_backbone)
+    config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=over_backbone)
+    if by_compute:
+        config = with_length(config, options, space, dataset)
+    check_refit(options.study, options, config.length > 0, config.folds)
+    check_whole(config, options.budget, options.export and refits(options, config.length > 0))
+    check_metric(config, dataset)
+    if not over_backbone:
+        return config, dataset, {}
+    config = with_backbones(config, options.backbones, dataset, size)
+    check_fine_tune(options.study, config.space, options.fine_tune, config.backbones)
+    compared: dict[str, float] = {}
+    given = sweep is not None or options.try_first
+    if server is not None and not given and can_choose(config, space, choice.sides):
+        chosen, compared = choose_backbone(config, space, dataset, server, choice.sides)
+        if chosen.stored_size != size:  # Now as if it had been asked for.
+            size = chosen.stored_size
+            options = options.also(image_size=size)
+            dataset = prepare_new(options, size, over_backbone=True, say=_without_warnings)
+            config = new_config(options, dataset, folds_by_default=True, over_backbone=True)
+        config = dataclasses.replace(config, backbones=chosen.backbones, image_size=size)
+    share_backbones(config, dataset)  # Before the study is there for others to join.
+    return config, dataset, compared
 
 
 def _without_warnings(line: str) -> None:

@@ -461,7 +461,7 @@ def test_export_whose_study_is_deleted_ends_in_one_line(
         optuna.delete_study(study_name="s", storage=study.storage)
         if anew:  # In SQLite it has the key of the one that was deleted.
             made.append(make())
-        builder._record_scoring(request, "export")
+        builder._record_scoring(request)
 
     made: list[LoadedStudy] = []
     monkeypatch.setattr(builder, "_build", build)
