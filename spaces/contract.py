@@ -118,6 +118,10 @@ class Cost(NamedTuple):
     flops: int
 
 
+class ContractBroken(ValueError):
+    """What a space has built is not what this contract says; in one line."""
+
+
 class Space(Protocol):
     """The functions of a space; the spaces themselves do not repeat what is said here.
 

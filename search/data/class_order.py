@@ -46,18 +46,22 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
 
 
 def alike_words(classes: Iterable[str]) -> list[str]:
-    """Warnings of classes whose names differ by case, spaces, hyphens or underscores alone, a line for each such group.
+    """A warning of classes whose names differ by case, spaces, hyphens or underscores alone, if there are any.
 
-    They are one class more often than not, written by several people: ``Cat`` and ``cat ``.
+    They are one class more often than not, written by several people: ``Cat`` and ``cat ``. Names of one letter are
+    none of these (``A`` and ``a``), nor are ``1`` and ``-1``.
     """
     groups: dict[str, list[str]] = {}
     for name in classes:
-        groups.setdefault(re.sub(r"[\s_-]+", " ", name).strip().casefold(), []).append(name)
+        if len(name.strip()) > 1:
+            key = re.sub(r"(?<=\S)[\s_-]+(?=\S)", " ", name.strip().strip("_")).casefold()
+            groups.setdefault(key, []).append(name)
+    alike = [" and ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+    if not alike:
+        return []
     return [
-        f"warning: classes {' and '.join(map(repr, names))} differ by case, spaces or hyphens alone, and are taken as "
-        f"{len(names)} classes; if they are one, give them one name"
-        for names in groups.values()
-        if len(names) > 1
+        f"warning: classes {'; '.join(alike)} differ by case, spaces, hyphens or underscores alone, and are classes of "
+        "their own; if they are one, give them one name"
     ]
 
 

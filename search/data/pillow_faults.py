@@ -4,6 +4,8 @@ Each was seen in Pillow 13, and tests hold what is read now against what the fil
 a file right is no harm to what is mended, and what is refused can be saved otherwise.
 """
 
+import re
+
 import simplejpeg
 from PIL import Image
 
@@ -11,8 +13,10 @@ from search.data.pixel_range import Misfit
 
 BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
 SIGNED = 2
-# Of a JPEG: the markers of its end and of the beginning of its pixels; and as many zeros as a disk's sector has.
+# Of a JPEG: the markers of its end and of the beginning of its pixels; as many zeros as a disk's sector has; libjpeg's
+# remark on bytes behind the pixels, and the most that a camera may leave there.
 JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 512
+EXTRANEOUS, MOST_LEFT = re.compile(r"(\d+) extraneous bytes"), 64
 # What transparent greys of 2 and 4 bits are to be multiplied with, as their pixels are.
 FEW_BITS = {"L;2": 85, "L;4": 17}
 
@@ -46,9 +50,10 @@ def decoder(image: Image.Image) -> tuple[str, str, int]:
 def refuse_damaged(image: Image.Image) -> None:
     """Refuse a JPEG of whose pixels a part is missing or was overwritten, which Pillow fills with what comes.
 
-    Its decoder, libjpeg, warns of that, and Pillow does not pass it on; simplejpeg does. All such remarks mean damage
-    but two: cameras leave bytes behind the pixels, and leave out the mark of the end. These are taken for damage only
-    beside zeros, as a copy or a download leaves them that was broken off.
+    Its decoder, libjpeg, remarks on much of that, and Pillow does not pass it on; simplejpeg does. Two remarks are made
+    of sound pictures as well. "4 extraneous bytes" are what some cameras leave behind the pixels; where pixels were
+    overwritten they are mostly a hundred and more. The "premature end" of a file without the mark of its end is damage
+    where zeros stand in its place, as a copy or a download leaves them that was broken off.
 
     Args:
         image: It is open, but not loaded.
@@ -71,11 +76,17 @@ def refuse_damaged(image: Image.Image) -> None:
         remark = str(error)
     else:
         return
-    scan = content[_scan_of(content) :]
-    if (end := scan.rfind(JPEG_END)) > 0:
-        scan = scan[:end]  # Zeros behind a JPEG's own end are no harm.
-    if (remark.startswith("Corrupt") and "extraneous" not in remark) or bytes(ZEROS) in scan:
-        raise Misfit(f"a part of its pixels is missing or was overwritten ({remark}): get the file again")
+    if left := EXTRANEOUS.search(remark):
+        damaged = int(left[1]) > MOST_LEFT
+    elif remark.startswith("Premature end"):
+        # An end that is there may be that of the thumbnail alone.
+        damaged = JPEG_END not in content[_scan_of(content) :] and content.endswith(bytes(ZEROS))
+    else:  # What it says of the kind of a file is Pillow's to refuse.
+        damaged = remark.startswith("Corrupt")
+    if damaged:
+        raise Misfit(
+            f"a part of its pixels is missing or was overwritten ({remark}): get the file again, or save it anew"
+        )
 
 
 def _scan_of(jpeg: bytes) -> int:

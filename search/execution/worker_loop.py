@@ -10,12 +10,11 @@ import spaces
 from search.errors import InputError, SpaceChanged, StudyStopped
 from search.execution.trial import run_trial
 from search.execution.worker import Worker
-from search.study.compatibility import RAISED, check_code
+from search.study.compatibility import RAISED, check_code, has_trained
 from search.study.proposal import default_configuration
 from search.study.request import load_space
 from search.study.sweep_cells import FIXED, REPEAT
-from spaces.contract import Params, Space
-from spaces.user_model import ModelUnfit
+from spaces.contract import ContractBroken, Params, Space
 from storage.claims import ENDED, SecondHost, is_refused
 from storage.errors import DatabaseGone, DatabaseRemoved
 
@@ -79,7 +78,9 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
         if claim is not None:
             run_trial(worker, claim)
             new = [trial for trial in _ended(worker) if trial.number not in before]
-            check_default(new, worker.study.config.space, default, worked=bool(worker.study.finished()))
+            trials = worker.study.optuna.get_trials(deepcopy=False)
+            about = {"worked": bool(worker.study.finished()), "trained": has_trained(trials)}
+            check_default(new, worker.study.config.space, default, **about)
             check_failures(new)
             check_refusals(new)
         elif claims.finished() >= n:
@@ -97,16 +98,20 @@ def _check_code(space: Space) -> None:
         raise SpaceChanged(changed) from None
 
 
-def check_default(trials: Sequence[FrozenTrial], name: str, default: Params | None, *, worked: bool) -> None:
+def check_default(
+    trials: Sequence[FrozenTrial], name: str, default: Params | None, *, worked: bool, trained: bool
+) -> None:
     """Stop a search whose space fails, by an exception, for its own default configuration: so would most others.
 
-    And one whose nets are not what they are to be (``search.training.net_check``) before one was.
+    A search ends, too, where a space's net breaks the contract of a space (``search.training.net_check``) and no net of
+    the study has been trained so far.
 
     Args:
         trials: Those that have ended in this run.
         name: Name of the space.
         default: Its default configuration; None where it has none.
         worked: Whether a trial of the study has ever finished.
+        trained: Whether a net of the study has been trained, or is being trained.
 
     Raises:
         InputError: It is a user's space, and has never worked.
@@ -117,7 +122,7 @@ def check_default(trials: Sequence[FrozenTrial], name: str, default: Params | No
         if not trial.user_attrs.get(RAISED) or trial.state != TrialState.FAIL or REPEAT in trial.user_attrs:
             continue
         of_default = default is not None and trial.system_attrs.get(FIXED) == default
-        unfit = not worked and _reason(trial).startswith(f"{ModelUnfit.__name__}:")
+        unfit = not trained and _reason(trial).startswith(f"{ContractBroken.__name__}:")
         if of_default or unfit:
             what = "its own default configuration" if of_default else "the first net that it builds"
             raise (StudyStopped if worked or name in spaces.REGISTERED else InputError)(

@@ -4,11 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.errors import SpaceFailed, StudyStopped
 from search.execution.trial import ACCUMULATE, PLANNED_EPOCHS, plan_training
 from search.study.length import set_length
 from search.study.proposal import recipe_of
 from search.study.request import load_space
 from search.study.seeds import seed_number
+from spaces.recipe import Recipe
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -28,13 +30,26 @@ def trial_plan(
     loaded: "LoadedStudy", trial: "FrozenTrial", gpu_memory: float | None = None
 ) -> "TrainingPlan":
     """The trial's own training, in batches of the size that fitted; it writes neither checkpoint nor weights."""
-    params = trial.user_attrs["params"]
-    recipe = recipe_of(load_space(loaded.config.space), params, loaded.config.input_spec)
+    params, recipe = trial.user_attrs["params"], _recipe(loaded, trial)
     return dataclasses.replace(
         plan_training(loaded, seed_number(trial), params, recipe, trial.user_attrs["flops"]),
         accumulate=2 if trial.user_attrs.get(ACCUMULATE) else 1,
         gpu_memory=gpu_memory,
     )
+
+
+def _recipe(loaded: "LoadedStudy", trial: "FrozenTrial") -> Recipe:
+    """The recipe of a trial.
+
+    Raises:
+        StudyStopped: The space fails, or says what is no recipe any more, as of a study that an older version made.
+    """
+    config = loaded.config
+    try:
+        return recipe_of(load_space(config.space), trial.user_attrs["params"], config.input_spec)
+    except SpaceFailed as failed:
+        instead = "" if config.folds else "; export the weights that scored in the search: --no-refit"
+        raise StudyStopped(f"space {config.space}, trial {trial.number}: {failed}{instead}") from None
 
 
 def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | None) -> int:
@@ -64,8 +79,7 @@ def refit_plan(
     if plan.recipe.is_exact:
         plan = dataclasses.replace(plan, folds=config.folds if config.fold_of else 0, fold_of=config.fold_of)
     elif config.length:
-        recipe = recipe_of(load_space(config.space), plan.params, config.input_spec)
-        plan = dataclasses.replace(plan, recipe=recipe, steps=0)
+        plan = dataclasses.replace(plan, recipe=_recipe(loaded, trial), steps=0)
         if requested is None:
             compute = loaded.final * epochs / config.epochs
             images = sum(loaded.dataset().train_counts)

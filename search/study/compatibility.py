@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 import spaces
 from search.config.option import flag_of, options_of
@@ -71,14 +71,19 @@ def space_facts(space: Space, config: StudyConfig) -> dict[str, str]:
     return {SPACE: space_digest(space, config), CODE: spaces.code_of(space)}
 
 
+def has_trained(trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a net of a study has been trained, or may be in training."""
+    begun = any(trial.state != TrialState.FAIL and HEARTBEAT in trial.system_attrs for trial in trials)
+    return begun or any(trial.intermediate_values for trial in trials)
+
+
 def renew_space(found: LoadedStudy, space: Space) -> None:
     """Let a space be mended whose nets have never been trained, for there is nothing then to mix its new nets with.
 
     What was queued, and failed by an exception, is queued again.
     """
     trials = found.optuna.get_trials(deepcopy=False)
-    begun = any(trial.state != TrialState.FAIL and HEARTBEAT in trial.system_attrs for trial in trials)
-    if begun or any(trial.intermediate_values for trial in trials):
+    if has_trained(trials):
         return
     if found.optuna.user_attrs.get(SPACE) != space_digest(space, found.config):
         return  # What has been queued may be out of its ranges.

@@ -113,10 +113,15 @@ def asking_space() -> Iterator[None]:
 
 
 def recipe_of(space: Space, params: Params, input_spec: InputSpec) -> Recipe:
-    """The recipe of a configuration: the space's own where it has one, else the default."""
+    """The recipe of a configuration: the space's own where it has one, else the default.
+
+    Raises:
+        SpaceFailed: The space raises something, or returns no recipe.
+    """
     if not hasattr(space, "recipe"):
         return Recipe()
-    recipe = space.recipe(params, input_spec)
+    with asking_space():
+        recipe = space.recipe(params, input_spec)
     if not isinstance(recipe, Recipe):
         raise SpaceFailed(f"recipe returned {recipe!r:.80}; expected a spaces.Recipe")
     return recipe

@@ -13,7 +13,7 @@ from search.data.backbones import with_files
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks
 from search.training.feature_cache import BATCH, Features, join_features, open_features
-from search.training.net_check import check_logits, check_net
+from search.training.net_check import check_space_net
 from search.training.plan import TrainingPlan
 from search.training.user_model import as_exported, prepared
 from spaces import UserModel, has_backbone, is_model
@@ -39,12 +39,11 @@ class Net:
         """It, with fresh weights.
 
         Raises:
-            ModelUnfit: The space's net is not as the contract of a space has it.
+            ContractBroken: The space's net is not what the contract of a space says.
         """
         model = self.space.build(self.plan.params, self.spec)
-        check_net(model, (None, *self._size), self.spec.classes, "build")
-        check_logits(model)
-        return model
+        taken, loadable = (None, *self._size), self.plan.counted
+        return check_space_net(model, taken, self.spec.classes, "build", loadable=loadable)
 
     def exported(self) -> keras.Model:
         """What is validated and kept: it, or the mean of what it says of both views; its weights in the same order."""
@@ -101,12 +100,10 @@ class Head(Net):
         """The head, with fresh weights.
 
         Raises:
-            ModelUnfit: It is not as the contract of a space has it.
+            ContractBroken: It is not what the contract of a space says.
         """
         model = self.space.head(self.plan.params, self.spec)
-        check_net(model, None, self.spec.classes, "head")
-        check_logits(model)
-        return model
+        return check_space_net(model, None, self.spec.classes, "head", loadable=self.plan.counted)
 
     def frozen(self) -> keras.Model:
         """The part below it, pixels to features."""

@@ -10,13 +10,46 @@ from typing import Any
 
 import keras
 
+from spaces.contract import ContractBroken
 from spaces.user_model import ModelUnfit
 
 Shape = tuple[int | None, ...]
+SOFTMAX = "softmax"
+# Layers and operations that hand on the numbers as they are.
+PASSING = ("Identity", "Reshape", "Flatten", "Dropout")
 
 
-def check_net(model: Any, taken: Shape | None, classes: int, maker: str = "it") -> None:
-    """Check all of a net but its end, see ``ends_in_softmax``.
+def check_space_net(
+    model: Any, taken: Shape | None, classes: int, maker: str, *, loadable: bool
+) -> keras.Model:
+    """Check a net that a space has built, and return it.
+
+    Args:
+        model: What was built.
+        taken: As in ``check_shapes``.
+        classes: As in ``check_shapes``.
+        maker: The function that has made it.
+        loadable: Whether to look at its layers, too, see ``check_loadable``.
+
+    Raises:
+        ContractBroken: It is not what the contract of a space says.
+    """
+    try:
+        check_shapes(model, taken, classes, maker)
+        if loadable:
+            check_loadable(model)
+    except ModelUnfit as unfit:
+        raise ContractBroken(str(unfit)) from None
+    if activation := last_activation(model):
+        raise ContractBroken(
+            f"its model ends in {activation}; expected logits: take that activation of the last layer away"
+        )
+    found: keras.Model = model
+    return found
+
+
+def check_shapes(model: Any, taken: Shape | None, classes: int, maker: str = "it") -> None:
+    """Check that a net is one, and what it takes and returns.
 
     Args:
         model: What was built; a model without an input yet gets one of the shape ``taken``.
@@ -29,16 +62,12 @@ def check_net(model: Any, taken: Shape | None, classes: int, maker: str = "it") 
     """
     if not isinstance(model, keras.Model):
         raise ModelUnfit(f"{maker} returned {model!r:.80}; expected a Keras model")
+    if not _is_keras(type(model).__module__):
+        raise _made_with(type(model).__name__)
     if not model.built:
         if taken is None:
             raise ModelUnfit(f"{maker} returned a model without an Input; expected one that begins with it")
         model.build(taken)
-    foreign = next(_foreign(keras.saving.serialize_keras_object(model)["config"]), "")
-    if foreign or not type(model).__module__.startswith("keras."):
-        raise ModelUnfit(
-            f"its model is made with {foreign or type(model).__name__}, which an export could not bring along; "
-            "expected layers and functions of Keras alone, without Lambda"
-        )
     if taken is not None and not _fits(model.input_shape, taken):
         raise ModelUnfit(
             f"its model takes {_shape(model.input_shape)}, and the images are {_shape(taken)}; mend its Input, "
@@ -51,16 +80,29 @@ def check_net(model: Any, taken: Shape | None, classes: int, maker: str = "it") 
         )
 
 
-def check_logits(model: keras.Model) -> None:
-    """Refuse a space's net that returns probabilities, which would be taken for logits.
+def check_loadable(model: keras.Model) -> None:
+    """Refuse a net with layers or functions that are not Keras's own: nobody who has its file alone could load it.
 
     Raises:
-        ModelUnfit: It ends in a softmax or in another activation.
+        ModelUnfit: It has such; the message names the first.
     """
-    if ends_in_softmax(model):
-        raise ModelUnfit(
-            "its model ends in a softmax; expected logits: take the activation of the last layer away"
-        )
+    try:
+        foreign = next(_foreign(keras.saving.serialize_keras_object(model)["config"]), "")
+    except (
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ) as error:  # A layer that cannot be written down at all.
+        raise ModelUnfit(f"its model cannot be saved ({str(error).splitlines()[0]})") from None
+    if foreign:
+        raise _made_with(foreign)
+
+
+def _made_with(foreign: str) -> ModelUnfit:
+    return ModelUnfit(
+        f"its model is made with {foreign}, which an export could not bring along; expected layers and functions of "
+        "Keras alone, without Lambda"
+    )
 
 
 def ends_in_softmax(model: keras.Model) -> bool:
@@ -69,20 +111,35 @@ def ends_in_softmax(model: keras.Model) -> bool:
     Raises:
         ModelUnfit: It ends in another activation.
     """
+    activation = last_activation(model)
+    if activation not in ("", SOFTMAX):
+        raise ModelUnfit(f"its model ends in {activation}; expected a softmax, or no activation at all")
+    return activation == SOFTMAX
+
+
+def last_activation(model: keras.Model) -> str:
+    """The activation that a model ends in, such as ``softmax``; empty for none."""
     last = last_operation(model)
+    if type(last).__name__ == "Softmax":
+        return SOFTMAX
     activation = getattr(last, "activation", None)
-    if type(last).__name__ == "Softmax" or activation is keras.activations.softmax:
-        return True
-    if activation not in (None, keras.activations.linear):
-        name = getattr(activation, "__name__", activation)
-        raise ModelUnfit(f"its model ends in {name}; expected a softmax, or no activation at all")
-    return False
+    if activation in (None, keras.activations.linear):
+        return ""
+    return str(getattr(activation, "__name__", activation))
 
 
 def last_operation(model: keras.Model) -> Any:
-    """The last operation of a model, within the net that it may end in."""
+    """The last operation of a model that changes a number, within the net that it may end in."""
     operation = model.outputs[0]._keras_history.operation
-    return last_operation(operation) if isinstance(operation, keras.Model) else operation
+    while True:
+        if isinstance(operation, keras.Model):
+            return last_operation(operation)
+        passes = type(operation).__name__ in PASSING or (
+            type(operation).__name__ == "Activation" and operation.activation is keras.activations.linear
+        )
+        if not passes:
+            return operation
+        operation = operation.input._keras_history.operation
 
 
 def _foreign(config: Any) -> Iterator[str]:
@@ -91,12 +148,16 @@ def _foreign(config: Any) -> Iterator[str]:
         kind, module = config.get("class_name"), config.get("module", "keras")
         if kind == "function":
             yield str(config["config"])
-        elif kind in ("Lambda", "__lambda__") or (kind and not str(module).startswith("keras")):
+        elif kind in ("Lambda", "__lambda__") or (kind and not _is_keras(module)):
             yield str(kind)
         config = list(config.values())
     if isinstance(config, list | tuple):
         for one in config:
             yield from _foreign(one)
+
+
+def _is_keras(module: object) -> bool:
+    return str(module).partition(".")[0] == "keras"
 
 
 def _fits(shape: Any, wanted: Shape) -> bool:
@@ -110,9 +171,8 @@ def _fits(shape: Any, wanted: Shape) -> bool:
 
 
 def _shape(shape: Any) -> str:
-    """A shape in words, without the number of images."""
-    return (
-        "x".join(map(str, shape[1:]))
-        if isinstance(shape, tuple) and isinstance(shape[0], int | None)
-        else f"{len(shape)} tensors"
-    )
+    """A shape in words, without the number of images unless that is fixed."""
+    if not isinstance(shape, tuple) or not isinstance(shape[0], int | None):
+        return f"{len(shape)} tensors"
+    words = "x".join(map(str, shape[1:])) or "one number"
+    return words if shape[0] is None else f"{words} in batches of {shape[0]} alone"

@@ -16,7 +16,7 @@ from search.process import backends
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks, monitors_validation
 from search.training.model_flops import forward_flops, uncounted
-from search.training.net_check import check_net, ends_in_softmax, last_operation
+from search.training.net_check import check_loadable, check_shapes, ends_in_softmax, last_operation
 from spaces.hyperparameters import Hyperparameters
 from spaces.user_model import ModelUnfit, UserModel
 
@@ -72,7 +72,8 @@ def prepared(model: Any, size: tuple[int, int, int], classes: int) -> keras.Mode
     Raises:
         ModelUnfit: It cannot be searched: what was given, and what was expected, in one line.
     """
-    check_net(model, (None, *size), classes)
+    check_shapes(model, (None, *size), classes)
+    check_loadable(model)
     softmax = ends_in_softmax(model)
     if model.compiled and loss_of(model)[1] == softmax:
         ends = "ends in a softmax" if softmax else "does not end in a softmax"

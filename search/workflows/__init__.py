@@ -2,8 +2,9 @@
 
 ``run`` searches and exports, ``export`` exports alone, ``join`` is a worker that joins a study, and ``sweep`` tries
 every combination of given values. Each has two functions: one takes a record of options, which the command calls, the
-other an argument for each option, for Python. ``searching`` is what they share, ``run_end`` what of a run's end there
-is time and compute for, ``results`` what they return, and ``sentences`` what they say of a study.
+other an argument for each option, for Python. ``searching`` is what they share, ``checks`` what comes before a
+search, ``run_end`` what of its end there is time and compute for, ``results`` what they return, and ``sentences`` what
+they say of a study. ``explanation`` says what a search would be.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What ``run`` would do, in words, and what each preset sets: nothing is started, nothing is written."""
+"""What ``run`` would do, in words, and what each preset sets: nothing is started, and nothing is left behind."""
 
 import dataclasses
 import shlex
@@ -11,7 +11,7 @@ from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
 from search.study.request import preset_of, time_of_all
 from search.study.study import LoadedStudy, find_study
-from search.workflows.run import check_here
+from search.workflows.checks import check_here
 
 
 def explain(options: RunOptions) -> list[str]:

@@ -9,22 +9,18 @@ from pathlib import Path
 
 from search.config.option import arguments_of, options_of
 from search.config.settings import ExportOptions, RunOptions
-from search.data.threads import cores
-from search.engines.ordering import asks_for_engine, check_engine, workers_elsewhere
-from search.engines.resources import ResourceSlot, make_slots
+from search.engines.ordering import workers_elsewhere
 from search.engines.started import Started, recorded
 from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
-from search.exporting.folder import check_target
-from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
 from search.study.ending import Ending
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
-from search.study.request import check_request
 from search.study.study import LoadedStudy, compute_spent
+from search.workflows.checks import check_here
 from search.workflows.export import make_export
 from search.workflows.results import StudyResult
 from search.workflows.run_end import bounds_of_end, end_of_run, may_shrink
@@ -95,27 +91,6 @@ def search_and_export(options: RunOptions) -> StudyResult:
     stopped = _why_stopped(study, options, stop, started)
     study.storage.retrying.clear_deadline()
     return StudyResult(study, stopped, stop.by_user, made, none_complete)
-
-
-def check_here(options: RunOptions) -> tuple[str, list[ResourceSlot], Path]:
-    """Check what is asked for as far as that needs neither images nor a framework.
-
-    Returns:
-        The backend; the places of this host that workers take, none where an engine starts them; and the export's
-        folder.
-
-    Raises:
-        InputError: It cannot be, or not on this host.
-    """
-    check_request(options)
-    backend = check_backend(options.backend)
-    slots: list[ResourceSlot] = []
-    if asks_for_engine(options):
-        check_engine(options)
-    else:
-        slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
-    target = options.out or Path("exports") / options.study
-    return backend, slots, check_target(target) if options.export else target
 
 
 def _export_there(study: LoadedStudy, options: RunOptions, target: Path) -> Export | None:

@@ -109,7 +109,8 @@ def test_run_refuses_a_flag_before_anything_heavy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Whatever reaches the search itself fails here: refusals come first.
-    monkeypatch.setitem(sys.modules, "search.workflows", None)
+    for name in ("run", "explanation"):
+        monkeypatch.setitem(sys.modules, f"search.workflows.{name}", None)
     assert named in refusal(["--study", "s", "--data", "digits", *argv], capsys, place)
 
 

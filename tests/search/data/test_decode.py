@@ -206,7 +206,25 @@ def test_decode_jpeg_with_damaged_pixels_is_named(
         decode_picture(picture, "mine", 8, 8, 3, "stretch", None)
 
 
-@pytest.mark.parametrize("more", [b"\x55", bytes(100)])
+def test_decode_flat_jpeg_whose_codes_are_zeros_is_read_with_bytes_behind_its_pixels(tmp_path: Path) -> None:
+    """Optimised codes of a flat picture are runs of zeros, which are none that a copy has left."""
+    page = Image.new("RGB", (1200, 1600), "white")
+    page.paste((90, 20, 40), (500, 700, 600, 760))
+    path, trailer = tmp_path / "page.jpg", io.BytesIO()
+    Image.new("RGB", (8, 8)).save(trailer, "JPEG")
+    for options in ({"progressive": True}, {"optimize": True}, {"optimize": True, "progressive": True}):
+        whole = io.BytesIO()
+        page.save(whole, "JPEG", **options)
+        sound = whole.getvalue()
+        path.write_bytes(sound)
+        right = decode(path, 64, 48, 3)
+        camera = sound[:-2] + b"\x12\x34\x56\x78" * 2 + b"\xff\xd9"
+        for content in (camera, camera + bytes(4096) + trailer.getvalue(), sound + bytes(4096)):
+            path.write_bytes(content)
+            assert np.array_equal(decode(path, 64, 48, 3), right)
+
+
+@pytest.mark.parametrize("more", [b"\x55", bytes(40)], ids=["one byte", "zeros"])
 def test_decode_jpeg_with_bytes_behind_its_pixels_is_read(tmp_path: Path, more: bytes) -> None:
     """As many cameras write them: libjpeg says that there are extraneous bytes."""
     whole, path = io.BytesIO(), tmp_path / "camera.jpg"

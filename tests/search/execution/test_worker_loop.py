@@ -182,7 +182,7 @@ def test_default_that_fails_stops_the_study(name: str, worked: bool, error: type
     with pytest.raises(
         error, match=rf"space {name}: its own default configuration, trial -?[0-9]+, fails: ValueError"
     ):
-        check_default(default_failed(), name, {"width": 16}, worked=worked)
+        check_default(default_failed(), name, {"width": 16}, worked=worked, trained=worked)
 
 
 @pytest.mark.parametrize(
@@ -191,20 +191,24 @@ def test_default_that_fails_stops_the_study(name: str, worked: bool, error: type
     ids=["another configuration", "no exception, as out of memory", "a sweep's cell"],
 )
 def test_other_failure_than_of_the_default_does_not_stop_the_study(more: dict, default: dict) -> None:
-    check_default(default_failed(**more), "mine", default, worked=False)
+    check_default(default_failed(**more), "mine", default, worked=False, trained=False)
 
 
-UNFIT = {"reason": "ModelUnfit: build returned None; expected a Keras model"}
+UNFIT = {"reason": "ContractBroken: build returned None; expected a Keras model"}
 
 
 def test_first_net_that_cannot_be_searched_stops_a_study_without_a_default() -> None:
     with pytest.raises(InputError, match=r"^space mine: the first net that it builds, trial -?[0-9]+, fails"):
-        check_default(default_failed(**UNFIT), "mine", None, worked=False)
+        check_default(default_failed(**UNFIT), "mine", None, worked=False, trained=False)
 
 
-@pytest.mark.parametrize(("more", "worked"), [({}, True), ({"repeat": 0}, False)])
-def test_net_that_cannot_be_searched_among_others_does_not_stop_the_study(more: dict, worked: bool) -> None:
-    check_default(default_failed(**UNFIT, **more), "mine", None, worked=worked)
+@pytest.mark.parametrize(
+    ("more", "trained"),
+    [({}, True), ({"repeat": 0}, False), ({"reason": "ModelUnfit: memory ran out"}, False)],
+    ids=["others are trained", "a sweep's cell", "a user's model"],
+)
+def test_net_that_cannot_be_searched_among_others_does_not_stop_the_study(more: dict, trained: bool) -> None:
+    check_default(default_failed(**(UNFIT | more)), "mine", None, worked=False, trained=trained)
 
 
 def test_success_breaks_a_row_of_failures() -> None:

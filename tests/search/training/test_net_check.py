@@ -4,15 +4,33 @@ import keras
 import pytest
 from keras import layers
 
-from search.training.net_check import check_logits, check_net
-from spaces.user_model import ModelUnfit
+from search.training.net_check import check_space_net
+from spaces.contract import ContractBroken
 
 TAKEN, CLASSES = (None, 8, 8, 1), 10
 
 
 def check(made: Any) -> None:
-    check_net(made, TAKEN, CLASSES, "build")
-    check_logits(made)
+    check_space_net(made, TAKEN, CLASSES, "build", loadable=True)
+
+
+class Mine(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x
+
+
+class Unwritten(layers.Layer):
+    def __init__(self, table: Any) -> None:
+        super().__init__()
+        self.table = table
+
+    def call(self, x: Any) -> Any:
+        return x
+
+
+class Subclassed(keras.Model):
+    def call(self, x: Any) -> Any:
+        return x
 
 
 def net(*tail: Any, size: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
@@ -27,23 +45,45 @@ def net(*tail: Any, size: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
         (lambda: net(layers.Dense(3)), r"^its model returns 3; expected 10, a number for each of the 10 classes$"),
         (lambda: net(layers.Dense(1)), r"^its model returns 1; expected 10"),
         (lambda: net(layers.Dense(10), size=(4, 4, 1)), r"^its model takes 4x4x1, and the images are 8x8x1"),
-        (lambda: net(layers.Dense(10, activation="softmax")), r"^its model ends in a softmax; expected logits"),
-        (lambda: net(layers.Dense(10), layers.Softmax()), r"^its model ends in a softmax; expected logits"),
-        (lambda: net(layers.Dense(10, activation="sigmoid")), r"^its model ends in sigmoid"),
+        (lambda: net(layers.Dense(10, activation="softmax")), r"^its model ends in softmax; expected logits"),
+        (lambda: net(layers.Dense(10), layers.Softmax()), r"^its model ends in softmax; expected logits"),
+        (lambda: net(layers.Dense(10, activation="sigmoid")), r"^its model ends in sigmoid; expected logits"),
+        (lambda: net(layers.Dense(10, activation="softmax"), layers.Activation("linear")), "ends in a? ?softmax"),
+        (lambda: net(layers.Dense(10, activation="softmax"), layers.Reshape((10,))), "ends in a? ?softmax"),
+        (lambda: net(Mine(), layers.Dense(10)), "is made with Mine, which an export could not bring along"),
+        (lambda: net(Unwritten({}.keys()), layers.Dense(10)), "cannot be saved|is made with Unwritten"),
+        (lambda: net(layers.Lambda(lambda x: x), layers.Dense(10)), "is made with Lambda"),
+        (lambda: Subclassed(), "is made with Subclassed"),
+        (lambda: keras.Sequential([keras.Input((8, 8, 1), 4), layers.Flatten(), layers.Dense(10)]),
+         "takes 8x8x1 in batches of 4 alone, and the images are 8x8x1"),
     ],
 )  # fmt: skip
 def test_net_of_a_space_that_breaks_its_contract_is_refused(model: Any, words: str) -> None:
-    with pytest.raises(ModelUnfit, match=words):
+    with pytest.raises(ContractBroken, match=words):
         check(model())
 
 
 def test_head_without_an_input_is_refused() -> None:
-    with pytest.raises(ModelUnfit, match=r"^head returned a model without an Input"):
-        check_net(keras.Sequential([layers.Dense(CLASSES)]), None, CLASSES, "head")
+    with pytest.raises(ContractBroken, match=r"^head returned a model without an Input"):
+        check_space_net(keras.Sequential([layers.Dense(CLASSES)]), None, CLASSES, "head", loadable=True)
 
 
 def test_net_that_is_built_later_gets_the_shape_of_the_images() -> None:
     made = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES)])
-    check_net(made, TAKEN, CLASSES)
-    check_logits(made)
+    check(made)
     assert made.input_shape == TAKEN
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        [layers.Dense(10)],
+        [layers.Dense(10, dtype="float32")],
+        [layers.Dense(10), layers.Activation("linear", dtype="float32")],
+        [layers.Dense(20, activation="softmax"), layers.Dense(10)],
+        [layers.Reshape((8, 8, 1)), layers.Conv2D(10, 3), layers.GlobalAveragePooling2D()],
+        [layers.Dense(10), layers.Rescaling(0.1)],
+    ],
+)
+def test_net_that_ends_in_logits_is_taken(last: list[Any]) -> None:
+    check(net(*last))
