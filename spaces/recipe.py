@@ -8,17 +8,19 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 SMALLEST_BATCH = 8
+# Averages that keep all of what was, and labels that say nothing, would train nothing.
+MOST = 0.999999
 # The numbers that make sense, both ends included.
 BOUNDS = {
     "learning_rate": (1e-12, 1e300),
-    "momentum": (0.0, 1.0),
+    "momentum": (0.0, MOST),
     "weight_decay": (0.0, 1e300),
     "warmup": (0.0, 1.0),
     "batch_size": (1, 10**12),
     "most_steps": (0, 10**12),
     "least_steps": (0, 10**12),
-    "label_smoothing": (0.0, 1.0),
-    "ema": (0.0, 1.0),
+    "label_smoothing": (0.0, MOST),
+    "ema": (0.0, MOST),
     "kernel_rate": (0.0, 1e300),
     "augmentation": (0.0, 2.0),
 }

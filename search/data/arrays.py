@@ -97,7 +97,29 @@ def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()
             f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a name or "
             "path"
         )
-    return ArraySource(Arrays(*(np.asarray(array) for array in data)), sizing, wanted=wanted)
+    arrays = Arrays(*(_array(part, name) for part, name in zip(data, Arrays._fields, strict=True)))
+    return ArraySource(arrays, sizing, wanted=wanted)
+
+
+def _array(part: Any, name: str) -> Array:
+    """One of the four, as NumPy has it.
+
+    Raises:
+        InputError: Its rows differ in length, it holds dates, or a mask hides some of it.
+    """
+    if isinstance(part, np.ma.MaskedArray):
+        raise InputError(
+            f"data (arrays): {name} is a masked array, whose mask would be lost; pass what is to be used, without it"
+        )
+    try:
+        array = np.asarray(part)
+    except ValueError as error:
+        raise InputError(
+            f"data (arrays): {name} cannot be made an array ({error}); expected rows of one length"
+        ) from None
+    if array.dtype.kind in "mM":
+        raise InputError(f"data (arrays): {name} holds {array.dtype}: expected numbers, or names")
+    return array
 
 
 def load_arrays(

@@ -81,8 +81,8 @@ def refuse_damaged(image: Image.Image) -> None:
     elif remark.startswith("Premature end"):
         # An end that is there may be that of the thumbnail alone.
         damaged = JPEG_END not in content[_scan_of(content) :] and content.endswith(bytes(ZEROS))
-    else:  # What it says of the kind of a file is Pillow's to refuse.
-        damaged = remark.startswith("Corrupt")
+    else:  # What it says of the kind of a file is Pillow's to refuse; of a colour profile it needs nothing.
+        damaged = remark.startswith("Corrupt") and "ICC" not in remark
     if damaged:
         raise Misfit(
             f"a part of its pixels is missing or was overwritten ({remark}): get the file again, or save it anew"

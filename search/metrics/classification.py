@@ -217,6 +217,9 @@ def mean_of_defined(figures: Floats, weights: Floats | None = None) -> Floats:
         return np.asarray((np.where(defined, figures, 0) * weighed).sum(-1) / weighed.sum(-1), np.float64)
 
 
+OVER_ALL = ("accuracy", "micro avg", "macro avg", "weighted avg")
+
+
 def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """scikit-learn's classification report, with a dash, or None, for a figure that has no meaning.
 
@@ -235,6 +238,8 @@ def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, di
     text = classification_report(true, predicted, digits=4, **settings)
     name = max(map(len, [*classes, "weighted avg"]))
     lines = [line[:name] + line[name:].replace("nan", "  -") for line in text.split("\n")]
+    # Among the classes stand the figures over all of them: a class that is called as one of these keeps its row.
+    settings["target_names"] = [f"{name} (class)" if name in OVER_ALL else name for name in classes]
     values = classification_report(true, predicted, output_dict=True, **settings)
     return "\n".join(lines), {
         key: {

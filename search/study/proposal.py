@@ -155,9 +155,16 @@ def _check_params(params: Any, trial: optuna.trial.BaseTrial) -> None:
     if not isinstance(params, dict):
         raise SpaceFailed(f"sample returned {params!r:.80}; expected a dict of values")
     try:
-        json.dumps(params)
+        read_again = json.loads(json.dumps(params))
     except (TypeError, ValueError) as error:
         raise SpaceFailed(f"sample returned what is not plain ({error}); expected text and numbers") from None
+    for name, value in params.items():
+        # Stored as JSON, a number as a name becomes text, and a tuple a list: ``build`` would be given another.
+        if name not in read_again or (read_again[name] != value and value == value):
+            raise SpaceFailed(
+                f"sample returned {name!r}: {value!r:.60}, which cannot be stored as it is; expected text for "
+                "names, and text and numbers"
+            )
     for name, distribution in trial.distributions.items():
         # What does not come back from the database as it was makes joint sampling fail, after some ten trials.
         if json_to_distribution(distribution_to_json(distribution)) != distribution:

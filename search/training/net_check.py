@@ -5,11 +5,14 @@ still train: one that ends in a softmax, for example, has its probabilities take
 confidences and with them the ranking of trials are wrong. So each is looked at before its first step.
 """
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
+from search.formatting import count
 from spaces.contract import ContractBroken
 from spaces.user_model import ModelUnfit
 
@@ -44,8 +47,27 @@ def check_space_net(
         raise ContractBroken(
             f"its model ends in {activation}; expected logits: take that activation of the last layer away"
         )
+    if loadable:
+        check_logits(model)
     found: keras.Model = model
     return found
+
+
+def check_logits(model: keras.Model) -> None:
+    """Refuse a net whose outputs are probabilities, however it makes them.
+
+    Raises:
+        ContractBroken: They are.
+    """
+    shape = [4, *(side or 64 for side in model.input_shape[1:])]
+    inputs = np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
+    if says_probabilities(np.array(keras.ops.cast(model(inputs, training=False), "float32"))):
+        raise ContractBroken("its model returns probabilities; expected logits: take its softmax away")
+
+
+def says_probabilities(outputs: np.ndarray) -> bool:
+    """Whether the outputs of a net, ``(N, classes)``, are numbers from 0 to 1 whose sum is 1 for each image."""
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(-1), 1, atol=1e-3))
 
 
 def check_shapes(model: Any, taken: Shape | None, classes: int, maker: str = "it") -> None:
@@ -73,6 +95,12 @@ def check_shapes(model: Any, taken: Shape | None, classes: int, maker: str = "it
             f"its model takes {_shape(model.input_shape)}, and the images are {_shape(taken)}; mend its Input, "
             "or resize them with --image-size"
         )
+    named = isinstance(getattr(model, "_outputs_struct", None), dict)
+    if named or keras.backend.is_int_dtype(model.outputs[0].dtype):
+        what = f"a dict of {count(len(model.outputs), 'tensor')}" if named else model.outputs[0].dtype
+        raise ModelUnfit(
+            f"its model returns {what}; expected one tensor of floating-point numbers, {classes} an image"
+        )
     if not _fits(model.output_shape, (None, classes)):
         raise ModelUnfit(
             f"its model returns {_shape(model.output_shape)}; expected {_shape((None, classes))}, a number for each of "
@@ -94,7 +122,7 @@ def check_loadable(model: keras.Model) -> None:
         ValueError,
     ) as error:  # A layer that cannot be written down at all.
         raise ModelUnfit(f"its model cannot be saved ({str(error).splitlines()[0]})") from None
-    if foreign:
+    if foreign := foreign or next(_own_functions(model), ""):
         raise _made_with(foreign)
 
 
@@ -140,6 +168,14 @@ def last_operation(model: keras.Model) -> Any:
         if not passes:
             return operation
         operation = operation.input._keras_history.operation
+
+
+def _own_functions(model: keras.Model) -> Iterator[str]:
+    """The names of functions in layers that are not Keras's, such as an activation, which no config names."""
+    for layer in model._flatten_layers(include_self=False):
+        for value in vars(layer).values():
+            if inspect.isfunction(value) and not _is_keras(value.__module__):
+                yield "a function of your own (a lambda)" if value.__name__ == "<lambda>" else value.__name__
 
 
 def _foreign(config: Any) -> Iterator[str]:

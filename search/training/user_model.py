@@ -16,7 +16,13 @@ from search.process import backends
 from search.process.channel import Channel
 from search.training.epoch_callbacks import check_callbacks, monitors_validation
 from search.training.model_flops import forward_flops, uncounted
-from search.training.net_check import check_loadable, check_shapes, ends_in_softmax, last_operation
+from search.training.net_check import (
+    check_loadable,
+    check_shapes,
+    ends_in_softmax,
+    last_operation,
+    says_probabilities,
+)
 from spaces.hyperparameters import Hyperparameters
 from spaces.user_model import ModelUnfit, UserModel
 
@@ -32,8 +38,11 @@ WORDS = {
     "categorical_focal_crossentropy": "CategoricalFocalCrossentropy",
     "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
 }
-# Layers, and operations on tensors, that bring pixels to a range of their own.
-SCALING = ("Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract")
+# Layers, and operations on tensors, that bring pixels to a range of their own: an ``Add``, too, of a channel's mean.
+SCALING = (
+    "Rescaling", "Normalization", "TrueDivide", "Divide", "Multiply", "Subtract", "Add", "Negative", "Abs", "Absolute",
+    "Power", "Square", "Sqrt", "Log", "Log1p", "Where", "Clip", "Maximum", "Minimum", "FloorDivide", "Mod",
+)  # fmt: skip
 WHITE = 255.0
 
 
@@ -61,7 +70,7 @@ def describe(payload: dict[str, Any], channel: Channel) -> None:
     monitoring = monitors_validation(check_callbacks(model.callbacks(hyperparameters), made))
     facts = {"compiled": bool(made.compiled), "scaled": not scales_pixels(made), "uncounted": uncounted(made)}
     facts["monitoring"] = monitoring
-    net = as_exported(made, tuple(payload["size"]))
+    net = same_as_exported(made, tuple(payload["size"]))
     parameters = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
     channel.send({"kind": "done", "parameters": parameters, "flops": forward_flops(net), **facts})
 
@@ -116,6 +125,27 @@ def as_exported(model: keras.Model, size: tuple[int, int, int]) -> keras.Model:
     # An end in float32 also where the model computes otherwise.
     x = inputs if scales_pixels(model) else keras.layers.Rescaling(1 / WHITE)(inputs)
     return keras.Model(inputs, keras.Model(model.inputs, outputs[0])(x))
+
+
+def same_as_exported(model: keras.Model, size: tuple[int, int, int]) -> keras.Model:
+    """What ``as_exported`` makes of a model, compared with what the model itself says of some images.
+
+    Raises:
+        ModelUnfit: They differ: a softmax within the model was taken for its end, or its end for none.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (4, *size)).astype("float32")
+    given = images if scales_pixels(model) else images / WHITE
+    said, probabilities = np.array(model(given, training=False)), ends_in_softmax(model)
+    net = as_exported(model, size)
+    logits = np.array(net(images, training=False))
+    found = np.array(keras.ops.softmax(logits)) if probabilities else logits
+    alike = np.allclose(found, said, rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(said).max())))
+    if not alike or (not probabilities and says_probabilities(said)):
+        raise ModelUnfit(
+            "its model returns probabilities otherwise than by a softmax as its last layer, over all of its outputs; "
+            "expected that, or logits"
+        )
+    return net
 
 
 def loss_of(model: keras.Model) -> tuple[str, bool]:

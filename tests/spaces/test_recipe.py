@@ -33,7 +33,8 @@ def test_recipe_of_an_unknown_word_is_refused(wrong: dict[str, Any]) -> None:
     [
         {"learning_rate": -0.1}, {"learning_rate": 0.0}, {"learning_rate": math.nan}, {"learning_rate": "0.1"},
         {"momentum": 1.5}, {"weight_decay": -1e-4}, {"warmup": 20}, {"batch_size": 0}, {"batch_size": 32.0},
-        {"batch_size": True}, {"most_steps": -1}, {"label_smoothing": 10}, {"ema": 99}, {"augmentation": 15},
+        {"batch_size": True}, {"most_steps": -1}, {"label_smoothing": 10}, {"ema": 99}, {"ema": 1.0},
+        {"augmentation": 15},
         {"augmentation": math.inf}, {"kernel_rate": -1.0}, {"batch_size": np.int64(8)}, {"both_views": "no"},
         {"learning_rate": 10**400},
     ],

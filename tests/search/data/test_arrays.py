@@ -164,6 +164,9 @@ BAD = {
     "test label": ({"y_test": LABELS[:6] + 1}, "y_test has the label 3, which y_train has not"),
     "half labels": ({"y_train": LABELS + 0.5}, "expected whole numbers"),
     "one-hot": ({"y_train": np.eye(3)[LABELS]}, "argmax"),
+    "ragged": ({"x_train": [[[1, 2], [3]]] * 12}, "x_train cannot be made an array"),
+    "dates": ({"y_train": LABELS.astype("datetime64[D]")}, "y_train holds datetime64"),
+    "masked": ({"x_train": np.ma.masked_array(IMAGES)}, "x_train is a masked array"),
     "one class": ({"y_train": LABELS * 0, "y_test": LABELS[:6] * 0}, "one class"),
 }
 

@@ -92,6 +92,12 @@ def test_class_figures_are_those_of_scikit_learn_where_they_have_a_meaning() -> 
     assert mean_of_defined(ours.f1, theirs[3]) == pytest.approx(2 / 3)
 
 
+def test_class_that_is_called_as_a_figure_over_all_keeps_its_row() -> None:
+    _, values = class_report(np.array([[3, 1], [0, 4]]), ("accuracy", "cat"))
+    assert values["accuracy"] == pytest.approx(7 / 8)
+    assert values["accuracy (class)"]["recall"] == pytest.approx(3 / 4)
+
+
 def test_class_report_has_a_dash_where_a_figure_has_no_meaning() -> None:
     text, values = class_report([[2, 0, 0], [0, 3, 0], [0, 0, 0]], ["cat", "nan", "dog"])
 

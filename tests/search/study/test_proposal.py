@@ -94,3 +94,9 @@ def test_own_configurations_are_a_list_of_dicts(first: Any, words: str) -> None:
     assert own_configurations(space(first=lambda spec: [{"width": 4}]), CONFIG) == [{"width": 4}]
     with pytest.raises(SpaceFailed, match=re.escape(words)):
         own_configurations(space(first=first), CONFIG)
+
+
+@pytest.mark.parametrize("more", [{3: 1}, {"sides": (1, 2)}, {"inner": {1: 2}}])
+def test_sample_that_does_not_come_back_as_it_was_is_refused(more: dict) -> None:
+    with pytest.raises(SpaceFailed, match="which cannot be stored as it is"):
+        proposed(sample=lambda trial, spec: {"width": trial.suggest_int("width", 1, 9), **more})

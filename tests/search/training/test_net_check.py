@@ -63,6 +63,24 @@ def test_net_of_a_space_that_breaks_its_contract_is_refused(model: Any, words: s
         check(model())
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (lambda i: layers.Average()([layers.Dense(10, "softmax")(i), layers.Dense(10, "softmax")(i)]),
+         "returns probabilities"),
+        (lambda i: layers.Dense(10, "softmax")(i) * 1.0, "returns probabilities"),
+        (lambda i: layers.Dense(10)(layers.Dense(8, activation=lambda x: x * 0.5)(i)), "is made with a function"),
+        (lambda i: {"a": layers.Dense(10)(i)}, "returns a dict of 1 tensor"),
+        (lambda i: keras.ops.cast(layers.Dense(10)(i), "int32"), "returns int32"),
+    ],
+)  # fmt: skip
+def test_net_with_an_end_or_functions_of_its_own_is_refused(model: Any, words: str) -> None:
+    inputs = keras.Input((8, 8, 1))
+    made = keras.Model(inputs, model(layers.Flatten()(inputs)))
+    with pytest.raises(ContractBroken, match=words):
+        check(made)
+
+
 def test_head_without_an_input_is_refused() -> None:
     with pytest.raises(ContractBroken, match=r"^head returned a model without an Input"):
         check_space_net(keras.Sequential([layers.Dense(CLASSES)]), None, CLASSES, "head", loadable=True)

@@ -9,7 +9,7 @@ from keras import layers
 
 import spaces
 from search.training.batches import TrainingFeed
-from search.training.user_model import as_exported, describe, prepared, scales_pixels
+from search.training.user_model import as_exported, describe, prepared, same_as_exported, scales_pixels
 from search.training.user_training import UserFeed, own_training, takes_class_numbers
 from spaces.hyperparameters import Hyperparameters, given_by
 from spaces.user_model import ModelUnfit
@@ -207,3 +207,34 @@ def test_batches_are_as_the_models_loss_takes_them(loss: str, numbers: bool) -> 
     np.testing.assert_allclose(pixels, raw / 255)
     assert pixels.dtype == "float32"
     assert labels.tolist() == (rows.argmax(axis=1) if numbers else rows).tolist()
+
+
+def ends_in_average_of_softmaxes(x: Any) -> Any:
+    return layers.Average()([layers.Dense(CLASSES, "softmax")(x), layers.Dense(CLASSES, "softmax")(x)])
+
+
+def ends_in_softmax_over_groups(x: Any) -> Any:
+    return layers.Flatten()(layers.Dense(CLASSES // 2, "softmax")(layers.Reshape((2, 32))(x)))
+
+
+def ends_in_a_layer_that_is_used_twice(x: Any) -> Any:
+    dense = layers.Dense(CLASSES, "softmax")
+    return dense(layers.Dense(64)(dense(x)))
+
+
+@pytest.mark.parametrize(
+    "end", [ends_in_average_of_softmaxes, ends_in_softmax_over_groups, ends_in_a_layer_that_is_used_twice]
+)
+def test_model_whose_export_would_answer_otherwise_is_refused(end: Callable[[Any], Any]) -> None:
+    inputs = keras.Input(SIZE)
+    model = keras.Model(inputs, end(layers.Flatten()(layers.Rescaling(1 / 255)(inputs))))
+    with pytest.raises(
+        ModelUnfit, match="returns probabilities otherwise than by a softmax as its last layer"
+    ):
+        same_as_exported(prepared(model, SIZE, CLASSES), SIZE)
+
+
+def test_model_that_takes_a_mean_off_each_channel_scales_its_pixels() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = keras.applications.resnet50.preprocess_input(inputs)
+    assert scales_pixels(keras.Model(inputs, layers.Dense(CLASSES)(layers.GlobalAveragePooling2D()(x))))
