@@ -224,6 +224,15 @@ def test_decode_flat_jpeg_whose_codes_are_zeros_is_read_with_bytes_behind_its_pi
             assert np.array_equal(decode(path, 64, 48, 3), right)
 
 
+def test_decode_jpeg_with_a_spoilt_colour_profile_is_read(tmp_path: Path) -> None:
+    whole, path = io.BytesIO(), tmp_path / "profile.jpg"
+    Image.new("RGB", (32, 32), "red").save(whole, "JPEG")
+    second_of_one = b"ICC_PROFILE\x00\x02\x01" + bytes(100)
+    marker = b"\xff\xe2" + (len(second_of_one) + 2).to_bytes(2, "big") + second_of_one
+    path.write_bytes(whole.getvalue()[:2] + marker + whole.getvalue()[2:])
+    assert decode(path, 8, 8, 3).shape == (8, 8, 3)
+
+
 @pytest.mark.parametrize("more", [b"\x55", bytes(40)], ids=["one byte", "zeros"])
 def test_decode_jpeg_with_bytes_behind_its_pixels_is_read(tmp_path: Path, more: bytes) -> None:
     """As many cameras write them: libjpeg says that there are extraneous bytes."""

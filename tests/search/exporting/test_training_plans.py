@@ -4,7 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import optuna
+import pytest
 
+from search.errors import StudyStopped
 from search.exporting.training_plans import refit_epochs, refit_plan
 
 
@@ -36,3 +38,11 @@ def test_refit_without_early_stopping_is_as_long_as_a_trial(make_worker) -> None
     study = make_worker(epochs=9).study
     config = dataclasses.replace(study.config, early_stopping=0)
     assert refit_epochs(config, trial_kept_at(4, {}), None) == 9
+
+
+def test_recipe_that_is_none_any_more_is_told_with_what_helps(make_worker, tmp_path: Path) -> None:
+    """As of a study that an older version made, which took any rate."""
+    study = make_worker(epochs=9).study
+    trial = trial_kept_at(4, {"width": 4, "rate": -0.1, "dropout": 0.0, "fault": "", "once": ""})
+    with pytest.raises(StudyStopped, match=r"trial -?\d+: .*learning_rate -0.1: .*: --no-refit$"):
+        refit_plan(study, trial, None, tmp_path / "model.keras", None)
