@@ -118,10 +118,11 @@ def _build(
 
 def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     """Store what the final training takes: what a budget or a time has left for it, or what was planned; and say so."""
-    loaded, planned = request.loaded, bounds.final
-    if planned is None:
+    loaded = request.loaded
+    planned = float(loaded.config.final) if bounds.final is None else bounds.final
+    if bounds.grows:
         spent = searched(loaded) + (request.race.compute if request.race else 0.0)
-        planned = ending.grown_final(loaded.config, (bounds.whole or 0.0) - spent)
+        planned = ending.grown_final(loaded.config, planned, (bounds.whole or 0.0) - spent)
     loaded.plan_final(planned)
     if loaded.final != loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))

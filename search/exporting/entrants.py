@@ -64,7 +64,7 @@ class Bounds:
         whole: FLOPs for search, race and final training; None where nobody has said.
         most: FLOPs that the race may take by the time that is left; None for any.
         grows: Whether the final training is given what is left of the whole.
-        final: FLOPs of the final training, by the plan or the time that is left; None for as it was stored, or grows.
+        final: FLOPs of the final training, by the plan or the time that is left; None for as it was stored.
     """
 
     whole: float | None = None

@@ -153,13 +153,18 @@ def no_race_sentence(why: str, *, is_default: bool) -> str:
 
 
 def final_sentence(planned: float, given: float) -> str:
-    """That the final training was given what the budget, or the time, had left.
+    """That the final training is longer than a trial, or was given what the time had left.
 
     Args:
-        planned: FLOPs that it was to take.
+        planned: FLOPs that make the passes of a trial.
         given: FLOPs that it takes.
     """
-    why = "the budget had more left" if given > planned else "--timeout left no time for more"
+    if given > planned:
+        return (
+            f"The final training takes {flops(given)}, {given / planned:.1f} times the passes of a trial: of few "
+            "images, or with what a budget has left, a longer one is better."
+        )
+    why = "--timeout left no time for more"
     return f"The final training takes {flops(given)}: {flops(planned)} were planned, and {why}."
 
 

@@ -21,7 +21,9 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
         return Ending()
     refit = config.folds > 0 or refits(options, by_compute=True)
     race = refit or options.confirm
-    end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit)
+    # A time is to be kept, so that it is not filled; and what somebody has said has the length that was said.
+    longer = options.timeout is None and options.final is None
+    end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit, longer=longer)
     logger.info(division(config, end, study.wanted, options.budget, grows=_may_grow(options)))
     return end
 
@@ -48,8 +50,7 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
     """
     a_flop = None if options.timeout is None else pace.seconds(1.0)
     if a_flop is None:
-        grows = _may_grow(options)
-        return Bounds(whole=options.budget, grows=grows, final=None if grows else end.final or None), ""
+        return Bounds(whole=options.budget, grows=_may_grow(options), final=end.final or None), ""
     left, final, remark = pace.left() / a_flop, end.final, ""
     if final and final > left:
         if may_shrink(options, config) and left >= config.length:

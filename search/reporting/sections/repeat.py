@@ -50,12 +50,12 @@ def repeat_section(facts: Facts) -> Section:
     blocks += [Code(label, text) for label, text in commands(facts).items()]
     final, planned = facts.loaded.final, facts.config.final
     if facts.exported is not None and final != planned:
-        why = "a budget had so much left for it" if final > planned else "--timeout left no time for more"
+        longer = "its images are few, or a budget had so much left for it"
+        why = longer if final > planned else "--timeout left no time for more"
         blocks.append(
             Text(
                 f"The final training took {flops(final)}, since {why}. An export of this study takes as much again; in "
-                f"a study made anew it takes {flops(planned)}, or what a --budget or a --timeout leaves where --final "
-                "is left out.",
+                f"a study made anew it is planned anew, from {flops(planned)}, where --final is left out.",
                 "note",
             )
         )

@@ -113,8 +113,23 @@ def test_first_screen_says_how_a_budget_is_divided() -> None:
     )
 
 
+def test_final_training_of_few_images_is_up_to_four_times_as_long_within_a_quarter_of_the_whole() -> None:
+    few = dataclasses.replace(CONFIG, training_images=400)  # Of 2,000, which 10 passes look at 20,000 times.
+    assert planned(10e15, few, longer=True).final == pytest.approx(0.8e15)
+    assert planned(2e15, few, longer=True).final == pytest.approx(0.5e15)
+    assert planned(0.7e15, few, longer=True).final == pytest.approx(0.2e15)
+    assert planned(10e15, few).final == pytest.approx(0.2e15)
+    more = dataclasses.replace(CONFIG, training_images=800)
+    assert planned(10e15, more, longer=True).final == pytest.approx(0.4e15)
+    assert planned(10e15, longer=True).final == pytest.approx(0.2e15)
+
+
+def test_final_training_that_is_longer_keeps_its_length_where_the_budget_holds_it() -> None:
+    assert [grown_final(CONFIG, 0.6e15, left) for left in (0.1e15, 0.5e15, 5e15)] == [0.2e15, 0.5e15, 0.6e15]
+
+
 def test_final_training_is_given_what_is_left_up_to_twice_its_length() -> None:
-    assert [grown_final(CONFIG, left) for left in (0.0, 0.19e15, 0.36e15, 5e15)] == [
+    assert [grown_final(CONFIG, 0.2e15, left) for left in (0.0, 0.19e15, 0.36e15, 5e15)] == [
         0.2e15,
         0.2e15,
         0.36e15,

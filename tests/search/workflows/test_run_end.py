@@ -58,4 +58,4 @@ def test_search_that_ends_late_and_has_no_final_training_has_lost_none() -> None
 def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_leaves() -> None:
     assert (bounds(0.0)[0].final, bounds(0.0)[0].grows) == (END.final, False)
     found, _ = bounds(0.0, budget=1e15)
-    assert (found.final, found.grows, found.whole) == (None, True, 1e15)
+    assert (found.final, found.grows, found.whole) == (END.final, True, 1e15)
