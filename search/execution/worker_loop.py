@@ -15,7 +15,7 @@ from search.study.proposal import default_configuration
 from search.study.request import load_space
 from search.study.sweep_cells import FIXED, REPEAT
 from spaces.contract import ContractBroken, Params, Space
-from storage.claims import ENDED, SecondHost, is_refused
+from storage.claims import ENDED, SecondHost, is_counted, is_refused
 from storage.errors import DatabaseGone, DatabaseRemoved
 
 SAME_REASON = 10
@@ -79,7 +79,7 @@ def _work(worker: Worker, wanted: Callable[[], int]) -> None:
             run_trial(worker, claim)
             new = [trial for trial in _ended(worker) if trial.number not in before]
             trials = worker.study.optuna.get_trials(deepcopy=False)
-            about = {"worked": bool(worker.study.finished()), "trained": has_trained(trials)}
+            about = {"worked": any(map(is_counted, trials)), "trained": has_trained(trials)}
             check_default(new, worker.study.config.space, default, **about)
             check_failures(new)
             check_refusals(new)

@@ -152,8 +152,6 @@ def plan_ending(
 
 def longer_final(config: StudyConfig, whole: float) -> float:
     """FLOPs of the final training as it is planned, of few images by the rule at the head of this module."""
-    if not config.length:
-        return float(config.final)
     images = config.training_images * config.final / config.length
     times = min(MOST_LONGER, LOOKS / (config.final_epochs * images))
     return max(float(config.final), min(times * config.final, FINAL_SHARE * whole))

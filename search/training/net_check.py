@@ -49,8 +49,7 @@ def check_space_net(
         )
     if loadable:
         check_logits(model)
-    found: keras.Model = model
-    return found
+    return model
 
 
 def check_logits(model: keras.Model) -> None:
@@ -116,11 +115,8 @@ def check_loadable(model: keras.Model) -> None:
     """
     try:
         foreign = next(_foreign(keras.saving.serialize_keras_object(model)["config"]), "")
-    except (
-        NotImplementedError,
-        TypeError,
-        ValueError,
-    ) as error:  # A layer that cannot be written down at all.
+    # Of a layer that cannot be written down at all.
+    except (NotImplementedError, TypeError, ValueError) as error:
         raise ModelUnfit(f"its model cannot be saved ({str(error).splitlines()[0]})") from None
     if foreign := foreign or next(_own_functions(model), ""):
         raise _made_with(foreign)

@@ -89,8 +89,7 @@ def prepared(model: Any, size: tuple[int, int, int], classes: int) -> keras.Mode
         raise ModelUnfit(
             f"its model {ends}, and its loss has from_logits={softmax}; expected from_logits={not softmax}"
         )
-    made: keras.Model = model
-    return made
+    return model
 
 
 def scales_pixels(model: keras.Model) -> bool:

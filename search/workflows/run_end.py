@@ -21,16 +21,20 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
         return Ending()
     refit = config.folds > 0 or refits(options, by_compute=True)
     race = refit or options.confirm
-    # A time is to be kept, so that it is not filled; and what somebody has said has the length that was said.
-    longer = options.timeout is None and options.final is None
+    longer = _may_be_longer(options)
     end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit, longer=longer)
     logger.info(division(config, end, study.wanted, options.budget, grows=_may_grow(options)))
     return end
 
 
+def _may_be_longer(options: RunOptions) -> bool:
+    """Whether a final training may be longer than a trial: a time is to be kept, and so is a length that is said."""
+    return options.timeout is None and options.final is None
+
+
 def _may_grow(options: RunOptions) -> bool:
-    """Whether a run's final training is given what is left: a budget is there to be used, a time to be kept."""
-    return options.budget is not None and options.timeout is None and options.final is None
+    """Whether a run's final training is given what is left: a budget is there to be used."""
+    return options.budget is not None and _may_be_longer(options)
 
 
 def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
