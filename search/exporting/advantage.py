@@ -1,15 +1,16 @@
 """Whether a configuration beats the default: the difference of their means, shrunk by its noise.
 
-Idea: of a few noisy means the highest owes a part of its lead to luck, and so does what is picked for it. A difference
-``d`` that is measured with the standard error ``s`` has the square ``D^2 + s^2`` on average, where ``D`` is the true
-difference. So ``D`` is spread about ``sqrt(d^2 - s^2)`` around zero, and the best guess of it is not ``d`` but (Stein's
-estimator for a single difference, as an empirical Bayes rule: Efron and Morris, JASA 70, 1975)
+Idea: of a few noisy means the highest owes a part of its lead to luck, and so does what is picked for it. If true
+differences ``D`` are spread around zero with the standard deviation ``S``, and one is measured as ``d`` with the
+standard error ``s``, the best guess of it is not ``d`` but ``B d`` with ``B = S^2 / (S^2 + s^2)``. ``S`` is not known;
+with the one difference that there is in its place, this is the shrinkage of Thompson (JASA 63, 1968):
 
-    B = max(0, 1 - s^2 / d^2)        shrunk = B d
+    B = d^2 / (d^2 + s^2)        shrunk = B d
 
 What is known of ``D`` then has the standard deviation ``sqrt(B) s``, so that the configuration is better than the
-default with the probability ``T(sqrt(t^2 - 1))``, with ``t = d / s`` and ``T`` the distribution of Student's t with the
-degrees of freedom of ``s``. Nothing is left of a lead of less than one standard error: then the default is exported.
+default with the probability ``T(sqrt(B) t)``, with ``t = d / s`` and ``T`` the distribution of Student's t with the
+degrees of freedom of ``s``. Of a lead of one standard error a half is left, of one of two four fifths. Something is
+left of any lead: whoever leads is exported.
 
 Each round has a seed of its own, the same for all, and images of its own. The noise of seeds and images is what remains
 when the means of configurations and rounds are taken off, pooled over ``k`` configurations and ``r`` rounds:
@@ -18,13 +19,13 @@ when the means of configurations and rounds are taken off, pooled over ``k`` con
     v       = sum of e[i, r]^2 / ((k - 1) (r - 1))        s = sqrt(2 v / r)
 
 Example: the default, trial 0, and two others in three rounds, with the means 0.90, 0.92 and 0.91. v is 0.00013 with 4
-degrees of freedom, s = 0.0094. Trial 4 leads by 0.02, of which 0.0156 is left; trial 7 by 0.01, of which 0.0011 is:
+degrees of freedom, s = 0.0094. Trial 4 leads by 0.02, of which 0.0164 is left; trial 7 by 0.01, of which 0.0053 is:
 
     >>> values = {0: [0.89, 0.90, 0.91], 4: [0.93, 0.91, 0.92], 7: [0.90, 0.92, 0.91]}
     >>> for number, one in advantages(values, 0, 0, lower_is_better=False).items():
     ...     print(number, f"{one.gap:.4f} {one.error:.4f} {one.shrunk:.4f} {one.probability:.2f}")
-    4 0.0200 0.0094 0.0156 0.93
-    7 0.0100 0.0094 0.0011 0.63
+    4 0.0200 0.0094 0.0164 0.94
+    7 0.0100 0.0094 0.0053 0.76
 """
 
 import math
@@ -88,7 +89,6 @@ def advantages(values: Values, default: int, step: float, *, lower_is_better: bo
             continue
         gap = (means[default] - mean) if lower_is_better else (mean - means[default])
         ratio = gap / error if error else math.copysign(math.inf, gap) if gap else 0.0
-        kept = max(0.0, 1 - 1 / ratio**2) if ratio else 0.0
-        known = math.copysign(math.sqrt(max(0.0, ratio**2 - 1)), gap)
-        found[number] = Advantage(gap, error, kept * gap, float(t.cdf(known, freedom)))
+        kept = 1 / (1 + 1 / ratio**2) if ratio else 0.0
+        found[number] = Advantage(gap, error, kept * gap, float(t.cdf(math.sqrt(kept) * ratio, freedom)))
     return found

@@ -3,10 +3,10 @@
 The search's own values do not count, because they were selected for being high. The mean of fresh trainings keeps only
 the much smaller luck of being the best of a few means.
 
-In a study whose trials have equal compute the default configuration races, too, and is exported unless another leads by
-more than the noise (``advantage``). The values are of images that no trial was ranked by: a part of those that the
-study has set aside in each round; in folds, of one fold of another dealing. ``search.study.ending`` says how long it
-is.
+In a study whose trials have equal compute the default configuration races, too; the words say how probable it is that
+what is exported is better (``advantage``). The values are of images that no trial was ranked by: a part of those that
+the study has set aside in each round; in folds, of one fold of another dealing. ``search.study.ending`` says how long
+it is.
 
 In a study whose trials count epochs (``--confirm``) the values are of the study's own validation images, as everything
 else that chooses is there. A race takes at most a quarter of the compute that the search has spent.

@@ -162,7 +162,7 @@ def final_sentence(planned: float, given: float) -> str:
     if given > planned:
         return (
             f"The final training takes {flops(given)}, {given / planned:.1f} times the passes of a trial: of few "
-            "images, or with what a budget has left, a longer one is better."
+            "images, or with what a budget or a time has left, a longer one is better."
         )
     why = "--timeout left no time for more"
     return f"The final training takes {flops(given)}: {flops(planned)} were planned, and {why}."
@@ -219,17 +219,12 @@ def _beside_default(race: Race) -> str:
             f"Exported is the default configuration: after {_rounds(race)} none of the others was ahead of it, so that "
             "the race ended."
         )
-    text = (
-        "Exported is the default configuration: none of those searched is ahead of it by more than the noise"
-    )
+    text = "Exported is the default configuration: none of the others is ahead of it"
     if not known:
         return f"{text}."
     best = max(known, key=lambda number: known[number].gap)
-    where = "ahead" if known[best].gap >= 0 else "behind"
-    ahead = known[best]
-    return (
-        f"{text}; trial {best} is {gap(abs(ahead.gap))} {where}, with a standard error of {gap(ahead.error)}."
-    )
+    behind = known[best]
+    return f"{text}; trial {best} is {gap(abs(behind.gap))} behind, with a standard error of {gap(behind.error)}."
 
 
 def _decision(race: Race) -> str:

@@ -68,15 +68,25 @@ def race(table: dict[int, list[Any]], metric: str = "accuracy", prefer: str = "a
     return run_race(config, racers, 1e4, 0.0, train, lambda line: None, course)
 
 
-def test_lead_within_its_noise_leaves_the_default() -> None:
-    found = race({5: [0.93, 0.92, 0.91], DEFAULT: [0.90, 0.94, 0.91]})
-    assert found.winner.trial.number == DEFAULT
+def test_default_is_exported_where_another_has_the_same_mean() -> None:
+    found = race({5: [0.3, 0.1, 0.2], DEFAULT: [0.1, 0.2, 0.3]})
+    assert (found.ended_because, found.winner.trial.number) == ("rounds", DEFAULT)
     said = race_sentences(found, refit=True)
     assert said[1] == (
-        "Exported is the default configuration: none of those searched is ahead of it by more than the noise; trial 5 "
-        "is 0.3 points ahead, with a standard error of 1.5 points."
+        "Exported is the default configuration: none of the others is ahead of it; trial 5 is 0.0 points behind, with "
+        "a standard error of 10.0 points."
     )
     assert race_figures(found)["default"] == DEFAULT
+
+
+def test_lead_within_its_noise_is_exported_and_said_to_be_little() -> None:
+    found = race({5: [0.93, 0.92, 0.91], DEFAULT: [0.90, 0.94, 0.91]})
+    assert found.winner.trial.number == 5
+    said = race_sentences(found, refit=True)
+    assert said[1] == (
+        "It is ahead of the default configuration by 0.3 points (standard error 1.5 points), and by 0.0 points when "
+        "that is shrunk by its noise; the probability that it is better is 51.8 %."
+    )
 
 
 def test_lead_beyond_its_noise_is_exported_with_the_probability_that_it_is_better() -> None:
@@ -114,7 +124,7 @@ def test_lower_loss_beats_the_default() -> None:
 def test_balanced_racer_is_the_cheapest_within_an_error_of_the_best_mean() -> None:
     open_race = race({5: [0.93, 0.92, 0.91], DEFAULT: [0.90, 0.94, 0.91], 7: [0.92, 0.93, 0.90]})
     found = dataclasses.replace(open_race, prefer="balanced")
-    assert (open_race.winner.trial.number, found.winner.trial.number) == (DEFAULT, 7)
+    assert (open_race.winner.trial.number, found.winner.trial.number) == (5, 7)
     said = race_sentences(found, refit=True)
     assert said[1].startswith("It is 0.0 points ahead of the default configuration")
     assert found.preference is not None
