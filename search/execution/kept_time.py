@@ -83,9 +83,24 @@ class Pace:
 
 @contextmanager
 def keeping_time(
-    stop: Stop, pace: Pace, final: float, race: float, *, exports: bool = True, shrinks: bool = False
+    stop: Stop,
+    pace: Pace,
+    final: Callable[[], float],
+    race: float,
+    *,
+    exports: bool = True,
+    shrinks: bool = False,
 ) -> Iterator[None]:
-    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes, if it exports."""
+    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes, if it exports.
+
+    Args:
+        stop: Of the search.
+        pace: Of the run.
+        final: Returns FLOPs of the final training, by what is known so far.
+        race: FLOPs of the race.
+        exports: Whether the run exports.
+        shrinks: Whether the final training may be shorter.
+    """
     pace.begin()
     if pace.timeout is None or not exports:
         yield
@@ -95,7 +110,7 @@ def keeping_time(
     def watch() -> None:
         while not over.is_set():
             with contextlib.suppress(Exception):  # The database is away: what was known before holds.
-                stop.deadline = pace.end - pace.kept(final, race, shrinks)
+                stop.deadline = pace.end - pace.kept(final(), race, shrinks)
             over.wait(LOOK_SECONDS)
 
     thread = threading.Thread(target=watch, name="pace", daemon=True)

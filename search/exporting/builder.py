@@ -120,9 +120,9 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     """Store what the final training takes: what a budget or a time has left for it, or what was planned; and say so."""
     loaded = request.loaded
     planned = float(loaded.config.final) if bounds.final is None else bounds.final
-    if bounds.grows:
+    if bounds.grows and planned >= loaded.config.final:
         spent = searched(loaded) + (request.race.compute if request.race else 0.0)
-        planned = ending.grown_final(loaded.config, planned, (bounds.whole or 0.0) - spent)
+        planned = ending.grown_final(loaded.config, planned, bounds.left(spent))
     loaded.plan_final(planned)
     if loaded.final != loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))

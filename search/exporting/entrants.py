@@ -7,7 +7,7 @@ epochs the best few race among themselves, for at most a quarter of the compute 
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,14 +63,21 @@ class Bounds:
     Attributes:
         whole: FLOPs for search, race and final training; None where nobody has said.
         most: FLOPs that the race may take by the time that is left; None for any.
-        grows: Whether the final training is given what is left of the whole.
+        grows: Whether the final training is given what is left of the whole, or of the time.
         final: FLOPs of the final training, by the plan or the time that is left; None for as it was stored.
+        time_left: Returns FLOPs that there is time for; None where no time is to be kept, or it is not known.
     """
 
     whole: float | None = None
     most: float | None = None
     grows: bool = False
     final: float | None = None
+    time_left: Callable[[], float] | None = None
+
+    def left(self, spent: float) -> float:
+        """FLOPs that there still are, of the whole after so many and of the time; infinite where neither is bounded."""
+        compute = math.inf if self.whole is None else self.whole - spent
+        return compute if self.time_left is None else min(compute, self.time_left())
 
 
 UNBOUNDED = Bounds()
@@ -121,8 +128,8 @@ def ranked_for_race(
     """The best trial of each configuration, best first; the second is what the search's values prefer to the best.
 
     Where fewer than two have finished, a study at equal compute also has those that were pruned late: the race trains
-    all of them whole. It leaves out who was behind the default where both were last compared: these seldom beat it by
-    more than the noise, and what their race takes is better spent on the final training.
+    all of them whole. It leaves out who was behind the default where both were last compared: these seldom beat it, and
+    what their race takes is better spent on the final training.
     """
     best = distinct(candidates(loaded, without))
     if ending.can_race(loaded.config):

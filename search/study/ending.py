@@ -19,8 +19,8 @@ trial, each seed takes K rounds, one a fold.
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
 has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
 
-What a budget keeps free for a race that then takes less, or is not needed, goes to the final training, which longer is
-better: it takes
+What a budget or a time keeps free for a race that then takes less, or is not needed, goes to the final training, which
+longer is better: it takes
 
     min(2 F, W - what search and race have taken), and at least F.
 
@@ -30,13 +30,14 @@ race, it is 0.36 PFLOP.
 Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
 and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.9 % after 80
 passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (three seeds, 5,000 others to score on). So with P passes
-of the default, N images and W as above, where no ``--timeout`` bounds it,
+of the default, N images and W as above, or with ``--timeout`` as much as that time pays at the pace so far,
 
     F = F of P passes times min(4, 80,000 / (P N)), at most W / 4, and at least F of P passes.
 
-A final training whose length somebody has said (``--final``) has that length.
+A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
 
+import math
 from dataclasses import dataclass
 
 from search.config.study_config import StudyConfig
@@ -162,6 +163,11 @@ def grown_final(config: StudyConfig, planned: float, left: float) -> float:
     return max(float(config.final), min(max(planned, MOST_GROWTH * config.final), left))
 
 
+def most_final(config: StudyConfig, *, longer: bool) -> float:
+    """FLOPs that the final training takes at most, where it is given what is left; see ``plan_ending`` for longer."""
+    return max(MOST_GROWTH * config.final, longer_final(config, math.inf) if longer else 0.0)
+
+
 def training_compute(config: StudyConfig) -> float:
     """FLOPs of one training of the race, with the validation of a net of the default's size, on both views."""
     forward = config.length / (3 * config.final_epochs * config.training_images)
@@ -198,7 +204,7 @@ def check_whole(config: StudyConfig, budget: float | None, refit: bool) -> None:
 
 
 def division(
-    config: StudyConfig, ending: Ending, trials: int, budget: float | None, *, grows: bool = False
+    config: StudyConfig, ending: Ending, trials: int, budget: float | None, most: float = 0.0
 ) -> str:
     """How a run's whole is divided, in a sentence for its first screen.
 
@@ -207,7 +213,7 @@ def division(
         ending: What comes after its search.
         trials: How many it is to have.
         budget: FLOPs of all together; None where nobody has said.
-        grows: Whether the final training is given what is left of the budget.
+        most: FLOPs that the final training is given at most, of what is left.
     """
     search = f"{count(trials, 'trial')} of {flops(trial_compute(config))}"
     if budget is not None:
@@ -220,8 +226,7 @@ def division(
             f"{count(ending.racers * ending.rounds, 'training')}{passes}"
         )
     if ending.final:
-        most = MOST_GROWTH * config.final
-        more = f" (up to {flops(most)}, where some is left)" if grows and most > ending.final else ""
+        more = f" (up to {flops(most)}, where some is left)" if most > ending.final else ""
         parts.append(f"{flops(ending.final)} for the final training, on all training images{more}")
     whole = "" if budget is None else f" of {flops(budget)}"
     return f"compute{whole}: {'; '.join(parts)}"

@@ -7,8 +7,9 @@ from search.config.study_config import StudyConfig
 from search.execution.kept_time import Pace
 from search.exporting.entrants import Bounds
 from search.formatting import duration
-from search.study.ending import Ending, division, plan_ending
+from search.study.ending import Ending, division, longer_final, most_final, plan_ending
 from search.study.request import refits
+from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
 from search.study.study import LoadedStudy
 
 logger = logging.getLogger(__name__)
@@ -21,26 +22,43 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
         return Ending()
     refit = config.folds > 0 or refits(options, by_compute=True)
     race = refit or options.confirm
-    longer = _may_be_longer(options)
+    longer = options.timeout is None and not _says_length(options)
     end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit, longer=longer)
-    logger.info(division(config, end, study.wanted, options.budget, grows=_may_grow(options)))
+    most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
+    logger.info(division(config, end, study.wanted, options.budget, most))
     return end
 
 
-def _may_be_longer(options: RunOptions) -> bool:
-    """Whether a final training may be longer than a trial: a time is to be kept, and so is a length that is said."""
-    return options.timeout is None and options.final is None
+def _says_length(options: RunOptions) -> bool:
+    """Whether somebody has said how long the final training is: then it is neither longer nor shorter."""
+    return options.final is not None or options.refit_epochs is not None
 
 
 def _may_grow(options: RunOptions) -> bool:
-    """Whether a run's final training is given what is left: a budget is there to be used."""
-    return options.budget is not None and _may_be_longer(options)
+    """Whether a run's final training is given what is left: a budget and a time are there to be used."""
+    return not (options.budget is None and options.timeout is None) and not _says_length(options)
 
 
 def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
-    """Whether a final training for which there is too little time is made shorter: where nobody has said how long."""
-    asked = options.final is not None or options.refit_epochs is not None
-    return options.timeout is not None and not asked and not config.folds
+    """Whether a final training for which there is too little time is made shorter."""
+    return options.timeout is not None and not _says_length(options) and not config.folds
+
+
+def final_in_time(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> float:
+    """FLOPs of the final training: of few images longer than the passes of a trial, by the pace so far.
+
+    The rule is ``search.study.ending``'s, with the whole that the time pays. What is longer costs neither the race nor
+    the search's least part of the time.
+    """
+    if not end.final or options.timeout is None or _says_length(options):
+        return end.final
+    a_flop = pace.seconds(1.0)
+    if a_flop is None:
+        return end.final
+    whole = (options.timeout - EXPORT_SECONDS) / a_flop
+    whole = whole if options.budget is None else min(whole, options.budget)
+    after = ((1 - LEAST_SEARCH) * options.timeout - EXPORT_SECONDS) / (MARGIN * a_flop)
+    return max(end.final, min(longer_final(config, whole), after - end.race))
 
 
 def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> tuple[Bounds, str]:
@@ -54,8 +72,10 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
     """
     a_flop = None if options.timeout is None else pace.seconds(1.0)
     if a_flop is None:
-        return Bounds(whole=options.budget, grows=_may_grow(options), final=end.final or None), ""
-    left, final, remark = pace.left() / a_flop, end.final, ""
+        grows = options.budget is not None and _may_grow(options)
+        return Bounds(whole=options.budget, grows=grows, final=end.final or None), ""
+    left, final, remark = pace.left() / a_flop, final_in_time(pace, end, options, config), ""
+    final = max(end.final, min(final, left))
     if final and final > left:
         if may_shrink(options, config) and left >= config.length:
             final = left
@@ -64,4 +84,5 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
                 "--timeout left no time for the final training, which would take about "
                 f"{duration(final * a_flop)}: exported are the weights that scored in the search."
             )
-    return Bounds(whole=options.budget, most=max(0.0, left - final), final=final or None), remark
+    most, grows = max(0.0, left - final), _may_grow(options)
+    return Bounds(options.budget, most, grows, final or None, lambda: pace.left() / (MARGIN * a_flop)), remark

@@ -50,7 +50,7 @@ def repeat_section(facts: Facts) -> Section:
     blocks += [Code(label, text) for label, text in commands(facts).items()]
     final, planned = facts.loaded.final, facts.config.final
     if facts.exported is not None and final != planned:
-        longer = "its images are few, or a budget had so much left for it"
+        longer = "its images are few, or a budget or a time had so much left for it"
         why = longer if final > planned else "--timeout left no time for more"
         blocks.append(
             Text(

@@ -57,7 +57,7 @@ def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("search.execution.kept_time.LOOK_SECONDS", 0.02)
     spent, end = [0.0], time.monotonic() + 1000
     stop = Stop(deadline=end)
-    with keeping_time(stop, Pace(lambda: spent[0], 1, 1000.0, end), final=1.0, race=0.0):
+    with keeping_time(stop, Pace(lambda: spent[0], 1, 1000.0, end), final=lambda: 1.0, race=0.0):
         assert stop.deadline == end
         spent[0] = 1.0
         over = time.monotonic() + 10
@@ -69,7 +69,7 @@ def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyP
 
 def test_deadline_stays_where_nothing_follows() -> None:
     stop = Stop(deadline=1e9)
-    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=0.0, race=0.0, exports=False):
+    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=lambda: 0.0, race=0.0, exports=False):
         assert stop.deadline == 1e9
 
 
@@ -77,7 +77,7 @@ def test_export_without_a_training_is_left_its_time_too(monkeypatch: pytest.Monk
     """A head over a backbone was searched for to the last second of ``--timeout``, and exported after it."""
     monkeypatch.setattr("search.execution.kept_time.LOOK_SECONDS", 0.02)
     stop = Stop(deadline=1e9)
-    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=0.0, race=0.0):
+    with keeping_time(stop, Pace(lambda: 1.0, 1, 1000.0, 1e9), final=lambda: 0.0, race=0.0):
         over = time.monotonic() + 10
         while stop.deadline == 1e9 and time.monotonic() < over:
             time.sleep(0.02)

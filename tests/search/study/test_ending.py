@@ -105,7 +105,7 @@ def test_first_screen_says_how_a_budget_is_divided() -> None:
         "compute of 0.7 PFLOP: at most 0.34 PFLOP for trials of 40 TFLOP; 0.16 PFLOP for a race of the best and the "
         "default, 4 trainings; 0.2 PFLOP for the final training, on all training images"
     )
-    assert division(CONFIG, planned(0.7e15), 50, 0.7e15, grows=True).endswith(
+    assert division(CONFIG, planned(0.7e15), 50, 0.7e15, 0.4e15).endswith(
         "on all training images (up to 0.4 PFLOP, where some is left)"
     )
     assert division(FOLDS, planned(None, FOLDS), 50, None).startswith(

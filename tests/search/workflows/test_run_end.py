@@ -14,10 +14,16 @@ END = Ending(racers=2, rounds=2, training=10e12, final=100e12)
 A_TRIAL = 20e12
 
 
-def bounds(left: float, end: Ending = END, **asked: Any) -> tuple[Any, str]:
+def bounds(left: float, end: Ending = END, images: int = 100_000, **asked: Any) -> tuple[Any, str]:
     """The bounds where so many seconds are left, of a study whose trials take 20 s."""
     pace: Any = SimpleNamespace(seconds=lambda flops: flops / 1e12, left=lambda: left)
-    config: Any = SimpleNamespace(length=A_TRIAL, folds=asked.get("folds", 0))
+    config: Any = SimpleNamespace(
+        length=A_TRIAL,
+        folds=asked.get("folds", 0),
+        final=END.final,
+        final_epochs=20.0,
+        training_images=images,
+    )
     return bounds_of_end(pace, end, RunOptions.given("s", data="digits", **asked), config)
 
 
@@ -53,6 +59,33 @@ def test_final_training_is_left_out_where_it_may_not_be_shorter_or_would_be_less
 def test_search_that_ends_late_and_has_no_final_training_has_lost_none() -> None:
     found, remark = bounds(-5.0, Ending(), timeout=600)
     assert (found.final, found.most, remark) == (None, 0.0, "")
+
+
+def test_final_training_of_few_images_is_longer_where_there_is_time() -> None:
+    few = 200  # In a search of 200 of 1,000: 20 passes are 20,000 looks, of 80,000.
+    assert bounds(3000.0, images=few, timeout=6000)[0].final == 400e12
+    assert bounds(3000.0, images=few, timeout=1230)[0].final == pytest.approx(300e12)  # A quarter of 1,200 s.
+    assert bounds(250.0, images=few, timeout=6000)[0].final == pytest.approx(250e12)  # All that is left.
+    for said in ({"final": "0.1PFLOP"}, {"refit": True, "refit_epochs": 20}):
+        assert bounds(3000.0, images=few, timeout=6000, **said)[0].final == END.final
+
+
+def test_longer_final_training_costs_no_race_and_no_search() -> None:
+    end = Ending(racers=3, rounds=3, training=50e12, final=100e12)
+    # Of 1,230 s a search has 492: 708 s are left for 450 s of race and the final training, which take a tenth more.
+    assert bounds(3000.0, end, images=200, timeout=1230)[0].final == pytest.approx((708 / 1.1 - 450) * 1e12)
+
+
+def test_time_that_a_race_has_left_is_the_final_training_s() -> None:
+    found, _ = bounds(330.0, timeout=600)
+    assert found.grows
+    assert found.left(spent=0.0) == pytest.approx(
+        300e12
+    )  # A training may be a tenth slower than the search's were.
+    both, _ = bounds(330.0, timeout=600, budget=1e15)
+    assert both.left(spent=0.0) == pytest.approx(300e12)
+    assert both.left(spent=0.9e15) == pytest.approx(0.1e15)
+    assert not bounds(330.0, timeout=600, final="0.1PFLOP")[0].grows
 
 
 def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_leaves() -> None:
