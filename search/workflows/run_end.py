@@ -47,8 +47,8 @@ def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
 def final_in_time(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> float:
     """FLOPs of the final training: of few images longer than the passes of a trial, by the pace so far.
 
-    The rule is ``search.study.ending``'s, with the whole that the time pays. What is longer costs neither the race nor
-    the search's least part of the time.
+    The rule is ``search.study.ending``'s, with the whole that the time pays. What is longer costs neither a race that
+    there is time for nor the search's least part of the time.
     """
     if not end.final or options.timeout is None or _says_length(options):
         return end.final
@@ -58,7 +58,9 @@ def final_in_time(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
     whole = (options.timeout - EXPORT_SECONDS) / a_flop
     whole = whole if options.budget is None else min(whole, options.budget)
     after = ((1 - LEAST_SEARCH) * options.timeout - EXPORT_SECONDS) / (MARGIN * a_flop)
-    return max(end.final, min(longer_final(config, whole), after - end.race))
+    if end.compute <= after:
+        after -= end.race
+    return max(end.final, min(longer_final(config, whole), after))
 
 
 def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> tuple[Bounds, str]:

@@ -74,6 +74,8 @@ def test_longer_final_training_costs_no_race_and_no_search() -> None:
     end = Ending(racers=3, rounds=3, training=50e12, final=100e12)
     # Of 1,230 s a search has 492: 708 s are left for 450 s of race and the final training, which take a tenth more.
     assert bounds(3000.0, end, images=200, timeout=1230)[0].final == pytest.approx((708 / 1.1 - 450) * 1e12)
+    # Half the time is too short for the race.
+    assert bounds(3000.0, end, images=200, timeout=630)[0].final == pytest.approx(150e12)
 
 
 def test_time_that_a_race_has_left_is_the_final_training_s() -> None:
