@@ -32,7 +32,7 @@ and a net has not learnt by then what they hold: the default of ``photo_cnn`` ha
 passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (three seeds, 5,000 others to score on). So with P passes
 of the default, N images and W as above, or with ``--timeout`` as much as that time pays at the pace so far,
 
-    F = F of P passes times min(4, 80,000 / (P N)), at most W / 4, and at least F of P passes.
+    F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes.
 
 A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
@@ -55,7 +55,7 @@ SHARE = 0.3
 MOST_GROWTH = 2.0
 # So many times the passes of a trial, so many looks at images, and such a part of the whole a final training of few
 # images has at most.
-MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 80_000, 0.25
+MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 80_000, 0.4
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
 # More images would cost more than they tell; with fewer of a class, nothing is set aside of it.
