@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args(arguments)
     dataset = prepare(asked.data, image_size=asked.size)
-    path, settings = asked.out / "passes.json", {"space": asked.space, "size": asked.size}
+    path, settings = asked.out / "passes.json", {"space": asked.space, "data": dataset.fingerprint}
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     found: dict[str, Any] = earlier["trainings"] if earlier.get("settings") == settings else {}
     with ForkServer() as server:

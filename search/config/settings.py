@@ -324,7 +324,7 @@ class ExportSettings(Options):
     )
     refit_epochs: int | None = option(
         None,
-        "Length of that training, in epochs (default: the study's --final; else what the scored weights were trained "
+        "Length of that training, in epochs (default: the final training; else what the scored weights were trained "
         "for).",
         low=1,
         high=10_000,

@@ -19,6 +19,8 @@ LOOK_SECONDS = 5.0
 # The part of the time that a search has at least where a final training follows. It is less than was planned for it:
 # where all goes a little slower than was expected, the final training is not to be lost.
 LEAST_BEFORE_FINAL = 0.2
+# Seconds: a final training may be planned to take just what is free.
+ROUNDING = 1e-3
 
 
 @dataclass
@@ -27,19 +29,21 @@ class Pace:
 
     Attributes:
         spent: Returns the study's compute so far, FLOPs.
-        workers: How many compute side by side; what follows the search is one after the other.
+        workers: Returns how many are computing side by side, those of other commands, too; what follows the search is
+            one after the other.
         timeout: Seconds for all of the run; None for no limit.
         end: When that is over, on the clock of ``time.monotonic``.
         has_trial: Returns whether a trial of the study has finished, so that there is something to export.
     """
 
     spent: Callable[[], float]
-    workers: int
+    workers: Callable[[], int]
     timeout: float | None
     end: float
     has_trial: Callable[[], bool] = lambda: True
     _began: float = field(default_factory=time.monotonic)
     _before: float = 0.0
+    _most_workers: int = 1
 
     def begin(self) -> None:
         """Note where the run begins to compute."""
@@ -48,15 +52,16 @@ class Pace:
     def seconds(self, flops: float) -> float | None:
         """How long so much computing takes one worker; None as long as nothing has been measured."""
         done = self.spent() - self._before
+        self._most_workers = max(self._most_workers, self.workers())
         if done <= 0:
             return None
-        return flops * self.workers * (time.monotonic() - self._began) / done
+        return flops * self._most_workers * (time.monotonic() - self._began) / done
 
     def left(self) -> float:
         """Seconds that are left for trainings, those of the export's checks taken off."""
         return self.end - time.monotonic() - EXPORT_SECONDS
 
-    def kept(self, final: float, race: float, shrinks: bool = False) -> float:
+    def kept(self, final: Callable[[float | None], float], race: float, shrinks: bool = False) -> float:
         """Seconds to keep free after the search.
 
         Where there would be too little time for the search, first the race is not waited for, then the final training,
@@ -64,7 +69,7 @@ class Pace:
         the time of an export is kept, however slow the first is.
 
         Args:
-            final: FLOPs of the final training.
+            final: Returns FLOPs of the final training, given the seconds that one takes, if that is known.
             race: FLOPs of the race.
             shrinks: Whether the final training may be shorter.
         """
@@ -72,20 +77,22 @@ class Pace:
         most = (1 - LEAST_SEARCH) * timeout
         if not self.has_trial():
             return min(EXPORT_SECONDS, most)
-        for flops, search in ((final + race, LEAST_SEARCH), (final, LEAST_BEFORE_FINAL)):
-            seconds = self.seconds(flops) if flops else 0.0
-            if seconds is None:
-                return 0.0
-            if MARGIN * seconds + EXPORT_SECONDS <= (1 - search) * timeout:
-                return MARGIN * seconds + EXPORT_SECONDS
-        return most if final and shrinks else min(EXPORT_SECONDS, most)
+        a_flop = self.seconds(1.0)
+        planned = final(a_flop)
+        if a_flop is None:
+            return 0.0 if planned or race else min(EXPORT_SECONDS, most)
+        for flops, search in ((planned + race, LEAST_SEARCH), (planned, LEAST_BEFORE_FINAL)):
+            seconds = MARGIN * flops * a_flop + EXPORT_SECONDS
+            if seconds <= (1 - search) * timeout + ROUNDING:
+                return seconds
+        return most if planned and shrinks else min(EXPORT_SECONDS, most)
 
 
 @contextmanager
 def keeping_time(
     stop: Stop,
     pace: Pace,
-    final: Callable[[], float],
+    final: Callable[[float | None], float],
     race: float,
     *,
     exports: bool = True,
@@ -96,7 +103,7 @@ def keeping_time(
     Args:
         stop: Of the search.
         pace: Of the run.
-        final: Returns FLOPs of the final training, by what is known so far.
+        final: Returns FLOPs of the final training, given the seconds that one takes, if that is known.
         race: FLOPs of the race.
         exports: Whether the run exports.
         shrinks: Whether the final training may be shorter.
@@ -110,7 +117,7 @@ def keeping_time(
     def watch() -> None:
         while not over.is_set():
             with contextlib.suppress(Exception):  # The database is away: what was known before holds.
-                stop.deadline = pace.end - pace.kept(final(), race, shrinks)
+                stop.deadline = pace.end - pace.kept(final, race, shrinks)
             over.wait(LOOK_SECONDS)
 
     thread = threading.Thread(target=watch, name="pace", daemon=True)

@@ -117,12 +117,19 @@ def _build(
 
 
 def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
-    """Store what the final training takes: what a budget or a time has left for it, or what was planned; and say so."""
+    """Store what the final training takes: what a budget or a time has left for it, or what was planned; and say so.
+
+    One that was begun and interrupted goes on as it was planned then, where that is still paid.
+    """
     loaded = request.loaded
     planned = float(loaded.config.final) if bounds.final is None else bounds.final
-    if bounds.grows and planned >= loaded.config.final:
-        spent = searched(loaded) + (request.race.compute if request.race else 0.0)
-        planned = ending.grown_final(loaded.config, planned, bounds.left(spent))
+    left = bounds.left(searched(loaded) + (request.race.compute if request.race else 0.0))
+    epochs = refit_epochs(loaded.config, request.trial, request.refit_epochs)
+    begun = loaded.paths.refit_checkpoint(request.trial.number, epochs).exists()
+    if begun and loaded.final <= left:
+        planned = loaded.final
+    elif bounds.grows and planned >= loaded.config.final:
+        planned = ending.grown_final(loaded.config, planned, left)
     loaded.plan_final(planned)
     if loaded.final != loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))

@@ -212,14 +212,14 @@ def _beside_default(race: Race) -> str:
             f"{gap(ahead.shrunk)} when that is shrunk by its noise; the probability that it is better is "
             f"{percent(ahead.probability)}."
         )
-    rivals = {racer.trial.number: race.advantage_of(racer.trial.number) for racer in race.racers}
+    rivals = {racer.trial.number: race.advantage_of(racer.trial.number) for racer in race.racing}
     known = {number: ahead for number, ahead in rivals.items() if ahead is not None}
     if race.ended_because == "behind":
         return (
             f"Exported is the default configuration: after {_rounds(race)} none of the others was ahead of it, so that "
             "the race ended."
         )
-    text = "Exported is the default configuration: none of the others is ahead of it"
+    text = "Exported is the default configuration: none of those that have not dropped out is ahead of it"
     if not known:
         return f"{text}."
     best = max(known, key=lambda number: known[number].gap)

@@ -32,7 +32,9 @@ and a net has not learnt by then what they hold: the default of ``photo_cnn`` ha
 passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (three seeds, 5,000 others to score on). So with P passes
 of the default, N images and W as above, or with ``--timeout`` as much as that time pays at the pace so far,
 
-    F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes.
+    F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes,
+
+so far as two trials and all of the race's share are left beside it.
 
 A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
@@ -46,6 +48,7 @@ from search.data.splits import EARLY_IMAGES
 from search.errors import InputError
 from search.formatting import count
 from search.study.class_balance import split_counts
+from search.study.pace import LEAST_TRIALS
 
 # At most so many configurations race, and each with so many seeds; a comparison needs a spread, which takes two.
 RACERS, SEEDS, LEAST_SEEDS = 3, 3, 2
@@ -155,7 +158,8 @@ def longer_final(config: StudyConfig, whole: float) -> float:
     """FLOPs of the final training as it is planned, of few images by the rule at the head of this module."""
     images = config.training_images * config.final / config.length
     times = min(MOST_LONGER, LOOKS / (config.final_epochs * images))
-    return max(float(config.final), min(times * config.final, FINAL_SHARE * whole))
+    beside = (1 - SHARE) * whole - LEAST_TRIALS * trial_compute(config)
+    return max(float(config.final), min(times * config.final, FINAL_SHARE * whole, beside))
 
 
 def grown_final(config: StudyConfig, planned: float, left: float) -> float:

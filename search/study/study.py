@@ -55,7 +55,7 @@ KEPT_MODELS = 3
 MODEL, KEPT = "model_artifact", "kept_models"
 # What trainings after the search have taken, FLOPs, by what they were: of races, and final ones.
 AFTER_SEARCH = "compute_after_search"
-# What the final training takes, where its run had more compute left for it than planned.
+# What the final training takes, where that is not what was planned with the study.
 FINAL = "final_compute"
 
 

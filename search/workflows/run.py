@@ -23,7 +23,7 @@ from search.study.study import LoadedStudy, compute_spent
 from search.workflows.checks import check_here
 from search.workflows.export import make_export
 from search.workflows.results import StudyResult
-from search.workflows.run_end import bounds_of_end, end_of_run, final_in_time, may_shrink
+from search.workflows.run_end import bounds_of_end, end_of_run, final_in_time, may_shrink, running
 from search.workflows.searching import feed, search, search_elsewhere
 from search.workflows.sentences import (
     already_exported,
@@ -67,14 +67,15 @@ def search_and_export(options: RunOptions) -> StudyResult:
             said = nothing_searched(study) if started is None else going_on(study, started)
             return StudyResult(study, "", False, None, detached=said)
         stop = _bound(study, options, begun, end)
+        own = len(slots) if started is None else started.workers
         pace = Pace(
             stop.spent,
-            len(slots) if started is None else started.workers,
+            lambda: max(own, running(study)),
             options.timeout,
             begun + (options.timeout or 0.0),
             lambda: bool(study.ranked()),
         )
-        final = partial(final_in_time, pace, end, options, study.config)
+        final = partial(final_in_time, end, options, study.config)
         shrinks = may_shrink(options, study.config)
         with keeping_time(stop, pace, final, end.race, exports=options.export, shrinks=shrinks):
             if started is not None:

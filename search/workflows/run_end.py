@@ -2,13 +2,15 @@
 
 import logging
 
+from optuna.trial import TrialState
+
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.execution.kept_time import Pace
 from search.exporting.entrants import Bounds
 from search.formatting import duration
 from search.study.ending import Ending, division, longer_final, most_final, plan_ending
-from search.study.request import refits
+from search.study.request import refits, time_of_all
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
 from search.study.study import LoadedStudy
 
@@ -22,11 +24,16 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
         return Ending()
     refit = config.folds > 0 or refits(options, by_compute=True)
     race = refit or options.confirm
-    longer = options.timeout is None and not _says_length(options)
+    longer = not _says_length(options) and (options.timeout is None or options.budget is not None)
     end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit, longer=longer)
     most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
     logger.info(division(config, end, study.wanted, options.budget, most))
     return end
+
+
+def running(study: LoadedStudy) -> int:
+    """How many trials of a study are being trained, by whomever."""
+    return len(study.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 def _says_length(options: RunOptions) -> bool:
@@ -35,8 +42,12 @@ def _says_length(options: RunOptions) -> bool:
 
 
 def _may_grow(options: RunOptions) -> bool:
-    """Whether a run's final training is given what is left: a budget and a time are there to be used."""
-    return not (options.budget is None and options.timeout is None) and not _says_length(options)
+    """Whether a run's final training is given what is left: a budget and a time are there to be used.
+
+    How much a time pays is known by the pace of the search, where that was here.
+    """
+    bounded = options.budget is not None if options.timeout is None else time_of_all(options) is not None
+    return bounded and not _says_length(options)
 
 
 def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
@@ -44,23 +55,26 @@ def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
     return options.timeout is not None and not _says_length(options) and not config.folds
 
 
-def final_in_time(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> float:
-    """FLOPs of the final training: of few images longer than the passes of a trial, by the pace so far.
+def final_in_time(end: Ending, options: RunOptions, config: StudyConfig, a_flop: float | None) -> float:
+    """FLOPs of the final training: under ``--timeout`` that of few images is longer, by the pace so far.
 
     The rule is ``search.study.ending``'s, with the whole that the time pays. What is longer costs neither a race that
     there is time for nor the search's least part of the time.
+
+    Args:
+        end: As it was planned.
+        options: Of the run.
+        config: The study's.
+        a_flop: Seconds that one takes here; None where that is not known.
     """
-    if not end.final or options.timeout is None or _says_length(options):
-        return end.final
-    a_flop = pace.seconds(1.0)
-    if a_flop is None:
+    if not end.final or options.timeout is None or a_flop is None or not _may_grow(options):
         return end.final
     whole = (options.timeout - EXPORT_SECONDS) / a_flop
     whole = whole if options.budget is None else min(whole, options.budget)
     after = ((1 - LEAST_SEARCH) * options.timeout - EXPORT_SECONDS) / (MARGIN * a_flop)
-    if end.compute <= after:
+    if config.final + end.race <= after:
         after -= end.race
-    return max(end.final, min(longer_final(config, whole), after))
+    return max(float(config.final), min(longer_final(config, whole), after))
 
 
 def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> tuple[Bounds, str]:
@@ -74,10 +88,12 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
     """
     a_flop = None if options.timeout is None else pace.seconds(1.0)
     if a_flop is None:
-        grows = options.budget is not None and _may_grow(options)
+        grows = options.timeout is None and _may_grow(options)
         return Bounds(whole=options.budget, grows=grows, final=end.final or None), ""
-    left, final, remark = pace.left() / a_flop, final_in_time(pace, end, options, config), ""
-    final = max(end.final, min(final, left))
+    left, final, remark = pace.left() / a_flop, final_in_time(end, options, config, a_flop), ""
+    if final > config.final:
+        race = end.race if config.final + end.race <= left else 0.0
+        final = max(float(config.final), min(final, left - race))
     if final and final > left:
         if may_shrink(options, config) and left >= config.length:
             final = left
@@ -86,5 +102,11 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
                 "--timeout left no time for the final training, which would take about "
                 f"{duration(final * a_flop)}: exported are the weights that scored in the search."
             )
-    most, grows = max(0.0, left - final), _may_grow(options)
-    return Bounds(options.budget, most, grows, final or None, lambda: pace.left() / (MARGIN * a_flop)), remark
+    bounds = Bounds(
+        whole=options.budget,
+        most=max(0.0, left - final),
+        grows=_may_grow(options),
+        final=final or None,
+        time_left=lambda: pace.left() / (MARGIN * a_flop),
+    )
+    return bounds, remark

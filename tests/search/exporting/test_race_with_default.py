@@ -73,8 +73,8 @@ def test_default_is_exported_where_another_has_the_same_mean() -> None:
     assert (found.ended_because, found.winner.trial.number) == ("rounds", DEFAULT)
     said = race_sentences(found, refit=True)
     assert said[1] == (
-        "Exported is the default configuration: none of the others is ahead of it; trial 5 is 0.0 points behind, with "
-        "a standard error of 10.0 points."
+        "Exported is the default configuration: none of those that have not dropped out is ahead of it; trial 5 is 0.0 "
+        "points behind, with a standard error of 10.0 points."
     )
     assert race_figures(found)["default"] == DEFAULT
 
@@ -109,6 +109,14 @@ def test_default_that_drops_out_is_still_what_the_winner_is_compared_with() -> N
     found = race({5: [0.90, 0.95, 0.93], DEFAULT: [0.80, 0.85, 0.83]})
     assert (found.ended_because, found.winner.trial.number) == ("decided", 5)
     assert "is ahead of the default configuration by 10.0 points" in race_sentences(found, refit=True)[1]
+
+
+def test_rival_that_diverged_is_not_said_to_be_behind() -> None:
+    found = race({5: [0.95, 0.91, None], DEFAULT: [0.90, 0.92, 0.91]})
+    assert found.winner.trial.number == DEFAULT
+    assert race_sentences(found, refit=True)[1] == (
+        "Exported is the default configuration: none of those that have not dropped out is ahead of it."
+    )
 
 
 def test_default_that_diverges_is_no_rival() -> None:

@@ -19,6 +19,7 @@ from search.study.ending import (
     plan_ending,
     race_images,
     training_compute,
+    trial_compute,
 )
 
 # A trial of 40 TFLOP, a final training of 200.
@@ -122,6 +123,18 @@ def test_final_training_of_few_images_is_up_to_four_times_as_long_within_two_fif
     more = dataclasses.replace(CONFIG, training_images=800)
     assert planned(10e15, more, longer=True).final == pytest.approx(0.4e15)
     assert planned(10e15, longer=True).final == pytest.approx(0.2e15)
+
+
+def test_longer_final_training_leaves_two_trials_beside_the_race() -> None:
+    """Five folds had a budget of five final trainings: two were for a longer one, and no trial could end."""
+    few = dataclasses.replace(FOLDS, training_images=400, final=FOLDS.length * 5 // 4)
+    for whole in (5, 12, 16, 20, 30):
+        budget = whole * float(few.final)
+        found = planned(budget, few, longer=True)
+        assert found.final >= few.final
+        if found.final > few.final:
+            assert budget - found.compute >= 2 * trial_compute(few)
+    assert found.final > few.final
 
 
 def test_final_training_that_is_longer_keeps_its_length_where_the_budget_holds_it() -> None:

@@ -64,18 +64,33 @@ def test_search_that_ends_late_and_has_no_final_training_has_lost_none() -> None
 def test_final_training_of_few_images_is_longer_where_there_is_time() -> None:
     few = 200  # In a search of 200 of 1,000: 20 passes are 20,000 looks, of 80,000.
     assert bounds(3000.0, images=few, timeout=6000)[0].final == 400e12
-    assert bounds(3000.0, images=few, timeout=930)[0].final == pytest.approx(360e12)  # Two fifths of 900 s.
-    assert bounds(250.0, images=few, timeout=6000)[0].final == pytest.approx(250e12)  # All that is left.
-    for said in ({"final": "0.1PFLOP"}, {"refit": True, "refit_epochs": 20}):
+    assert bounds(600.0, images=few, timeout=930)[0].final == pytest.approx(360e12)  # Two fifths of 900 s.
+    for said in ({"final": "0.1PFLOP"}, {"refit": True, "refit_epochs": 20}, {"engine": "slurm"}):
         assert bounds(3000.0, images=few, timeout=6000, **said)[0].final == END.final
 
 
-def test_longer_final_training_costs_no_race_and_no_search() -> None:
+def test_longer_final_training_costs_no_race_that_there_is_time_for() -> None:
+    found, _ = bounds(250.0, images=200, timeout=6000)
+    assert (found.final, found.most) == (pytest.approx(210e12), pytest.approx(40e12))
+    found, _ = bounds(130.0, images=200, timeout=6000)  # None is left for the race.
+    assert (found.final, found.most) == (pytest.approx(130e12), 0.0)
     end = Ending(racers=3, rounds=3, training=50e12, final=100e12)
     # Of 1,230 s a search has 492: 708 s are left for 450 s of race and the final training, which take a tenth more.
-    assert bounds(3000.0, end, images=200, timeout=1230)[0].final == pytest.approx((708 / 1.1 - 450) * 1e12)
-    # Half the time is too short for the race.
-    assert bounds(3000.0, end, images=200, timeout=630)[0].final == pytest.approx(240e12)
+    found, _ = bounds(700.0, end, images=200, timeout=1230)
+    assert found.final == pytest.approx((708 / 1.1 - 450) * 1e12)
+    assert found.most == pytest.approx(700e12 - found.final)
+
+
+def test_longer_final_training_leaves_two_trials() -> None:
+    # Of 600 s 180 are a race's; in three folds a trial takes 160 s where the final training takes 100.
+    assert bounds(400.0, images=200, timeout=630, folds=2)[0].final == pytest.approx(240e12)
+    assert bounds(400.0, images=200, timeout=630, folds=8)[0].final == END.final
+
+
+def test_budget_and_time_are_both_kept() -> None:
+    found, _ = bounds(3000.0, images=200, timeout=6000, budget=0.5e15)
+    assert found.final == pytest.approx(200e12)  # Two fifths of the budget.
+    assert (found.whole, found.grows) == (0.5e15, True)
 
 
 def test_time_that_a_race_has_left_is_the_final_training_s() -> None:
@@ -88,6 +103,14 @@ def test_time_that_a_race_has_left_is_the_final_training_s() -> None:
     assert both.left(spent=0.0) == pytest.approx(300e12)
     assert both.left(spent=0.9e15) == pytest.approx(0.1e15)
     assert not bounds(330.0, timeout=600, final="0.1PFLOP")[0].grows
+
+
+def test_where_the_pace_is_not_known_nothing_grows_under_a_time() -> None:
+    """The study has all its trials: how long so much takes here is not known."""
+    pace: Any = SimpleNamespace(seconds=lambda flops: None)
+    options = RunOptions.given("s", data="digits", timeout=600, budget=1e15)
+    found, remark = bounds_of_end(pace, END, options, SimpleNamespace(final=END.final))  # type: ignore[arg-type]
+    assert (found.final, found.grows, remark) == (END.final, False, "")
 
 
 def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_leaves() -> None:
