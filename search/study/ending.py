@@ -29,7 +29,7 @@ race, it is 0.36 PFLOP.
 
 Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
 and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.9 % after 80
-passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (three seeds, 5,000 others to score on). So with P passes
+passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (``benchmarks/passes.py``, three seeds). So with P passes
 of the default, N images and W as above, or with ``--timeout`` as much as that time pays at the pace so far,
 
     F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes,
