@@ -1,19 +1,25 @@
-"""How fast a run computes, and when its search has to end so that there is time for what follows it.
+"""How fast a study computes, and when its search has to end so that there is time for what follows it.
 
-What comes after the search is known in FLOPs before it begins, but in seconds only once something has been trained
-here. So the time that is kept free follows what this run has measured so far: seconds of a worker for each FLOP, all
-that is not training included.
+What comes after the search is known in FLOPs before it begins, but in seconds only once something has been trained. So
+the time that is kept free follows what the study's trials have taken: seconds of a worker for each FLOP. A training of
+the race takes as long as a trial, with its process, its net and its first step; the final training is one that is long,
+and takes as long as the training of trials alone.
 """
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from optuna.trial import FrozenTrial
 
 from search.execution.stop_requests import Stop
+from search.study.fold_results import SPENT, seconds_spent
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
+from search.study.study import compute_of
 
 LOOK_SECONDS = 5.0
 # The part of the time that a search has at least where a final training follows. It is less than was planned for it:
@@ -23,45 +29,57 @@ LEAST_BEFORE_FINAL = 0.2
 ROUNDING = 1e-3
 
 
-@dataclass
-class Pace:
-    """What this run has computed, and how long that took.
+class Rates(NamedTuple):
+    """Seconds that a FLOP takes a worker.
 
     Attributes:
-        spent: Returns the study's compute so far, FLOPs.
-        workers: Returns how many are computing side by side, those of other commands, too; what follows the search is
-            one after the other.
+        training: Of a training, once it has begun.
+        trial: Of a trial, with all that it takes beside its training.
+    """
+
+    training: float
+    trial: float
+
+
+@dataclass
+class Pace:
+    """How fast a study computes, and what time its run has.
+
+    Attributes:
+        trials: Returns the study's trials.
         timeout: Seconds for all of the run; None for no limit.
         end: When that is over, on the clock of ``time.monotonic``.
         has_trial: Returns whether a trial of the study has finished, so that there is something to export.
     """
 
-    spent: Callable[[], float]
-    workers: Callable[[], int]
+    trials: Callable[[], Sequence[FrozenTrial]]
     timeout: float | None
     end: float
     has_trial: Callable[[], bool] = lambda: True
-    _began: float = field(default_factory=time.monotonic)
-    _before: float = 0.0
-    _most_workers: int = 1
+    _before: frozenset[int] = frozenset()
 
     def begin(self) -> None:
-        """Note where the run begins to compute."""
-        self._began, self._before = time.monotonic(), self.spent()
+        """Note which trials had ended before the run: they may have been trained on another machine."""
+        self._before = frozenset(trial.number for trial in self._timed())
 
-    def seconds(self, flops: float) -> float | None:
-        """How long so much computing takes one worker; None as long as nothing has been measured."""
-        done = self.spent() - self._before
-        self._most_workers = max(self._most_workers, self.workers())
-        if done <= 0:
+    def rates(self) -> Rates | None:
+        """By the trials that have ended in this run, else by those before it; None where there are none."""
+        timed = self._timed()
+        timed = [trial for trial in timed if trial.number not in self._before] or timed
+        done = compute_of(timed)
+        training = sum(float(trial.user_attrs[SPENT].get("training", 0.0)) for trial in timed)
+        if done <= 0 or training <= 0:
             return None
-        return flops * self._most_workers * (time.monotonic() - self._began) / done
+        return Rates(training / done, sum(seconds_spent(trial.user_attrs) for trial in timed) / done)
+
+    def _timed(self) -> list[FrozenTrial]:
+        return [trial for trial in self.trials() if trial.state.is_finished() and trial.user_attrs.get(SPENT)]
 
     def left(self) -> float:
         """Seconds that are left for trainings, those of the export's checks taken off."""
         return self.end - time.monotonic() - EXPORT_SECONDS
 
-    def kept(self, final: Callable[[float | None], float], race: float, shrinks: bool = False) -> float:
+    def kept(self, final: Callable[[Rates | None], float], race: float, shrinks: bool = False) -> float:
         """Seconds to keep free after the search.
 
         Where there would be too little time for the search, first the race is not waited for, then the final training,
@@ -69,7 +87,7 @@ class Pace:
         the time of an export is kept, however slow the first is.
 
         Args:
-            final: Returns FLOPs of the final training, given the seconds that one takes, if that is known.
+            final: Returns FLOPs of the final training, given what one takes, if that is known.
             race: FLOPs of the race.
             shrinks: Whether the final training may be shorter.
         """
@@ -77,14 +95,15 @@ class Pace:
         most = (1 - LEAST_SEARCH) * timeout
         if not self.has_trial():
             return min(EXPORT_SECONDS, most)
-        a_flop = self.seconds(1.0)
-        planned = final(a_flop)
-        if a_flop is None:
+        rates = self.rates()
+        planned = final(rates)
+        if rates is None:
             return 0.0 if planned or race else min(EXPORT_SECONDS, most)
-        for flops, search in ((planned + race, LEAST_SEARCH), (planned, LEAST_BEFORE_FINAL)):
-            seconds = MARGIN * flops * a_flop + EXPORT_SECONDS
-            if seconds <= (1 - search) * timeout + ROUNDING:
-                return seconds
+        trains, races = planned * rates.training, race * rates.trial
+        for seconds, search in ((trains + races, LEAST_SEARCH), (trains, LEAST_BEFORE_FINAL)):
+            kept = MARGIN * seconds + EXPORT_SECONDS
+            if kept <= (1 - search) * timeout + ROUNDING:
+                return kept
         return most if planned and shrinks else min(EXPORT_SECONDS, most)
 
 
@@ -92,7 +111,7 @@ class Pace:
 def keeping_time(
     stop: Stop,
     pace: Pace,
-    final: Callable[[float | None], float],
+    final: Callable[[Rates | None], float],
     race: float,
     *,
     exports: bool = True,
@@ -103,7 +122,7 @@ def keeping_time(
     Args:
         stop: Of the search.
         pace: Of the run.
-        final: Returns FLOPs of the final training, given the seconds that one takes, if that is known.
+        final: Returns FLOPs of the final training, given what one takes, if that is known.
         race: FLOPs of the race.
         exports: Whether the run exports.
         shrinks: Whether the final training may be shorter.

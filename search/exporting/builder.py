@@ -70,6 +70,9 @@ def build_export(
     except (StudyGone, KeyError):
         loaded.check_there("nothing exported")
         raise
+    except KeyboardInterrupt:
+        request.say("stopped, and nothing exported; what was trained is kept, and the same command goes on")
+        raise
 
 
 def _build(

@@ -80,6 +80,7 @@ def confirm_best(
         say(f"no race: {course.why_none}")
         return course.why_none
     forget_others(loaded, course.trials)
+    loaded.begin_race(course.takes)
     racers = [Racer(trial) for trial in course.trials]
     default = "" if course.default is None else f" (trial {course.default} is the default)"
     share = f"{percent(COMPUTE_SHARE)} of the search's compute"

@@ -53,6 +53,8 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
     config, best = loaded.config, candidates(loaded)
     refit = refits(options, config.length > 0) or config.folds > 0
     confirm = options.confirm or (refit and ending.can_race(config))
+    if refit and config.length and loaded.final < config.final and options.timeout is None:
+        return False  # A final training that a time has cut short is made whole where there is no such bound.
     has_time = options.timeout is None or "no_race" not in summary
     backbone = summary.get("backbone") or {}
     tuned = backbone.get("fine_tuned") or {}

@@ -108,6 +108,7 @@ def plot_course(
         refit=refit,
         configurations=entrants,
         most=bounds.most,
+        run_before=loaded.race,
     )
     trials = contenders(best, default, planned.racers)
     why = ""

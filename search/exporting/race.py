@@ -187,10 +187,10 @@ def why_over(
     """
     if racing < 2:
         return "decided"
-    if hopeless:
-        return "behind"
     if rounds >= most:
         return "rounds"
+    if hopeless:
+        return "behind"
     return "compute" if spent + next_round > budget else ""
 
 

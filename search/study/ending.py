@@ -125,6 +125,8 @@ def plan_ending(
     configurations: int = RACERS,
     most: float | None = None,
     longer: bool = False,
+    epochs: int | None = None,
+    run_before: float = 0.0,
 ) -> Ending:
     """What the end of a run takes, by the rule at the head of this module.
 
@@ -137,8 +139,10 @@ def plan_ending(
         configurations: How many there are to race.
         most: A further bound of what the race takes, FLOPs, such as by the time that is left.
         longer: Whether the final training may be longer than the passes of a trial take.
+        epochs: Its length, where somebody has said it in epochs.
+        run_before: FLOPs of a race that was run before: its trainings are there.
     """
-    final = float(config.final) if refit else 0.0
+    final = said_final(config, epochs) if refit else 0.0
     whole = (trials * trial_compute(config) + final) / (1 - SHARE) if whole is None else whole
     if refit and longer:
         final = longer_final(config, whole)
@@ -146,7 +150,7 @@ def plan_ending(
         return Ending(final=final)
     training, trainings = training_compute(config), max(1, config.folds)
     allowed = min(RACERS * SEEDS * trainings * training, SHARE * whole)
-    allowed = allowed if most is None else min(allowed, most)
+    allowed = max(run_before, allowed if most is None else min(allowed, most))
     for racers in range(min(RACERS, configurations), 1, -1):
         for seeds in range(SEEDS, LEAST_SEEDS - 1, -1):
             if racers * seeds * trainings * training <= allowed:
@@ -154,11 +158,22 @@ def plan_ending(
     return Ending(final=final)
 
 
-def longer_final(config: StudyConfig, whole: float) -> float:
-    """FLOPs of the final training as it is planned, of few images by the rule at the head of this module."""
+def said_final(config: StudyConfig, epochs: int | None) -> float:
+    """FLOPs of the final training, of so many epochs of the default where that is said, before it is made longer."""
+    return float(config.final) if epochs is None else config.final * epochs / config.final_epochs
+
+
+def longer_final(config: StudyConfig, whole: float, trial: float | None = None) -> float:
+    """FLOPs of the final training as it is planned, of few images by the rule at the head of this module.
+
+    Args:
+        config: The study's.
+        whole: FLOPs of all together.
+        trial: What a trial takes of that, where it is more than its own.
+    """
     images = config.training_images * config.final / config.length
     times = min(MOST_LONGER, LOOKS / (config.final_epochs * images))
-    beside = (1 - SHARE) * whole - LEAST_TRIALS * trial_compute(config)
+    beside = (1 - SHARE) * whole - LEAST_TRIALS * (trial_compute(config) if trial is None else trial)
     return max(float(config.final), min(times * config.final, FINAL_SHARE * whole, beside))
 
 
@@ -187,21 +202,25 @@ def trial_compute(config: StudyConfig) -> float:
     return float(config.length) * max(1, config.folds)
 
 
-def check_whole(config: StudyConfig, budget: float | None, refit: bool) -> None:
+def check_whole(config: StudyConfig, budget: float | None, refit: bool, epochs: int | None = None) -> None:
     """Refuse a budget that leaves nothing for a search beside the final training.
 
     Args:
         config: The study's.
         budget: FLOPs; None for no bound.
         refit: Whether there is a final training.
+        epochs: Its length, where somebody has said it in epochs.
 
     Raises:
         InputError: It does not hold the final training and a trial.
     """
-    least = config.final + trial_compute(config)
-    if refit and config.length and budget is not None and budget < least:
+    if not (refit and config.length and budget is not None):
+        return
+    final, said_by = said_final(config, epochs), "--final" if epochs is None else "--refit-epochs"
+    least = final + trial_compute(config)
+    if budget < least:
         raise InputError(
-            f"--budget {flops(budget)}: covers the final training, which takes {flops(config.final)} (--final), and a "
+            f"--budget {flops(budget)}: covers the final training, which takes {flops(final)} ({said_by}), and a "
             f"trial takes {flops(trial_compute(config))}; expected at least {flops(least)}; or pass --no-refit, to "
             "export the weights that scored in the search"
         )

@@ -163,7 +163,9 @@ def _configured(
     if by_compute:
         config = with_length(config, options, space, dataset)
     check_refit(options.study, options, config.length > 0, config.folds)
-    check_whole(config, options.budget, options.export and refits(options, config.length > 0))
+    check_whole(
+        config, options.budget, options.export and refits(options, config.length > 0), options.refit_epochs
+    )
     check_metric(config, dataset)
     if not over_backbone:
         return config, dataset, {}
@@ -222,7 +224,9 @@ def _rejoin(
     check_confirm(config.study, config.folds, options.confirm, config.length > 0)
     check_refit(config.study, options, config.length > 0, config.folds)
     check_preference(config.metric, options.prefer)
-    check_whole(config, options.budget, options.export and refits(options, config.length > 0))
+    check_whole(
+        config, options.budget, options.export and refits(options, config.length > 0), options.refit_epochs
+    )
     space = load_space(config.space)
     renew_space(found, space)
     check_joining(found, space, backend)

@@ -57,6 +57,8 @@ MODEL, KEPT = "model_artifact", "kept_models"
 AFTER_SEARCH = "compute_after_search"
 # What the final training takes, where that is not what was planned with the study.
 FINAL = "final_compute"
+# What a race takes that was begun.
+RACE = "race_compute"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,16 @@ class LoadedStudy:
     def final(self) -> float:
         """FLOPs of its final training: as planned, or what a run had left for it; 0 where trials count epochs."""
         return float(self.optuna.user_attrs.get(FINAL, self.config.final))
+
+    @property
+    def race(self) -> float:
+        """FLOPs of the largest race that was begun; 0 where none was."""
+        return float(self.optuna.user_attrs.get(RACE, 0.0))
+
+    def begin_race(self, flops: float) -> None:
+        """Store what a race takes: its trainings are there, and a later export runs it again for nothing."""
+        if flops > self.race:
+            self.optuna.set_user_attr(RACE, flops)
 
     def plan_final(self, flops: float) -> None:
         """Store what the final training takes."""

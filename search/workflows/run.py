@@ -23,7 +23,7 @@ from search.study.study import LoadedStudy, compute_spent
 from search.workflows.checks import check_here
 from search.workflows.export import make_export
 from search.workflows.results import StudyResult
-from search.workflows.run_end import bounds_of_end, end_of_run, final_in_time, may_shrink, running
+from search.workflows.run_end import bounds_of_end, end_of_run, final_in_time, may_shrink
 from search.workflows.searching import feed, search, search_elsewhere
 from search.workflows.sentences import (
     already_exported,
@@ -67,10 +67,8 @@ def search_and_export(options: RunOptions) -> StudyResult:
             said = nothing_searched(study) if started is None else going_on(study, started)
             return StudyResult(study, "", False, None, detached=said)
         stop = _bound(study, options, begun, end)
-        own = len(slots) if started is None else started.workers
         pace = Pace(
-            stop.spent,
-            lambda: max(own, running(study)),
+            lambda: study.optuna.get_trials(deepcopy=False),
             options.timeout,
             begun + (options.timeout or 0.0),
             lambda: bool(study.ranked()),
@@ -127,6 +125,8 @@ def _export(
     shared = {field.name for field, _ in options_of(ExportOptions)}
     wanted = {name: value for name, value in vars(options).items() if name in shared}
     wanted["refit"] = must or (end.final > 0 and not remark)
+    if not wanted["refit"]:
+        wanted["refit_epochs"] = None  # There is no time for them, which the remark says.
     asked = ExportOptions.given(**wanted, server=server, prepared=study.prepared)
     return make_export(asked, there, bounds, remark)
 

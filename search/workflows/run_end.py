@@ -2,14 +2,12 @@
 
 import logging
 
-from optuna.trial import TrialState
-
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
-from search.execution.kept_time import Pace
+from search.execution.kept_time import Pace, Rates
 from search.exporting.entrants import Bounds
 from search.formatting import duration
-from search.study.ending import Ending, division, longer_final, most_final, plan_ending
+from search.study.ending import Ending, division, longer_final, most_final, plan_ending, trial_compute
 from search.study.request import refits, time_of_all
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
 from search.study.study import LoadedStudy
@@ -25,15 +23,19 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
     refit = config.folds > 0 or refits(options, by_compute=True)
     race = refit or options.confirm
     longer = not _says_length(options) and (options.timeout is None or options.budget is not None)
-    end = plan_ending(config, options.budget, study.wanted, race=race, refit=refit, longer=longer)
+    end = plan_ending(
+        config,
+        options.budget,
+        study.wanted,
+        race=race,
+        refit=refit,
+        longer=longer,
+        epochs=options.refit_epochs,
+        run_before=study.race,
+    )
     most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
     logger.info(division(config, end, study.wanted, options.budget, most))
     return end
-
-
-def running(study: LoadedStudy) -> int:
-    """How many trials of a study are being trained, by whomever."""
-    return len(study.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 def _says_length(options: RunOptions) -> bool:
@@ -55,7 +57,7 @@ def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
     return options.timeout is not None and not _says_length(options) and not config.folds
 
 
-def final_in_time(end: Ending, options: RunOptions, config: StudyConfig, a_flop: float | None) -> float:
+def final_in_time(end: Ending, options: RunOptions, config: StudyConfig, rates: Rates | None) -> float:
     """FLOPs of the final training: under ``--timeout`` that of few images is longer, by the pace so far.
 
     The rule is ``search.study.ending``'s, with the whole that the time pays. What is longer costs neither a race that
@@ -65,16 +67,18 @@ def final_in_time(end: Ending, options: RunOptions, config: StudyConfig, a_flop:
         end: As it was planned.
         options: Of the run.
         config: The study's.
-        a_flop: Seconds that one takes here; None where that is not known.
+        rates: What a FLOP takes here; None where that is not known.
     """
-    if not end.final or options.timeout is None or a_flop is None or not _may_grow(options):
+    if not end.final or options.timeout is None or rates is None or not _may_grow(options):
         return end.final
-    whole = (options.timeout - EXPORT_SECONDS) / a_flop
+    whole = (options.timeout - EXPORT_SECONDS) / rates.training
     whole = whole if options.budget is None else min(whole, options.budget)
-    after = ((1 - LEAST_SEARCH) * options.timeout - EXPORT_SECONDS) / (MARGIN * a_flop)
-    if config.final + end.race <= after:
-        after -= end.race
-    return max(float(config.final), min(longer_final(config, whole), after))
+    after = ((1 - LEAST_SEARCH) * options.timeout - EXPORT_SECONDS) / MARGIN
+    race = end.race * rates.trial
+    if config.final * rates.training + race <= after:
+        after -= race
+    trial = trial_compute(config) * rates.trial / rates.training
+    return max(float(config.final), min(longer_final(config, whole, trial), after / rates.training))
 
 
 def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> tuple[Bounds, str]:
@@ -86,27 +90,28 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
     Returns:
         The bounds of the race and the final training; and, where there is no time for that, this in a sentence.
     """
-    a_flop = None if options.timeout is None else pace.seconds(1.0)
-    if a_flop is None:
+    rates = None if options.timeout is None else pace.rates()
+    if rates is None:
         grows = options.timeout is None and _may_grow(options)
         return Bounds(whole=options.budget, grows=grows, final=end.final or None), ""
-    left, final, remark = pace.left() / a_flop, final_in_time(end, options, config, a_flop), ""
+    left, race = pace.left(), end.race * rates.trial
+    final, remark = final_in_time(end, options, config, rates), ""
     if final > config.final:
-        race = end.race if config.final + end.race <= left else 0.0
-        final = max(float(config.final), min(final, left - race))
-    if final and final > left:
-        if may_shrink(options, config) and left >= config.length:
-            final = left
+        free = left - race if config.final * rates.training + race <= left else left
+        final = max(float(config.final), min(final, free / rates.training))
+    if final and final * rates.training > left:
+        if may_shrink(options, config) and left >= config.length * rates.training:
+            final = left / rates.training
         else:
             remark = (
                 "--timeout left no time for the final training, which would take about "
-                f"{duration(final * a_flop)}: exported are the weights that scored in the search."
+                f"{duration(final * rates.training)}: exported are the weights that scored in the search."
             )
     bounds = Bounds(
         whole=options.budget,
-        most=max(0.0, left - final),
+        most=max(0.0, left - final * rates.training) / rates.trial,
         grows=_may_grow(options),
         final=final or None,
-        time_left=lambda: pace.left() / (MARGIN * a_flop),
+        time_left=lambda: pace.left() / (MARGIN * rates.training),
     )
     return bounds, remark

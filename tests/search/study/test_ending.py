@@ -141,6 +141,21 @@ def test_final_training_that_is_longer_keeps_its_length_where_the_budget_holds_i
     assert [grown_final(CONFIG, 0.6e15, left) for left in (0.1e15, 0.5e15, 5e15)] == [0.2e15, 0.5e15, 0.6e15]
 
 
+def test_length_that_is_said_in_epochs_is_planned_for() -> None:
+    """100 epochs had the time and the compute of 20 kept for them."""
+    assert planned(1e15, epochs=20).final == pytest.approx(0.4e15)  # Ten are 0.2 PFLOP.
+    with pytest.raises(InputError, match=r"takes 0.4 PFLOP \(--refit-epochs\)"):
+        check_whole(CONFIG, 0.3e15, refit=True, epochs=20)
+
+
+def test_race_that_was_run_before_is_run_again_for_nothing() -> None:
+    first = planned(0.7e15)
+    assert first.race > 0
+    assert planned(None, trials=1).race == 0
+    assert planned(None, trials=1, run_before=first.race).race == first.race
+    assert planned(None, trials=1, run_before=first.race, most=0.0).race == first.race
+
+
 def test_final_training_is_given_what_is_left_up_to_twice_its_length() -> None:
     assert [grown_final(CONFIG, 0.2e15, left) for left in (0.0, 0.19e15, 0.36e15, 5e15)] == [
         0.2e15,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from search.config.settings import RunOptions
+from search.execution.kept_time import Rates
 from search.study.ending import Ending
 from search.workflows.run_end import bounds_of_end
 
@@ -14,9 +15,11 @@ END = Ending(racers=2, rounds=2, training=10e12, final=100e12)
 A_TRIAL = 20e12
 
 
-def bounds(left: float, end: Ending = END, images: int = 100_000, **asked: Any) -> tuple[Any, str]:
+def bounds(
+    left: float, end: Ending = END, images: int = 100_000, beside: float = 1.0, **asked: Any
+) -> tuple[Any, str]:
     """The bounds where so many seconds are left, of a study whose trials take 20 s."""
-    pace: Any = SimpleNamespace(seconds=lambda flops: flops / 1e12, left=lambda: left)
+    pace: Any = SimpleNamespace(rates=lambda: Rates(1e-12, 1e-12 * beside), left=lambda: left)
     config: Any = SimpleNamespace(
         length=A_TRIAL,
         folds=asked.get("folds", 0),
@@ -87,6 +90,14 @@ def test_longer_final_training_leaves_two_trials() -> None:
     assert bounds(400.0, images=200, timeout=630, folds=8)[0].final == END.final
 
 
+def test_race_takes_as_long_as_its_trials_and_the_final_training_as_their_trainings() -> None:
+    """Of short trials most of the time is their start."""
+    found, _ = bounds(160.0, beside=4.0, timeout=600)
+    assert (found.final, found.most) == (100e12, pytest.approx(15e12))
+    found, _ = bounds(1000.0, images=200, beside=10.0, timeout=1230)  # The race takes 400 s.
+    assert found.final == pytest.approx((708 / 1.1 - 400) * 1e12)
+
+
 def test_budget_and_time_are_both_kept() -> None:
     found, _ = bounds(3000.0, images=200, timeout=6000, budget=0.5e15)
     assert found.final == pytest.approx(200e12)  # Two fifths of the budget.
@@ -107,7 +118,7 @@ def test_time_that_a_race_has_left_is_the_final_training_s() -> None:
 
 def test_where_the_pace_is_not_known_nothing_grows_under_a_time() -> None:
     """The study has all its trials: how long so much takes here is not known."""
-    pace: Any = SimpleNamespace(seconds=lambda flops: None)
+    pace: Any = SimpleNamespace(rates=lambda: None)
     options = RunOptions.given("s", data="digits", timeout=600, budget=1e15)
     found, remark = bounds_of_end(pace, END, options, SimpleNamespace(final=END.final))  # type: ignore[arg-type]
     assert (found.final, found.grows, remark) == (END.final, False, "")

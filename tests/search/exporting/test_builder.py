@@ -1,0 +1,65 @@
+"""What is decided on the way to an export, as the builder stores and says it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search.exporting import builder
+from search.exporting.entrants import Bounds
+
+PLANNED = 100e12
+
+
+class Planned:
+    """A study whose final training takes 100 TFLOP, of which an earlier run may have planned and begun another."""
+
+    def __init__(self, folder: Path, final: float = PLANNED, *, begun: bool = False) -> None:
+        self.config = SimpleNamespace(final=PLANNED, epochs=8, early_stopping=0)
+        self.final, self.said = final, list[str]()
+        self.paths = SimpleNamespace(refit_checkpoint=lambda number, epochs: folder / f"{number}-{epochs}")
+        if begun:
+            (folder / "3-8").touch()
+
+    def plan_final(self, flops: float) -> None:
+        self.final = flops
+
+    def plan(self, bounds: Bounds) -> float:
+        trial = SimpleNamespace(number=3, user_attrs={})
+        request: Any = SimpleNamespace(
+            loaded=self, trial=trial, refit_epochs=None, race=None, say=self.said.append
+        )
+        builder._plan_final(request, bounds)
+        return self.final
+
+
+@pytest.fixture(autouse=True)
+def _searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "searched", lambda loaded: 300e12)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "given"),
+    [
+        (Bounds(), PLANNED),
+        (Bounds(final=150e12), 150e12),
+        (Bounds(whole=450e12, grows=True), 150e12),
+        (Bounds(whole=900e12, grows=True), 200e12),
+        (Bounds(whole=900e12, grows=True, time_left=lambda: 120e12), 120e12),
+        (Bounds(final=350e12, grows=True, time_left=lambda: 320e12), 320e12),
+        (Bounds(final=60e12, grows=True, time_left=lambda: 500e12), 60e12),  # It was cut short for time.
+    ],
+)
+def test_final_training_takes_what_is_planned_or_left(tmp_path: Path, bounds: Bounds, given: float) -> None:
+    study = Planned(tmp_path)
+    assert study.plan(bounds) == pytest.approx(given)
+    assert len(study.said) == (given != PLANNED)
+
+
+def test_final_training_that_was_begun_goes_on_as_it_was_planned(tmp_path: Path) -> None:
+    """Under --timeout another clock planned another length, and what was trained before was lost."""
+    study = Planned(tmp_path, 170e12, begun=True)
+    assert study.plan(Bounds(final=PLANNED, grows=True, time_left=lambda: 180e12)) == 170e12
+    assert study.plan(Bounds(final=PLANNED, grows=True, time_left=lambda: 140e12)) == 140e12
+    assert Planned(tmp_path / "other", 170e12).plan(Bounds(final=PLANNED)) == PLANNED
