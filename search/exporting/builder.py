@@ -100,7 +100,8 @@ def _build(
                 request = replace(request, no_race=race, trial=trial, remark=remark, preference=preference)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
-            if (bounds.grows or bounds.final is not None) and request.refit and loaded.config.length:
+            planned = bounds.grows or bounds.final is not None
+            if planned and request.refit and request.refit_epochs is None and loaded.config.length:
                 _plan_final(request, bounds)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)

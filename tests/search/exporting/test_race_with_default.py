@@ -273,7 +273,7 @@ def test_default_is_found_though_it_was_pruned(searched_by_compute: Callable[...
 @pytest.mark.usefixtures("all_race")
 def test_race_that_there_is_no_time_for_says_so(searched_by_compute: Callable[..., LoadedStudy]) -> None:
     study = searched_by_compute(trials=2)
-    assert plot_course(study, bounds=Bounds(most=1.0)).why_none.endswith("more than was left for it")
+    assert plot_course(study, bounds=Bounds(most=1.0)).why_none.endswith("more than its part of the whole")
     assert not plot_course(study).why_none
     assert plot_course(study, bounds=Bounds(whole=1.0)).why_none
 
