@@ -1,5 +1,6 @@
 """What is decided on the way to an export, as the builder stores and says it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,3 +64,19 @@ def test_final_training_that_was_begun_goes_on_as_it_was_planned(tmp_path: Path)
     assert study.plan(Bounds(final=PLANNED, grows=True, time_left=lambda: 180e12)) == 170e12
     assert study.plan(Bounds(final=PLANNED, grows=True, time_left=lambda: 140e12)) == 140e12
     assert Planned(tmp_path / "other", 170e12).plan(Bounds(final=PLANNED)) == PLANNED
+
+
+def test_export_that_is_stopped_says_that_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(builder, "_build", stopped)
+    monkeypatch.setattr(builder, "ExportAtWork", lambda *_: nullcontext())
+    said: list[str] = []
+    loaded = SimpleNamespace(storage=None, study_id=0, still_there=None)
+    request: Any = SimpleNamespace(loaded=loaded, say=said.append)
+    with pytest.raises(KeyboardInterrupt):
+        builder.build_export(tmp_path, request, None, confirm=False)  # type: ignore[arg-type]
+    assert said == ["stopped, and nothing exported; what was trained is kept, and the same command goes on"]

@@ -60,6 +60,25 @@ def test_export_without_a_race_is_the_one_where_none_can_be_had(
     assert earlier_export(folder, study, asked(study, confirm=True)) is not None
 
 
+def test_final_training_that_was_cut_short_is_made_whole_without_a_time(
+    make_worker: Callable[..., Worker], export_of: Callable[..., Path]
+) -> None:
+    length = 3 * 2 * (64 * 16 + 16 * 10) * 64 * 16
+    about = {"epochs": 8, "length": length, "final": 2 * length, "final_epochs": 5.0, "training_images": 200}
+    worker = make_worker("small", **about)
+    work(worker, lambda: 1)
+    worker.study.want(1)
+    made = export_of(worker.study)
+    (made / "model.keras").write_bytes(b"")
+    summary = json.loads((made / "summary.json").read_text())
+    whole = {**summary, "refit": True, "epochs": 8, "unit": "eighth", "no_race": "one trial"}
+    (made / "summary.json").write_text(json.dumps(whole))
+    assert earlier_export(made, worker.study, asked(worker.study)) is not None
+    worker.study.plan_final(length)
+    assert earlier_export(made, worker.study, asked(worker.study)) is None
+    assert earlier_export(made, worker.study, asked(worker.study, timeout=600)) is not None
+
+
 def test_export_that_a_fine_tuning_did_not_better_is_the_one_that_is_asked_for(
     study: LoadedStudy, folder: Path
 ) -> None:
