@@ -96,7 +96,7 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
         return Bounds(whole=options.budget, grows=grows, final=end.final or None), ""
     left, race = pace.left(), end.race * rates.trial
     final, remark = final_in_time(end, options, config, rates), ""
-    if final > config.final:
+    if final > config.final and _may_grow(options):
         free = left - race if config.final * rates.training + race <= left else left
         final = max(float(config.final), min(final, free / rates.training))
     if final and final * rates.training > left:

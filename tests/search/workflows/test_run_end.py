@@ -98,6 +98,15 @@ def test_race_takes_as_long_as_its_trials_and_the_final_training_as_their_traini
     assert found.final == pytest.approx((708 / 1.1 - 400) * 1e12)
 
 
+def test_length_that_is_said_is_left_out_where_there_is_no_time_for_it() -> None:
+    """It was cut to what was left, in words alone: the training took all of its epochs."""
+    said = Ending(final=300e12)
+    assert bounds(400.0, said, timeout=900, refit_epochs=60)[0].final == 300e12
+    found, remark = bounds(200.0, said, timeout=900, refit_epochs=60)
+    assert found.most == 0
+    assert remark.startswith("--timeout left no time for the final training, which would take about 5 min")
+
+
 def test_budget_and_time_are_both_kept() -> None:
     found, _ = bounds(3000.0, images=200, timeout=6000, budget=0.5e15)
     assert found.final == pytest.approx(200e12)  # Two fifths of the budget.
