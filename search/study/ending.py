@@ -140,7 +140,7 @@ def plan_ending(
         most: A further bound of what the race takes, FLOPs, such as by the time that is left.
         longer: Whether the final training may be longer than the passes of a trial take.
         epochs: Its length, where somebody has said it in epochs.
-        run_before: FLOPs of a race that was run before: its trainings are there.
+        run_before: FLOPs of a race that was run before, whose trainings are there; where no time bounds it.
     """
     final = said_final(config, epochs) if refit else 0.0
     whole = (trials * trial_compute(config) + final) / (1 - SHARE) if whole is None else whole
@@ -150,7 +150,7 @@ def plan_ending(
         return Ending(final=final)
     training, trainings = training_compute(config), max(1, config.folds)
     allowed = min(RACERS * SEEDS * trainings * training, SHARE * whole)
-    allowed = max(run_before, allowed if most is None else min(allowed, most))
+    allowed = max(allowed, run_before) if most is None else min(allowed, most)
     for racers in range(min(RACERS, configurations), 1, -1):
         for seeds in range(SEEDS, LEAST_SEEDS - 1, -1):
             if racers * seeds * trainings * training <= allowed:
