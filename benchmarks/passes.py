@@ -1,8 +1,9 @@
 """What more passes over few images are worth: the default net of a space, trained for longer on the same images.
 
-Result, hardware, versions: results/passes.json; a training that is there already is not made again. A seed draws the
-images and a tenth of all others to validate on, and is that of the training, too. A table gives the mean accuracy for
-each number of images and passes, and what passes gain over the fewest, paired by the seeds, with its standard error.
+Result, hardware, versions: results/passes.json; a training that is there already is not made again. A seed draws a
+tenth of all images to validate on, then those to train on, and is that of the training, too. A table gives the mean
+accuracy for each number of images and passes, and what passes gain over the fewest, paired by the seeds, with its
+standard error.
 
     python benchmarks/passes.py --data FOLDER_OF_CIFAR10 [--size 32] [--images 200 1000] [--passes 20 80] [--seeds 3]
 """

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.stop_requests import Stop
 from search.study.fold_results import SPENT, seconds_spent
@@ -49,31 +49,29 @@ class Pace:
         trials: Returns the study's trials.
         timeout: Seconds for all of the run; None for no limit.
         end: When that is over, on the clock of ``time.monotonic``.
-        has_trial: Returns whether a trial of the study has finished, so that there is something to export.
     """
 
     trials: Callable[[], Sequence[FrozenTrial]]
     timeout: float | None
     end: float
-    has_trial: Callable[[], bool] = lambda: True
     _before: frozenset[int] = frozenset()
 
     def begin(self) -> None:
         """Note which trials had ended before the run: they may have been trained on another machine."""
-        self._before = frozenset(trial.number for trial in self._timed())
+        self._before = frozenset(trial.number for trial in _timed(self.trials()))
 
     def rates(self) -> Rates | None:
         """By the trials that have ended in this run, else by those before it; None where there are none."""
-        timed = self._timed()
+        return self._rates_of(self.trials())
+
+    def _rates_of(self, trials: Sequence[FrozenTrial]) -> Rates | None:
+        timed = _timed(trials)
         timed = [trial for trial in timed if trial.number not in self._before] or timed
         done = compute_of(timed)
         training = sum(float(trial.user_attrs[SPENT].get("training", 0.0)) for trial in timed)
         if done <= 0 or training <= 0:
             return None
         return Rates(training / done, sum(seconds_spent(trial.user_attrs) for trial in timed) / done)
-
-    def _timed(self) -> list[FrozenTrial]:
-        return [trial for trial in self.trials() if trial.state.is_finished() and trial.user_attrs.get(SPENT)]
 
     def left(self) -> float:
         """Seconds that are left for trainings, those of the export's checks taken off."""
@@ -87,15 +85,16 @@ class Pace:
         the time of an export is kept, however slow the first is.
 
         Args:
-            final: Returns FLOPs of the final training, given what one takes, if that is known.
+            final: Returns FLOPs of the final training, given the rates; these are None until they are known.
             race: FLOPs of the race.
             shrinks: Whether the final training may be shorter.
         """
         timeout = self.timeout or 0.0
         most = (1 - LEAST_SEARCH) * timeout
-        if not self.has_trial():
+        trials = self.trials()
+        if not any(trial.state == TrialState.COMPLETE for trial in trials):
             return min(EXPORT_SECONDS, most)
-        rates = self.rates()
+        rates = self._rates_of(trials)
         planned = final(rates)
         if rates is None:
             return 0.0 if planned or race else min(EXPORT_SECONDS, most)
@@ -105,6 +104,11 @@ class Pace:
             if kept <= (1 - search) * timeout + ROUNDING:
                 return kept
         return most if planned and shrinks else min(EXPORT_SECONDS, most)
+
+
+def _timed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that have ended, and of which it is known what they took."""
+    return [trial for trial in trials if trial.state.is_finished() and trial.user_attrs.get(SPENT)]
 
 
 @contextmanager
@@ -122,7 +126,7 @@ def keeping_time(
     Args:
         stop: Of the search.
         pace: Of the run.
-        final: Returns FLOPs of the final training, given what one takes, if that is known.
+        final: Returns FLOPs of the final training, given the rates; these are None until they are known.
         race: FLOPs of the race.
         exports: Whether the run exports.
         shrinks: Whether the final training may be shorter.

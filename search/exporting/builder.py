@@ -31,7 +31,7 @@ from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
 from search.exporting.sentences import final_sentence, no_race_sentence
 from search.exporting.summary import check_recorded_value, summarise
-from search.exporting.training_plans import refit_epochs, trial_plan
+from search.exporting.training_plans import refit_checkpoint, trial_plan
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.writers import trained_on, write_files
 from search.formatting import Passing
@@ -57,7 +57,7 @@ def build_export(
         request: What to export.
         server: Starts the children.
         confirm: Whether to find the trial by a race first.
-        bounds: What bounds the race.
+        bounds: What bounds the race and the final training.
 
     Raises:
         StudyStopped: A training, the scoring or the check of the model failed.
@@ -113,8 +113,7 @@ def _build(
     # Only now: a scoring that fails must not cost the training.
     number = request.trial.number
     if request.refit:
-        epochs = refit_epochs(loaded.config, request.trial, request.refit_epochs)
-        loaded.paths.refit_checkpoint(number, epochs).unlink(missing_ok=True)
+        refit_checkpoint(loaded, request.trial, request.refit_epochs).unlink(missing_ok=True)
     if request.fine_tune:
         loaded.paths.tuning_checkpoint(number, request.fine_tune, request.refit).unlink(missing_ok=True)
     return replace(export, folder=target)
@@ -128,8 +127,7 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     loaded = request.loaded
     planned = float(loaded.config.final) if bounds.final is None else bounds.final
     left = bounds.left(searched(loaded) + (request.race.compute if request.race else 0.0))
-    epochs = refit_epochs(loaded.config, request.trial, request.refit_epochs)
-    begun = loaded.paths.refit_checkpoint(request.trial.number, epochs).exists()
+    begun = refit_checkpoint(loaded, request.trial, request.refit_epochs).exists()
     if begun and loaded.final <= left:
         planned = loaded.final
     elif bounds.grows and planned >= loaded.config.final:

@@ -66,6 +66,11 @@ def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | N
     return int(trial.user_attrs.get("kept_epoch", config.epochs)) if config.early_stopping else config.epochs
 
 
+def refit_checkpoint(loaded: "LoadedStudy", trial: "FrozenTrial", requested: int | None) -> Path:
+    """Where a refit leaves its checkpoints until it has ended; see ``refit_epochs``."""
+    return loaded.paths.refit_checkpoint(trial.number, refit_epochs(loaded.config, trial, requested))
+
+
 def refit_plan(
     loaded: "LoadedStudy", trial: "FrozenTrial", requested: int | None, model: Path, gpu_memory: float | None
 ) -> "TrainingPlan":
@@ -88,7 +93,7 @@ def refit_plan(
         plan,
         epochs=epochs,
         early_stopping=0,
-        checkpoint=str(loaded.paths.refit_checkpoint(trial.number, epochs)),
+        checkpoint=str(refit_checkpoint(loaded, trial, requested)),
         model=str(model),
         full=True,
     )

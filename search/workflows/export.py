@@ -44,7 +44,7 @@ def make_export(
         options: What is asked for.
         there: Asked, once no other process writes to the folder, for an export that need not be made again: two
             commands that search a study together end together, and one of them exports it.
-        bounds: What bounds a race.
+        bounds: What bounds a race and the final training.
         remark: A sentence for the words of the export.
 
     Returns:

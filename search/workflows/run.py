@@ -71,7 +71,6 @@ def search_and_export(options: RunOptions) -> StudyResult:
             lambda: study.optuna.get_trials(deepcopy=False),
             options.timeout,
             begun + (options.timeout or 0.0),
-            lambda: bool(study.ranked()),
         )
         final = partial(final_in_time, end, options, study.config)
         shrinks = may_shrink(options, study.config)

@@ -74,11 +74,15 @@ def final_in_time(end: Ending, options: RunOptions, config: StudyConfig, rates: 
     whole = (options.timeout - EXPORT_SECONDS) / rates.training
     whole = whole if options.budget is None else min(whole, options.budget)
     after = ((1 - LEAST_SEARCH) * options.timeout - EXPORT_SECONDS) / MARGIN
-    race = end.race * rates.trial
-    if config.final * rates.training + race <= after:
-        after -= race
     trial = trial_compute(config) * rates.trial / rates.training
-    return max(float(config.final), min(longer_final(config, whole, trial), after / rates.training))
+    return _beside_race(longer_final(config, whole, trial), after, end, config, rates)
+
+
+def _beside_race(final: float, seconds: float, end: Ending, config: StudyConfig, rates: Rates) -> float:
+    """FLOPs of a final training that was to be longer, as far as a race for which there is time keeps its own."""
+    race = end.race * rates.trial
+    free = seconds - race if config.final * rates.training + race <= seconds else seconds
+    return max(float(config.final), min(final, free / rates.training))
 
 
 def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyConfig) -> tuple[Bounds, str]:
@@ -94,11 +98,9 @@ def bounds_of_end(pace: Pace, end: Ending, options: RunOptions, config: StudyCon
     if rates is None:
         grows = options.timeout is None and _may_grow(options)
         return Bounds(whole=options.budget, grows=grows, final=end.final or None), ""
-    left, race = pace.left(), end.race * rates.trial
-    final, remark = final_in_time(end, options, config, rates), ""
+    left, final, remark = pace.left(), final_in_time(end, options, config, rates), ""
     if final > config.final and _may_grow(options):
-        free = left - race if config.final * rates.training + race <= left else left
-        final = max(float(config.final), min(final, free / rates.training))
+        final = _beside_race(final, left, end, config, rates)
     if final and final * rates.training > left:
         if may_shrink(options, config) and left >= config.length * rates.training:
             final = left / rates.training

@@ -10,11 +10,21 @@ from search.execution.kept_time import EXPORT_SECONDS, MARGIN, Pace, Rates, keep
 from search.execution.stop_requests import Stop
 from search.study.fold_results import SPENT
 
+# Of which nothing is known but that it is complete.
+UNKNOWN = create_trial(value=0.5, user_attrs={"compute": 100.0})
 
-def trial(compute: float, training: float, *, beside: float = 0.0, number: int = 0) -> FrozenTrial:
+
+def trial(
+    compute: float,
+    training: float,
+    *,
+    beside: float = 0.0,
+    number: int = 0,
+    state: TrialState = TrialState.COMPLETE,
+) -> FrozenTrial:
     """A finished trial: its FLOPs, the seconds of its training, and those of all that it took beside."""
     spent = {"waiting": 1e6, "starting": beside, "training": training}
-    made = create_trial(value=0.5, user_attrs={"compute": compute, SPENT: spent})
+    made = create_trial(state=state, value=0.5, user_attrs={"compute": compute, SPENT: spent})
     made.number = number
     return made
 
@@ -29,9 +39,8 @@ def taking(flops: float) -> Callable[[Rates | None], float]:
 
 
 def test_nothing_is_kept_before_anything_is_measured() -> None:
-    assert paced().kept(taking(10.0), 10.0) == 0
-    unknown = create_trial(value=0.5, user_attrs={"compute": 100.0})
-    assert paced(unknown).rates() is None
+    assert paced(UNKNOWN).kept(taking(10.0), 10.0) == 0
+    assert paced(UNKNOWN).rates() is None
 
 
 def test_kept_time_follows_what_trials_have_taken() -> None:
@@ -76,7 +85,7 @@ def test_too_short_a_time_keeps_the_final_training_and_no_race() -> None:
 
 def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.execution.kept_time.LOOK_SECONDS", 0.02)
-    trials: list[FrozenTrial] = []
+    trials = [UNKNOWN]
     end = time.monotonic() + 1000
     stop = Stop(deadline=end)
     with keeping_time(stop, Pace(lambda: trials, 1000.0, end), final=taking(1.0), race=0.0):
@@ -115,9 +124,9 @@ def test_final_training_that_is_a_little_slower_than_planned_is_not_lost() -> No
 
 def test_nothing_but_the_export_is_kept_until_a_trial_has_finished() -> None:
     """A first trial was slower than expected, was stopped for its own final training, and nothing was exported."""
-    finished: list[int] = []
-    pace = Pace(lambda: [trial(40.0, 40.0)], 180.0, 1e9, lambda: bool(finished))
+    trials = [trial(40.0, 40.0, state=TrialState.PRUNED)]
+    pace = Pace(lambda: trials, 180.0, 1e9)
     pace.begin()
     assert pace.kept(taking(90.0), race=0.0, shrinks=True) == EXPORT_SECONDS
-    finished.append(0)
+    trials.append(trial(40.0, 40.0, number=1))
     assert pace.kept(taking(90.0), race=0.0, shrinks=True) == pytest.approx(MARGIN * 90 + EXPORT_SECONDS)

@@ -85,7 +85,7 @@ def test_longer_final_training_costs_no_race_that_there_is_time_for() -> None:
 
 
 def test_longer_final_training_leaves_two_trials() -> None:
-    # Of 600 s 180 are a race's; in three folds a trial takes 160 s where the final training takes 100.
+    # Of 600 s 180 are a race's; in eight folds a trial takes 160 s, where the final training takes 100.
     assert bounds(400.0, images=200, timeout=630, folds=2)[0].final == pytest.approx(240e12)
     assert bounds(400.0, images=200, timeout=630, folds=8)[0].final == END.final
 
@@ -116,9 +116,8 @@ def test_budget_and_time_are_both_kept() -> None:
 def test_time_that_a_race_has_left_is_the_final_training_s() -> None:
     found, _ = bounds(330.0, timeout=600)
     assert found.grows
-    assert found.left(spent=0.0) == pytest.approx(
-        300e12
-    )  # A training may be a tenth slower than the search's were.
+    # A training may be a tenth slower than the search's were.
+    assert found.left(spent=0.0) == pytest.approx(300e12)
     both, _ = bounds(330.0, timeout=600, budget=1e15)
     assert both.left(spent=0.0) == pytest.approx(300e12)
     assert both.left(spent=0.9e15) == pytest.approx(0.1e15)
