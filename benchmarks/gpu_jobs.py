@@ -24,7 +24,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     import jax
     import keras
 
-    from search.training import job
+    from search.training import job, training
 
     if payload["platform"]:
         jax.config.update("jax_platforms", payload["platform"])
@@ -33,7 +33,7 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     if payload["precision"]:
         job._set_precision = lambda device: keras.mixed_precision.set_dtype_policy(payload["precision"])
     if payload["on_device"] is not None:
-        job.fits_device = lambda device, images: payload["on_device"]
+        training.fits_device = lambda device, images: payload["on_device"]
     job.train(payload["plan"], TimedChannel(channel, _facts))  # type: ignore[arg-type]
 
 

@@ -49,9 +49,9 @@ from search.study.length import PARTS, set_length, violations
 from search.study.proposal import Proposal, propose
 from search.training.batches import StreamFeed
 from search.training.checkpointing import capture, restore
-from search.training.job import Training
 from search.training.optimizer import OneCycle
 from search.training.plan import TrainingPlan
+from search.training.training import Training
 
 TABLES = Path(__file__).parent / "table"
 # How long a copy is trained on while its rate falls, as a part of the steps so far.

@@ -16,16 +16,17 @@ def train(payload: dict[str, Any], channel: Channel) -> None:
     """``search.training.job:train``, timed from outside."""
     times = {"entered": time.monotonic()}
     from search.training import job
+    from search.training.training import Training
 
-    build = job.Training._build
+    build = Training._build
 
-    def timed(self: job.Training) -> Any:
+    def timed(self: Training) -> Any:
         times["build"] = time.monotonic()
         model = build(self)
         times["model"] = time.monotonic()
         return model
 
-    job.Training._build = timed  # type: ignore[method-assign]
+    Training._build = timed  # type: ignore[method-assign]
     timed_channel = TimedChannel(channel, lambda message: {"times": {**times, "sent": time.monotonic()}})
     job.train(payload, timed_channel)  # type: ignore[arg-type]
 

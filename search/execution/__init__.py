@@ -2,7 +2,7 @@
 
 Which configuration comes next is decided in ``samplers``, which trial ends early in ``pruning``, when a worker stops
 in ``stop_requests``. Which trial a worker runs next is decided in ``storage.claims``; early stopping, by the
-validation loss, in ``search.training.job``.
+validation loss, in ``search.training.training``.
 """
 
 from typing import TYPE_CHECKING

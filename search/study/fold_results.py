@@ -21,7 +21,7 @@ SPENT = "spent"
 OF_NO_TRIAL = ("waiting", "features")
 
 
-# What a child reported at the end of its training, see ``search.training.job.Training.outcome``.
+# What a child reported at the end of its training, see ``search.training.training.Training.outcome``.
 TrainingOutcome = Mapping[str, Any]
 
 

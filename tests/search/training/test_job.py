@@ -10,29 +10,24 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-import spaces
-from search.data import Dataset, fold, split
+from search.data import Dataset, split
 from search.process.child import Child
 from search.process.fork_server import ForkServer
 from search.training.checkpointing import capture
-from search.training.job import Training, _Watch
 from search.training.plan import TrainingPlan
+from search.training.training import Training
 from search.training.validation import validate
-from spaces.contract import InputSpec
 from spaces.recipe import Recipe
 from storage.checkpoints import read_checkpoint, write_checkpoint
 
 # Keras 3.15's own, once a variable that becomes an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-PARAMS = {"width": 16, "dropout": 0.3, "fault": "", "once": ""}
-RECIPE = Recipe(learning_rate=0.05, batch_size=32, augmentation=1.0, momentum=0.85)
 # All that a recipe can ask to be remembered, at so high a rate that an early epoch is the best.
 EARLY = Recipe(
     optimizer="adam",
@@ -83,38 +78,6 @@ class Run:
     def checkpoint(self, epoch: int) -> str:
         """A copy of the checkpoint that was written after ``epoch``."""
         return f"{self.plan.checkpoint}.{epoch}"
-
-
-@pytest.fixture(scope="module")
-def make_plan(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainingPlan]:
-    """Plan five epochs on 200 digits, with dropout, momentum and augmentation, and files of their own."""
-
-    def make(**changes: Any) -> TrainingPlan:
-        place = tmp_path_factory.mktemp("training")
-        plan = TrainingPlan(
-            space="small_space",
-            params=PARAMS,
-            recipe=RECIPE,
-            input_spec=InputSpec(8, 8, 1, 10),
-            dataset=str(digits.folder),
-            validation=0.1,
-            images=200,
-            split_seed=0,
-            seed=11,
-            epochs=5,
-            flip=True,
-            checkpoint=str(place / "checkpoint.npz"),
-            checkpoint_seconds=0.0,
-            model=str(place / "model.keras"),
-        )
-        return dataclasses.replace(plan, **changes)
-
-    return make
-
-
-@pytest.fixture
-def plan(make_plan: Callable[..., TrainingPlan]) -> TrainingPlan:
-    return make_plan()
 
 
 @pytest.fixture(scope="module")
@@ -192,13 +155,15 @@ def early_resumed(early: Run, make_plan, train) -> Run:
 @pytest.fixture(scope="module")
 def plain(make_plan, train) -> Run:
     """On all digits as they are, with averaged weights."""
-    return train(make_plan(recipe=PLAIN, images=None, params={**PARAMS, "dropout": 0.0}, epochs=8))
+    return train(
+        make_plan(recipe=PLAIN, images=None, params={**make_plan().params, "dropout": 0.0}, epochs=8)
+    )
 
 
 @pytest.fixture(scope="module")
 def weighted(make_plan, train) -> Run:
     """As ``plain``, with class weights; pruned after two epochs."""
-    params = {**PARAMS, "dropout": 0.0}
+    params = {**make_plan().params, "dropout": 0.0}
     plan = make_plan(recipe=PLAIN, images=None, params=params, epochs=8, class_weights="balanced")
     return train(plan, prune_after=2)
 
@@ -246,24 +211,6 @@ def test_log_says_what_is_trained_before_its_first_epoch(whole: Run) -> None:
     assert f" training images in batches of {whole.done['batch_size']}, " in first
 
 
-def test_pace_is_that_of_the_steps_after_the_first_which_traces_the_net(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Feed(list[None]):
-        batch_size = 8
-
-    times, sent = iter([10.0, 12.0]), []
-    monkeypatch.setattr("search.training.job.time", SimpleNamespace(monotonic=lambda: next(times)))
-    channel: Any = SimpleNamespace(stopped=False, pulse=lambda **facts: sent.append(facts))
-    feed: Any = Feed([None] * 16)
-    taken: list[float] = []
-    watch = _Watch(channel, feed, taken.append)
-    watch.on_train_batch_end(3)
-    watch.on_train_batch_end(7)
-    assert sent == [{}, {"images_per_second": 4 * 8 / 2.0, "part": 0.5}]
-    assert taken == [0.25, 0.5]
-
-
 def test_training_learns_the_digits(plain: Run) -> None:
     assert plain.history["val_accuracy"][-1] > 0.85
 
@@ -298,71 +245,6 @@ def test_folds_share_a_traced_net_unless_their_schedules_differ(in_folds: list[T
     assert second.fitted is first.fitted
     longer = dataclasses.replace(in_folds[1], epochs=2)
     assert Training(longer, "cpu", UNHEARD, second).fitted is not first.fitted
-
-
-def test_fold_is_trained_without_the_images_that_it_is_validated_on(plan, digits: Dataset) -> None:
-    training = Training(dataclasses.replace(plan, images=None, folds=3, fold=1), "cpu", UNHEARD)
-    part = fold(digits.train()[1], 3, 1, plan.split_seed)
-    np.testing.assert_array_equal(training.chosen, part.train)
-    np.testing.assert_array_equal(training.validation, part.validation)
-    assert not set(part.train) & set(part.validation)
-
-
-@pytest.mark.parametrize(("augmenter", "on_device"), [("shifts", True), ("photographs", False)])
-def test_images_go_to_a_gpu_unless_they_are_seen_anew_on_the_host(
-    plan, augmenter: Any, on_device: bool
-) -> None:
-    training = Training(
-        dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, augmenter=augmenter)), "a GPU", UNHEARD
-    )
-    assert training.on_device is on_device
-
-
-def test_kept_weights_are_validated_in_float32_where_training_computes_in_bfloat16(plan) -> None:
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        training = Training(dataclasses.replace(plan, validation=0.5), "a GPU", UNHEARD)
-        found = training._validate(SimpleNamespace(pulse=None))
-        assert keras.mixed_precision.dtype_policy().name == "mixed_bfloat16"
-    finally:
-        keras.mixed_precision.set_dtype_policy("float32")
-    of_validation = (training.images, training.labels, training.validation)
-    exact = validate(training._exported(), *of_validation).figures
-    mixed = validate(training.model, *of_validation).figures
-    assert found["val_loss"] == pytest.approx(exact["val_loss"], abs=1e-6)
-    assert abs(mixed["val_loss"] - exact["val_loss"]) > 1e-5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("flip", [True, False])
-def test_kept_net_answers_for_both_views_where_images_may_be_flipped(plan, flip: bool) -> None:
-    recipe = dataclasses.replace(RECIPE, both_views=True)
-    training = Training(dataclasses.replace(plan, recipe=recipe, flip=flip), "cpu", UNHEARD)
-    found = training._validate(SimpleNamespace(pulse=None))
-    training.keep()
-    kept = keras.models.load_model(plan.model)
-    images, one = training.images[:50], training.model
-    views = (images, images[:, :, ::-1]) if flip else (images,)
-    expected = np.mean([one.predict_on_batch(view.astype("float32")) for view in views], axis=0)
-    assert np.allclose(kept.predict_on_batch(images.astype("float32")), expected, atol=1e-5)
-    scored = validate(kept, training.images, training.labels, training.early).figures
-    assert found["val_loss"] == pytest.approx(scored["val_loss"], abs=1e-5)
-    assert training.plan.images_validated(1, 100, 100) == 100 * len(views)
-
-
-@pytest.mark.parametrize("both_views", [True, False])
-def test_default_net_is_validated_as_its_kept_file_answers(plan, both_views: bool) -> None:
-    """Its pixels are normalised by constants, which ``set_weights`` leaves as they were."""
-    space = spaces.load("cnn")
-    params = space.first(plan.input_spec)[0]
-    recipe = dataclasses.replace(space.recipe(params, plan.input_spec), both_views=both_views)
-    training = Training(dataclasses.replace(plan, space="cnn", params=params, recipe=recipe), "cpu", UNHEARD)
-    other = training._exported()
-    training.keep()
-    images = training.images[:50].astype("float32")
-    expected = keras.models.load_model(plan.model).predict_on_batch(images)
-    assert np.allclose(training._exact.predict_on_batch(images), expected, atol=1e-5)
-    assert np.allclose(other.predict_on_batch(images), expected, atol=1e-5)
 
 
 def test_checkpoints_of_recipes_from_before_their_newest_fields_are_found(plan) -> None:
@@ -444,36 +326,6 @@ def test_run_in_steps_gone_on_with_from_before_its_last_part_is_the_same(long: R
     assert_same_weights(resumed, long)
 
 
-def test_schedule_is_made_for_the_steps(plan) -> None:
-    plan = dataclasses.replace(plan, epochs=4, steps=50, accumulate=2)
-    training = Training(plan, "cpu", UNHEARD)
-    schedule = training.optimizer._learning_rate
-    assert schedule.steps == 100
-    assert [len(training._feed()), training._feed().batch_size] == [2 * 12, 16]
-
-
-def test_parts_but_the_last_are_validated_on_some_images(plan, digits: Dataset, monkeypatch) -> None:
-    monkeypatch.setattr("search.data.splits.EARLY_IMAGES", 20)
-    training = Training(dataclasses.replace(plan, epochs=4, steps=50), "cpu", UNHEARD)
-    _, labels = digits.train()
-    assert len(training.early) == 20
-    assert set(training.early) < set(training.validation)
-    assert set(labels[training.early]) == set(labels[training.validation])
-    training._take(1 / 4)
-    scored: list[int] = []
-
-    def score(model, images, labels, chosen, *more):
-        scored.append(len(chosen))
-        return {"val_loss": 1.0}, []
-
-    monkeypatch.setattr("search.training.job.validate", score)
-    for training.epoch in range(4):
-        training._validate(dataclasses.make_dataclass("Silent", [("pulse", Any)])(None))
-    assert scored == [20, 20, 20, len(training.validation)]
-    assert training.plan.images_validated(4, 20, 100) == 160
-    assert training.plan.images_validated(4, 20, 100, counted=10) == 190
-
-
 @pytest.mark.parametrize("other", ["fewer arrays", "other shapes"])
 def test_checkpoint_of_another_net_is_begun_again(
     interrupted: list[Run], plan, other: str, caplog: pytest.LogCaptureFixture
@@ -530,12 +382,6 @@ def test_matrix_is_of_the_kept_epoch(name: str, request: pytest.FixtureRequest) 
     assert right / count == pytest.approx(done["history"]["val_accuracy"][done["kept_epoch"] - 1], abs=1e-6)
 
 
-def test_steps_of_an_epoch_are_bounded_by_larger_batches(plan, whole: Run) -> None:
-    bounded = dataclasses.replace(plan, recipe=dataclasses.replace(RECIPE, most_steps=4))
-    assert Training(bounded, "cpu", UNHEARD).outcome()["batch_size"] == 64
-    assert whole.done["batch_size"] == 32
-
-
 def test_pruned_run_ends_without_a_kept_file(weighted: Run) -> None:
     assert (weighted.done["stopped"], weighted.done["epochs"]) == (False, 2)
     assert len(weighted.done["history"]["val_loss"]) == 2
@@ -543,7 +389,7 @@ def test_pruned_run_ends_without_a_kept_file(weighted: Run) -> None:
 
 
 def test_diverged_run_reports_no_number_and_waits_for_the_verdict(make_plan, train) -> None:
-    run = train(make_plan(recipe=dataclasses.replace(RECIPE, learning_rate=1e30)), prune_after=1)
+    run = train(make_plan(recipe=dataclasses.replace(make_plan().recipe, learning_rate=1e30)), prune_after=1)
     (last,) = run.epochs
     assert last["loss"] != last["loss"]
     assert run.done["epochs"] == 1
