@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial
 from postgres import PostgresServer
 
 from search.process.fork_server import ANSWER_SECONDS
-from search.study.study import LoadedStudy, create_study
+from search.study.finding import create_study
+from search.study.study import LoadedStudy
 
 # An epoch from which on a trial has something to lose.
 PAST = 2

@@ -43,7 +43,9 @@ from search.data.preparation import prepare
 from search.errors import InputError, StudyStopped
 from search.presets import PRESETS
 from search.process.fork_server import ForkServer
-from search.study.study import LoadedStudy, compute_of, load_study
+from search.study.compute import compute_of
+from search.study.finding import load_study
+from search.study.study import LoadedStudy
 from search.workflows.export import make_export
 from search.workflows.run import search_and_export
 

@@ -200,8 +200,8 @@ def _study(task: Task, root: Path) -> Any:
     from search.config.settings import RunOptions
     from search.data import open_dataset
     from search.study.creation import new_config
+    from search.study.finding import create_study
     from search.study.first_trials import enqueue
-    from search.study.study import create_study
     from spaces.notebook_nets import notebook_nets
 
     dataset = open_dataset(Path(task.folder))

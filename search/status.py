@@ -26,8 +26,8 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
     A call raises ``DatabaseGone``.
     """
     from search.engines.started import looking
+    from search.study.finding import load_study
     from search.study.snapshot import take_snapshot
-    from search.study.study import load_study
 
     loaded = load_study(study, storage, root)
     retrying = loaded.storage.retrying
@@ -52,8 +52,8 @@ def waiting_for(watched: "Callable[[], Callable[[], Snapshot]]") -> "Callable[[]
 def look_once(study: str, storage: str | None, root: Path) -> "Snapshot":
     """How a study stands now, and the workers that engines were asked to start for it."""
     from search.engines.started import looking
+    from search.study.finding import load_study
     from search.study.status import status_of
-    from search.study.study import load_study
 
     loaded = load_study(study, storage, root)
     return replace(status_of(loaded), started=looking(loaded.paths)())

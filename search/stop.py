@@ -19,7 +19,7 @@ def stop(study: Study, storage: Storage = None, root: Studies = Path("studies"))
     from search.engines.attending import end
     from search.engines.started import read_started
     from search.formatting import count
-    from search.study.study import load_study
+    from search.study.finding import load_study
     from storage.occupancy import occupants
 
     loaded = load_study(study, storage, root)

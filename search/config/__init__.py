@@ -1,7 +1,7 @@
 """The settings of studies, searches, workers and exports, each option in one place.
 
 ``option`` says what an option is, ``settings`` holds all of them, and ``study_config`` is the record of a study,
-which ``search.study.study`` stores in the database.
+which ``search.study.finding`` stores in the database.
 """
 
 from typing import TYPE_CHECKING

@@ -18,7 +18,7 @@ from search.config.settings import ManifestOptions
 from search.engines.resources import check_shares
 from search.errors import InputError, flag_error
 from search.execution.stop_requests import EXIT_SECONDS
-from search.study.study import load_study
+from search.study.finding import load_study
 from storage.url import ENVIRONMENT, is_sqlite, parse, redacted, storage_url
 
 PROGRAM = "keras-image-search"

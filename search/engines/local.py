@@ -31,7 +31,9 @@ from search.errors import DiskFull, InputError, ServerGone, StudyStopped, is_dis
 from search.execution.stop_requests import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
 from search.process.fork_server import ForkServer
 from search.process.module_path import module_path
-from search.study.study import LoadedStudy, compute_spent, load_study
+from search.study.compute import compute_spent
+from search.study.finding import load_study
+from search.study.study import LoadedStudy
 from storage.process_identity import worker_name
 from storage.timeouts import Timeouts
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from optuna.trial import FrozenTrial, TrialState
 
 from search.execution.stop_requests import Stop
+from search.study.compute import compute_of
 from search.study.fold_results import SPENT, seconds_spent
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
-from search.study.study import compute_of
 
 LOOK_SECONDS = 5.0
 # The part of the time that a search has at least where a final training follows. It is less than was planned for it:

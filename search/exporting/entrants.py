@@ -21,10 +21,11 @@ from search.exporting.race_runs import epoch_cost
 from search.formatting import percent
 from search.metrics.preference import ACCURATE
 from search.study import ending
+from search.study.compute import compute_of
 from search.study.ending import RACERS, plan_ending
 from search.study.proposal import default_configuration, propose
 from search.study.request import load_space
-from search.study.study import LoadedStudy, compute_of
+from search.study.study import LoadedStudy
 from storage.claims import is_counted
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.exporting.child_training import epoch_line, train_with_retry, wait_until_done
 from search.exporting.training_plans import race_plan
 from search.formatting import Passing
+from search.study.compute import record_compute
 from search.study.seeds import trial_seed
-from search.study.study import record_compute
 from storage.atomic import atomic_write
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from search.errors import InputError
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import refit_plan
 from search.formatting import EIGHTH, EPOCH
-from search.study.study import MODEL, LoadedStudy, record_compute
+from search.study.compute import record_compute
+from search.study.study import MODEL, LoadedStudy
 from storage.artifacts import fetch
 
 if TYPE_CHECKING:

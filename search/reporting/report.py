@@ -9,7 +9,7 @@ from search.reporting.elements import MARK
 from search.reporting.export_reader import find_export
 from search.reporting.facts import read_facts
 from search.reporting.page import write_page
-from search.study.study import load_study
+from search.study.finding import load_study
 from storage.atomic import atomic_write
 from storage.errors import DatabaseGone
 

@@ -1,10 +1,11 @@
 """A study as it lies in the database.
 
-``study`` stores and reads it with its config; ``request``, ``creation`` and ``opening`` make it or find it again,
-``compatibility`` says who may join. ``first_trials`` has what is tried first, ``seeds`` the seed of a trial,
-``sweep_request`` and ``sweep_cells`` what is asked of a sweep and its cells. ``snapshot`` says how a study stands and
-how long it may still take, ``status`` who is at work, ``fold_results`` what folds came to, ``backbones`` and
-``class_balance`` what is said of nets and images. ``listing`` and ``deletion`` serve the commands of that kind.
+``study`` is one that is open, ``finding`` stores it with its config and finds it again, ``compute`` says what it has
+taken; ``request``, ``creation`` and ``opening`` have what is asked of it, ``compatibility`` says who may join.
+``first_trials`` has what is tried first, ``seeds`` the seed of a trial, ``sweep_request`` and ``sweep_cells`` what is
+asked of a sweep and its cells. ``snapshot`` says how a study stands and how long it may still take, ``status`` who is
+at work, ``fold_results`` what folds came to, ``backbones`` and ``class_balance`` what is said of nets and images.
+``listing`` and ``deletion`` serve the commands of that kind.
 """
 
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 from search import lazily
 
 if TYPE_CHECKING:
+    from search.study.finding import load_study as load_study
     from search.study.opening import open_study as open_study
     from search.study.snapshot import read_snapshot as read_snapshot
     from search.study.study import LoadedStudy as LoadedStudy
-    from search.study.study import load_study as load_study
 
-__getattr__ = lazily(__name__, opening="open_study", snapshot="read_snapshot", study="LoadedStudy load_study")
+__getattr__ = lazily(
+    __name__, opening="open_study", snapshot="read_snapshot", finding="load_study", study="LoadedStudy"
+)

@@ -8,9 +8,10 @@ from pathlib import Path
 from search.config.settings import check_study_name
 from search.errors import InputError
 from search.formatting import duration
+from search.study.finding import find_study, load_study
 from search.study.fold_results import FOLDS
 from search.study.out_of_fold import prediction_files, predictions_artifact
-from search.study.study import KEPT, MODEL, UID, LoadedStudy, find_study, load_study
+from search.study.study import KEPT, MODEL, UID, LoadedStudy
 from storage.artifacts import CHECKPOINT, artifact_ids, open_artifacts
 from storage.claims import lock_name
 from storage.deletion import (

@@ -10,10 +10,10 @@ from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.errors import InputError, TrialRefused
 from search.formatting import count
+from search.study.finding import load_study
 from search.study.first_trials import check_trial
 from search.study.length import violations
 from search.study.proposal import propose
-from search.study.study import load_study
 from spaces.contract import Space
 
 logger = logging.getLogger(__name__)

@@ -33,6 +33,7 @@ from search.study.compatibility import (
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
 from search.study.earlier_study import best_that_fit, ranked_elsewhere
 from search.study.ending import check_whole
+from search.study.finding import create_study, find_study, load_study, quiet, warn_of_password
 from search.study.first_trials import enqueue, first_trials
 from search.study.length import is_by_compute, length_words, with_length
 from search.study.preparing import being_prepared
@@ -47,15 +48,7 @@ from search.study.request import (
     refits,
 )
 from search.study.served_model import ServedModel, check_served
-from search.study.study import (
-    DATASET,
-    LoadedStudy,
-    create_study,
-    find_study,
-    load_study,
-    quiet,
-    warn_of_password,
-)
+from search.study.study import DATASET, LoadedStudy
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces import UserModel, has_backbone
 from spaces.contract import Space

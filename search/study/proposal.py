@@ -24,7 +24,7 @@ from search.errors import (
     failure_words,
     is_disk_full,
 )
-from search.study.study import quiet
+from search.study.finding import quiet
 from spaces.contract import Cost, InputSpec, Params, Space
 from spaces.recipe import Recipe
 from storage.claims import ClaimLost

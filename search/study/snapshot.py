@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from search.formatting import EPOCH, REFUSED, WORDS, count, duration, score, trained
+from search.study.compute import spent_of, whole_compute
 from search.study.fold_results import FOLDS, SPENT, TIE_BREAK, seconds_spent, tie_break
 from search.study.pace import pace_words
-from search.study.study import WANTED, LoadedStudy, spent_of, whole_compute
+from search.study.study import WANTED, LoadedStudy
 from search.study.time_left import Cost, TimeLeft, time_left
 from storage.claims import is_refused
 from storage.liveness import HEARTBEAT, is_worker_dead

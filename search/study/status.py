@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from search.errors import InputError
+from search.study.finding import load_study
 from search.study.snapshot import ATTRIBUTES, Snapshot, take_snapshot
-from search.study.study import LoadedStudy, load_study
+from search.study.study import LoadedStudy
 from storage.errors import DatabaseGone
 from storage.queries import read_trials
 

@@ -8,7 +8,7 @@ from search.config.option import options_of
 from search.config.settings import RunOptions, SweepOptions
 from search.errors import InputError
 from search.presets import PRESETS
-from search.study.study import find_study, load_study
+from search.study.finding import find_study, load_study
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces.notebook_nets import notebook_nets
 

@@ -8,7 +8,8 @@ from typing import Any
 from bottle import HTTPError
 from optuna_dashboard import wsgi
 
-from search.study.study import LoadedStudy, load_study
+from search.study.finding import load_study
+from search.study.study import LoadedStudy
 from search.web.guard import MOST_BYTES, Application, Guard, Rules
 from search.web.listening import check_address, listen, names_of, serve
 from search.web.pictures import Pictures

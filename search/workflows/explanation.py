@@ -9,8 +9,9 @@ from search.config.settings import RunOptions, StudySettings
 from search.config.study_config import StudyConfig
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
+from search.study.finding import find_study
 from search.study.request import preset_of, time_of_all
-from search.study.study import LoadedStudy, find_study
+from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
 
 

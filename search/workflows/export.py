@@ -25,8 +25,9 @@ from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study.backbones import bring_backbones
 from search.study.ending import can_race
+from search.study.finding import load_study
 from search.study.request import check_confirm, check_fine_tune, check_preference, check_refit, refits
-from search.study.study import LoadedStudy, load_study
+from search.study.study import LoadedStudy
 from search.web.study_page import feed_export
 
 logger = logging.getLogger(__name__)

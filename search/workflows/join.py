@@ -13,9 +13,9 @@ from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
 from search.study.backbones import bring_backbones
 from search.study.compatibility import BACKEND, check_joining, find_images
+from search.study.finding import load_study, warn_of_password
 from search.study.outcome import why_none_complete
 from search.study.request import load_space
-from search.study.study import load_study, warn_of_password
 from search.workflows.searching import search
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,11 @@ from search.execution.stop_requests import Stop
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
 from search.process.fork_server import ForkServer
+from search.study.compute import compute_spent
 from search.study.ending import Ending
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
-from search.study.study import LoadedStudy, compute_spent
+from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
 from search.workflows.export import make_export
 from search.workflows.results import StudyResult

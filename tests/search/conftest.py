@@ -39,8 +39,9 @@ from search.postgres.folder import ServerFolder
 from search.postgres.server import server_status, start_server, stop_server
 from search.predict import app
 from search.process.fork_server import PRELOAD, ForkServer
+from search.study.finding import create_study
 from search.study.opening import open_study
-from search.study.study import LoadedStudy, create_study
+from search.study.study import LoadedStudy
 from search.workflows.export import export_study
 from storage.claims import Claims
 from storage.process_identity import process_exists

@@ -20,7 +20,7 @@ from PIL import Image
 
 from search.cli.app import main
 from search.config.study_config import StudyConfig
-from search.study.study import create_study
+from search.study.finding import create_study
 from spaces.contract import Backbone
 
 # How a line says what would do instead; each has one of these words.

@@ -15,7 +15,8 @@ from search.database import app
 from search.errors import InputError
 from search.postgres.folder import ServerFolder
 from search.postgres.server import status_of
-from search.study.study import LoadedStudy, load_study
+from search.study.finding import load_study
+from search.study.study import LoadedStudy
 from storage.claims import lock_name
 from storage.url import parse
 

@@ -6,9 +6,9 @@ import pytest
 
 from search.config.settings import RunOptions
 from search.errors import InputError
+from search.study.finding import find_study
 from search.study.listing import list_studies
 from search.study.request import check_request, load_space
-from search.study.study import find_study
 
 NO_URL = "^--storage: not a database URL; expected one such as "
 

@@ -288,7 +288,7 @@ def test_failed_export_leaves_the_earlier_one(
 def test_study_without_a_finished_trial_is_refused(searched: LoadedStudy, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from search.study.study import create_study
+    from search.study.finding import create_study
 
     (tmp_path / "studies").mkdir()
     create_study(

@@ -13,8 +13,8 @@ from search.data.preparation import prepare
 from search.execution.trial import plan_training
 from search.execution.worker import Worker
 from search.process.fork_server import ForkServer
+from search.study.finding import load_study
 from search.study.proposal import recipe_of
-from search.study.study import load_study
 from search.workflows.export import export_study
 from spaces import load
 

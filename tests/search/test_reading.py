@@ -15,9 +15,10 @@ import sqlalchemy
 from search.errors import InputError
 from search.reporting.report import report_study
 from search.status import watching
+from search.study.finding import load_study
 from search.study.listing import list_studies
 from search.study.status import study_status
-from search.study.study import LoadedStudy, load_study
+from search.study.study import LoadedStudy
 from search.web.dashboard import make_application
 from storage.claims import Claims
 from storage.liveness import HEARTBEAT

@@ -244,7 +244,7 @@ def test_run_refuses_folds_beside_what_they_replace(
 
 
 def test_run_refuses_other_folds_than_the_study_has(capsys: pytest.CaptureFixture[str], place: Path) -> None:
-    from search.study.study import create_study
+    from search.study.finding import create_study
 
     config = StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1, folds=3)
     create_study(config, place, None, Path("studies"))
@@ -290,7 +290,7 @@ def test_run_refuses_a_configuration_to_try(
 
 
 def test_run_refuses_a_study_made_for_other_data(capsys: pytest.CaptureFixture[str], place: Path) -> None:
-    from search.study.study import create_study
+    from search.study.finding import create_study
 
     config = StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1)
     create_study(config, place, None, Path("studies"))
@@ -306,7 +306,7 @@ def test_export_refuses_a_study_with_no_finished_trial(
     capsys: pytest.CaptureFixture[str], place: Path
 ) -> None:
     from search import export
-    from search.study.study import create_study
+    from search.study.finding import create_study
 
     create_study(StudyConfig("s", "elsewhere", "f" * 32, ("a", "b"), 8, 8, 1), place, None, Path("studies"))
     with pytest.raises(SystemExit) as end:

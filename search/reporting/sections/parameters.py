@@ -25,7 +25,7 @@ from search.reporting.elements import Bar, Block, Chart, Charts, Rows, Section, 
 from search.reporting.facts import Facts
 from search.reporting.formatting import metric_value, plain_value
 from search.reporting.trial_facts import TrialFacts
-from search.study.study import quiet
+from search.study.finding import quiet
 
 # Of fewer trials an order by importance would be one of chance.
 LEAST_TRIALS = 4

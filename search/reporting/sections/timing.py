@@ -6,8 +6,8 @@ from search.execution.time_spent import PARTS
 from search.formatting import count, duration, si_units
 from search.reporting.elements import Bar, Block, Cell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
+from search.study.compute import compute_of
 from search.study.fold_results import SPENT
-from search.study.study import compute_of
 
 MEANS = {
     "waiting": "for a trial to claim, for the lock under which trials are counted, and at first for the libraries",

@@ -25,8 +25,9 @@ from search.run import app as run_app
 from search.status import app as status_app
 from search.stop import app as stop_app
 from search.stop import stop
+from search.study.finding import find_study, load_study
 from search.study.snapshot import StartedWorker
-from search.study.study import LoadedStudy, find_study, load_study
+from search.study.study import LoadedStudy
 from search.workflows.results import StudyResult
 from search.workflows.run import search_and_export
 from storage.liveness import HEARTBEAT

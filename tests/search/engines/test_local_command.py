@@ -10,7 +10,8 @@ import pytest
 from optuna.trial import TrialState
 
 from search.errors import InputError
-from search.study.study import LoadedStudy, load_study
+from search.study.finding import load_study
+from search.study.study import LoadedStudy
 from storage.checkpoints import read_checkpoint
 
 # Longer than any test: such a trial ends by being stopped.

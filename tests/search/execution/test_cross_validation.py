@@ -26,6 +26,7 @@ from search.execution.worker_loop import work
 from search.metrics.calibration import least_loss
 from search.process.child import Child
 from search.process.fork_server import ForkServer
+from search.study.compute import compute_spent
 from search.study.fold_results import (
     FOLDS,
     PREDICTIONS,
@@ -37,7 +38,6 @@ from search.study.fold_results import (
     mean_value,
 )
 from search.study.out_of_fold import read_out_of_fold
-from search.study.study import compute_spent
 from search.training.plan import TrainingPlan
 from spaces.contract import InputSpec
 from spaces.recipe import Recipe

@@ -16,9 +16,9 @@ from search.execution.trial import plan_training
 from search.execution.worker import Worker
 from search.study import built_cost
 from search.study.built_cost import BUILT_COST
+from search.study.compute import compute_spent
 from search.study.fold_results import FOLDS
 from search.study.proposal import recipe_of
-from search.study.study import compute_spent
 from spaces import load
 from storage.claims import Claim, ClaimLost
 from storage.heartbeat import Heartbeat

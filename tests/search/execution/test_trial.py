@@ -34,8 +34,10 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.process.child import Child
 from search.process.fork_server import ForkServer
+from search.study.compute import compute_spent
+from search.study.finding import load_study
 from search.study.fold_results import TIE_BREAK
-from search.study.study import KEPT_MODELS, compute_spent, load_study
+from search.study.study import KEPT_MODELS
 from search.study.sweep_cells import REPEAT
 from storage.artifacts import artifact_ids
 from storage.checkpoints import read_checkpoint

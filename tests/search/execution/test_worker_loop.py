@@ -19,7 +19,9 @@ from search.execution.stop_requests import Stop
 from search.execution.worker import Worker
 from search.execution.worker_loop import check_default, check_failures, check_refusals, work
 from search.process.fork_server import ForkServer
-from search.study.study import LoadedStudy, compute_spent, load_study
+from search.study.compute import compute_spent
+from search.study.finding import load_study
+from search.study.study import LoadedStudy
 from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS, Claims, is_refused
 from storage.memory import HOST, WAITING_WITH_MOST

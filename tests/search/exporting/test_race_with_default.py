@@ -28,8 +28,9 @@ from search.exporting.race_runs import RaceRun
 from search.exporting.sentences import no_race_sentence, race_sentences, shrinkage
 from search.exporting.summary import race_figures
 from search.process.fork_server import ForkServer
+from search.study.compute import AFTER_SEARCH, compute_of, compute_spent
 from search.study.ending import PARTS_OF_IMAGES
-from search.study.study import AFTER_SEARCH, LoadedStudy, compute_of, compute_spent
+from search.study.study import LoadedStudy
 from spaces.recipe import Recipe
 
 CONFIG: Any = SimpleNamespace(study="s", seed=0, epochs=8, metric="accuracy", folds=0, backbones=())

@@ -11,7 +11,8 @@ from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.exporting.request import check_space
 from search.study.compatibility import CODE
-from search.study.study import LoadedStudy, create_study
+from search.study.finding import create_study
+from search.study.study import LoadedStudy
 from spaces.contract import Backbone
 
 NOTHING = {"refit": False, "confirm": False, "fine-tune": False}

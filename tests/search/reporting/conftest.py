@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.reporting.report import report_study
-from search.study.study import LoadedStudy, create_study
+from search.study.finding import create_study
+from search.study.study import LoadedStudy
 from storage.ledger import record_scoring
 
 ODD = "<script>alert(1)</script> & \"quoted\" 'names' </style> $x_1$ | ünï"

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.data.preparation import prepare
 from search.errors import InputError
-from search.study.study import create_study
+from search.study.finding import create_study
 from search.study.sweep_cells import FIXED, REPEAT, SWEEP
 from storage.ledger import record_scoring
 

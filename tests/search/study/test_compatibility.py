@@ -33,7 +33,8 @@ from search.study.compatibility import (
     space_facts,
     surroundings,
 )
-from search.study.study import LoadedStudy, create_study
+from search.study.finding import create_study
+from search.study.study import LoadedStudy
 from search.study.sweep_cells import FIXED
 from spaces.contract import Space
 from storage.liveness import HEARTBEAT

@@ -26,9 +26,10 @@ from search.execution.worker_loop import work
 from search.exporting import builder
 from search.exporting.request import ExportRequest
 from search.study.deletion import Contents, contents_of, delete_study
+from search.study.finding import create_study, find_study
 from search.study.fold_results import FOLDS, PREDICTIONS
 from search.study.out_of_fold import predictions_artifact
-from search.study.study import KEPT, MODEL, LoadedStudy, create_study, find_study
+from search.study.study import KEPT, MODEL, LoadedStudy
 from search.web.dashboard import make_application
 from storage.artifacts import CHECKPOINT, upload
 from storage.claims import Claim, Claims
@@ -131,7 +132,7 @@ def test_deletion_opens_the_database_once(make: Make, deleting: Run, monkeypatch
         opened.append(url)
         return open_storage(url, *more, **named)
 
-    monkeypatch.setattr("search.study.study.open_storage", counting)
+    monkeypatch.setattr("search.study.finding.open_storage", counting)
     assert deleting(study, "--yes")[0] == 0
     assert opened == [study.url]
 

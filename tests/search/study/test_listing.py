@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 
 from search.config.study_config import StudyConfig
 from search.studies import app, cells
+from search.study.finding import create_study
 from search.study.listing import Listed, list_studies
-from search.study.study import LoadedStudy, create_study
+from search.study.study import LoadedStudy
 from storage.claims import Claims
 from storage.liveness import HEARTBEAT
 

@@ -21,9 +21,10 @@ from search.process.choice import check_backend
 from search.study import opening
 from search.study.class_balance import print_balance
 from search.study.creation import new_config, prepare_new
+from search.study.finding import create_study, find_study
 from search.study.first_trials import read_trial
 from search.study.opening import open_study
-from search.study.study import DATASET, LoadedStudy, create_study, find_study
+from search.study.study import DATASET, LoadedStudy
 from search.training.plan import TrainingPlan
 from spaces import cnn, photo_cnn
 from spaces.contract import InputSpec

@@ -9,8 +9,8 @@ import pytest
 from search import status
 from search.errors import InputError, StudyPreparing
 from search.study import opening, preparing
+from search.study.finding import load_study
 from search.study.preparing import being_prepared, preparation_words
-from search.study.study import load_study
 
 
 @pytest.fixture

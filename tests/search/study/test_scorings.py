@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from search.study.finding import create_study
 from search.study.scorings import times_images_scored
-from search.study.study import create_study
 from storage.ledger import record_scoring
 
 

@@ -11,7 +11,8 @@ from search.config.settings import SweepOptions
 from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.presets import PRESETS
-from search.study.study import LoadedStudy, create_study
+from search.study.finding import create_study
+from search.study.study import LoadedStudy
 from search.study.sweep_request import ask_for_sweep, find_base
 from spaces.contract import Backbone
 from spaces.notebook_nets import notebook_nets
