@@ -126,7 +126,8 @@ class StudySettings(TrialSettings):
     folds: int = option(
         0,
         "Cross-validate each trial in N folds instead of holding a part out; its value is their mean (default: 3 to 10 "
-        "for fewer than 2,000 training images, unless --validation or --images is given; else a part is held out).",
+        "for fewer than 2,000 training images, unless --validation or --images is given; else, or where folds leave "
+        "too little of --timeout or --budget, a part is held out).",
         low=2,
         high=20,
     )
@@ -516,11 +517,6 @@ class RunOptions(
             InputError: One value is wrong, or two contradict each other.
         """
         super().__post_init__()
-        # Where it depends on the study, ``search.study.request.check_refit`` says so.
-        if self.refit_epochs is not None and self.length == "epochs" and not (self.refit or self.folds):
-            raise InputError(
-                f"--refit-epochs {self.refit_epochs} says nothing without --refit: give both or neither"
-            )
         names = {SLURM: "Slurm", RAY: "Ray"}
         if (name := self.engine_word.name) in names and self.gpus not in (None, "all"):
             raise InputError(

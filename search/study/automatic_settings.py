@@ -20,8 +20,9 @@ from search.data.look import Look, look_at
 from search.errors import InputError
 from search.formatting import count, rough_duration
 from search.presets import PRESETS
+from search.study.ending import flops
 from search.study.photograph_settings import EPOCHS, SIDES, fit
-from search.study.request import load_space, preset_of, time_of_all
+from search.study.request import compute_of_all, load_space, preset_of, time_of_all
 from search.study.speed import HELD_OUT
 from spaces import has_backbone
 
@@ -176,6 +177,7 @@ def _choose_for_photographs(choice: Choice, look: Look) -> None:
         size=options.stored_size or size,
         open_folds=folds > 0,
         timeout=time_of_all(options),
+        budget=compute_of_all(options),
     )
     if size is None:
         takes = (
@@ -183,9 +185,12 @@ def _choose_for_photographs(choice: Choice, look: Look) -> None:
         )
         choice.put("image_size", found.side, f"of {SIDES[0]} to {SIDES[-1]}{takes}")
     in_time = "" if options.timeout is None else f"--timeout {rough_duration(options.timeout)}"
+    in_compute = "" if options.budget is None else f"--budget {flops(options.budget)}"
     if folds and not found.folds:
         choice.put(
-            "validation", HELD_OUT, f"a part held out, since in folds two trials would not fit in {in_time}"
+            "validation",
+            HELD_OUT,
+            f"a part held out, since folds leave too little of {' and '.join(filter(None, (in_time, in_compute)))}",
         )
     words = "the length of the final training" if found.epochs == EPOCHS else f"all that fits in {in_time}"
     choice.put("final", f"{found.epochs} epochs", words, ("epochs", "length"))

@@ -36,6 +36,11 @@ of the default, N images and W as above, or with ``--timeout`` as much as that t
 
 so far as two trials and all of the race's share are left beside it.
 
+A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
+nobody has asked for give way to a part held out where two trials in them, the race's share and the longer F are more
+than W. An example: 1,000 images, P = 20, three folds, W = 10 F of P passes. Two trials take 4, the final training
+min(4, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
+
 A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
 
@@ -171,10 +176,26 @@ def longer_final(config: StudyConfig, whole: float, trial: float | None = None) 
         whole: FLOPs of all together.
         trial: What a trial takes of that, where it is more than its own.
     """
-    images = config.training_images * config.final / config.length
-    times = min(MOST_LONGER, LOOKS / (config.final_epochs * images))
+    looks = config.final_epochs * config.training_images * config.final / config.length
     beside = (1 - SHARE) * whole - LEAST_TRIALS * (trial_compute(config) if trial is None else trial)
-    return max(float(config.final), min(times * config.final, FINAL_SHARE * whole, beside))
+    return max(float(config.final), min(_times_longer(looks) * config.final, FINAL_SHARE * whole, beside))
+
+
+def fits(final: float, trial: float, whole: float, looks: float) -> bool:
+    """Whether two trials, the race's share and the final training, of few images a longer one, fit in a whole.
+
+    Args:
+        final: What the final training takes before it is made longer, in FLOPs or seconds.
+        trial: What a trial takes, in final trainings.
+        whole: What there is for all of it, as ``final`` is counted.
+        looks: At how many images that final training looks.
+    """
+    longer = max(final, min(_times_longer(looks) * final, FINAL_SHARE * whole))
+    return LEAST_TRIALS * trial * final + longer <= (1 - SHARE) * whole
+
+
+def _times_longer(looks: float) -> float:
+    return max(1.0, min(MOST_LONGER, LOOKS / looks))
 
 
 def grown_final(config: StudyConfig, planned: float, left: float) -> float:

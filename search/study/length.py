@@ -30,8 +30,8 @@ from search.study import ending
 from search.study.class_balance import split_counts
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
-from search.study.request import preset_of, time_of_all
-from search.study.speed import HELD_OUT, fits, longest_final, training_speed
+from search.study.request import compute_of_all, preset_of, time_of_all
+from search.study.speed import HELD_OUT, longest_final, paid_compute, training_speed
 from spaces import UserModel, has_backbone
 from spaces.contract import Cost, Space
 from spaces.recipe import Recipe
@@ -93,8 +93,8 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     images, asked = sum(dataset.train_counts), as_final("--final", said)
     final, time = _final_flops(asked, default, images), time_of_all(options)
     speed = None if time is None else training_speed()
-    if time is not None and speed is not None and config.folds and "folds" not in options.requested:
-        config = _with_folds_in_time(config, final, time, speed)
+    if config.folds and "folds" not in options.requested:
+        config = _with_folds_that_fit(config, options, final, final / (3 * default), speed)
     config = dataclasses.replace(config, race_images=ending.race_images(config, dataset))
     training = sum(split_counts(config, dataset)["training"])
     if final < LEAST_PASSES * 3 * default * images:
@@ -122,13 +122,25 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     )
 
 
-def _with_folds_in_time(config: StudyConfig, final: float, timeout: float, speed: float) -> StudyConfig:
-    """The config, without the folds that nobody has asked for where they leave no time for a choice; this is said."""
-    if fits(final / speed, config.folds - 1, timeout):
+def _with_folds_that_fit(
+    config: StudyConfig, options: RunOptions, final: float, looks: float, speed: float | None
+) -> StudyConfig:
+    """The config, without the folds that nobody has asked for if they leave too little for the rest; this is said."""
+    time = time_of_all(options)
+    whole = paid_compute(time, compute_of_all(options), speed)
+    if options.final is not None:
+        looks = math.inf  # It has the length that somebody has said.
+    if ending.fits(final, config.folds - 1, whole, looks):
         return config
+    by_time = whole != options.budget
+    bound = (
+        f"--timeout {rough_duration(time or 0)} on this machine"
+        if by_time
+        else f"--budget {ending.flops(whole)}"
+    )
     logger.info(
-        f"a part is held out (--validation {HELD_OUT}): two trials in {config.folds} folds and the final training do "
-        f"not fit in --timeout {rough_duration(timeout)} on this machine; --folds {config.folds} has it otherwise"
+        f"a part is held out (--validation {HELD_OUT}): two trials in {config.folds} folds, a race and the final "
+        f"training do not fit in {bound}; --folds {config.folds} has it otherwise"
     )
     return dataclasses.replace(config, folds=0, fold_of="", validation=HELD_OUT)
 

@@ -4,27 +4,25 @@ The idea: a search wants at least two trials beside the final training. What the
 and the machine's speed, before anything is trained.
 
 The rule: with F seconds for the final training, a trial in K folds takes (K - 1) F. With a part held out, and as much
-set aside for the race, it takes about 0.7 F, its validation included. So a search in folds takes at least
-
-    F + 2 (K - 1) F.
-
-Without a ``--timeout`` the side of the images is the largest at which a trial takes about a minute. With one, it is the
-largest of these at which the search fits, too. Where none does, or the size is given, the search does without folds;
-and where the final training and one trial would be too long, the final training is the longest that fits
+set aside for the race, it takes about 0.7 F, its validation included. The side of the images is the largest at which a
+trial takes about a minute, and two trials, the race and the final training, which of few images is longer than F, fit
+in ``--timeout`` and ``--budget`` (``search.study.ending``). Where none does, the search does without folds; and where
+the final training and one trial would be too long then, the final training is the longest that fits
 (``search.study.speed``), down to ``LEAST_EPOCHS``. (Of 834 clothes of 96 pixels, the default has 81 % of others right
 after 20 epochs, and 56 % after 7.)
 
 An example: 800 images of 96 pixels, ``--timeout 2m``, of which 90 s are for training, and a final training of 20 epochs
-that takes 72 s. In five folds it would be 72 + 2 x 4 x 72 = 648 s. With a part held out, the final training may take
-(0.6 x 120 - 30) / 1.1 = 38 s: it has 10 epochs.
+that takes 72 s. Two trials in five folds alone would be 2 x 4 x 72 = 576 s. With a part held out, the final training
+may take (0.6 x 120 - 30) / 1.1 = 38 s: it has 10 epochs.
 """
 
 from dataclasses import dataclass
 
 from search.config.value_types import as_final
 from search.presets import PRESETS
+from search.study.ending import fits
 from search.study.request import load_space
-from search.study.speed import fits, longest_final, training_speed
+from search.study.speed import longest_final, paid_compute, training_speed
 from spaces.contract import InputSpec, sides
 
 SIDES = (48, 64, 80, 96, 112, 128)
@@ -53,7 +51,14 @@ class Fit:
 
 
 def fit(
-    images: int, classes: int, folds: int, *, size: int | str | None, open_folds: bool, timeout: float | None
+    images: int,
+    classes: int,
+    folds: int,
+    *,
+    size: int | str | None,
+    open_folds: bool,
+    timeout: float | None,
+    budget: float | None = None,
 ) -> Fit:
     """Choose by the rule at the head of this module.
 
@@ -64,23 +69,23 @@ def fit(
         size: Of the images, where it is given; else it is chosen.
         open_folds: Whether the study may do without the folds.
         timeout: Seconds for all of it; None for as long as it takes.
+        budget: FLOPs for all of it; None for as many as it takes.
     """
     speed, choices = training_speed(), SIDES if size is None else (size,)
-    if speed is None:
-        return Fit(choices[-1], None, folds > 0, EPOCHS)
-    final = {one: final_flops(images, classes, one) / speed for one in choices}
+    final = {one: final_flops(images, classes, one) for one in choices}
+    whole = paid_compute(timeout, budget, speed)
     trial = max(1, folds - 1) if folds else A_TRIAL
-
-    def in_time(side: int | str) -> bool:
-        return timeout is None or fits(final[side], trial, timeout)
-
-    fitting = [one for one in choices if trial * final[one] <= MINUTE and in_time(one)]
-    side = fitting[-1] if fitting else choices[0]
-    if not in_time(side) and open_folds:
+    fitting = [one for one in choices if fits(final[one], trial, whole, EPOCHS * images)]
+    if not fitting and open_folds:
         folds, trial = 0, A_TRIAL
-    share = 1.0 if timeout is None else longest_final(timeout, trial, speed) / (speed * final[side])
+        fitting = [one for one in choices if fits(final[one], trial, whole, EPOCHS * images)]
+    if speed is None:
+        return Fit(fitting[-1] if fitting else choices[0], None, folds > 0, EPOCHS)
+    short = [one for one in fitting if trial * final[one] <= MINUTE * speed]
+    side = short[-1] if short else choices[0]
+    share = 1.0 if timeout is None else longest_final(timeout, trial, speed) / final[side]
     epochs = max(LEAST_EPOCHS, int(EPOCHS * min(1.0, share)))
-    return Fit(side, trial * final[side] * epochs / EPOCHS, folds > 0, epochs)
+    return Fit(side, trial * final[side] / speed * epochs / EPOCHS, folds > 0, epochs)
 
 
 def final_flops(images: int, classes: int, size: int | str) -> float:

@@ -141,12 +141,20 @@ def time_of_all(options: RunOptions) -> float | None:
     There is none without ``--timeout``, where nothing is trained in the end, and where an engine starts the workers:
     how fast those are is not known here.
     """
-    trains_last = options.export and refits(options, by_compute=True)
-    return options.timeout if trains_last and options.engine_word.name == LOCAL else None
+    return options.timeout if _trains_last(options) and options.engine_word.name == LOCAL else None
+
+
+def compute_of_all(options: RunOptions) -> float | None:
+    """FLOPs that a search and its final training may take together; None for no bound, as ``time_of_all`` has it."""
+    return options.budget if _trains_last(options) else None
+
+
+def _trains_last(options: RunOptions) -> bool:
+    return options.export and refits(options, by_compute=True)
 
 
 def check_refit(study: str, options: ExportSettings, by_compute: bool, folds: int) -> None:
-    """Refuse what says nothing of an export, or cannot be had of it, before there is a trial.
+    """Refuse ``--no-refit`` in folds, and ``--refit-epochs`` where there is no final training; before there is a trial.
 
     Args:
         study: The study's name.
@@ -170,7 +178,7 @@ def check_refit(study: str, options: ExportSettings, by_compute: bool, folds: in
 
 
 def check_no_refit(options: ExportSettings) -> None:
-    """Refuse a length of the final training that is refused itself.
+    """Refuse ``--refit-epochs`` beside ``--no-refit``: the length of a training that there is not to be.
 
     Raises:
         InputError: Both are asked for.

@@ -11,11 +11,11 @@ The rule: with S FLOPs a second, E seconds for the export, and trials of t final
 An example: T = 600 s, E = 30 s, S = 100 GFLOP/s, and trials of a fifth of the images, t = 0.2. The first is 47 TFLOP,
 the second 30 TFLOP. So the final training has 30 TFLOP, 300 s, and the search some four trials of 60 s.
 
-Few images are dealt into folds where nobody says otherwise. A trial in K folds takes as long as K - 1 final trainings,
-and folds of one trial alone would tell nothing: where the final training and two trials do not fit, a part is held out.
+Where folds leave too little for that, ``search.study.ending`` has a part held out.
 """
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -26,7 +26,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from search.data.threads import cores
-from search.study.pace import LEAST_TRIALS
 
 # What an export takes beside its trainings: checks in a fresh process, scoring, pictures.
 EXPORT_SECONDS = 30.0
@@ -47,15 +46,16 @@ GPU = Path("/dev/nvidiactl")
 MATRIX, REPEATS = 1024, 12
 
 
-def fits(final: float, trial: float, timeout: float) -> bool:
-    """Whether a final training and so many trials that there is a choice fit in a time, with the export.
+def paid_compute(timeout: float | None, budget: float | None, speed: float | None) -> float:
+    """FLOPs that a time and a budget pay for, the time without that of the export; infinite where neither is known.
 
     Args:
-        final: Seconds of the final training.
-        trial: What a trial takes, in final trainings.
-        timeout: Seconds for all of the run.
+        timeout: Seconds for all of the run; None for no bound.
+        budget: FLOPs for all of the run; None for no bound.
+        speed: FLOPs a second; None where that is not known.
     """
-    return (1 + LEAST_TRIALS * trial) * final <= timeout - EXPORT_SECONDS
+    in_time = math.inf if timeout is None or speed is None else speed * max(0.0, timeout - EXPORT_SECONDS)
+    return in_time if budget is None else min(budget, in_time)
 
 
 def longest_final(timeout: float, trial: float, speed: float) -> float:

@@ -10,7 +10,7 @@ from search.config.study_config import StudyConfig
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
 from search.study.finding import find_study
-from search.study.request import preset_of, time_of_all
+from search.study.request import compute_of_all, preset_of, time_of_all
 from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
 
@@ -49,8 +49,12 @@ def _stored(found: LoadedStudy) -> Iterator[str]:
     config, ended = found.config, len(found.finished())
     yield f"study {config.study} is there, with {ended} of {found.wanted} trials, and goes on as it was made:"
     yield f"  --data {config.data}"
+    if config.length:
+        yield f"  --final {config.final}FLOP ({config.final_epochs:.4g} epochs of the default)"
     for field, _ in options_of(StudySettings):
         value = getattr(config, field.name)
+        if field.name == "epochs" and config.length:
+            continue  # These are the parts of a trial's compute.
         if value not in (None, field.default, getattr(StudyConfig, field.name, field.default)):
             yield f"  {flag_of(config, field.name)} {value}"
     yield from (f"  --backbone {backbone.said}" for backbone in config.backbones)
@@ -63,9 +67,12 @@ def _new(options: RunOptions) -> Iterator[str]:
         name = options.preset or options.study
         asked = sorted({field.name for field in dataclasses.fields(preset)} & options.requested)
         yield f"the preset {name} sets {' '.join(_flags(preset))}"
-        if preset.final is not None and options.final is None and time_of_all(options) is not None:
-            yield "folds that nobody asks for give way to a part held out where two trials do not fit in --timeout"
-            yield "without folds, its final training is no longer than fits in --timeout"
+        timed, counted = time_of_all(options) is not None, compute_of_all(options) is not None
+        if preset.final is not None and options.final is None and (timed or counted):
+            bounds = " and ".join(["--timeout"] * timed + ["--budget"] * counted)
+            yield f"folds that nobody asks for give way to a part held out where they leave too little of {bounds}"
+            if timed:
+                yield "without folds, its final training is no longer than fits in --timeout"
         yield from (f"as given: {flag_of(options, one)} {getattr(options, one)}" for one in asked)
     elif options.data is None:
         yield "no images are named: pass --data (a folder, a zip, a table, cifar10, ...), or a preset of those below"

@@ -99,10 +99,7 @@ def test_time_that_folds_would_not_fit_in_has_a_part_held_out_and_a_shorter_fina
     found = choose(PHOTOS, image_size=96, timeout=180, speed=final / 100)
     assert (found.options.validation, found.options.final, found.options.folds) == (0.2, "14 epochs", 0)
     text = "\n".join(found.lines)
-    assert (
-        "--validation 0.2: a part held out, since in folds two trials would not fit in --timeout 3 min"
-        in text
-    )
+    assert "--validation 0.2: a part held out, since folds leave too little of --timeout 3 min" in text
     assert "--final 14 epochs: all that fits in --timeout 3 min" in text
     assert "--folds" not in text
     assert choose(PHOTOS, image_size=96, timeout=180, folds=3, speed=final / 100).options.folds == 3

@@ -73,19 +73,31 @@ def test_part_is_held_out_where_two_trials_in_folds_do_not_fit_in_the_time(
     usual = config_of(digits, final="12 epochs")
     monkeypatch.setattr("search.study.length.training_speed", lambda: usual.final / 100)
 
-    def dealt(timeout: float, **other: Any) -> StudyConfig:
+    def dealt(timeout: float | None, **other: Any) -> StudyConfig:
         asked = RunOptions.given("s", data="digits", space="cnn", timeout=timeout, **other)
         return with_length(new_config(asked, digits, folds_by_default=True), asked, CNN, digits)
 
-    ample = dealt(30 + 100 * (1 + 2 * 2) + 1)
+    # Two trials take four final trainings, the final one is four times as long, and the race has three tenths.
+    least = (2 * 2 + 4) * 100 / 0.7
+    ample = dealt(30 + least + 1)
     assert (ample.folds, ample.final_epochs) == (3, 12)
+    assert dealt(30 + least - 1).folds == 0
+    assert dealt(30 + (2 * 2 + 1) * 100 / 0.7 + 1, final="12 epochs").folds == 3, (
+        "it has the length that is said"
+    )
     with caplog.at_level("INFO"):
         short = dealt(200.0)
     assert (short.folds, short.fold_of, short.validation) == (0, "", 0.2)
     assert short.race_images > 0
     assert short.final == pytest.approx((0.6 * 200 - 30) / 1.1 * usual.final / 100)
-    assert "two trials in 3 folds and the final training do not fit in --timeout 3 min" in caplog.text
+    words = "two trials in 3 folds, a race and the final training do not fit in"
+    assert f"{words} --timeout 3 min" in caplog.text
     assert dealt(200.0, folds=4).folds == 4
+    with caplog.at_level("INFO"):
+        assert dealt(None, budget=(least - 1) * usual.final / 100).folds == 0
+    assert f"{words} --budget" in caplog.text
+    assert dealt(None, budget=(least + 1) * usual.final / 100).folds == 3
+    assert dealt(None, budget=usual.final, export=False).folds == 3, "nothing is trained in the end"
 
 
 def test_default_makes_the_same_passes_in_the_search_as_in_the_final(digits: Dataset) -> None:

@@ -27,6 +27,12 @@ def found(timeout: float | None, size: int | str | None = 96, folds: int = 5, op
     return fit(IMAGES, CLASSES, folds, size=size, open_folds=open_folds, timeout=timeout)
 
 
+def in_compute(seconds: float) -> Fit:
+    """What fits in a budget that pays for so many seconds of training."""
+    budget = seconds * final_flops(IMAGES, CLASSES, 96) / 60
+    return fit(IMAGES, CLASSES, 5, size=96, open_folds=True, timeout=None, budget=budget)
+
+
 def test_side_is_the_largest_whose_trial_takes_a_minute() -> None:
     side = found(None, size=None).side
     seconds = {
@@ -37,17 +43,30 @@ def test_side_is_the_largest_whose_trial_takes_a_minute() -> None:
 
 
 def test_shorter_time_takes_smaller_images_before_it_gives_up_the_folds() -> None:
-    ample, short = found(None, size=None, folds=3), found(OTHER + 100, size=None, folds=3)
+    ample, short = found(None, size=None, folds=3), found(OTHER + 200, size=None, folds=3)
     assert short.side < ample.side
     assert (short.folds, short.epochs) == (True, EPOCHS)
 
 
-def test_folds_stay_where_two_trials_and_the_final_training_fit() -> None:
-    assert found(OTHER + 9 * 60 + 1) == Fit(96, 240.0, True, EPOCHS)
+# Two trials in five folds take eight final trainings, the final one four times its length, and the race three tenths.
+ALL = (2 * 4 + 4) * 60 / 0.7
 
 
-def test_part_is_held_out_where_two_trials_in_folds_do_not_fit() -> None:
-    assert found(OTHER + 9 * 60 - 1) == Fit(96, A_TRIAL * 60, False, EPOCHS)
+def test_folds_stay_where_two_trials_the_race_and_the_longer_final_training_fit() -> None:
+    assert found(OTHER + ALL + 1) == Fit(96, 240.0, True, EPOCHS)
+    assert in_compute(ALL + 1).folds
+
+
+def test_part_is_held_out_where_folds_leave_too_little() -> None:
+    assert found(OTHER + ALL - 1) == Fit(96, A_TRIAL * 60, False, EPOCHS)
+    assert not in_compute(ALL - 1).folds
+
+
+def test_budget_bounds_the_images_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 60 / final_flops(IMAGES, CLASSES, 96)
+    monkeypatch.setattr(module, "training_speed", lambda: None)
+    small = fit(IMAGES, CLASSES, 3, size=None, open_folds=True, timeout=60.0, budget=200 / seconds)
+    assert small == Fit(48, None, True, EPOCHS)
 
 
 def test_final_training_is_the_longest_that_fits_beside_one_trial() -> None:

@@ -5,10 +5,13 @@ import pytest
 from PIL import Image
 
 from search.cli.app import main
+from search.config.settings import RunOptions
+from search.data import Dataset
 from search.data.backbones_at_hand import AtHand
 from search.presets import PRESETS
 from search.run import app
 from search.study import automatic_settings
+from search.study.opening import open_study
 
 Explain = Callable[..., tuple[str, set[Path]]]
 
@@ -71,7 +74,7 @@ def test_preset_is_explained_with_what_is_given_beside_it(explain: Explain, phot
 def test_preset_beside_a_time_is_explained_with_what_that_does(explain: Explain) -> None:
     said, _ = explain("--study", "digits_cnn", "--timeout", "5m")
     assert (
-        "folds that nobody asks for give way to a part held out where two trials do not fit in --timeout"
+        "folds that nobody asks for give way to a part held out where they leave too little of --timeout"
         in said
     )
     assert "without folds, its final training is no longer than fits in --timeout" in said
@@ -101,3 +104,16 @@ def test_what_a_search_would_refuse_is_refused(
         main(app, ["--study", "s", "--data", "digits", "--explain", *more])
     assert end.value.code == 2
     assert named in capsys.readouterr().err
+
+
+def test_stored_study_is_explained_with_the_final_training_that_its_trials_are_for(
+    explain: Explain, tmp_path: Path, digits: Dataset
+) -> None:
+    root = tmp_path / "studies"
+    made = RunOptions.given(
+        "s", data="digits", space="cnn", final="3 epochs", root=root, cache=digits.folder.parent
+    )
+    study = open_study(made)
+    said, _ = explain("--study", "s", "--studies", str(root))
+    assert f"  --final {study.config.final}FLOP (3 epochs of the default)\n" in said
+    assert "--epochs" not in said.partition("presets,")[0]
