@@ -83,10 +83,29 @@ def fetch(store: Store, name: str, path: Path) -> bool:
     return True
 
 
+def try_fetch(store: Store, name: str, path: Path, what: str) -> bool:
+    """As ``fetch``, but where the store fails only warn that ``what`` was not fetched: the caller can do without."""
+    try:
+        return fetch(store, name, path)
+    except Exception as error:  # Of any kind, by the store's library.
+        logger.warning(f"{what} not fetched: {error!r}"[:300])
+        return False
+
+
 def upload(store: Store, name: str, path: Path) -> None:
     """Upload the file ``path`` as the artifact ``name``."""
     with path.open("rb") as file:
         store.write(name, file)
+
+
+def try_upload(store: Store, name: str, path: Path, what: str) -> bool:
+    """As ``upload``, but where the store fails only warn that ``what`` was not uploaded; say whether it was."""
+    try:
+        upload(store, name, path)
+    except Exception as error:  # Of any kind, by the store's library.
+        logger.warning(f"{what} not uploaded: {error!r}"[:300])
+        return False
+    return True
 
 
 def discard(store: Store, name: str) -> None:

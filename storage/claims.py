@@ -1,7 +1,7 @@
 """Claims: which worker may run which trial, so that a study gets exactly N finished trials and loses none of them.
 
 Optuna's own loop, run by several processes, counts its trials without a lock and so makes more than N; and the trial of
-a worker that is killed stays RUNNING for ever (both measured). Five rules prevent that:
+a worker that is killed stays RUNNING for ever (both measured). Six rules prevent that:
 
 Lock
     Counting and taking are one step. Under the study's lock a worker counts the finished trials F and the running ones
@@ -345,7 +345,9 @@ class Claims:
         now, heartbeat = self.monotonic(), self.database.timeouts.heartbeat
         if self.memory and now - self._shown_waiting >= heartbeat:
             self._shown_waiting = now
-            show_waiting(self.database, self.study_id, self.sign_of_life(""), heartbeat)
+            self.database.retry_whole(
+                lambda: show_waiting(self.database, self.study_id, self.sign_of_life(""), heartbeat)
+            )
 
     @property
     def _lock_name(self) -> str:

@@ -17,7 +17,7 @@ from storage.liveness import HEARTBEAT, is_worker_dead
 # The kinds of memory that a worker says that it has; and the system attribute of a trial that wants more of one.
 HOST, GPU = "host", "gpu"
 MORE_MEMORY = "more_memory"
-# Less than so much more is no more: hosts of one kind differ by what their systems keep for themselves.
+# A worker has more memory only from this factor on: hosts of one kind differ by what their systems keep for themselves.
 MUCH_MORE = 1.1
 # System attributes of a study: the sign of life of the waiting worker with most memory of a kind.
 WAITING_WITH_MOST = {kind: f"waiting_with_most_{kind}" for kind in (HOST, GPU)}

@@ -6,21 +6,19 @@ count or leave out what is not asked for.
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, String, bindparam, text
 
 from storage.connect import existing_database
 from storage.database import Database, database_time
 from storage.liveness import HEARTBEAT
+from storage.rdb import distribution_of, number_of
 
 STUDIES = text("SELECT study_id, study_name FROM studies ORDER BY study_id")
 DIRECTIONS = text("SELECT study_id, direction FROM study_directions ORDER BY objective")
@@ -75,8 +73,6 @@ MISSING_RIGHTS = text(
     "WHERE CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') ELSE false END "
     "ORDER BY 1, 2"
 )
-# Databases keep neither NaN nor infinity among numbers; Optuna names them in a second column.
-NOT_FINITE = {"INF": math.inf, "INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
 
 @dataclass
@@ -239,13 +235,13 @@ def read_trials(database: Database, study_id: int, attributes: Sequence[str]) ->
 def _trials(connection: Connection, study_id: int, keys: Sequence[str]) -> Iterator[FrozenTrial]:
     study = {"study": study_id}
     trials = connection.execute(TRIALS, study).all()
-    values = {trial_id: _number(value, kind) for trial_id, value, kind in connection.execute(VALUES, study)}
+    values = {trial_id: number_of(value, kind) for trial_id, value, kind in connection.execute(VALUES, study)}
     reports: dict[int, dict[int, float]] = defaultdict(dict)
     for trial_id, step, value, kind in connection.execute(REPORTS, study):
-        reports[trial_id][step] = _number(value, kind)
+        reports[trial_id][step] = number_of(value, kind)
     params: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, name, value, distribution in connection.execute(PARAMS, study):
-        params[trial_id][name] = _distribution(distribution).to_external_repr(value)
+        params[trial_id][name] = distribution_of(distribution).to_external_repr(value)
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, key, value in connection.execute(ATTRIBUTES, {**study, "keys": list(keys)}):
         attributes[trial_id][key] = json.loads(value)
@@ -268,12 +264,3 @@ def _trials(connection: Connection, study_id: int, keys: Sequence[str]) -> Itera
         )
         trial.params = params[trial_id]  # Afterwards: Optuna refuses params without their distributions.
         yield trial
-
-
-@cache
-def _distribution(text: str) -> BaseDistribution:
-    return json_to_distribution(text)
-
-
-def _number(value: float | None, kind: str) -> float:
-    return NOT_FINITE.get(kind, math.nan) if value is None else value

@@ -217,7 +217,8 @@ def _details(dialect: str) -> TextClause:
 
 
 @cache
-def _distribution(text: str) -> BaseDistribution:
+def distribution_of(text: str) -> BaseDistribution:
+    """A distribution of its text, which many trials share."""
     return json_to_distribution(text)
 
 
@@ -227,26 +228,26 @@ def _trial(row: Any, details: dict[tuple[str, int], list[Any]]) -> FrozenTrial:
 
     params = sorted(of("param"), key=lambda param: int(param.place))
     values = sorted(of("value"), key=lambda value: int(value.place))
-    distributions = {param.name: _distribution(param.body) for param in params}
+    distributions = {param.name: distribution_of(param.body) for param in params}
     return FrozenTrial(
         number=row.number,
         state=TrialState[row.state],
         value=None,
-        values=[_number(value) for value in values] or None,
+        values=[number_of(value.number, value.name) for value in values] or None,
         datetime_start=_local(row.datetime_start),
         datetime_complete=_local(row.datetime_complete),
         params={param.name: distributions[param.name].to_external_repr(param.number) for param in params},
         distributions=distributions,
         user_attrs={attribute.name: json.loads(attribute.body) for attribute in of("user")},
         system_attrs={attribute.name: json.loads(attribute.body) for attribute in of("system")},
-        intermediate_values={report.place: _number(report) for report in of("report")},
+        intermediate_values={report.place: number_of(report.number, report.name) for report in of("report")},
         trial_id=row.trial_id,
     )
 
 
-def _number(row: Any) -> float:
-    """A value or report: its number, or what its type says where that is none."""
-    return NOT_FINITE[row.name] if row.name in NOT_FINITE else float(row.number)
+def number_of(value: float | None, kind: str) -> float:
+    """A value or report: its number, or what its kind says where that is none."""
+    return NOT_FINITE[kind] if kind in NOT_FINITE or value is None else float(value)
 
 
 def _local(stored: datetime | None) -> datetime | None:

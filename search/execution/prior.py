@@ -46,7 +46,7 @@ OF_TPE = 0.5
 FEWEST_COMPLETE = 3
 MOST_BEST = 25
 DEVIATION = 0.25
-# The probability of a category for its centre's sake, and that of the incumbent's value for being left as it is.
+# The probability that a category stays the centre's, and that a value of the incumbent is left as it is.
 SAME = 0.5
 
 

@@ -30,7 +30,7 @@ class Stop:
         deadline: When the time is up, on the clock of ``time.monotonic``; None for never.
         budget: Bound on the study's compute, FLOPs; None for none.
         spent: Returns the study's compute so far, running trials included, FLOPs; asked before each trial and epoch.
-        on_hurry: Called once when a signal came, so that nothing else takes long from then on.
+        on_hurry: Called when a signal came, so that nothing else takes long from then on; again at another signal.
     """
 
     reason: str = ""

@@ -1,6 +1,5 @@
 """The files of a trial between claim and end: its checkpoints, its kept weights, and what is cleared away."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,9 @@ from search.errors import TrialInterrupted
 from search.study.out_of_fold import predictions_artifact
 from search.study.prices import Prices
 from search.study.study import KEPT, KEPT_MODELS, MODEL, LoadedStudy
-from storage.artifacts import CHECKPOINT, CheckpointUploader, Store, discard, fetch, upload
+from storage.artifacts import CHECKPOINT, CheckpointUploader, Store, discard, try_fetch, try_upload
 from storage.checkpoints import read_facts
 from storage.claims import Claim
-
-logger = logging.getLogger(__name__)
 
 LAST_UPLOAD_SECONDS = 5.0
 
@@ -47,16 +44,12 @@ class TrialFiles:
         here = list(self._earlier)
         if self._recorded is not None and self._store is not None:
             furthest = max(((read_facts(path) or {"epoch": 0})["epoch"] for path in here), default=0)
-            if self._recorded["epoch"] > furthest and self._fetch(self._recorded["artifact"]):
+            name = self._recorded["artifact"]
+            if self._recorded["epoch"] > furthest and try_fetch(
+                self._store, name, self.checkpoint, f"checkpoint {name}"
+            ):
                 here.append(self.checkpoint)
         return tuple(map(str, here))
-
-    def _fetch(self, name: str) -> bool:
-        try:
-            return fetch(self._store, name, self.checkpoint)
-        except Exception as error:  # Of a store anything may come: the trial goes on from what is here.
-            logger.warning(f"checkpoint {name} not fetched: {error!r}"[:300])
-            return False
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
@@ -85,10 +78,9 @@ class TrialFiles:
         if self._store is None or not self.model.exists():
             return None
         name = f"{self._study.config.study}-{self.model.name}"
-        try:
-            upload(self._store, name, self.model)
-        except Exception as error:  # The weights are here; a store that fails must not cost a trained trial.
-            logger.warning(f"weights {name} not uploaded: {error!r}"[:300])
+        if not try_upload(
+            self._store, name, self.model, f"weights {name}"
+        ):  # They are here, and the trial counts.
             return None
         self._kept = name
         return name
@@ -107,10 +99,9 @@ class TrialFiles:
             return None
         if self._store is not None:
             name = predictions_artifact(self._study.config.study, path)
-            try:
-                upload(self._store, name, path)
-            except Exception as error:  # The trial does not suffer: an export elsewhere tells less of it.
-                logger.warning(f"predictions {name} not uploaded: {error!r}"[:300])
+            try_upload(
+                self._store, name, path, f"predictions {name}"
+            )  # Without them an export elsewhere tells less.
         return self._claim.token
 
     def delete_checkpoints(self) -> None:

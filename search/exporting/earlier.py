@@ -17,6 +17,8 @@ from search.study import ending
 from search.study.request import refits
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from search.config.settings import RunOptions
     from search.study.study import LoadedStudy
 
@@ -50,27 +52,60 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
 
 
 def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions") -> bool:
-    config, best = loaded.config, candidates(loaded)
+    config = loaded.config
     refit = refits(options, config.length > 0) or config.folds > 0
-    confirm = options.confirm or (refit and ending.can_race(config))
     if refit and config.length and loaded.final < config.final and options.timeout is None:
         return False  # A final training that a time has cut short is made whole where there is no such bound.
-    has_time = options.timeout is None or "no_race" not in summary
-    backbone = summary.get("backbone") or {}
-    tuned = backbone.get("fine_tuned") or {}
-    epochs = tuned.get("head_epochs") or summary["epochs"]
-    # The race's runs decided it.
+    exported = _exported_now(summary, loaded, options, refit)
+    if exported is None or summary.get("without"):
+        return False
+    return _asked_for(summary, loaded, options, refit, exported) == _there(summary)
+
+
+def _exported_now(
+    summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions", refit: bool
+) -> "FrozenTrial | None":
+    """The trial of the export that is there, where an export would be of it now, too; else None."""
+    config = loaded.config
+    if "confirm" in summary:  # The same race, if the same configurations had been the best.
+        raced = {one["trial"]: one["search_value"] for one in summary["confirm"]["configurations"]}
+        entered = ranked_for_race(loaded, (), options.prefer)[: len(raced)]
+        if ending.can_race(config):
+            entered = contenders(entered, default_trial(loaded), len(raced))
+        if list(raced) != [trial.number for trial in entered]:
+            return None
+        chosen = next((trial for trial in entered if trial.number == summary["trial"]), None)
+        value = raced.get(summary["trial"])
+    else:
+        chosen = choose_preferred(loaded, None, (), options.prefer)[0] if candidates(loaded) else None
+        unraced = (refit and "no_race" in summary) or not ending.can_race(config)
+        if chosen is not None and options.prefer == ACCURATE and unraced:
+            chosen, _ = unless_default(loaded, chosen)
+        value = summary["value"]
+    if chosen is None:
+        return None
+    is_there = (summary["trial"], value, summary["params"])
+    return chosen if is_there == (chosen.number, chosen.value, chosen.user_attrs["params"]) else None
+
+
+def _asked_for(
+    summary: dict[str, Any],
+    loaded: "LoadedStudy",
+    options: "RunOptions",
+    refit: bool,
+    exported: "FrozenTrial",
+) -> tuple[object, ...]:
+    """What the options make of an export; the rest of what is there is as it would be."""
+    config, epochs = loaded.config, _epochs_of(summary)
+    # Early stopping in the race's own runs has decided on the length.
     raced = "confirm" in summary and config.early_stopping and options.refit_epochs is None
-    chosen = choose_preferred(loaded, None, (), options.prefer)[0] if best else None
-    unraced = (refit and "no_race" in summary) or not ending.can_race(config)
-    if chosen is not None and options.prefer == ACCURATE and unraced:
-        chosen, _ = unless_default(loaded, chosen)
-    length = refit_epochs(config, chosen, options.refit_epochs) if refit and chosen and not raced else epochs
-    asked_for = (
+    has_time = options.timeout is None or "no_race" not in summary
+    confirm = options.confirm or (refit and ending.can_race(config))
+    return (
         config.study,
         config.fingerprint,
         refit,
-        length,
+        refit_epochs(config, exported, options.refit_epochs) if refit and not raced else epochs,
         (EPOCH if options.refit_epochs else config.unit) if refit else summary.get("unit"),
         options.fine_tune,
         options.prefer,
@@ -78,32 +113,26 @@ def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOption
         # Where there is nothing to race, it is exported as without it.
         confirm and ("confirm" in summary or (has_time and can_race(loaded, options.budget, refit))),
     )
-    there = (
+
+
+def _there(summary: dict[str, Any]) -> tuple[object, ...]:
+    """The same of the export that is there."""
+    backbone = summary.get("backbone") or {}
+    tuned = backbone.get("fine_tuned") or {}
+    return (
         summary["study"],
         summary["data_fingerprint"],
         summary["refit"],
-        epochs,
-        summary.get("unit", EPOCH if refit else None),
+        _epochs_of(summary),
+        summary.get("unit", EPOCH if summary["refit"] else None),
         tuned.get("epochs") or backbone.get("fine_tuned_in_vain"),
         summary.get("prefer", ACCURATE),
         bool(summary.get("calibrated")),
         "confirm" in summary,
     )
-    if there != asked_for or chosen is None or summary.get("without"):
-        return False
-    if "confirm" in summary:  # The same race, if the same configurations had been the best.
-        racers = [one["trial"] for one in summary["confirm"]["configurations"]]
-        entered = ranked_for_race(loaded, (), options.prefer)[: len(racers)]
-        if ending.can_race(config):
-            entered = contenders(entered, default_trial(loaded), len(racers))
-        if racers != [trial.number for trial in entered]:
-            return False
-        chosen = next(trial for trial in entered if trial.number == summary["trial"])
-        value = next(
-            one["search_value"]
-            for one in summary["confirm"]["configurations"]
-            if one["trial"] == chosen.number
-        )
-        return bool(value == chosen.value and summary["params"] == chosen.user_attrs["params"])
-    found = (summary["trial"], summary["value"], summary["params"])
-    return bool(found == (chosen.number, chosen.value, chosen.user_attrs["params"]))
+
+
+def _epochs_of(summary: dict[str, Any]) -> int:
+    """The epochs of an export's training; of a head that was tuned, those before that."""
+    tuned = (summary.get("backbone") or {}).get("fine_tuned") or {}
+    return int(tuned.get("head_epochs") or summary["epochs"])

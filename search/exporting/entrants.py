@@ -41,8 +41,8 @@ class Course:
     Attributes:
         trials: One of each configuration that races, best first; fewer than two for no race.
         rounds: The most rounds.
-        allowed: FLOPs that the race may take; infinite where the rounds were chosen by that.
-        takes: FLOPs of all these rounds, where they were.
+        allowed: FLOPs at which a race ends where trials count epochs; infinite at equal compute, where ``rounds`` does.
+        takes: FLOPs of all rounds that were planned, at equal compute; else 0.
         default: Number of the trial of the default configuration; None where it does not race.
         why_none: Why there is no race; empty where there is one.
         prefer: What is to be exported of those that race.

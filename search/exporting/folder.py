@@ -149,6 +149,11 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         yield new
         if target.exists():
             target.rename(aside / "old")
-        new.rename(target)
+        try:
+            new.rename(target)
+        except BaseException:  # Such as Ctrl-C between the two.
+            if (aside / "old").exists():
+                (aside / "old").rename(target)
+            raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -325,6 +325,11 @@ class Race:
         return sum(run.compute for racer in self.racers for run in racer.runs)
 
     @property
+    def share(self) -> float:
+        """Its compute over that of the search; 0 in a space that does not count its operations."""
+        return self.compute / self.search_compute if self.search_compute else 0.0
+
+    @property
     def weights(self) -> Path:
         """The winner's weights of the first seed, which was chosen before anything was known of it."""
         kept = self.winner.runs[0].weights

@@ -41,7 +41,7 @@ class RaceRun:
     Attributes:
         seed: Of weights, order, augmentation and dropout.
         outcome: What the training came to: the entries ``OUTCOME``.
-        value: Of the kept weights, on the study's validation images; None where a loss became NaN or infinite.
+        value: Of the kept weights, on the images that the race is run on; None where a loss became NaN or infinite.
         compute: FLOPs, as the search counts them.
         weights: File of the kept weights; None where they were not to be kept.
     """

@@ -46,7 +46,7 @@ class ScoringResult:
         temperature: Fitted on ``unseen``, or out of fold; None where that is not possible.
         mistakes: For a picture.
         names: What a person knows each test image by; empty where they have numbers alone.
-        baselines: Figures of each baseline, see ``search.metrics.baselines.figures``.
+        baselines: Figures of each baseline, see ``search.metrics.baselines.baseline_figures``.
         out_of_fold: Of a trial in folds, what these predicted; None where that is not known.
         baked: Whether the exported files have the temperature inside.
         milliseconds: What the net takes an image, in batches, on the device that scored it; None where not measured.
@@ -92,8 +92,7 @@ def score_in_child(
         log: Gets what the child prints.
         threads: CPU threads; 0 for as many as there are cores.
         before_test: Called with the scores of the validation images and the temperature, if there is one, before the
-            test images are opened, which they are
-            not if it raises; ``out`` has by then all that needs no test image.
+            test images are opened, which they are not if it raises; ``out`` has by then all that needs no test image.
 
     Raises:
         TrialFailed: The child crashed, or memory ran out.

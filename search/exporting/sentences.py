@@ -9,12 +9,12 @@ import numpy as np
 
 from search.exporting.assessment import Calibration
 from search.exporting.preference import gap_words
-from search.exporting.race import COMPUTE_SHARE, MOST_ROUNDS, Race, Racer
+from search.exporting.race import COMPUTE_SHARE, Race, Racer
 from search.formatting import accuracy_words, count, figure, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
 from search.metrics.preference import ACCURATE
-from search.study.ending import flops
+from search.study.ending import can_race, flops
 from search.study.fold_results import FOLDS, mean_value
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Why a race that was not decided ended.
 ENDS = {
-    "rounds": f"a race has at most {MOST_ROUNDS}",
+    "rounds": "it had all of its rounds",
     "compute": f"another would take more than {percent(COMPUTE_SHARE)} of the search's compute",
 }
 
@@ -174,16 +174,15 @@ def _winner(race: Race) -> str:
     spread = (
         "" if winner.deviation is None else f" (standard deviation {gap_words(metric, winner.deviation)})"
     )
-    who, by = (
-        f"the search's best {len(race.racers)} configurations",
-        f"has the best mean validation {race.config.metric},",
-    )
-    if winner is not race.most_accurate:
-        by = f"is preferred, with a mean validation {race.config.metric} of"
+    who, mean = f"the search's best {len(race.racers)} configurations", f"mean validation {metric}"
     if race.default is not None:
         who = f"{len(race.racers)} configurations, the default (trial {race.default}) among them"
+    if can_race(race.config):
         images = "in folds dealt anew" if race.config.folds else "on images that no trial was ranked by"
-        by = f"is chosen, with a mean {race.config.metric} {images} of"
+        mean = f"mean {metric} {images}"
+    by = f"has the best {mean}," if winner is race.most_accurate else f"is preferred, with a {mean} of"
+    if race.default is not None:
+        by = f"is chosen, with a {mean} of"
     text = (
         f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
         f"{figure(metric, winner.mean or 0.0)}{spread}"
@@ -261,7 +260,8 @@ def _expense(race: Race, refit: bool) -> str:
     what = f"Exported are the weights of its first seed, {race.seeds[0]}, as fixed before the race"
     if refit:
         what = "Exported is its configuration, trained once more on all training images"
-    return f"{what}; the race took {percent(race.compute / race.search_compute)} of the search's compute."
+    took = f"; the race took {percent(race.share)} of the search's compute" if race.share else ""
+    return f"{what}{took}."
 
 
 def _rounds(race: Race) -> str:

@@ -221,7 +221,7 @@ def race_figures(race: Race) -> dict[str, Any]:
         "compute": race.compute,
         "search_compute": race.search_compute,
         **({} if race.default is None else {"default": race.default}),
-        "share_of_search_compute": race.compute / race.search_compute,
+        "share_of_search_compute": race.share,
         "configurations": [_racer_figures(race, racer) for racer in race.racers],
     }
 

@@ -55,6 +55,8 @@ def _recipe(loaded: "LoadedStudy", trial: "FrozenTrial") -> Recipe:
 def refit_epochs(config: "StudyConfig", trial: "FrozenTrial", requested: int | None) -> int:
     """The length of a refit: as requested; else as many epochs as the weights that scored had been trained for.
 
+    What is fitted exactly has one epoch, whatever is requested.
+
     With early stopping these are those up to the kept epoch, since nobody can tell on images that are trained on when
     to stop; its schedule is made for so many. Over folds it is their mean. The usual rule: I. Goodfellow, Y. Bengio and
     A. Courville, "Deep Learning", 2016, algorithm 7.2.

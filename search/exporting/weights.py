@@ -12,7 +12,7 @@ from search.exporting.training_plans import refit_plan
 from search.formatting import EIGHTH, EPOCH
 from search.study.compute import record_compute
 from search.study.study import MODEL, LoadedStudy
-from storage.artifacts import fetch
+from storage.artifacts import try_fetch
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -33,7 +33,8 @@ def find_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path | None:
     if store is None or name is None:
         return None
     kept.parent.mkdir(parents=True, exist_ok=True)
-    return kept if fetch(store, name, kept) else None
+    fetched = try_fetch(store, name, kept, f"weights of trial {trial.number}")
+    return kept if fetched and zipfile.is_zipfile(kept) else None
 
 
 def kept_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path:

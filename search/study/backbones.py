@@ -1,7 +1,6 @@
 """The backbones of a study, chosen when it is made and found by their content on every host that joins."""
 
 import dataclasses
-import logging
 import zipfile
 from collections.abc import Sequence
 
@@ -16,9 +15,7 @@ from search.data.joined_backbones import nets_of
 from search.errors import InputError
 from search.study.study import LoadedStudy
 from spaces.contract import Backbone, sides
-from storage.artifacts import Store, fetch, open_artifacts, upload
-
-logger = logging.getLogger(__name__)
+from storage.artifacts import Store, open_artifacts, try_fetch, upload
 
 # The study's attribute with the accuracies, by name, of the backbones that one was chosen of.
 COMPARED = "backbones_compared"
@@ -115,17 +112,13 @@ def _nets(config: StudyConfig) -> list[Backbone]:
 
 
 def _fetched(study: LoadedStudy, backbone: Backbone) -> bool:
-    here = backbone_file(study.dataset().folder.parent, backbone.digest)
-    try:
-        if study.artifacts is None or not fetch(study.artifacts, _artifact(backbone), here):
-            return False
-        if zipfile.is_zipfile(here):
-            return True
-        here.unlink()  # Half of it.
+    here, store = backbone_file(study.dataset().folder.parent, backbone.digest), study.artifacts
+    if store is None or not try_fetch(store, _artifact(backbone), here, f"backbone {backbone.name}"):
         return False
-    except Exception as error:  # Of a store anything may come; there are other ways to get it.
-        logger.warning(f"backbone {backbone.name} not fetched: {error!r}"[:300])
-        return False
+    if zipfile.is_zipfile(here):
+        return True
+    here.unlink()  # Half of it.
+    return False
 
 
 def _make(study: LoadedStudy, backbone: Backbone, say: Say) -> None:

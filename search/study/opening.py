@@ -148,7 +148,8 @@ def _configured(
     """
     by_compute = is_by_compute(options, space)
     check_confirm(options.study, options.folds, options.confirm, by_compute)
-    check_refit(options.study, options, by_compute, options.folds)
+    if options.folds:  # Else the images say whether there are folds, which are always refitted.
+        check_refit(options.study, options, by_compute, options.folds)
     check_preference(options.metric, options.prefer)
     size, over_backbone = image_size(options, space), has_backbone(space)
     dataset = prepare_new(options, size, over_backbone)

@@ -1,6 +1,5 @@
 """What a cross-validated trial predicts of the training images, each by the net that was not trained on it."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,10 @@ from search.metrics.calibration import best_temperature
 from search.metrics.classification import Scores
 from search.study.fold_results import FOLDS, PREDICTIONS, TrainingOutcome
 from search.training.predictions import read_predictions
-from storage.artifacts import fetch
+from storage.artifacts import try_fetch
 
 if TYPE_CHECKING:
     from search.study.study import LoadedStudy
-
-logger = logging.getLogger(__name__)
 
 
 def predictions_artifact(study: str, path: Path) -> str:
@@ -50,10 +47,8 @@ def read_out_of_fold(study: "LoadedStudy", number: int, finished: Sequence[Train
     for path in files if study.artifacts is not None else ():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                fetch(study.artifacts, predictions_artifact(config.study, path), path)
-            except Exception as error:  # Of a store anything may come; without the file less is told.
-                logger.warning(f"predictions {path.name} not fetched: {error!r}"[:300])
+            name = predictions_artifact(config.study, path)
+            try_fetch(study.artifacts, name, path, f"predictions {path.name}")
     found = read_predictions(files, read_folds(config.fold_of), len(config.classes))
     return None if found is None else Scores(study.dataset().train()[1], found)
 

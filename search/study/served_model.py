@@ -136,7 +136,7 @@ class ServedModel:
         return message
 
     def _next(self, child: "Child") -> dict[str, Any]:
-        """The child's next message, which is waited for as long as its worker has time."""
+        """The child's next message, which is waited for as long as ``PATIENCE_SECONDS``."""
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             self._check()

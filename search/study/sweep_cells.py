@@ -91,7 +91,7 @@ def cells_wanted(trials: Sequence[FrozenTrial]) -> int:
 
 
 def next_retry(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
-    """The attributes of the next trial of a sweep in which none waits: a failed cell's; None where no cell is left."""
+    """The attributes of the next retry, of a cell whose tries have all failed; None where there is none to retry."""
     for tries in _by_cell(trials).values():
         if len(tries) < MOST_TRIES and all(trial.state == TrialState.FAIL for trial in tries):
             failed = tries[0]

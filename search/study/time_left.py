@@ -4,10 +4,10 @@ The idea: a trial takes about as long as those before it took, all told; before 
 training take by their pace. A head that is fitted at once takes a second where others take steps for a minute, so that
 it says nothing of those; but both are counted, since a search is made of both.
 
-The rule: with m seconds a trial on average, c FLOPs a trial on average, n trials owed, w at work, and b FLOPs left of a
-``--budget``,
+The rule: with m seconds a trial on average, c FLOPs a trial on average, n trials that have not ended, of which those in
+training have done d together (two halves are 1), w at work, and b FLOPs left of a ``--budget``,
 
-    left = min(n, b / c) m / w
+    left = (min(n, d + b / c) - d) m / w
 
 An example: of 20 trials two were fitted at once, in 3 s each, and the third takes 24 s by its pace. So m = 10 s, and
 the 18 that are owed take 180 s; where a budget pays for nine more of them, 90 s.

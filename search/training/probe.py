@@ -27,8 +27,7 @@ def probe(payload: dict[str, Any], channel: Channel) -> None:
 
     Args:
         payload: A ``TrainingPlan`` with folds, whose params choose the backbone.
-        channel: Gets ``features`` while they are computed, then ``done`` with ``predicted``, a class an image; ``None``
-            where the worker asked to stop.
+        channel: Gets ``features`` while they are computed, then ``done`` with ``predicted``, a class an image.
     """
     plan = TrainingPlan.from_payload(payload)
     backends.current().use_device(plan.gpu_memory)

@@ -309,7 +309,9 @@ class Training:
 
     def _validate(self, channel: Channel) -> dict[str, float]:
         few = self.late is not None and self.epoch + 1 < self.plan.epochs
-        used = self.late.used(self.model, self.images[self._counted]) if few and self.late else nullcontext()
+        # There is no mean yet of a training that has diverged at once.
+        mean = self.late if few and self.late and self.late.taken else None
+        used = mean.used(self.model, self.images[self._counted]) if mean else nullcontext()
         with AveragedWeights(self.model, self.optimizer), used:
             found, matrix = validate(
                 self.as_exported(),

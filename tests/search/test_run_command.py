@@ -92,7 +92,6 @@ def prepared(place: Path) -> list[Path]:
         (["--resize", "squash"], "--resize 'squash'"),
         (["--class-weights", "heavy"], "--class-weights 'heavy'"),
         (["--backend", "mxnet"], "--backend 'mxnet'"),
-        (["--length", "epochs", "--refit-epochs", "5"], "--refit-epochs 5"),
         (["--refit", "--refit-epochs", "0"], "--refit-epochs 0"),
         (["--refit", "--no-export"], "--no-export"),
         (["--confirm", "--no-export"], "--confirm makes an export"),

@@ -1,5 +1,6 @@
 """The race of ``--confirm``: with made-up trainings, and once for real, exported and gone on with."""
 
+import dataclasses
 import json
 import re
 import zipfile
@@ -27,7 +28,7 @@ from search.study.study import LoadedStudy
 from search.workflows.export import export_study
 from storage.ledger import times_scored
 
-CONFIG: Any = SimpleNamespace(study="$s$", seed=0, epochs=2, metric="accuracy")
+CONFIG: Any = SimpleNamespace(study="$s$", seed=0, epochs=2, metric="accuracy", length=0)
 # What trial 3, the search's best, and its rivals score in the rounds.
 UNDECIDED = {3: [0.90, 0.95, 0.93, 0.91, 0.94], 8: [0.92, 0.93, 0.95, 0.90, 0.95]}
 
@@ -112,7 +113,7 @@ def test_race_in_which_all_diverge_stops() -> None:
 
 
 def test_race_by_loss_goes_to_the_lowest() -> None:
-    by_loss = SimpleNamespace(seed=0, epochs=2, metric="loss")
+    by_loss = SimpleNamespace(seed=0, epochs=2, metric="loss", length=0)
     found, _ = race({3: [0.80, 0.85], 8: [0.30, 0.351]}, config=by_loss)
 
     assert found.winner.trial.number == 8
@@ -129,6 +130,13 @@ def test_figures_have_the_spread_and_what_the_search_had_promised() -> None:
     assert (of_3["dropped_after_round"], of_3["why_dropped"]) == (None, None)
     assert race_figures(found)["share_of_search_compute"] == 0.25
     assert "had scored 97.0 %, 6.0 points better than this mean" in race_sentences(found, False)[2]
+
+
+def test_race_in_a_space_that_counts_no_operations_says_nothing_of_compute() -> None:
+    found = dataclasses.replace(race(UNDECIDED)[0], search_compute=0.0)
+
+    assert race_figures(found)["share_of_search_compute"] == 0.0
+    assert "compute" not in race_sentences(found, refit=False)[3]
 
 
 def test_words_say_whose_weights_are_exported() -> None:

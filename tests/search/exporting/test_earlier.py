@@ -88,6 +88,29 @@ def test_export_that_a_fine_tuning_did_not_better_is_the_one_that_is_asked_for(
     assert earlier_export(folder, study, asked(study, fine_tune=4)) is None
 
 
+def test_export_of_a_races_winner_is_as_long_as_that_trial_asks_not_the_searchs_best(
+    study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that is fitted exactly has one epoch: the same command exported again, and scored, at every call."""
+    best, winner = study.ranked()
+    monkeypatch.setattr("search.exporting.earlier.ranked_for_race", lambda *_: [best, winner])
+    best.user_attrs["planned_epochs"] = 1
+    raced = [{"trial": trial.number, "search_value": trial.value} for trial in (best, winner)]
+    about = {"trial": winner.number, "value": winner.value, "params": winner.user_attrs["params"]}
+    summary = json.loads((folder / "summary.json").read_text())
+    made = {
+        **summary,
+        **about,
+        "refit": True,
+        "epochs": study.config.epochs,
+        "confirm": {"configurations": raced},
+    }
+    (folder / "summary.json").write_text(json.dumps(made))
+    monkeypatch.setattr("search.exporting.earlier.candidates", lambda *_: [best, winner])
+    assert earlier_export(folder, study, asked(study, refit=True, confirm=True)) is not None
+    assert earlier_export(folder, study, asked(study, refit=True, confirm=True, refit_epochs=9)) is None
+
+
 @pytest.mark.parametrize(
     "changed",
     [

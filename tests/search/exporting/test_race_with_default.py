@@ -33,7 +33,9 @@ from search.study.ending import PARTS_OF_IMAGES
 from search.study.study import LoadedStudy
 from spaces.recipe import Recipe
 
-CONFIG: Any = SimpleNamespace(study="s", seed=0, epochs=8, metric="accuracy", folds=0, backbones=())
+CONFIG: Any = SimpleNamespace(
+    study="s", seed=0, epochs=8, metric="accuracy", folds=0, backbones=(), length=10, race_images=100
+)
 DEFAULT = 0
 
 

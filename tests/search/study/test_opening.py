@@ -434,3 +434,10 @@ def test_study_of_an_older_version_left_its_validation_part_out(request_of_parts
     first = open_study(request_of_parts())
     (tmp_path / "val").rename(tmp_path / "photos" / "val")
     assert open_study(request_of_parts()).config == first.config
+
+
+def test_length_of_a_refit_is_taken_where_the_images_turn_out_to_be_in_folds(request_for) -> None:
+    """The export of a study in folds is a refit, asked for or not."""
+    assert open_study(request_for(epochs=3, images=None, refit_epochs=2)).config.folds == 3
+    with pytest.raises(InputError, match="--refit-epochs 2 says nothing without --refit"):
+        open_study(request_for(study="other", epochs=3, images=None, refit_epochs=2, validation=0.1))

@@ -388,8 +388,11 @@ def test_pruned_run_ends_without_a_kept_file(weighted: Run) -> None:
     assert not Path(weighted.plan.model).exists()
 
 
-def test_diverged_run_reports_no_number_and_waits_for_the_verdict(make_plan, train) -> None:
-    run = train(make_plan(recipe=dataclasses.replace(make_plan().recipe, learning_rate=1e30)), prune_after=1)
+@pytest.mark.parametrize("length", [{}, {"steps": 400, "epochs": 8}], ids=["epochs", "compute"])
+def test_diverged_run_reports_no_number_and_waits_for_the_verdict(length, make_plan, train) -> None:
+    """At equal compute a training is judged by the mean of its late weights, of which there is none yet."""
+    recipe = dataclasses.replace(make_plan().recipe, learning_rate=1e30)
+    run = train(make_plan(recipe=recipe, **length), prune_after=1)
     (last,) = run.epochs
     assert last["loss"] != last["loss"]
     assert run.done["epochs"] == 1
