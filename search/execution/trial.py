@@ -97,22 +97,9 @@ def run_trial(worker: Worker, claim: Claim) -> None:
 
 
 def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat) -> None:
-    config = worker.study.config
-    # Opened again: a study object keeps the list of trials of its first sampling, and TPE would never see enough.
-    study = optuna.load_study(
-        study_name=config.study,
-        storage=worker.study.storage,
-        sampler=make_sampler(config, claim.number, lambda draw: _alone(worker, claim, draw)),
-        pruner=make_pruner(config),
-    )
-    try:
-        with asking_space():  # Joint sampling, by what other trials sampled, happens here.
-            trial = optuna.trial.Trial(study, claim.trial_id)
-    except SpaceFailed as failed:
-        study.sampler = optuna.samplers.RandomSampler()
-        _fail(worker, optuna.trial.Trial(study, claim.trial_id), claim, _failure(failed))
+    config, uploaded, trial = worker.study.config, None, _open(worker, claim)
+    if trial is None:
         return
-    uploaded = None
     try:
         plan = _sample(worker, trial, files)
         value, matrix = _train(worker, claim, trial, plan, files, heartbeat)
@@ -120,19 +107,9 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         why = why_finished(trial.user_attrs, config.epochs, config.unit)
         undrawn = feed_trial(worker.study, trial, "finished", why, value, matrix)
     except TrialPruned as pruned:
-        trial.set_user_attr("reason", str(pruned))
-        reports = trial.storage.get_trial(claim.trial_id).intermediate_values
-        last = reports[max(reports)] if reports else None
-        undrawn = feed_trial(worker.study, trial, "pruned", _sentence(pruned), last)
-        claim.finish(TrialState.PRUNED, last)
-        worker.draw(undrawn)
-        worker.listener.end(trial, "pruned", str(pruned), last)
+        _end_pruned(worker, trial, claim, pruned)
     except TrialRefused as refused:
-        trial.set_user_attr("reason", str(refused))
-        for name, violation in refused.violations.items():
-            if name not in trial.constraints:
-                trial.set_constraint(name, violation)
-        claim.finish(TrialState.PRUNED)
+        _end_refused(trial, claim, refused)
     except TrialInterrupted as interrupted:
         claim.requeue(clean=interrupted.clean)
         return
@@ -145,14 +122,7 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         claim.requeue(clean=True)
         raise
     except TrialOutOfMemory as failure:
-        trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
-        # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
-        # not with folds that are finished.
-        files.delete_checkpoints()
-        if trial.user_attrs.get(ACCUMULATE) and claim.leave_to_roomier(_short_of(worker, failure)):
-            WORKER_LOG.info("trial %d is out of memory again: left to a worker with more", claim.number)
-            return
-        if _once_more(worker, trial, claim, ACCUMULATE, failure):
+        if _with_more_memory(worker, trial, claim, files, failure):
             return
     except TrialCrashed as failure:
         if _once_more(worker, trial, claim, CRASHES, failure):
@@ -166,6 +136,57 @@ def _live(worker: Worker, claim: Claim, files: TrialFiles, heartbeat: Heartbeat)
         feed_best(worker.study, claim.number)
     files.delete_checkpoints()
     delete_leftovers(worker.study, uploaded)
+
+
+def _open(worker: Worker, claim: Claim) -> optuna.Trial | None:
+    """The trial, with what its sampler chooses jointly; None where that has failed, and the trial with it."""
+    config = worker.study.config
+    # Opened again: a study object keeps the list of trials of its first sampling, and TPE would never see enough.
+    study = optuna.load_study(
+        study_name=config.study,
+        storage=worker.study.storage,
+        sampler=make_sampler(config, claim.number, lambda draw: _alone(worker, claim, draw)),
+        pruner=make_pruner(config),
+    )
+    try:
+        with asking_space():  # Joint sampling, by what other trials sampled, happens here.
+            return optuna.trial.Trial(study, claim.trial_id)
+    except SpaceFailed as failed:
+        study.sampler = optuna.samplers.RandomSampler()
+        _fail(worker, optuna.trial.Trial(study, claim.trial_id), claim, _failure(failed))
+        return None
+
+
+def _end_pruned(worker: Worker, trial: optuna.Trial, claim: Claim, pruned: TrialPruned) -> None:
+    trial.set_user_attr("reason", str(pruned))
+    reports = trial.storage.get_trial(claim.trial_id).intermediate_values
+    last = reports[max(reports)] if reports else None
+    undrawn = feed_trial(worker.study, trial, "pruned", _sentence(pruned), last)
+    claim.finish(TrialState.PRUNED, last)
+    worker.draw(undrawn)
+    worker.listener.end(trial, "pruned", str(pruned), last)
+
+
+def _end_refused(trial: optuna.Trial, claim: Claim, refused: TrialRefused) -> None:
+    trial.set_user_attr("reason", str(refused))
+    for name, violation in refused.violations.items():
+        if name not in trial.constraints:
+            trial.set_constraint(name, violation)
+    claim.finish(TrialState.PRUNED)
+
+
+def _with_more_memory(
+    worker: Worker, trial: optuna.Trial, claim: Claim, files: TrialFiles, failure: TrialOutOfMemory
+) -> bool:
+    """Give a trial that ran out of memory back, for smaller batches or a worker with more; else it has failed."""
+    trial.set_user_attr("first_failure", failure.reason)  # First of all: is the trial still ours?
+    # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
+    # not with folds that are finished.
+    files.delete_checkpoints()
+    if trial.user_attrs.get(ACCUMULATE) and claim.leave_to_roomier(_short_of(worker, failure)):
+        WORKER_LOG.info("trial %d is out of memory again: left to a worker with more", claim.number)
+        return True
+    return _once_more(worker, trial, claim, ACCUMULATE, failure)
 
 
 def _alone(worker: Worker, claim: Claim, draw: Callable[[], Draw]) -> Draw:

@@ -53,7 +53,7 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
 
 def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions") -> bool:
     config = loaded.config
-    refit = refits(options, config.length > 0) or config.folds > 0
+    refit = refits(options, config.length > 0, config.folds)
     if refit and config.length and loaded.final < config.final and options.timeout is None:
         return False  # A final training that a time has cut short is made whole where there is no such bound.
     exported = _exported_now(summary, loaded, options, refit)

@@ -158,7 +158,10 @@ def _configured(
         config = with_length(config, options, space, dataset)
     check_refit(options.study, options, config.length > 0, config.folds)
     check_whole(
-        config, options.budget, options.export and refits(options, config.length > 0), options.refit_epochs
+        config,
+        options.budget,
+        options.export and refits(options, config.length > 0, config.folds),
+        options.refit_epochs,
     )
     check_metric(config, dataset)
     if not over_backbone:
@@ -219,7 +222,10 @@ def _rejoin(
     check_refit(config.study, options, config.length > 0, config.folds)
     check_preference(config.metric, options.prefer)
     check_whole(
-        config, options.budget, options.export and refits(options, config.length > 0), options.refit_epochs
+        config,
+        options.budget,
+        options.export and refits(options, config.length > 0, config.folds),
+        options.refit_epochs,
     )
     space = load_space(config.space)
     renew_space(found, space)

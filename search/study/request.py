@@ -125,14 +125,15 @@ def load_space(name: str) -> Space:
         raise flag_error(error) from None
 
 
-def refits(options: ExportSettings, by_compute: bool) -> bool:
-    """Whether an export trains on all training images: as is said, else where trials have equal compute.
+def refits(options: ExportSettings, by_compute: bool, folds: int = 0) -> bool:
+    """Whether an export trains on all training images: as is said, else where trials have equal compute; and in folds.
 
     Args:
         options: What is asked of the export.
         by_compute: Whether the study's trials have equal compute: they were for that training.
+        folds: Number of its folds, whose nets are not kept, for none has learnt from all the images.
     """
-    return options.refit or (by_compute and "refit" not in options.requested)
+    return options.refit or folds > 0 or (by_compute and "refit" not in options.requested)
 
 
 def time_of_all(options: RunOptions) -> float | None:
@@ -171,7 +172,7 @@ def check_refit(study: str, options: ExportSettings, by_compute: bool, folds: in
             "from all the images; leave the flag out"
         )
     check_no_refit(options)
-    if options.refit_epochs is not None and not (folds or refits(options, by_compute)):
+    if options.refit_epochs is not None and not refits(options, by_compute, folds):
         raise InputError(
             f"--refit-epochs {options.refit_epochs} says nothing without --refit: give both or neither"
         )

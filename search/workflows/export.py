@@ -82,8 +82,7 @@ def _requested(
         What is exported, with the study's images and backbones at hand; and whether a race chooses anew.
     """
     config, folds = loaded.config, loaded.config.folds
-    # The nets of folds are not kept: none has learnt from all the images.
-    refit = refits(options, config.length > 0) or folds > 0
+    refit = refits(options, config.length > 0, folds)
     check_refit(options.study, options, config.length > 0, folds)
     check_selection(options)
     check_preference(config.metric, options.prefer)

@@ -20,7 +20,7 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
     config = study.config
     if not (config.length and options.export):
         return Ending()
-    refit = config.folds > 0 or refits(options, by_compute=True)
+    refit = refits(options, by_compute=True, folds=config.folds)
     race = refit or options.confirm
     longer = not _says_length(options) and (options.timeout is None or options.budget is not None)
     end = plan_ending(

@@ -104,8 +104,8 @@ def test_store_that_is_away_costs_neither_the_trial_nor_the_way_to_go_on(
     def away(*_: object, **__: object) -> None:
         raise ConnectionError("no such bucket")
 
-    monkeypatch.setattr("search.execution.trial_files.fetch", away)
-    monkeypatch.setattr("search.execution.trial_files.upload", away)
+    monkeypatch.setattr("storage.artifacts.fetch", away)
+    monkeypatch.setattr("storage.artifacts.upload", away)
     files.model.touch()
     assert files.go_on_from() == ()
     assert files.keep_model() is None
