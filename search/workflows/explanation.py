@@ -4,12 +4,12 @@ import dataclasses
 import shlex
 from collections.abc import Iterator
 
-from search.config.option import flag_of, options_of
-from search.config.settings import RunOptions, StudySettings
-from search.config.study_config import StudyConfig
+from search.config.option import flag_of
+from search.config.settings import RunOptions
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
 from search.study.finding import find_study
+from search.study.flags import flags_of
 from search.study.request import compute_of_all, preset_of, time_of_all
 from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
@@ -48,16 +48,15 @@ def _flags(preset: Preset) -> Iterator[str]:
 def _stored(found: LoadedStudy) -> Iterator[str]:
     config, ended = found.config, len(found.finished())
     yield f"study {config.study} is there, with {ended} of {found.wanted} trials, and goes on as it was made:"
-    yield f"  --data {config.data}"
+    lines = ["  the images are arrays of a notebook"] if config.data == "arrays" else []
+    for word in flags_of(config):
+        if word.startswith("--"):
+            lines.append(f"  {word}")
+        else:
+            lines[-1] += f" {shlex.quote(word)}"
+    yield from lines
     if config.length:
-        yield f"  --final {config.final}FLOP ({config.final_epochs:.4g} epochs of the default)"
-    for field, _ in options_of(StudySettings):
-        value = getattr(config, field.name)
-        if field.name == "epochs" and config.length:
-            continue  # These are the parts of a trial's compute.
-        if value not in (None, field.default, getattr(StudyConfig, field.name, field.default)):
-            yield f"  {flag_of(config, field.name)} {value}"
-    yield from (f"  --backbone {backbone.said}" for backbone in config.backbones)
+        yield f"its final training takes as much as {config.final_epochs:.4g} epochs of the default configuration"
 
 
 def _new(options: RunOptions) -> Iterator[str]:

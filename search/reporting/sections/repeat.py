@@ -7,26 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import spaces
-from search.config.option import flag_of, options_of
-from search.config.settings import RunOptions, StudySettings, SweepOptions
 from search.config.study_config import StudyConfig
+from search.data.examples import FILE as EXAMPLES
 from search.errors import SpaceFailed
 from search.exporting.formats import FORMATS
 from search.formatting import EIGHTH, often
 from search.metrics.baselines import NAMES
+from search.metrics.preference import ACCURATE
 from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section, Table, Text
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, plain_value
-from search.study.creation import ANY_COST
 from search.study.ending import flops
+from search.study.flags import flags_of
 from search.study.proposal import own_configurations
-from spaces import is_model
 from storage.paths import StudyPaths
 from storage.url import default_url
 
-# Settings that depend on the place where the study lies, and do not change its results.
-PLACE_SETTINGS = {"artifacts", "grace"}
 # Shown of the configurations that a user had tried first.
 MOST_TRIED = 5
 # Columns after which a command goes on in a new line.
@@ -91,13 +88,13 @@ def _search(facts: Facts) -> list[str]:
     if facts.sweep is None:
         tried = [part for number in range(len(_tried(facts))) for part in ("--try", f"try-{number + 1}.toml")]
         trials = str(facts.requested_trials or max(1, len(facts.trials)))
-        settings = _settings(config, sweep=False)
+        settings = flags_of(config)
         return ["run", "--study", config.study, "--trials", trials, *settings, *tried, "--no-export"]
     words, base = ["sweep", "--study", config.study], facts.sweep["base"]
     words += ["--base", str(base)] if base else ["--space", config.space]
     for name, values in facts.sweep["vary"].items():
         words += ["--vary", f"{name}={','.join(map(str, values))}"]
-    return [*words, "--repeat", str(facts.sweep["repeat"]), *_settings(config, sweep=True)]
+    return [*words, "--repeat", str(facts.sweep["repeat"]), *flags_of(config, sweep=True)]
 
 
 def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
@@ -106,6 +103,7 @@ def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
     if summary.get("confirm"):
         left_out = ",".join(map(str, summary.get("without", ())))
         words += ["--confirm", *(["--without", left_out] if left_out else [])]
+        words += ["--prefer", summary["prefer"]] if summary.get("prefer", ACCURATE) != ACCURATE else []
     else:
         words += ["--trial", str(summary["trial"])]
     tuned = (summary.get("backbone") or {}).get("fine_tuned")
@@ -121,6 +119,8 @@ def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
     baselines = [name for name in NAMES if name in summary.get("baselines", {})]
     for flag, names in (("--format", formats), ("--baseline", baselines)):
         words += [flag, ",".join(names)] if names else []
+    words += ["--calibrated"] if summary.get("calibrated") else []
+    words += ["--with-examples"] if (exported.folder / EXAMPLES).exists() else []
     if exported.folder != Path("exports") / config.study:
         words += ["--out", str(exported.folder)]
     return words
@@ -136,36 +136,6 @@ def _lines(words: list[str]) -> str:
         else:
             lines[-1] += f" {quoted}"
     return " \\\n".join(lines)
-
-
-def _settings(config: StudyConfig, *, sweep: bool) -> list[str]:
-    """The flags that make a study with these settings; a setting that is None is left out."""
-    words = [] if config.data == "arrays" else ["--data", config.data]  # Arrays have no name.
-    # The space of a sweep is its base's, and what only a search has is fixed.
-    of_record = options_of(SweepOptions if sweep else StudySettings)
-    taken = {field.name for field, about in of_record if not about.in_python_alone} - PLACE_SETTINGS
-    left_out = ({"space"} if sweep else set()) | ({"validation"} if config.folds else {"folds"})
-    left_out |= {"validation"} if config.validation_images else set()
-    if config.length:
-        words += ["--length", "compute", "--final", f"{config.final}FLOP"]
-        left_out |= {"epochs"}
-    for field, about in options_of(StudySettings):
-        value = getattr(config, field.name)
-        if value is None or field.name not in taken - left_out:
-            continue
-        if field.name == "space" and is_model(value):
-            words += [flag_of(RunOptions, "model"), value]
-        elif field.name in ("max_cost", "max_parameters") and value == ANY_COST:
-            continue
-        elif "/" in about.flag:
-            words.append(about.flag.split("/")[0 if value else 1])
-        elif isinstance(value, bool):
-            words += [flag_of(StudySettings, field.name)] if value else []
-        else:
-            words += [flag_of(StudySettings, field.name), str(value)]
-    for backbone in config.backbones:
-        words += ["--backbone", backbone.said]
-    return words
 
 
 def _place_flags(paths: StudyPaths) -> list[str]:

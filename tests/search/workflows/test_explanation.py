@@ -115,5 +115,10 @@ def test_stored_study_is_explained_with_the_final_training_that_its_trials_are_f
     )
     study = open_study(made)
     said, _ = explain("--study", "s", "--studies", str(root))
-    assert f"  --final {study.config.final}FLOP (3 epochs of the default)\n" in said
-    assert "--epochs" not in said.partition("presets,")[0]
+    of_study = said.partition("\n\n")[0]
+    assert f"\n  --final {study.config.final}FLOP\n" in of_study
+    assert of_study.endswith("takes as much as 3 epochs of the default configuration")
+    flags = [line.split()[0] for line in of_study.splitlines() if line.startswith("  --")]
+    assert "--epochs" not in flags
+    again = RunOptions.given("s", final=f"{study.config.final}FLOP", root=root, cache=digits.folder.parent)
+    assert open_study(again).config == study.config

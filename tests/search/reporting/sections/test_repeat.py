@@ -90,6 +90,14 @@ def test_command_of_the_export_is_that_of_a_refit_where_it_was_one(new_study, tm
     assert (said["formats"], said["baselines"], said["out"]) == ("onnx", "svm,logistic", tmp_path)
 
 
+def test_command_of_the_export_says_what_it_prefers_calibrates_and_keeps(new_study, tmp_path: Path) -> None:
+    (tmp_path / "examples.npz").touch()
+    summary = {"trial": 7, "confirm": {"winner": 7}, "prefer": "small", "calibrated": True}
+    facts = read_facts(new_study(), ExportReader(tmp_path, summary))
+    said = parsed(commands(facts)["The export, which scores the test images"])
+    assert (said["prefer"], said["calibrated"], said["with_examples"]) == ("small", True, True)
+
+
 def test_command_of_the_report_names_the_export_where_it_lies_elsewhere(new_study, tmp_path: Path) -> None:
     facts = read_facts(new_study(), ExportReader(tmp_path, {"trial": 0}))
     assert parsed(commands(facts)["This report"])["export"] == tmp_path
