@@ -17,7 +17,7 @@ from search.data.image_names import read_names
 from search.exporting.answers_file import write_answers
 from search.formatting import accuracy_words, percent
 from search.metrics.calibration import fit_temperature
-from search.metrics.classification import Scores, wilson
+from search.metrics.classification import MOST_MISTAKES, Scores, wilson
 from search.metrics.label_doubt import LEAST_RIGHT, doubted_labels
 from search.metrics.selection import (
     LEVEL,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from search.study.study import LoadedStudy
 
-# Images named in the summary.
-MISTAKES = 24
 # Named in a sentence.
 SHOWN = 5
 
@@ -78,11 +76,6 @@ class OutOfFold:
         """What a person knows a training image by: the path of its file, or its number."""
         return self.names[index] if self.names else str(index)
 
-    def mistaken(self) -> list[int]:
-        """The numbers of the images that are taken for another class, the surest mistakes first."""
-        wrong = np.flatnonzero(self.scores.predicted != self.scores.labels)
-        return [int(index) for index in wrong[np.argsort(-self.scores.confidence[wrong], kind="stable")]]
-
     def figures(self, classes: Sequence[str]) -> dict[str, Any]:
         """The entry ``out_of_fold`` of ``summary.json``."""
         scores = self.scores
@@ -98,15 +91,7 @@ class OutOfFold:
             "decided": self.decided,
             "labels_in_doubt": len(doubted_labels(self.scores)),
             "confusion_matrix": scores.confusion_matrix.tolist(),
-            "mistakes": [
-                {
-                    "image": self.name(index),
-                    "true": classes[scores.labels[index]],
-                    "predicted": classes[scores.predicted[index]],
-                    "confidence": float(scores.confidence[index]),
-                }
-                for index in self.mistaken()[:MISTAKES]
-            ],
+            "mistakes": scores.described(scores.mistaken[:MOST_MISTAKES], self.name, classes),
         }
 
     def sentences(self, classes: Sequence[str]) -> list[str]:
@@ -133,7 +118,7 @@ class OutOfFold:
         return [undecided_words(self.trials, len(self.scores.labels), self.chance)]
 
     def _mistakes(self, classes: Sequence[str]) -> list[str]:
-        mistaken = self.mistaken()
+        mistaken = self.scores.mistaken.tolist()
         if not mistaken:
             return []
         said = f"Training images that the folds took for another class: {len(mistaken):,} (out_of_fold.csv has them)."

@@ -17,7 +17,7 @@ from search.data import open_dataset, training_split
 from search.formatting import percent
 from search.metrics.baselines import FittedBaseline, evenly_spaced, fit_baseline
 from search.metrics.calibration import fit_temperature
-from search.metrics.classification import Integers, Scores, log_probabilities
+from search.metrics.classification import MOST_MISTAKES, Integers, Scores, log_probabilities
 from search.metrics.inference import FastestBatch, logits
 from search.process.channel import Channel
 from search.training.models import FEATURES, Head
@@ -32,8 +32,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 RELOAD_IMAGES = 256
 # Of so many training images the accuracy is known to a point, and it takes seconds.
 TRAINING_IMAGES = 2000
-# As many as the picture of them shows.
-MISTAKES = 24
 # The search sees features that are cached in 16 bits. By so much the whole net's probabilities may differ from that,
 # and for this part of the images the class must be the same.
 CACHED_TOLERANCE, SAME_CLASS = 1e-2, 0.999
@@ -239,7 +237,7 @@ def score_test(
     truth = np.asarray(labels, np.int64)
     worst = np.zeros(0, np.int64)
     if np.isfinite(outputs).all():
-        worst = most_confident_errors(Scores(truth, outputs, temperature), MISTAKES)
+        worst = Scores(truth, outputs, temperature).mistaken[:MOST_MISTAKES]
     return {
         "test_logits": outputs,
         "test_labels": truth,
@@ -248,9 +246,3 @@ def score_test(
         **{f"mistaken_{at}": picture for at, picture in enumerate(dataset.test_thumbnails(worst.tolist()))},
         **{f"baseline_{fitted.key}": fitted.predict(inputs[fitted.on]) for fitted in baselines},
     }
-
-
-def most_confident_errors(scores: Scores, most: int) -> Integers:
-    """Indices of the images misclassified with the highest confidence, highest first; at most ``most``."""
-    wrong = np.flatnonzero(scores.predicted != scores.labels)
-    return np.asarray(wrong[np.argsort(-scores.confidence[wrong], kind="stable")[:most]], np.int64)

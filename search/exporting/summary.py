@@ -127,7 +127,7 @@ def summarise(
         **_scores(trial, training, scored),
         "fit": fit.figures(),
         "calibration": calibration.figures(),
-        "mistakes": mistakes(config, scored),
+        "mistakes": scored.calibrated.described(scored.mistakes.indices, scored.name, config.classes),
         **({"baselines": scored.baselines} if scored.baselines else {}),
         **({"backbone": backbone, "cached_path": scored.cached_path} if backbone else {}),
         **({"without": list(without)} if without else {}),
@@ -146,20 +146,6 @@ def summarise(
         **({"out_of_fold": scored.out_of_fold.figures(config.classes)} if scored.out_of_fold else {}),
         **({"confirm": race_figures(race)} if race else {}),
     }
-
-
-def mistakes(config: StudyConfig, scored: ScoringResult) -> list[dict[str, Any]]:
-    """The test images that were misclassified with the highest confidence, by the paths of their files or numbers."""
-    scores = scored.calibrated
-    return [
-        {
-            "image": scored.name(index),
-            "true": config.classes[scores.labels[index]],
-            "predicted": config.classes[scores.predicted[index]],
-            "confidence": float(scores.confidence[index]),
-        }
-        for index in scored.mistakes.indices.tolist()
-    ]
 
 
 def test_value(config: StudyConfig, test: Scores) -> float | None:

@@ -1,12 +1,15 @@
 """The outputs of a model for labelled images, and the figures that follow from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+# So many mistakes are shown in pictures and named in files.
+MOST_MISTAKES = 24
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -61,6 +64,33 @@ class Scores:
     def confidence(self) -> Floats:
         """The probability of each image's predicted class, ``(N,)``."""
         return np.asarray(self.probabilities[np.arange(len(self.labels)), self.predicted], dtype=np.float64)
+
+    @property
+    def mistaken(self) -> Integers:
+        """The numbers of the images that are taken for another class, the surest mistakes first, ``(M,)``."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        return np.asarray(wrong[np.argsort(-self.confidence[wrong], kind="stable")], dtype=np.int64)
+
+    def described(
+        self, indices: Integers, name: Callable[[int], str], classes: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """What some images are, and what they are taken for, as ``summary.json`` has it.
+
+        Args:
+            indices: Their numbers, ``(M,)``.
+            name: Gives what a person knows an image by, of its number.
+            classes: The classes' names.
+        """
+        confidence = self.confidence
+        return [
+            {
+                "image": name(index),
+                "true": classes[self.labels[index]],
+                "predicted": classes[self.predicted[index]],
+                "confidence": float(confidence[index]),
+            }
+            for index in indices.tolist()
+        ]
 
     @property
     def accuracy(self) -> float:

@@ -30,7 +30,6 @@ from search.execution.worker_loop import work
 from search.exporting.child_training import TrainingResult
 from search.exporting.export import Export
 from search.exporting.request import ExportRequest
-from search.exporting.scoring_job import most_confident_errors
 from search.exporting.scoring_result import Mistakes, ScoringResult
 from search.exporting.summary import summarise
 from search.exporting.writers import write_files
@@ -213,7 +212,7 @@ def made_up_scores(classes: int) -> ScoringResult:
     logits = chance.normal(size=(len(labels), classes)).astype(np.float32)
     logits[np.arange(len(labels)), labels] += 2
     scores = Scores(labels, logits)
-    worst = most_confident_errors(scores, 6)
+    worst = scores.mistaken[:6]
     pixels = chance.integers(0, 255, (len(worst), 8, 8, 1)).astype(np.uint8)
     return ScoringResult(scores, scores, 300, scores, scores, None, Mistakes(worst, pixels))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.formatting import count, percent
-from search.metrics.classification import Integers, class_figures, confusions, mean_of_defined
+from search.metrics.classification import MOST_MISTAKES, Integers, class_figures, confusions, mean_of_defined
 from search.reporting.elements import Block, Cell, Matrix, MatrixCell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
 from search.reporting.formatting import (
@@ -23,7 +23,6 @@ SHADES = 6
 MOST_PAIRS = 15
 # A longer table of classes is collapsed.
 MOST_OPEN = 40
-MOST_MISTAKES = 24
 NO_EXPORT = "This needs an export, in which the test images are scored: there is none."
 
 

@@ -162,3 +162,17 @@ def test_one_image_changes_a_metric_by_its_share_of_what_the_metric_is_of(metric
 def test_outputs_that_no_figure_can_come_from_are_refused(labels: object, logits: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Scores(np.array(labels, dtype=np.int64), np.array(logits, dtype=np.float32))
+
+
+def test_surest_mistakes_come_first_and_no_right_answer_is_among_them() -> None:
+    logits = np.array([[0, 1], [0, 9], [9, 0], [0, 5]], dtype=np.float32)
+    scores = Scores(np.array([0, 0, 0, 0], dtype=np.int64), logits)
+
+    assert scores.mistaken.tolist() == [1, 3, 0]
+    (first,) = scores.described(scores.mistaken[:1], "image {}".format, ["cat", "dog"])
+    assert first == {
+        "image": "image 1",
+        "true": "cat",
+        "predicted": "dog",
+        "confidence": pytest.approx(0.9999, abs=1e-4),
+    }

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.exporting.scoring_job import most_confident_errors
 from search.formatting import shorten
 from search.metrics.classification import Scores
 from search.plotting.image_grid import RIGHT, Tile, write_grid, write_mistakes, write_samples
@@ -38,21 +37,13 @@ def test_samples_are_of_the_images_that_were_trained_on(tmp_path: Path) -> None:
     assert {RED, BLUE} <= colours(tmp_path / "s.png")
 
 
-def test_most_confident_errors_come_first_and_no_right_one_is_among_them() -> None:
-    logits = np.array([[0, 1], [0, 9], [9, 0], [0, 5]], dtype=np.float32)
-    scores = Scores(np.array([0, 0, 0, 0], dtype=np.int64), logits)
-
-    assert most_confident_errors(scores, 2).tolist() == [1, 3]
-    assert most_confident_errors(scores, 9).tolist() == [1, 3, 0]
-
-
 @pytest.mark.parametrize("wrong", [0, 1, 30])
 def test_mistakes_are_drawn_whatever_their_number(tmp_path: Path, wrong: int) -> None:
     labels = np.zeros(40, np.int64)
     logits = np.tile(np.array([[1, 0]], np.float32), (40, 1))
     logits[:wrong, 1] = 2
     scores = Scores(labels, logits)
-    worst = most_confident_errors(scores, 24)
+    worst = scores.mistaken[:24]
     images = np.full((len(worst), 6, 6, 1), 40, np.uint8)
     write_mistakes(tmp_path / "m.png", worst, images, scores, ["$a$", "b"], 2)
 
