@@ -148,14 +148,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         embed_class_names("keras", model, config.classes)
         if not request.calibrated:
             write_other_formats(request, model, scratch, server)
-        say(Passing("describing the net"))
-        note, flops = describe_in_child(server, model, folder, log)
-        if note:
-            logger.debug(note)  # Not for everybody at every export: nothing of the net is missing.
-        if request.examples:
-            say(Passing("keeping training pictures"))
-            fitted = trained_on(loaded.dataset(), config, training.refit)
-            examples.write_in_child(server, request, model, folder, fitted)
+        flops = _describe(folder, request, training.refit, model, server)
         stored = scratch / "scores.npz"
         # A net whose backbone was tuned is another than the folds' were.
         out_of_fold = look_out_of_fold(loaded, trial) if request.refit and tuned is None else None
@@ -195,6 +188,22 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         say(sentence)
     say(f"how far to trust trial {trial.number}, and why, is in the export's model_card.md")
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
+
+
+def _describe(
+    folder: Path, request: "ExportRequest", refit: bool, model: Path, server: "ForkServer"
+) -> int | None:
+    """Write what the net is, and some of its training pictures if asked to; return its operations an image."""
+    loaded, say = request.loaded, request.say
+    say(Passing("describing the net"))
+    note, flops = describe_in_child(server, model, folder, loaded.paths.worker_log("export"))
+    if note:
+        logger.debug(note)  # Not for everybody at every export: nothing of the net is missing.
+    if request.examples:
+        say(Passing("keeping training pictures"))
+        fitted = trained_on(loaded.dataset(), loaded.config, refit)
+        examples.write_in_child(server, request, model, folder, fitted)
+    return flops
 
 
 def finish_files(

@@ -31,11 +31,11 @@ def test_variant_is_trained_to_its_end_once(
     del digits
     command = ["--data", "digits", "--images", "100", "--length", "3GFLOP", "--out", str(tmp_path)]
     with lend_server(recipe):
-        recipe.main([*command, "--seeds", "2", "--only", "recipe", "one view"])
+        recipe.main([*command, "--seeds", "1", "--only", "recipe", "one view"])
         capsys.readouterr()
-        recipe.main([*command, "--seeds", "2", "--only", "recipe"])
+        recipe.main([*command, "--seeds", "1", "--only", "recipe"])
     said = capsys.readouterr().out
-    assert "seed 0" not in said  # Both were there.
+    assert "seed 0" not in said  # It was there.
     result = json.loads((tmp_path / "recipe.json").read_text())
     assert result["settings"] == {"images": 100, "length": 3e9}
     for name in ("recipe", "one view"):
