@@ -124,7 +124,7 @@ def summarise(
             *beyond,
             *raced,
         ],
-        **_scores(trial, training, scored),
+        **_scores(config, trial, training, scored, race),
         "fit": fit.figures(),
         "calibration": calibration.figures(),
         "mistakes": scored.calibrated.described(scored.mistakes.indices, scored.name, config.classes),
@@ -262,13 +262,35 @@ def _validation_note(scored: ScoringResult, images: int, where: str) -> str:
     )
 
 
-def _scores(trial: "FrozenTrial", training: TrainingResult, scored: ScoringResult) -> dict[str, Any]:
-    """What the weights score; after a refit the validation figures are those of the search."""
-    validation, test = scored.validation, scored.calibrated if scored.baked else scored.test
-    accuracy, loss = validation_figures(trial) if training.refit else (validation.accuracy, validation.loss)
+def _scores(
+    config: StudyConfig,
+    trial: "FrozenTrial",
+    training: TrainingResult,
+    scored: ScoringResult,
+    race: Race | None,
+) -> dict[str, Any]:
+    """What the weights score; after a refit the validation figures are of those that were not trained on these images.
+
+    They are the search's as it recorded them; after a race the winner's of the first seed, on all images of the race.
+    """
+    test = scored.calibrated if scored.baked else scored.test
+    validation: Scores | None = scored.validation
+    if training.refit:
+        validation = scored.unseen if race and not config.folds else None
+    accuracy, loss = (
+        validation_figures(trial) if validation is None else (validation.accuracy, validation.loss)
+    )
     return {
         "validation_accuracy": accuracy,
         "validation_loss": loss,
+        **(
+            {}
+            if validation is None
+            else {
+                "validation_macro_f1": validation.macro_f1,
+                "validation_value": test_value(config, validation),
+            }
+        ),
         "test_accuracy": test.accuracy,
         "test_loss": test.loss,
         "test_accuracy_interval": list(test.accuracy_interval),

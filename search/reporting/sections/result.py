@@ -194,9 +194,10 @@ def _validation(facts: Facts, trial: TrialFacts) -> Mapping[str, float | None]:
         if facts.exported.how_trained and not summary.get("refit"):
             # Of this training they are not recorded.
             figures |= dict.fromkeys({"macro_f1", facts.config.metric} - {"accuracy", "loss"}, None)
+        names = {facts.config.metric: "value"} | {name: name for name in ("accuracy", "macro_f1", "loss")}
         figures |= {
-            name: summary[f"validation_{name}"]
-            for name in ("accuracy", "loss")
+            figure: summary[f"validation_{name}"]
+            for figure, name in names.items()
             if f"validation_{name}" in summary
         }
     return figures
