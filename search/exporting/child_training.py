@@ -1,5 +1,6 @@
 """A training of an export, run in a child to its end: the refit, the fine-tuning, and each one of a race."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # What only some trainings say of themselves.
 ONLY_SOME = ("tuned", "mean_of_folds")
+# How long a training that is interrupted has to reach its next batch and to write what it has.
+STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -136,14 +139,30 @@ def train_with_retry(
     job, payload = "search.training.job:train", plan.to_payload()
     try:
         with server.start(job, payload, log, threads) as child:
-            return follow(child)
+            return _stopping(child, follow)
     except TrialOutOfMemory:
         if plan.accumulate == 2:
             raise
     Path(str(plan.checkpoint)).unlink(missing_ok=True)  # It is of a training whose batches were another size.
     say("out of memory, once more with half the batch at a time")
     with server.start(job, {**payload, "accumulate": 2}, log, threads) as child:
+        return _stopping(child, follow)
+
+
+def _stopping(child: "Child", follow: Callable[["Child"], dict[str, Any]]) -> dict[str, Any]:
+    """Follow the child; on Ctrl-C let it leave a checkpoint of its last whole epoch, from which the same goes on."""
+    try:
         return follow(child)
+    except KeyboardInterrupt:
+        with contextlib.suppress(EOFError, KeyboardInterrupt):  # It has ended, or somebody cannot wait.
+            child.stop()
+            child.send({"go": True})  # It may be waiting for an answer; else nobody asks for this one.
+            until = time.monotonic() + STOP_SECONDS
+            while (message := child.receive(max(0.0, until - time.monotonic()))) and message[
+                "kind"
+            ] != "done":
+                pass
+        raise
 
 
 def follow_epochs(

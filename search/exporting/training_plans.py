@@ -91,6 +91,9 @@ def refit_plan(
             compute = loaded.final * epochs / config.epochs
             images = sum(loaded.dataset().train_counts)
             plan = set_length(plan, compute, trial.user_attrs["flops"], images)
+            plan = dataclasses.replace(
+                plan, checkpoint_seconds=0.0
+            )  # It has few parts, and each may take long.
     return dataclasses.replace(
         plan,
         epochs=epochs,

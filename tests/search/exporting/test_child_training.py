@@ -1,0 +1,89 @@
+"""A training of an export that is interrupted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.data import Dataset
+from search.exporting import child_training
+from search.exporting.child_training import train_with_retry
+from search.process.fork_server import ForkServer
+from search.training.plan import TrainingPlan
+from spaces.contract import InputSpec
+from spaces.recipe import Recipe
+from storage.checkpoints import read_facts
+
+
+@pytest.fixture
+def plan(digits: Dataset, tmp_path: Path) -> TrainingPlan:
+    """More epochs than anybody waits for."""
+    return TrainingPlan(
+        space="small_space",
+        params={"width": 16, "dropout": 0.3, "fault": "", "once": ""},
+        recipe=Recipe(batch_size=32),
+        input_spec=InputSpec(8, 8, 1, 10),
+        dataset=str(digits.folder),
+        validation=0.1,
+        images=200,
+        split_seed=0,
+        seed=11,
+        epochs=500,
+        checkpoint=str(tmp_path / "checkpoint.npz"),
+        checkpoint_seconds=3600.0,
+    )
+
+
+class Silent:
+    """A child that neither ends nor answers."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def stop(self) -> None:
+        self.send({"stop": True})
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.told.append(message)
+
+    def receive(self, timeout: float) -> dict[str, Any] | None:
+        return None
+
+
+def interrupt(child: Any) -> dict[str, Any]:
+    raise KeyboardInterrupt
+
+
+def test_interrupted_training_leaves_a_checkpoint_of_its_last_whole_epoch(
+    plan: TrainingPlan, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    def two_epochs(child: Any) -> dict[str, Any]:
+        while (message := child.result())["kind"] != "epoch" or message["epoch"] < 2:
+            if message["kind"] == "epoch":
+                child.send({"go": True})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_with_retry(plan, fork_server, tmp_path / "log", 1, two_epochs, lambda line: None)
+    facts = read_facts(Path(plan.checkpoint))
+    assert facts is not None
+    assert facts["epoch"] == 2
+
+
+def test_interrupted_training_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, plan: TrainingPlan, tmp_path: Path
+) -> None:
+    child = Silent()
+
+    class Server:
+        @contextmanager
+        def start(self, *_: Any) -> Iterator[Silent]:
+            yield child
+
+    monkeypatch.setattr(child_training, "STOP_SECONDS", 0.1)
+    server: Any = Server()
+    with pytest.raises(KeyboardInterrupt):
+        train_with_retry(plan, server, tmp_path / "log", 1, interrupt, lambda line: None)
+    assert child.told == [{"stop": True}, {"go": True}]
