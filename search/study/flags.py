@@ -1,11 +1,22 @@
-"""What a study was made with, as flags: for a report that says how to repeat it, and for ``--explain``."""
+"""What a study was made with, and what was said of a run, as flags: for whoever makes it again, or goes on."""
 
-from search.config.option import flag_of, options_of
-from search.config.settings import RunOptions, StudySettings, SweepOptions
+from typing import Any
+
+from search.config.option import FLOPS, Option, Options, flag_of, options_of
+from search.config.settings import (
+    EngineSettings,
+    ExportSettings,
+    HostSettings,
+    RunOptions,
+    StudySettings,
+    SweepOptions,
+)
 from search.config.study_config import StudyConfig
 from search.study.creation import ANY_COST
 from spaces import is_model
 
+# What is said of a run, each time anew.
+OF_RUN = (HostSettings, EngineSettings, ExportSettings)
 # Settings that depend on the place where the study lies, and do not change its results.
 PLACE_SETTINGS = {"artifacts", "grace"}
 
@@ -34,12 +45,31 @@ def flags_of(config: StudyConfig, *, sweep: bool = False) -> list[str]:
             words += [flag_of(RunOptions, "model"), value]
         elif field.name in ("max_cost", "max_parameters") and value == ANY_COST:
             continue
-        elif "/" in about.flag:
-            words.append(about.flag.split("/")[0 if value else 1])
-        elif isinstance(value, bool):
-            words += [flag_of(StudySettings, field.name)] if value else []
         else:
-            words += [flag_of(StudySettings, field.name), str(value)]
+            words += _words(flag_of(StudySettings, field.name), about, value)
     for backbone in config.backbones:
         words += ["--backbone", backbone.said]
     return words
+
+
+def flags_of_run(options: Options) -> list[str]:
+    """The words of what somebody has said of a run that its study does not store: how it trains, bounds and exports."""
+    taken = {field.name for record in OF_RUN for field, _ in options_of(record)} | {"budget", "export"}
+    words = []
+    for field, about in options_of(options):
+        value = getattr(options, field.name)
+        if field.name in taken & options.requested and not about.in_python_alone and value is not None:
+            words += _words(flag_of(options, field.name), about, value)
+    return words
+
+
+def _words(flag: str, about: Option, value: Any) -> list[str]:
+    if "/" in about.flag:
+        return [about.flag.split("/")[0 if value else 1]]
+    if isinstance(value, bool):
+        return [flag] if value else []
+    if isinstance(value, tuple) and about.repeatable:
+        return [word for one in value for word in (flag, str(one))]
+    if about.unit == FLOPS:
+        return [flag, f"{value:.15g}FLOP"]
+    return [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]

@@ -135,7 +135,7 @@ def _why_stopped(study: LoadedStudy, options: RunOptions, stop: Stop, started: S
     """Why the search ended before its N trials, and what goes on with it, or goes on without this command."""
     if started is not None and stop.by_user and started.record.exists():
         return f"{stop.reason}: {going_on(study, started)}"
-    return how_to_go_on(stop, study, "run", options.trackers)
+    return how_to_go_on(stop, study, options)
 
 
 # As notebooks and scripts call it, with an argument for each option.

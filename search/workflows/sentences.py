@@ -1,13 +1,14 @@
 """How far a study is and what goes on with it, in the words of the commands that train."""
 
 import logging
-from collections.abc import Sequence
 
+from search.config.option import Options
 from search.engines.started import Started
 from search.execution.stop_requests import Stop
 from search.exporting.export import Export
 from search.formatting import count
 from search.study.configurations import has_tried_all
+from search.study.flags import flags_of_run
 from search.study.study import LoadedStudy
 from storage.errors import DatabaseGone, DatabaseRemoved
 
@@ -62,15 +63,21 @@ def warn_of_other_target(study: LoadedStudy, wanted: int, stop: Stop) -> None:
         )
 
 
-def how_to_go_on(stop: Stop, study: LoadedStudy, command: str = "run", trackers: Sequence[str] = ()) -> str:
-    """Why a study ended before it was done, how far it is, and what goes on with it; empty where it is done."""
+def how_to_go_on(stop: Stop, study: LoadedStudy, options: Options, command: str = "run") -> str:
+    """Why a study ended before it was done, how far it is, and what goes on with it; empty where it is done.
+
+    Args:
+        stop: By which it ended.
+        study: The open study.
+        options: Of the command, of which the next says again what the study does not store.
+        command: Its name.
+    """
     if not stop.reason:
         return ""
-    more = [word for one in trackers for word in ("--log-to", one)]
     try:
         far = f"{len(study.finished())} of {study.wanted} trials finished, nothing is lost"
     except DatabaseRemoved:
         raise
     except DatabaseGone:
         far = "nothing is lost, but the database does not answer"
-    return f"{stop.reason}: {far}; go on with: {study.command(command, *more)}"
+    return f"{stop.reason}: {far}; go on with: {study.command(command, *flags_of_run(options))}"

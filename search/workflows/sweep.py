@@ -44,7 +44,7 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
             with recorded(opened.paths, len(slots)):
                 search(opened, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers)
     summary = {} if stop.by_user else report_sweep(opened, target)
-    stopped = how_to_go_on(stop, opened, "sweep", options.trackers)
+    stopped = how_to_go_on(stop, opened, options, "sweep")
     opened.storage.retrying.clear_deadline()
     return SweepResult(opened, stopped, stop.by_user, target, summary)
 

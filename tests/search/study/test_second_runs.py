@@ -90,13 +90,28 @@ def test_study_goes_on_with_the_preset_and_the_flags_that_it_was_made_with(digit
 
 def test_printed_command_can_be_pasted_into_a_shell(digits, tmp_path: Path) -> None:
     root = tmp_path / "my studies; rm -rf x"
-    study = open_study(
-        RunOptions.given("s", data="digits", space="small_space", root=root, cache=digits.folder.parent)
-    )
-    words = how_to_go_on(Stop(reason="the time is up"), study)
+    places = {"root": root, "cache": digits.folder.parent}
+    options = RunOptions.given("s", data="digits", space="small_space", **places)
+    study = open_study(options)
+    words = how_to_go_on(Stop(reason="the time is up"), study, options)
     command = words.partition("go on with: ")[2]
     assert shlex.split(command) == ["python", "-m", "search.run", "--study", "s", "--studies", str(root)]
     assert shlex.split(study.command("export", "--out", "a b"))[5:7] == ["--out", "a b"]
+
+
+def test_command_that_goes_on_says_again_what_the_study_does_not_store(digits, tmp_path: Path) -> None:
+    """Pasted, it had no budget any more, and exported although that was refused."""
+    said = {"budget": 2e12, "export": False, "gpus": "0,1", "trackers": ("tensorboard:a", "tensorboard:b")}
+    places = {"root": tmp_path / "studies", "cache": digits.folder.parent}
+    options = RunOptions.given("s", data="digits", space="small_space", epochs=2, **said, **places)
+    words = how_to_go_on(Stop(reason="the time is up"), open_study(options), options)
+    command = shlex.split(words.partition("go on with: ")[2])[5:]
+    assert command[-2:] == ["--studies", str(tmp_path / "studies")]
+    again = " ".join(command[:-2])
+    expected = (
+        "--budget 2000000000000FLOP --no-export --gpus 0,1 --log-to tensorboard:a --log-to tensorboard:b"
+    )
+    assert sorted(again.split(" --")) == sorted(expected.split(" --"))
 
 
 def test_timeout_counts_the_preparation(
