@@ -78,7 +78,7 @@ class SpaceChanged(StudyStopped):
 REFUSALS = {
     "cost": "over the study's max-cost",
     "parameters": "over the study's max-parameters",
-    "passes": "too large to see its images twice within a trial's compute",
+    "passes": "too large to see its images twice, and in eight steps or more, within a trial's compute",
 }
 
 

@@ -117,9 +117,30 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     default = _typical_flops(space, config)
     # What nobody has bounded has room for the default that the compute asks for.
     most = config.max_cost if "max_cost" in options.requested else max(config.max_cost, round(default))
-    return dataclasses.replace(
+    config = dataclasses.replace(
         config, final_epochs=float(f"{final / (3 * default * images):.9g}"), max_cost=most
     )
+    _check_default_has_steps(space, config, said)
+    return config
+
+
+def _check_default_has_steps(space: Space, config: StudyConfig, said: str | int | float) -> None:
+    """Refuse a trial so short that the default configuration would be refused, and with it about every other.
+
+    Raises:
+        InputError: It is.
+    """
+    own = first_trials(space, config, ())
+    if not own:
+        return
+    found = propose(space, FixedTrial(own[0]), config.input_spec)
+    times = math.exp(violations(config, found.cost, found.recipe).get("passes", 0.0))
+    if times > 1:
+        raise InputError(
+            f"--final {said}: in a trial on {count(config.training_images, 'image')} the default configuration would "
+            f"have less than {PARTS} steps, or not see them twice; expected at least "
+            f"{math.ceil(times * config.final_epochs)} epochs"
+        )
 
 
 def _with_folds_that_fit(

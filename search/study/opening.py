@@ -48,7 +48,7 @@ from search.study.request import (
     refits,
 )
 from search.study.served_model import ServedModel, check_served
-from search.study.study import DATASET, LoadedStudy
+from search.study.study import DATASET, FINAL_SAID, LoadedStudy
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces import UserModel, has_backbone
 from spaces.contract import Space
@@ -100,7 +100,7 @@ def _create(
 ) -> LoadedStudy | None:
     check_new_name(options.study, options.root)
     choice = Choice(options) if sweep is not None else choose_settings(options)
-    options = choice.options
+    final_said, options = options.final is not None, choice.options
     for line in choice.lines:
         logger.info(line)
     name = space_name(options)
@@ -132,6 +132,7 @@ def _create(
             **space_facts(space, config),
             **surroundings(backend),
             **({COMPARED: compared} if compared else {}),
+            **({FINAL_SAID: True} if final_said else {}),
         },
         begin=begin,
     )

@@ -40,6 +40,8 @@ KEPT_MODELS = 3
 MODEL, KEPT = "model_artifact", "kept_models"
 # What the final training takes, where that is not what was planned with the study.
 FINAL = "final_compute"
+# Whether somebody has said with --final how long it is.
+FINAL_SAID = "final_said"
 # What a race takes that was begun.
 RACE = "race_compute"
 
@@ -83,6 +85,11 @@ class LoadedStudy:
     def final(self) -> float:
         """FLOPs of its final training: as planned, or what a run had left for it; 0 where trials count epochs."""
         return float(self.optuna.user_attrs.get(FINAL, self.config.final))
+
+    @property
+    def final_said(self) -> bool:
+        """Whether somebody has said how long its final training is; then no run makes it longer or shorter."""
+        return bool(self.optuna.user_attrs.get(FINAL_SAID, False))
 
     @property
     def race(self) -> float:

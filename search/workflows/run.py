@@ -56,6 +56,8 @@ def search_and_export(options: RunOptions) -> StudyResult:
         # It imports for seconds; meanwhile the images are found.
         server = held.enter_context(ForkServer(backend))
         study = open_study(options, backend, server=server)
+        if study.final_said:
+            options = options.also(final=f"{study.config.final}FLOP")
         there = partial(_export_there, study, options, target)
         if options.export and has_all_trials(study) and (found := there()):
             logger.info(nothing_searched(study))

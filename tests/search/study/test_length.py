@@ -218,3 +218,17 @@ def test_default_is_not_refused_where_the_final_is_just_two_passes(digits: Datas
         cost = default_cost(config)
         for batch in (16, 24, 32):
             assert violations(config, cost, Recipe(batch_size=batch)) == {}
+
+
+def test_trial_in_which_the_default_would_have_too_few_steps_is_refused_before_the_search(
+    digits: Dataset,
+) -> None:
+    """Of ten images a hundred configurations were refused, one after another, at every call."""
+    with pytest.raises(
+        InputError, match=r"less than 8 steps, or not see them twice; expected at least (\d+) "
+    ) as said:
+        config_of(digits, final="3 epochs", images=10)
+    least = int(str(said.value).rpartition("at least ")[2].split()[0])
+    config_of(digits, final=f"{least} epochs", images=10)
+    with pytest.raises(InputError):
+        config_of(digits, final=f"{least - 1} epochs", images=10)

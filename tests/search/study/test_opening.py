@@ -441,3 +441,15 @@ def test_length_of_a_refit_is_taken_where_the_images_turn_out_to_be_in_folds(req
     assert open_study(request_for(epochs=3, images=None, refit_epochs=2)).config.folds == 3
     with pytest.raises(InputError, match="--refit-epochs 2 says nothing without --refit"):
         open_study(request_for(study="other", epochs=3, images=None, refit_epochs=2, validation=0.1))
+
+
+def test_length_of_the_final_training_is_known_as_said_only_where_somebody_said_it(
+    request_for, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run made it four times as long, of few images, since that command did not say it again."""
+    assert open_study(request_for(space="cnn", final="3 epochs")).final_said
+    assert not open_study(request_for(study="other", space="cnn")).final_said
+    monkeypatch.setattr("search.study.automatic_settings.backbones_at_hand", lambda cache: [])
+    monkeypatch.setattr("search.study.photograph_settings.training_speed", lambda: 1e15)
+    places = {"root": tmp_path / "studies", "cache": tmp_path / "cache"}
+    assert not open_study(RunOptions.given("pets", data=photos, **places)).final_said, "it was chosen"
