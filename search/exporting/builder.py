@@ -20,7 +20,7 @@ from search.exporting.backbone import backbone_facts, cached_features, keep_fami
 from search.exporting.baking import bake_temperature, with_temperature
 from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import confirm_best
-from search.exporting.entrants import UNBOUNDED, Bounds, default_trial, searched
+from search.exporting.entrants import UNBOUNDED, Bounds, default_trial
 from search.exporting.export import Export
 from search.exporting.fallback import unless_default
 from search.exporting.folder import atomic_folder
@@ -39,6 +39,7 @@ from search.metrics.classification import Scores
 from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study import ending
+from search.study.compute import compute_spent
 from search.study.scorings import times_images_scored
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
@@ -126,7 +127,7 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     """
     loaded = request.loaded
     planned = float(loaded.config.final) if bounds.final is None else bounds.final
-    left = bounds.left(searched(loaded) + (request.race.compute if request.race else 0.0))
+    left = bounds.left(compute_spent(loaded))
     begun = refit_checkpoint(loaded, request.trial, request.refit_epochs).exists()
     if begun and loaded.final <= left:
         planned = loaded.final

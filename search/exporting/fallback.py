@@ -81,10 +81,7 @@ def unless_default(
         config.seed,
     )
     differ = chance_of_such_differences(np.stack([one.predicted == one.labels for one in trials])) < LEVEL
-    ahead = (
-        f"{gap_words(config.metric, abs(lead.gap))} {'ahead of' if lead.gap >= 0 else 'behind'} {{}} on these "
-        f"{len(trials[0].labels):,} images"
-    )
+    ahead = f"{_ahead(config.metric, lead.gap)} {{}} on these {len(trials[0].labels):,} images"
     if differ and lead.is_believed:
         said = f"Trial {best.number} is {ahead.format(name)}, more than {_by_luck(len(trials) - 1, lead)}."
         return best, said
@@ -103,13 +100,22 @@ def _by_values(loaded: LoadedStudy, best: "FrozenTrial", default: "FrozenTrial")
     mean = (own + others) / 2
     luck = 2 * math.sqrt(2 * mean * (1 - mean) / images)
     ahead = (
-        f"{gap_words(metric, own - others)} ahead of the default configuration (trial {default.number}) on "
-        f"{images:,} validation images"
+        f"{_ahead(metric, own - others)} the default configuration (trial {default.number}) on {images:,} validation "
+        "images"
     )
+    if own == others:
+        return default, f"T{passed_over(best.number)[1:]} is {ahead}."
     by_luck = f"than the best of some twenty would be by luck ({gap_words(metric, luck)})"
     if own - others > luck:
         return best, f"Trial {best.number} is {ahead}, more {by_luck}."
     return default, f"T{passed_over(best.number)[1:]} is {ahead}, no more {by_luck}."
+
+
+def _ahead(metric: str, gap: float) -> str:
+    """How a trial stands to another, such as ``1.2 points ahead of``."""
+    if not gap:
+        return "as good as"
+    return f"{gap_words(metric, abs(gap))} {'ahead of' if gap > 0 else 'behind'}"
 
 
 def passed_over(best: int) -> str:

@@ -90,7 +90,8 @@ def search_and_export(options: RunOptions) -> StudyResult:
         none_complete = "" if stop.by_user else why_none_complete(study)
         if options.export and not stop.by_user and study.ranked():
             made = _export(study, options, pace, end, server if started is None else None, there)
-    stopped = _why_stopped(study, options, stop, started)
+    is_done = made is not None and not stop.by_user and has_all_trials(study)
+    stopped = "" if is_done else _why_stopped(study, options, stop, started)
     study.storage.retrying.clear_deadline()
     return StudyResult(study, stopped, stop.by_user, made, none_complete)
 

@@ -36,8 +36,8 @@ class Planned:
 
 
 @pytest.fixture(autouse=True)
-def _searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "searched", lambda loaded: 300e12)
+def _spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "compute_spent", lambda loaded: 300e12)
 
 
 @pytest.mark.parametrize(

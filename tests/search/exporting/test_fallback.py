@@ -143,6 +143,13 @@ def test_default_is_exported_where_the_held_out_images_cannot_tell_the_best_from
     )
 
 
+def test_best_of_the_same_value_is_not_said_to_be_ahead(by_values) -> None:
+    assert by_values(0.8, 0.8) == (
+        0,
+        "Trial 7, the search's best, is as good as the default configuration (trial 0) on 167 validation images.",
+    )
+
+
 def test_best_is_exported_where_it_leads_by_more_than_luck_on_the_held_out_images(by_values) -> None:
     number, why = by_values(0.85, 0.75)
     assert (number, why.partition(" is ")[0]) == (7, "Trial 7")
