@@ -216,18 +216,7 @@ def _rejoin(
     config = found.config
     found.check_rights()
     check_kind(found, sweep)
-    check_settings(config, options)
-    check_preset(config, options)
-    check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
-    check_confirm(config.study, config.folds, options.confirm, config.length > 0)
-    check_refit(config.study, options, config.length > 0, config.folds)
-    check_preference(config.metric, options.prefer)
-    check_whole(
-        config,
-        options.budget,
-        options.export and refits(options, config.length > 0, config.folds),
-        options.refit_epochs,
-    )
+    check_asked_again(config, options)
     space = load_space(config.space)
     renew_space(found, space)
     check_joining(found, space, backend)
@@ -252,6 +241,26 @@ def _rejoin(
         # Under the lock of claims: a worker that is just about to claim would else go by the number before.
         found.storage.exclusively(lock_name(found.study_id), lambda: found.want(trials))
     return joined
+
+
+def check_asked_again(config: StudyConfig, options: RunOptions) -> None:
+    """Refuse what is asked of a study that it was not made with, or that cannot be had of it.
+
+    Raises:
+        InputError: It is.
+    """
+    check_settings(config, options)
+    check_preset(config, options)
+    check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
+    check_confirm(config.study, config.folds, options.confirm, config.length > 0)
+    check_refit(config.study, options, config.length > 0, config.folds)
+    check_preference(config.metric, options.prefer)
+    check_whole(
+        config,
+        options.budget,
+        options.export and refits(options, config.length > 0, config.folds),
+        options.refit_epochs,
+    )
 
 
 def warn_of_fewer(found: LoadedStudy, trials: int) -> None:

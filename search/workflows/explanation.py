@@ -8,9 +8,12 @@ from search.config.option import flag_of
 from search.config.settings import RunOptions
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
+from search.study.creation import space_name
 from search.study.finding import find_study
 from search.study.flags import flags_of
-from search.study.request import compute_of_all, preset_of, time_of_all
+from search.study.length import is_by_compute
+from search.study.opening import check_asked_again
+from search.study.request import compute_of_all, load_space, preset_of, time_of_all
 from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
 
@@ -23,7 +26,7 @@ def explain(options: RunOptions) -> list[str]:
     """
     check_here(options)
     found = find_study(options.study, options.storage, options.root)
-    lines = list(_stored(found) if found else _new(options))
+    lines = list(_stored(found, options) if found else _new(options))
     return [*lines, "", "presets, by --preset or as the name of the study:", *map(preset_line, PRESETS)]
 
 
@@ -45,9 +48,11 @@ def _flags(preset: Preset) -> Iterator[str]:
         yield f"(a sweep of {', '.join(preset.vary)}: python -m search.sweep)"
 
 
-def _stored(found: LoadedStudy) -> Iterator[str]:
+def _stored(found: LoadedStudy, options: RunOptions) -> Iterator[str]:
     config, ended = found.config, len(found.finished())
-    yield f"study {config.study} is there, with {ended} of {found.wanted} trials, and goes on as it was made:"
+    check_asked_again(config, options)
+    wanted = found.wanted if options.trials is None else options.trials
+    yield f"study {config.study} is there, with {ended} of {wanted} trials, and goes on as it was made:"
     lines = ["  the images are arrays of a notebook"] if config.data == "arrays" else []
     for word in flags_of(config):
         if word.startswith("--"):
@@ -61,6 +66,7 @@ def _stored(found: LoadedStudy) -> Iterator[str]:
 
 def _new(options: RunOptions) -> Iterator[str]:
     preset = preset_of(options)
+    is_by_compute(options, load_space(space_name(options)))  # It refuses lengths that contradict each other.
     yield f"study {options.study} is new"
     if preset is not None:
         name = options.preset or options.study

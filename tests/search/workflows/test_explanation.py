@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -120,5 +121,29 @@ def test_stored_study_is_explained_with_the_final_training_that_its_trials_are_f
     assert of_study.endswith("takes as much as 3 epochs of the default configuration")
     flags = [line.split()[0] for line in of_study.splitlines() if line.startswith("  --")]
     assert "--epochs" not in flags
+    assert "study s is there, with 0 of 50 trials" in said
+    assert explain("--study", "s", "--studies", str(root), "--trials", "7")[0].startswith(
+        "study s is there, with 0 of 7 trials"
+    )
     again = RunOptions.given("s", final=f"{study.config.final}FLOP", root=root, cache=digits.folder.parent)
     assert open_study(again).config == study.config
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (["--study", "s", "--final", "4epochs"], "--final 4epochs"),
+        (["--study", "s", "--metric", "loss"], "--metric loss"),
+        (["--study", "new", "--data", "digits", "--final", "3epochs", "--epochs", "1"], "--final 3epochs"),
+    ],
+)
+def test_what_a_run_would_refuse_is_not_explained(
+    explain: Explain, tmp_path: Path, digits: Dataset, asked: list[str], named: str, capsys: Any
+) -> None:
+    root = tmp_path / "studies"
+    places = {"root": root, "cache": digits.folder.parent}
+    open_study(RunOptions.given("s", data="digits", space="cnn", final="3 epochs", **places))
+    with pytest.raises(SystemExit) as end:
+        main(app, [*asked, "--studies", str(root), "--explain"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {named}")
