@@ -28,12 +28,15 @@ def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snaps
     from search.engines.started import looking
     from search.study.finding import load_study
     from search.study.snapshot import take_snapshot
+    from search.study.status import with_exports
 
     loaded = load_study(study, storage, root)
     retrying = loaded.storage.retrying
     retrying.set_deadline(0)  # One try a look: a screen says at once what is wrong.
     look = looking(loaded.paths)
-    return lambda: replace(retrying.call(lambda _: take_snapshot(loaded)), started=look())
+    return lambda: replace(
+        retrying.call(lambda _: with_exports(loaded, take_snapshot(loaded))), started=look()
+    )
 
 
 def waiting_for(watched: "Callable[[], Callable[[], Snapshot]]") -> "Callable[[], Snapshot]":
@@ -89,13 +92,15 @@ def status(
 ) -> None:
     """Show how a study stands, its best trial, and its workers: host, device, trial, epoch, last sign of life, speed.
 
-    Below them stands each worker that an engine was asked to start: waiting, running or ended, and its log.
+    Below them stands each export at work, and each worker that an engine was asked to start: waiting, running or
+    ended, and its log.
 
     Nothing is changed by looking. A trial whose worker is gone is shown as lost: the next worker goes on with it.
 
     --json has study, metric, wanted, counts (finished, pruned, failed, refused, running, waiting), best, running,
-    ended, started, seconds_left and, until a trial has ended, trial_seconds. Times are in seconds; of a running trial,
-    silent is the time since its last sign of life, and lost whether its worker is gone. What is not known is null.
+    ended, started, exports, seconds_left and, until a trial has ended, trial_seconds. Times are in seconds; of a
+    running trial, silent is the time since its last sign of life, and lost whether its worker is gone. What is not
+    known is null.
     """
     if as_json:
         if watch:

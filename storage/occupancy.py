@@ -6,7 +6,7 @@ long as it reads the study's weights or trains, so that nobody deletes the study
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -60,9 +60,22 @@ def occupants(database: Database, study_id: int, patience: float) -> list[Occupa
         for trial in read_trials(database, study_id, ())
         if trial.state.name == "RUNNING"
     ]
+    return [*_alive(lives, database.now(), patience), *exports_at_work(database, study_id, patience)]
+
+
+def exports_at_work(database: Database, study_id: int, patience: float) -> list[Occupant]:
+    """The exports of a study that are, or may be, at work; see ``occupants``."""
     exports = database.unretried.get_study_system_attrs(study_id).get(EXPORTS, {})
+    if not exports:
+        return []
     now = database.now()
-    lives += [(f"an export that began {now - life['began']:.0f} s ago", life) for life in exports.values()]
+    lives = [(f"an export that began {now - life['began']:.0f} s ago", life) for life in exports.values()]
+    return _alive(lives, now, patience)
+
+
+def _alive(
+    lives: Sequence[tuple[str, Mapping[str, Any] | None]], now: float, patience: float
+) -> list[Occupant]:
     return [
         Occupant(str(life["worker"]), task, max(0.0, now - life["time"]))
         for task, life in lives

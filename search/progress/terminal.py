@@ -188,6 +188,7 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
         lines.append(Text(snapshot.pace))
     if snapshot.running:
         lines.append(rows)
+    lines += [Text(f"at work: {export}") for export in snapshot.exports]
     if snapshot.started:
         lines.append(_started_table(snapshot.started))
     if trouble:

@@ -1,5 +1,6 @@
 """How a study stands, and who works on it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from search.errors import InputError
@@ -7,6 +8,7 @@ from search.study.finding import load_study
 from search.study.snapshot import ATTRIBUTES, Snapshot, take_snapshot
 from search.study.study import LoadedStudy
 from storage.errors import DatabaseGone
+from storage.occupancy import exports_at_work
 from storage.queries import read_trials
 
 
@@ -24,6 +26,13 @@ def study_status(study: str, *, storage: str | None = None, root: Path = Path("s
     return status_of(load_study(study, storage, root))
 
 
+def with_exports(loaded: LoadedStudy, snapshot: Snapshot) -> Snapshot:
+    """The snapshot of an open study, with the exports that are at work on it, whose trainings are no trials."""
+    database = loaded.storage
+    found = exports_at_work(database, loaded.study_id, database.timeouts.grace)
+    return replace(snapshot, exports=[str(one) for one in found])
+
+
 def status_of(loaded: LoadedStudy) -> Snapshot:
     """Read how an open study stands; see ``study_status``.
 
@@ -34,7 +43,8 @@ def status_of(loaded: LoadedStudy) -> Snapshot:
     retrying.set_deadline(0)  # One try: who looks once is told at once what is wrong.
 
     def read(_: int) -> Snapshot:
-        return take_snapshot(loaded, trials=read_trials(loaded.storage, loaded.study_id, ATTRIBUTES))
+        trials = read_trials(loaded.storage, loaded.study_id, ATTRIBUTES)
+        return with_exports(loaded, take_snapshot(loaded, trials=trials))
 
     try:
         return retrying.call(read)

@@ -21,6 +21,7 @@ from search.study.status import study_status
 from search.study.study import LoadedStudy
 from storage.claims import Claim, Claims
 from storage.liveness import HEARTBEAT
+from storage.occupancy import ExportAtWork
 
 ROOT = Path(__file__).parents[2]
 Status = Callable[..., tuple[int, str, str]]
@@ -178,6 +179,23 @@ def test_json_is_one_object_with_all_that_the_screen_shows(open_digits, status: 
     assert 0 <= running["silent"] < 60
     assert [trial["seconds"] for trial in said["ended"]] == [3.0, 3.0]
     assert said["seconds_left"] == pytest.approx((3 - 3 / 12) * 3.0)
+
+
+def test_export_at_work_is_shown_and_what_is_queued_beyond_the_trials_is_not_waiting(
+    open_digits, status: Status
+) -> None:
+    study = open_digits(trials=1)
+    finish(study, 0.5, 0.75)
+    study.optuna.enqueue_trial({"width": 4})
+    with ExportAtWork(study.storage, study.study_id, "ada-7", lambda: True):
+        _, printed, _ = status(*where(study))
+        said = json.loads(status(*where(study), "--json")[1])
+    assert "at work: ada-7 (an export that began " in printed
+    assert "waiting" not in printed
+    assert said["counts"]["waiting"] == 0
+    (export,) = said["exports"]
+    assert export.startswith("ada-7")
+    assert json.loads(status(*where(study), "--json")[1])["exports"] == []
 
 
 def test_json_has_null_for_what_is_no_number(open_digits, status: Status) -> None:
