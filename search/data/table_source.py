@@ -49,6 +49,12 @@ class TableSource(FileSource):
                 f"--data {self.name}: {named(folders)} {'is a folder' if len(folders) == 1 else 'are folders'}; "
                 "expected the path of an image in each row"
             )
+        waiting = [row.path for row in placed if Path(row.path).exists() and not Path(row.path).is_file()]
+        if waiting:  # A pipe would be waited for.
+            raise InputError(
+                f"--data {self.name}: {named(waiting)} {'is' if len(waiting) == 1 else 'are'} no file but a pipe or a "
+                "device; expected the path of an image in each row"
+            )
         return placed
 
     @cached_property

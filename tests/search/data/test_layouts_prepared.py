@@ -1,6 +1,7 @@
 """Folders, archives and tables as people have them, from what is given to what is in the cache and on the screen."""
 
 import csv
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -302,6 +303,15 @@ def test_file_that_a_table_names_in_two_ways_is_one_image(
 
 def test_data_that_cannot_be_looked_at_is_refused(refused: Callable[..., None]) -> None:
     refused(Path("x" * 300), r"cannot be looked at \(File name too long\)")
+
+
+def test_table_of_a_pipe_is_refused_and_not_waited_for(
+    make_folder: Make, refused: Callable[..., None]
+) -> None:
+    folder = make_folder({"images": 4})
+    os.mkfifo(folder / "pipe.png")
+    table = write_table(folder / "labels.csv", ("path", "label"), ("pipe.png", "a"), ("images/000.png", "b"))
+    refused(table, r"pipe.png is no file but a pipe or a device; expected the path of an image in each row")
 
 
 def test_two_tables_beside_images_are_refused(make_folder: Make, refused: Callable[..., None]) -> None:
