@@ -12,6 +12,7 @@ from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
 from search.data.class_order import in_order, wanted_request
+from search.data.given_arrays import as_array
 from search.data.groups import named
 from search.data.pixel_range import (
     REFUSED,
@@ -83,7 +84,7 @@ def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()
         wanted: The classes of a study that is to find its images again; see ``search.data.class_order.in_order``.
 
     Raises:
-        InputError: ``data`` is neither.
+        InputError: ``data`` is neither, or one of the four cannot be used; see ``search.data.given_arrays.as_array``.
     """
     if not isinstance(data, (tuple, list)):  # An array of four images, too, can be taken apart into four.
         raise InputError(
@@ -97,29 +98,10 @@ def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()
             f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a name or "
             "path"
         )
-    arrays = Arrays(*(_array(part, name) for part, name in zip(data, Arrays._fields, strict=True)))
+    arrays = Arrays(
+        *(as_array(part, f"data (arrays): {name}") for part, name in zip(data, Arrays._fields, strict=True))
+    )
     return ArraySource(arrays, sizing, wanted=wanted)
-
-
-def _array(part: Any, name: str) -> Array:
-    """One of the four, as NumPy has it.
-
-    Raises:
-        InputError: Its rows differ in length, it holds dates, or a mask hides some of it.
-    """
-    if isinstance(part, np.ma.MaskedArray):
-        raise InputError(
-            f"data (arrays): {name} is a masked array, whose mask would be lost; pass what is to be used, without it"
-        )
-    try:
-        array = np.asarray(part)
-    except ValueError as error:
-        raise InputError(
-            f"data (arrays): {name} cannot be made an array ({error}); expected rows of one length"
-        ) from None
-    if array.dtype.kind in "mM":
-        raise InputError(f"data (arrays): {name} holds {array.dtype}: expected numbers, or names")
-    return array
 
 
 def load_arrays(
