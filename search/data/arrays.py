@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
-from search.data.class_order import in_order, wanted_request
+from search.data.class_order import in_order, is_no_value, wanted_request
 from search.data.given_arrays import as_array
 from search.data.groups import named
 from search.data.pixel_range import (
@@ -227,10 +227,10 @@ def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, L
             f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
         )
     names = [str(label) for label in known]
-    if unnamed := [name for name in names if name.strip().lower() in ("", "nan")]:
+    if unnamed := [name for name in names if is_no_value(name)]:
         raise InputError(
             f"{what}: y_train has the label {unnamed[0]!r}, which stands for none; give these images a class, or leave "
-            "them out"
+            "them out; if it is a real one, rename it"
         )
     ordered = in_order(names, wanted)
     number = np.array([ordered.index(name) for name in names], np.int64)

@@ -7,6 +7,9 @@ from search.errors import InputError
 
 DIGITS = re.compile(r"(\d+)")
 LONGEST = 255
+# What programs write where there is no value: pandas, databases and, as it stands here, Python. In small letters
+# "none" is a word, and the name of many a class.
+NO_VALUES, PYTHON_NONE = ("", "nan", "<na>", "null"), "None"
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -43,6 +46,12 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
             raise InputError(f"class {name!r}: its name is not UTF-8; rename its folder, or its label")
     ordered = in_natural_order(names)
     return list(wanted) if sorted(wanted) == sorted(ordered) else ordered
+
+
+def is_no_value(text: str) -> bool:
+    """Whether a program wrote this text, such as ``NaN``, where there is no value; as a label it is no class."""
+    text = text.strip()
+    return text == PYTHON_NONE or text.lower() in NO_VALUES
 
 
 def alike_words(classes: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.data.class_order import alike_words, in_natural_order, in_order
+from search.data.class_order import alike_words, in_natural_order, in_order, is_no_value
 from search.data.preparation import prepare
 from search.errors import InputError
 
@@ -75,6 +75,11 @@ def test_old_study_of_arrays_finds_its_images_in_its_order(
     new, old = (prepare(data, cache=cache, classes=classes) for classes in ((), sorted(TWELVE)))
     assert (new.classes, old.classes) == (tuple(TWELVE), tuple(sorted(TWELVE)))
     assert old.train()[1].tolist() == [sorted(TWELVE).index(name) for name in names]
+
+
+def test_what_programs_write_for_no_value_is_none() -> None:
+    assert all(map(is_no_value, ["", "NaN", "<NA>", "None", "NULL", " null "]))
+    assert not any(map(is_no_value, ["none", "nano", "NA", "0"]))
 
 
 def test_classes_that_differ_by_case_or_spaces_alone_are_told_of() -> None:

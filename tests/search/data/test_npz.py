@@ -78,7 +78,7 @@ def test_npz_says_which_arrays_and_which_classes_it_has_too_few_of(tmp_path: Pat
     assert f"warning: --data {file}: y_test has no images of 1" in said
 
 
-@pytest.mark.parametrize("label", ["", "nan"])
+@pytest.mark.parametrize("label", ["", "nan", "None"])
 def test_npz_with_labels_that_stand_for_none_is_refused(tmp_path: Path, cache: Path, label: str) -> None:
     images, labels = np.zeros((20, 8, 8), np.uint8), np.array(["cat", label] * 10)
     np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
