@@ -210,8 +210,8 @@ def _texts(path: Path, name: str, column: Any) -> list[str]:
         return [_text(value) for value in column.to_pylist()]
     except UnicodeDecodeError as error:
         raise InputError(
-            f"--data {path}: column {name} holds bytes that are not UTF-8 ({error.reason}); save it as text, or remove this "
-            "column (images that stand in a table are not read)"
+            f"--data {path}: column {name} holds bytes that are not UTF-8 ({error.reason}); save it as text, or "
+            "remove this column (images that stand in a table are not read)"
         ) from error
     except (
         ValueError,

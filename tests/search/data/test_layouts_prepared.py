@@ -337,6 +337,13 @@ def test_archive_is_as_its_folder(
     assert dataset.fingerprint == prepared(folder)[0].fingerprint
 
 
+def test_archive_without_folders_of_classes_is_named_as_it_was_given(
+    make_folder: Make, tmp_path: Path, refused: Callable[..., None]
+) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", make_folder({".": 3}, "x")))
+    refused(archive, f"^--data {archive}: no folders in it; expected train/<class>/")
+
+
 def test_archive_may_hold_a_table_of_files_inside_it(
     make_folder: Make, paint: Make, tmp_path: Path, prepared: Callable[..., Any], refused: Callable[..., None]
 ) -> None:

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,16 @@ def test_npz_that_is_an_npy(tmp_path: Path, cache: Path) -> None:
     with (tmp_path / "data.npz").open("wb") as file:
         np.save(file, IMAGES)
     with pytest.raises(InputError, match="one array"):
+        prepare(tmp_path / "data.npz", cache=cache)
+
+
+def test_npz_of_files_that_are_no_arrays_is_refused(tmp_path: Path, cache: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as file:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            file.writestr(name, b"raw")
+    with pytest.raises(
+        InputError, match=r"data.npz: x_train in it is a file and no array; expected one saved"
+    ):
         prepare(tmp_path / "data.npz", cache=cache)
 
 
