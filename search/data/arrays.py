@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
-from search.data.class_order import in_order, is_no_value, wanted_request
+from search.data.class_order import in_order, is_no_value, unlike_words, wanted_request
 from search.data.given_arrays import as_array
 from search.data.groups import named
 from search.data.pixel_range import (
@@ -216,8 +216,8 @@ def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, L
     known = np.unique(train)
     if strange := [str(label) for label in np.unique(test) if label not in known]:
         raise InputError(
-            f"{what}: y_test has the label {strange[0]}, which y_train has not: labels out of range; expected the same "
-            "classes in both"
+            f"{what}: y_test has the label {strange[0]}, which y_train has not"
+            f"{unlike_words(strange[0], map(str, known))}: labels out of range; expected the same classes in both"
         )
     if len(known) < 2:
         raise InputError(f"{what}: y_train has one class ({known[0]}): expected at least two")

@@ -87,6 +87,35 @@ def test_classes_that_differ_by_case_or_spaces_alone_are_told_of() -> None:
     assert words.startswith("warning: classes 'Cat' and 'cat '; 'big_dog' and 'big dog' differ by case, ")
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["caf\u00e9", "cafe\u0301"], r"'caf\xe9' and 'cafe\u0301'"),
+        (["\u00e9", "e\u0301"], r"'\xe9' and 'e\u0301'"),
+        (["cat", "ca\u200bt", "dog"], r"'cat' and 'ca\u200bt'"),
+        (["Cafe\u0301", "caf\u00e9"], "'Cafe\u0301' and 'caf\u00e9'"),
+    ],
+)
+def test_classes_that_look_the_same_are_told_of_by_their_codes(names: list[str], said: str) -> None:
+    (words,) = alike_words(names)
+    assert words.startswith(f"warning: classes {said} differ by case, ")
+
+
+def test_class_of_test_that_looks_as_one_of_train_is_told_of(make_folder: Make, cache: Path) -> None:
+    folder = make_folder({"train/caf\u00e9": 2, "train/dog": 2, "test/cafe\u0301": 1, "test/dog": 1})
+    with pytest.raises(
+        InputError, match=r"train/ has not \(it has 'caf\\xe9', of which 'cafe\\u0301' differs by case"
+    ):
+        prepare(folder, cache=cache)
+
+
+def test_label_of_test_that_looks_as_one_of_train_is_told_of(cache: Path) -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    labels = np.array(["caf\u00e9", "dog"] * 2)
+    with pytest.raises(InputError, match=r"y_train has not \(it has 'dog', of which 'Dog' differs by case"):
+        prepare((images, labels, images, np.array(["Dog", "dog"] * 2)), cache=cache)
+
+
 def test_classes_of_letters_and_signs_are_not_taken_for_alike() -> None:
     assert alike_words(["A", "a", "-1", "1", "-10", "10", "11", "1-1"]) == []
 
