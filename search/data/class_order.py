@@ -78,7 +78,7 @@ def alike_words(classes: Iterable[str]) -> list[str]:
 def unlike_words(name: str, classes: Iterable[str]) -> str:
     """The class that a name which is none of the classes was perhaps meant for, in words; empty where there is none."""
     for known in classes:
-        if _alike_key(known) == _alike_key(name):
+        if known != name and _alike_key(known) == _alike_key(name):
             written, meant = _written([name, known])
             return f" (it has {meant}, of which {written} differs by {DIFFERENCES} alone)"
     return ""

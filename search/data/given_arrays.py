@@ -1,6 +1,6 @@
 """What a user passes for an array, from a notebook, made an array of NumPy; what that would change is refused."""
 
-from collections.abc import Sequence
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def as_array(part: Any, name: str) -> npt.NDArray[Any]:
             f"{name} is a single Pillow image: expected an array, or a list of one image for each label"
         )
     refuse_mask(part, name)
-    if isinstance(part, Sequence) and not isinstance(part, (str, bytes)):
+    if isinstance(part, (list, tuple, deque)):
         part = [_item(item, f"{name}[{place}]") for place, item in enumerate(part)]
     try:
         array = np.asarray(part)

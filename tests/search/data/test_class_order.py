@@ -109,6 +109,12 @@ def test_class_of_test_that_looks_as_one_of_train_is_told_of(make_folder: Make, 
         prepare(folder, cache=cache)
 
 
+def test_label_of_test_that_is_text_and_a_number_in_train_is_not_told_of_as_alike(cache: Path) -> None:
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2
+    with pytest.raises(InputError, match="the label 0, which y_train has not: labels out of range"):
+        prepare((images, labels, images, labels.astype(str)), cache=cache)
+
+
 def test_label_of_test_that_looks_as_one_of_train_is_told_of(cache: Path) -> None:
     images = np.zeros((4, 8, 8), np.uint8)
     labels = np.array(["caf\u00e9", "dog"] * 2)

@@ -78,6 +78,10 @@ def test_pillow_image_opened_from_a_file_that_says_it_is_turned_is_refused(tmp_p
             as_array([Image.open(tmp_path / name)], "x_train")
 
 
+def test_view_of_memory_is_an_array() -> None:
+    np.testing.assert_array_equal(as_array(memoryview(COLOURS), "x_train"), COLOURS)
+
+
 def test_single_pillow_image_is_refused() -> None:
     with pytest.raises(InputError, match="x_train is a single Pillow image: expected an array, or a list"):
         as_array(Image.fromarray(COLOURS[0]), "x_train")
