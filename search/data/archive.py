@@ -28,6 +28,7 @@ DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     NotImplementedError,
+    KeyError,  # A tar's hard link to a file that it does not hold.
     OSError,
 )
 
@@ -82,6 +83,7 @@ def _unpack(path: Path, folder: Path) -> None:
 def _unpack_zip(path: Path, folder: Path) -> None:
     with _open_zip(path) as archive:
         members = [member for member in archive.infolist() if not _is_left_by_mac(member.filename)]
+        files: set[PurePosixPath] = set()
         for member in members:
             member.filename = member.filename.replace("\\", "/")  # Some programs for Windows write them so.
             inside = PurePosixPath(member.filename)
@@ -90,6 +92,13 @@ def _unpack_zip(path: Path, folder: Path) -> None:
                     f"--data {path}: holds {member.filename!r}, which leads out of the archive: not unpacked; make the "
                     "archive again of a folder"
                 )
+            if inside in files:  # Of two files of one name the second would take the first one's place.
+                raise InputError(
+                    f"--data {path}: holds {member.filename!r} twice, of which one would be lost: not unpacked; make "
+                    "the archive again of a folder"
+                )
+            if not member.is_dir():
+                files.add(inside)
             if member.flag_bits & 1:
                 raise InputError(f"--data {path}: is encrypted; unpack it and pass the folder")
         _check_room(path, folder, (member.file_size for member in members))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
-from search.data.class_order import in_order, wanted_request
+from search.data.class_order import in_order, is_no_value, unlike_words, wanted_request
+from search.data.given_arrays import as_array
 from search.data.groups import named
 from search.data.pixel_range import (
     REFUSED,
@@ -83,7 +84,7 @@ def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()
         wanted: The classes of a study that is to find its images again; see ``search.data.class_order.in_order``.
 
     Raises:
-        InputError: ``data`` is neither.
+        InputError: ``data`` is neither, or one of the four cannot be used; see ``search.data.given_arrays.as_array``.
     """
     if not isinstance(data, (tuple, list)):  # An array of four images, too, can be taken apart into four.
         raise InputError(
@@ -97,29 +98,10 @@ def array_source(data: Sequence[Any], sizing: Sizing, wanted: Sequence[str] = ()
             f"data with {len(data)} parts: expected the four arrays (x_train, y_train, x_test, y_test), or a name or "
             "path"
         )
-    arrays = Arrays(*(_array(part, name) for part, name in zip(data, Arrays._fields, strict=True)))
+    arrays = Arrays(
+        *(as_array(part, f"data (arrays): {name}") for part, name in zip(data, Arrays._fields, strict=True))
+    )
     return ArraySource(arrays, sizing, wanted=wanted)
-
-
-def _array(part: Any, name: str) -> Array:
-    """One of the four, as NumPy has it.
-
-    Raises:
-        InputError: Its rows differ in length, it holds dates, or a mask hides some of it.
-    """
-    if isinstance(part, np.ma.MaskedArray):
-        raise InputError(
-            f"data (arrays): {name} is a masked array, whose mask would be lost; pass what is to be used, without it"
-        )
-    try:
-        array = np.asarray(part)
-    except ValueError as error:
-        raise InputError(
-            f"data (arrays): {name} cannot be made an array ({error}); expected rows of one length"
-        ) from None
-    if array.dtype.kind in "mM":
-        raise InputError(f"data (arrays): {name} holds {array.dtype}: expected numbers, or names")
-    return array
 
 
 def load_arrays(
@@ -234,8 +216,8 @@ def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, L
     known = np.unique(train)
     if strange := [str(label) for label in np.unique(test) if label not in known]:
         raise InputError(
-            f"{what}: y_test has the label {strange[0]}, which y_train has not: labels out of range; expected the same "
-            "classes in both"
+            f"{what}: y_test has the label {strange[0]}, which y_train has not"
+            f"{unlike_words(strange[0], map(str, known))}: labels out of range; expected the same classes in both"
         )
     if len(known) < 2:
         raise InputError(f"{what}: y_train has one class ({known[0]}): expected at least two")
@@ -245,10 +227,10 @@ def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, L
             f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
         )
     names = [str(label) for label in known]
-    if unnamed := [name for name in names if name.strip().lower() in ("", "nan")]:
+    if unnamed := [name for name in names if is_no_value(name)]:
         raise InputError(
             f"{what}: y_train has the label {unnamed[0]!r}, which stands for none; give these images a class, or leave "
-            "them out"
+            "them out; if it is a real one, rename it"
         )
     ordered = in_order(names, wanted)
     number = np.array([ordered.index(name) for name in names], np.int64)

@@ -1,12 +1,18 @@
 """The order of classes, and so their numbers: that of people, who count ``2`` before ``10``."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from search.errors import InputError
 
 DIGITS = re.compile(r"(\d+)")
 LONGEST = 255
+# What is no difference between classes to most people, who take both for the same.
+DIFFERENCES = "case, spaces, hyphens, underscores or what cannot be seen"
+# What programs write where there is no value: pandas, databases and, as it stands here, Python. In small letters
+# "none" is a word, and the name of many a class.
+NO_VALUES, PYTHON_NONE = ("", "nan", "<na>", "null"), "None"
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -45,24 +51,56 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
     return list(wanted) if sorted(wanted) == sorted(ordered) else ordered
 
 
-def alike_words(classes: Iterable[str]) -> list[str]:
-    """A warning of classes whose names differ by case, spaces, hyphens or underscores alone, if there are any.
+def is_no_value(text: str) -> bool:
+    """Whether a program wrote this text, such as ``NaN``, where there is no value; as a label it is no class."""
+    text = text.strip()
+    return text == PYTHON_NONE or text.lower() in NO_VALUES
 
-    They are one class more often than not, written by several people: ``Cat`` and ``cat ``. Names of one letter are
-    none of these (``A`` and ``a``), nor are ``1`` and ``-1``.
+
+def alike_words(classes: Iterable[str]) -> list[str]:
+    """A warning of classes whose names differ by ``DIFFERENCES`` alone, if there are any.
+
+    They are one class more often than not, written by several people, or on a Mac and elsewhere: ``Cat`` and ``cat ``.
+    Names of one letter are none of these (``A`` and ``a``), nor are ``1`` and ``-1``.
     """
     groups: dict[str, list[str]] = {}
     for name in classes:
-        if len(name.strip()) > 1:
-            key = re.sub(r"(?<=\S)[\s_-]+(?=\S)", " ", name.strip().strip("_")).casefold()
-            groups.setdefault(key, []).append(name)
-    alike = [" and ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+        groups.setdefault(_alike_key(name), []).append(name)
+    alike = [" and ".join(_written(names)) for names in groups.values() if len(names) > 1]
     if not alike:
         return []
     return [
-        f"warning: classes {'; '.join(alike)} differ by case, spaces, hyphens or underscores alone, and are classes of "
-        "their own; if they are one, give them one name"
+        f"warning: classes {'; '.join(alike)} differ by {DIFFERENCES} alone, and are classes of their own; if they are "
+        "one, give them one name"
     ]
+
+
+def unlike_words(name: str, classes: Iterable[str]) -> str:
+    """The class that a name which is none of the classes was perhaps meant for, in words; empty where there is none."""
+    for known in classes:
+        if known != name and _alike_key(known) == _alike_key(name):
+            written, meant = _written([name, known])
+            return f" (it has {meant}, of which {written} differs by {DIFFERENCES} alone)"
+    return ""
+
+
+def _alike_key(name: str) -> str:
+    """What classes have in common that look or read the same."""
+    visible = _visible(name)
+    if len(visible.strip()) <= 1:
+        return visible
+    return re.sub(r"(?<=\S)[\s_-]+(?=\S)", " ", visible.strip().strip("_")).casefold()
+
+
+def _visible(name: str) -> str:
+    """A name as people see it: a letter with its accent is one sign, and signs of no width (Unicode's Cf) are none."""
+    return unicodedata.normalize("NFC", "".join(sign for sign in name if unicodedata.category(sign) != "Cf"))
+
+
+def _written(names: Sequence[str]) -> list[str]:
+    """Names in quotes; those that look the same with the codes of their signs."""
+    seen = [_visible(name) for name in names]
+    return [ascii(name) if seen.count(_visible(name)) > 1 else repr(name) for name in names]
 
 
 def order_request(ordered: Sequence[str]) -> dict[str, list[str]]:

@@ -149,7 +149,7 @@ def _pixels(
     with _large_image if image.width * image.height > LARGE else nullcontext():
         image.load()
         # Not before: Pillow turns a TIFF upright while it loads it, and forgets the tag.
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
         ready = _opaque(eight_bits(upright, found, depth)).convert("L" if channels == 1 else "RGB")
         return as_pixels(resize(ready, height, width, method))
@@ -168,7 +168,7 @@ def read_header(path: str | Path) -> Header:
             width, height = image.size
             if image.format == "TIFF":
                 width, height = (image.tag_v2[tag] for tag in TIFF_SIZE)  # type: ignore[attr-defined]
-            if _orientation(image) >= 5:
+            if orientation_of(image) >= 5:
                 width, height = height, width
             return Header(height, width, _is_grey(image), found)
     except MemoryError:
@@ -198,6 +198,15 @@ def read_values(path: str, found: Deep) -> Values:
         raise UnreadableImage(path, _reason(error)) from error
 
 
+def orientation_of(image: Image.Image) -> int:
+    """How an image is turned, by its EXIF tag: a key of ``UPRIGHT``, or 1 for one that is upright."""
+    # A broken EXIF block is common in files whose pixels are fine.
+    try:
+        return int(image.getexif().get(ORIENTATION_TAG, 1))
+    except Exception:
+        return 1
+
+
 def decode_all(paths: Sequence[str], method: str, depth: str, out: Pixels, say: Say) -> dict[str, str]:
     """Decode files in parallel.
 
@@ -217,14 +226,6 @@ def decode_all(paths: Sequence[str], method: str, depth: str, out: Pixels, say: 
         out[index] = decode(paths[index], height, width, channels, method, depth)
 
     return map_in_threads(decode_one, paths, "decoded", say)[1]
-
-
-def _orientation(image: Image.Image) -> int:
-    # A broken EXIF block is common in files whose pixels are fine.
-    try:
-        return int(image.getexif().get(ORIENTATION_TAG, 1))
-    except Exception:
-        return 1
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from search.data.base import Loaded, Part, Pixels, Say
+from search.data.class_order import unlike_words
 from search.data.common_range import common_range
 from search.data.damage import Damaged, DamagedImages
 from search.data.decode import Header, decode, decode_all, read_header
@@ -241,7 +242,8 @@ class FileSource(ABC):
             if strange := [name for name in images[part] if name not in classes]:
                 raise InputError(
                     f"--data {self.name}: {self.part_name(part)} has the class {strange[0]!r}, which "
-                    f"{self.part_name(TRAIN)} has not: expected the same classes; rename or move its folder or rows"
+                    f"{self.part_name(TRAIN)} has not{unlike_words(strange[0], classes)}: expected the same classes; "
+                    "rename or move its folder or rows"
                 )
         return classes
 

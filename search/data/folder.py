@@ -109,7 +109,7 @@ class FolderSource(FileSource):
         return words
 
     def _class_folders(self, part: str, path: Path) -> ClassFolders:
-        _check_links(path)
+        self._check_links(path)
         names = in_order(folders_in(path), self.classes)
         if not names:
             what = "an empty folder" if not any(path.iterdir()) else "no folders in it"
@@ -117,8 +117,8 @@ class FolderSource(FileSource):
             if part == TEST:
                 hint = f"; if these images have no labels, move {path.name}/ elsewhere"
             raise InputError(
-                f"--data {path}: {what}; expected train/<class>/ and test/<class>/, or <class>/, with images inside"
-                f"{hint}"
+                f"--data {self._shown(path)}: {what}; expected train/<class>/ and test/<class>/, or <class>/, with "
+                f"images inside{hint}"
             )
         found = {name: look_into(path / name) for name in names}
         if unreadable := {
@@ -126,8 +126,28 @@ class FolderSource(FileSource):
         }:
             folder, why = min(unreadable.items())
             more = f" ({count(len(unreadable) - 1, 'more such folder')})" if len(unreadable) > 1 else ""
-            raise InputError(f"--data {folder}: {why}{more}")
+            raise InputError(f"--data {self._shown(Path(folder))}: {why}{more}")
         return found
+
+    def _check_links(self, folder: Path) -> None:
+        """Refuse links to nothing among the folders of classes: the class of one would be missing without a word.
+
+        One whose name ends as a file's does was no folder.
+
+        Raises:
+            InputError: There is one.
+        """
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            path = Path(entry.path)
+            if entry.is_symlink() and not (is_hidden(entry.name) or path.suffix or path.exists()):
+                raise InputError(
+                    f"--data {self._shown(path)}: a link to nothing ({path.readlink()}), which may have been a class; "
+                    "make what it leads to available, or remove it"
+                )
+
+    def _shown(self, path: Path) -> Path:
+        """A path as messages name it: of an archive's, that in the archive, as nobody knows where it was unpacked."""
+        return Path(self.name) / path.relative_to(self.path)
 
     def _notes(self, others: Sequence[str]) -> list[str]:
         notes = []
@@ -156,23 +176,6 @@ class FolderSource(FileSource):
                 f"--data {tables[0]}"
             )
         return notes
-
-
-def _check_links(folder: Path) -> None:
-    """Refuse links to nothing among the folders of classes: the class of one would be missing without a word.
-
-    One whose name ends as a file's does was no folder.
-
-    Raises:
-        InputError: There is one.
-    """
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        if entry.is_symlink() and not (is_hidden(entry.name) or path.suffix or path.exists()):
-            raise InputError(
-                f"--data {entry.path}: a link to nothing ({path.readlink()}), which may have been a class; "
-                "make what it leads to available, or remove it"
-            )
 
 
 def _only_images(parts: Mapping[str, ClassFolders]) -> tuple[dict[str, ClassImages], list[str]]:

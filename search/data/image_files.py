@@ -197,7 +197,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         path: The file; its pixels are not decoded yet.
 
     Raises:
-        CannotOpen: It is an image in a format that cannot be opened here, or a link to nothing.
+        CannotOpen: It is an image in a format that cannot be opened here, a link to nothing, or no file at all.
         PIL.UnidentifiedImageError: It is no image, or too damaged to be known as one.
         OSError: It cannot be read.
         PIL.Image.DecompressionBombError: It is far too large.
@@ -207,6 +207,8 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         raise CannotOpen(reason)
     if _is_broken_link(path):
         raise CannotOpen(f"a link to nothing ({path.readlink()})")
+    if not stat.S_ISREG(path.stat().st_mode):  # To open a pipe waits for ever.
+        raise CannotOpen("a folder, a pipe or a device, and no image file")
     try:
         image = Image.open(path)
     except UnidentifiedImageError:

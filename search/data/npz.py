@@ -66,7 +66,7 @@ class NpzSource:
 
     def _array(self, file: Any, name: str) -> Any:
         try:
-            return file[name]
+            array = file[name]
         except ValueError as error:
             if "allow_pickle" not in str(error):
                 raise InputError(f"--data {self.path}: {name} is damaged ({error}); save it again") from error
@@ -76,3 +76,6 @@ class NpzSource:
             ) from error
         except Exception as error:
             raise InputError(f"--data {self.path}: {name} is damaged ({error}); save it again") from error
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of a file that is no .npy.
+            raise InputError(f"--data {self.path}: {name} in it is a file and no array; {EXPECTED}")
+        return array

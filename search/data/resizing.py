@@ -59,6 +59,11 @@ def resize(image: Image.Image, height: int, width: int, method: str = STRETCH) -
     if image.size == size:
         return image
     if method == "fit":
+        # Pillow leaves nothing of a picture so long that its shorter side is rounded to 0.
+        if round(width * image.height / image.width) == 0:
+            image = image.resize((width, 1), BILINEAR)
+        elif round(height * image.width / image.height) == 0:
+            image = image.resize((1, height), BILINEAR)
         return ImageOps.pad(image, size, BILINEAR, color=0 if image.mode == "L" else (0, 0, 0))
     if method == "crop":
         return ImageOps.fit(image, size, BILINEAR)

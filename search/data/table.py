@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from search.config.interpreter import to_install
+from search.data.class_order import is_no_value
 from search.data.groups import named
 from search.data.part_names import part_of
 from search.errors import InputError
@@ -94,7 +95,7 @@ def read_table(
     Raises:
         InputError: It cannot be read, a column is missing, or values are missing or contradict each other.
     """
-    columns = _columns(path)
+    columns = _columns(path, groups)
     paths = columns[_find(path, columns, "paths", PATH)]
     labels = columns[_find(path, columns, "labels", LABEL)]
     if not paths:
@@ -106,11 +107,12 @@ def read_table(
     if groups is not None and by_column:
         kept[groups] = columns[groups]
     for name, values in kept.items():
-        # What programs write where there is no value.
-        if empty := [str(row) for row, value in enumerate(values, start=1) if value.lower() in ("", "nan")]:
+        if empty := [row for row, value in enumerate(values, start=1) if is_no_value(value)]:
+            rows_named, written = named(list(map(str, empty))), values[empty[0] - 1]
+            real = f"; if {written!r} is a real one, rename it" if written else ""
             raise InputError(
-                f"--data {path}: no {name} in {len(empty):,} of {len(paths):,} rows (row {named(empty)}); fill it in, "
-                "or remove these rows"
+                f"--data {path}: no {name} in {len(empty):,} of {len(paths):,} rows (row {rows_named}); fill it in, or "
+                f"remove these rows{real}"
             )
     none = [""] * len(paths)
     parts = _parts(path, kept["split"]) if split else none
@@ -140,10 +142,13 @@ def mixed_folder(path: Path) -> str:
     return ""
 
 
-def _columns(path: Path, rows: int | None = None) -> dict[str, list[str]]:
-    """The columns of a table as text, empty where there is no value; of ``rows`` rows, or all."""
+def _columns(path: Path, groups: str | None = None, rows: int | None = None) -> dict[str, list[str]]:
+    """The columns of a table as text, empty where there is no value; of ``rows`` rows, or all.
+
+    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups.
+    """
     if path.suffix.lower() == ".parquet":
-        return _read_parquet(path, rows)
+        return _read_parquet(path, groups, rows)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             head = file.readline()
@@ -168,10 +173,11 @@ def _columns(path: Path, rows: int | None = None) -> dict[str, list[str]]:
         ) from error
     except OSError as error:
         raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
-    return _named_once(path, names, found)
+    _refuse_twice(path, names)
+    return dict(zip(names, found, strict=True))
 
 
-def _read_parquet(path: Path, rows: int | None) -> dict[str, list[str]]:
+def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str, list[str]]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -185,27 +191,52 @@ def _read_parquet(path: Path, rows: int | None) -> dict[str, list[str]]:
         names = file.schema_arrow.names
         if rows is not None:
             return {name: [] for name in names}
+        _refuse_twice(path, names)
         plain = [name for name in names if not pyarrow.types.is_nested(file.schema_arrow.field(name).type)]
-        table = file.read(columns=plain)
+        used = [name for name in plain if _plain(name) in (*PATH, *LABEL, *SPLIT) or name == groups]
+        table = file.read(columns=used)
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"--data {path}: no .parquet table that can be read ({reason}); save it again"
         ) from error
-    return _named_once(path, plain, [[_text(value) for value in table[name].to_pylist()] for name in plain])
+    # What is in the others may be beyond Python, such as a time in nanoseconds, and nobody asks for it.
+    return {name: _texts(path, name, table[name]) if name in used else [] for name in plain}
+
+
+def _texts(path: Path, name: str, column: Any) -> list[str]:
+    """A column of a .parquet table as text."""
+    try:
+        return [_text(value) for value in column.to_pylist()]
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"--data {path}: column {name} holds bytes that are not UTF-8 ({error.reason}); save it as text, or "
+            "remove this column (images that stand in a table are not read)"
+        ) from error
+    except (
+        ValueError,
+        OverflowError,
+        LookupError,
+        NotImplementedError,
+    ) as error:  # Arrow's own are among these.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--data {path}: column {name} holds {column.type}, which cannot be read ({reason}); save it as text"
+        ) from error
 
 
 def _text(value: Any) -> str:
     """A value as text; empty for none, and for NaN, which pandas takes for none."""
+    if isinstance(value, bytes):
+        value = value.decode()
     return "" if value is None or value != value else str(value).strip()
 
 
-def _named_once(path: Path, names: Sequence[str], columns: Sequence[list[str]]) -> dict[str, list[str]]:
+def _refuse_twice(path: Path, names: Sequence[str]) -> None:
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise InputError(
             f"--data {path}: has several columns called {named(twice)}; give each a name of its own"
         )
-    return dict(zip(names, columns, strict=True))
 
 
 def _plain(name: str) -> str:

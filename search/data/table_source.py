@@ -43,11 +43,16 @@ class TableSource(FileSource):
                 f"--data {self.name}: none of its {len(rows):,} files is there, such as {placed[0].path}; expected "
                 f"paths that begin in {self.path}, or absolute ones"
             )
-        folders = [row.path for row in placed if Path(row.path).is_dir()]
-        if folders:
+        unfit = [row.path for row in placed if not Path(row.path).is_file() and Path(row.path).exists()]
+        if folders := [path for path in unfit if Path(path).is_dir()]:
             raise InputError(
                 f"--data {self.name}: {named(folders)} {'is a folder' if len(folders) == 1 else 'are folders'}; "
                 "expected the path of an image in each row"
+            )
+        if unfit:  # A pipe would be waited for.
+            raise InputError(
+                f"--data {self.name}: {named(unfit)} {'is' if len(unfit) == 1 else 'are'} no file but a pipe or a "
+                "device; expected the path of an image in each row"
             )
         return placed
 

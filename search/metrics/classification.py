@@ -264,9 +264,11 @@ def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, di
 
     counts = np.asarray(matrix, np.int64)
     true, predicted = (np.repeat(place.ravel(), counts.ravel()) for place in np.indices(counts.shape))
-    settings = {"labels": range(len(classes)), "target_names": list(classes), "zero_division": np.nan}
+    settings = {"labels": range(len(classes)), "zero_division": np.nan}
+    # A line break in a name would end its row.
+    settings["target_names"] = in_one_line = [" ".join(name.splitlines()) for name in classes]
     text = classification_report(true, predicted, digits=4, **settings)
-    name = max(map(len, [*classes, "weighted avg"]))
+    name = max(map(len, [*in_one_line, "weighted avg"]))
     lines = [line[:name] + line[name:].replace("nan", "  -") for line in text.split("\n")]
     # Among the classes stand the figures over all of them: a class that is called as one of these keeps its row.
     settings["target_names"] = [f"{name} (class)" if name in OVER_ALL else name for name in classes]

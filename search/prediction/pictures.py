@@ -12,6 +12,7 @@ from PIL import Image
 from search.data.arrays import check_images
 from search.data.base import Pixels, Say, log_line
 from search.data.decode import decode, decode_picture
+from search.data.given_arrays import refuse_mask
 from search.data.image_files import look_into, skipped_words
 from search.data.pixel_range import REFUSED, WHITE, Misfit, check_fits, measure, to_pixels
 from search.data.resizing import as_pixels, resize
@@ -96,6 +97,7 @@ def _pictures_of(given: Any, name: str, depth: str | None, *, one: bool = False)
     elif isinstance(given, Image.Image):
         yield Picture(name, given)
     elif isinstance(given, np.ndarray):
+        refuse_mask(given, name)
         single = given.ndim == 2 or (given.ndim == 3 and (one or given.shape[2] in (1, 3)))
         pixels = _eight_bits(check_images(given[np.newaxis] if single else given, name), name, depth)
         yield from (Picture(name if single else f"{name}[{at}]", image) for at, image in enumerate(pixels))

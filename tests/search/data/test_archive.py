@@ -129,6 +129,28 @@ def test_archive_that_states_more_than_the_disk_has_is_refused_before_it_is_unpa
         )
 
 
+@pytest.mark.parametrize("again", ["cat/1.png", "./cat/1.png", "cat\\1.png"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_zip_that_holds_a_file_twice_is_refused(tmp_path: Path, cache: Path, again: str) -> None:
+    path = zipped(tmp_path / "photos.zip", {"cat/": b"", "cat/1.png": b"1"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("cat/", b"")
+        archive.writestr(again, b"2")
+    refused(
+        path,
+        cache,
+        r"holds '(\./)?cat/1.png' twice, of which one would be lost: not unpacked; make the archive",
+    )
+
+
+def test_tar_with_a_hard_link_to_nothing_is_refused(tmp_path: Path, cache: Path) -> None:
+    member = link("cat/1.png", "cat/gone.png")
+    member.type = tarfile.LNKTYPE
+    refused(
+        tarred(tmp_path / "photos.tar", (member, b"")), cache, r"damaged, or no tar \(.*gone.png.*\); copy or"
+    )
+
+
 def test_encrypted_zip_is_refused(tmp_path: Path, cache: Path) -> None:
     path = zipped(tmp_path / "secret.zip", {"cat/1.png": b"1"})
     content = bytearray(path.read_bytes())

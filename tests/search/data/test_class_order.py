@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.data.class_order import alike_words, in_natural_order, in_order
+from search.data.class_order import alike_words, in_natural_order, in_order, is_no_value
 from search.data.preparation import prepare
 from search.errors import InputError
 
@@ -77,9 +77,49 @@ def test_old_study_of_arrays_finds_its_images_in_its_order(
     assert old.train()[1].tolist() == [sorted(TWELVE).index(name) for name in names]
 
 
+def test_what_programs_write_for_no_value_is_none() -> None:
+    assert all(map(is_no_value, ["", "NaN", "<NA>", "None", "NULL", " null "]))
+    assert not any(map(is_no_value, ["none", "nano", "NA", "0"]))
+
+
 def test_classes_that_differ_by_case_or_spaces_alone_are_told_of() -> None:
     (words,) = alike_words(["Cat", "big_dog", "big dog", "cat ", "11", "1-1", "cow"])
     assert words.startswith("warning: classes 'Cat' and 'cat '; 'big_dog' and 'big dog' differ by case, ")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["caf\u00e9", "cafe\u0301"], r"'caf\xe9' and 'cafe\u0301'"),
+        (["\u00e9", "e\u0301"], r"'\xe9' and 'e\u0301'"),
+        (["cat", "ca\u200bt", "dog"], r"'cat' and 'ca\u200bt'"),
+        (["Cafe\u0301", "caf\u00e9"], "'Cafe\u0301' and 'caf\u00e9'"),
+    ],
+)
+def test_classes_that_look_the_same_are_told_of_by_their_codes(names: list[str], said: str) -> None:
+    (words,) = alike_words(names)
+    assert words.startswith(f"warning: classes {said} differ by case, ")
+
+
+def test_class_of_test_that_looks_as_one_of_train_is_told_of(make_folder: Make, cache: Path) -> None:
+    folder = make_folder({"train/caf\u00e9": 2, "train/dog": 2, "test/cafe\u0301": 1, "test/dog": 1})
+    with pytest.raises(
+        InputError, match=r"train/ has not \(it has 'caf\\xe9', of which 'cafe\\u0301' differs by case"
+    ):
+        prepare(folder, cache=cache)
+
+
+def test_label_of_test_that_is_text_and_a_number_in_train_is_not_told_of_as_alike(cache: Path) -> None:
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2
+    with pytest.raises(InputError, match="the label 0, which y_train has not: labels out of range"):
+        prepare((images, labels, images, labels.astype(str)), cache=cache)
+
+
+def test_label_of_test_that_looks_as_one_of_train_is_told_of(cache: Path) -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    labels = np.array(["caf\u00e9", "dog"] * 2)
+    with pytest.raises(InputError, match=r"y_train has not \(it has 'dog', of which 'Dog' differs by case"):
+        prepare((images, labels, images, np.array(["Dog", "dog"] * 2)), cache=cache)
 
 
 def test_classes_of_letters_and_signs_are_not_taken_for_alike() -> None:

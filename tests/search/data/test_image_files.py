@@ -54,6 +54,14 @@ def test_pipes_are_not_files(tmp_path: Path) -> None:
     assert found_in(tmp_path) == []
 
 
+def test_pipe_is_not_opened_as_an_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(
+        UnreadableImage, match=r"pipe.png: a folder, a pipe or a device, and no image file; remove"
+    ):
+        decode(tmp_path / "pipe.png", 8, 8, 3)
+
+
 def test_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "deep").mkdir()
     scandir = os.scandir

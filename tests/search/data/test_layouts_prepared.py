@@ -1,6 +1,7 @@
 """Folders, archives and tables as people have them, from what is given to what is in the cache and on the screen."""
 
 import csv
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -304,6 +305,15 @@ def test_data_that_cannot_be_looked_at_is_refused(refused: Callable[..., None]) 
     refused(Path("x" * 300), r"cannot be looked at \(File name too long\)")
 
 
+def test_table_of_a_pipe_is_refused_and_not_waited_for(
+    make_folder: Make, refused: Callable[..., None]
+) -> None:
+    folder = make_folder({"images": 4})
+    os.mkfifo(folder / "pipe.png")
+    table = write_table(folder / "labels.csv", ("path", "label"), ("pipe.png", "a"), ("images/000.png", "b"))
+    refused(table, r"pipe.png is no file but a pipe or a device; expected the path of an image in each row")
+
+
 def test_two_tables_beside_images_are_refused(make_folder: Make, refused: Callable[..., None]) -> None:
     folder = make_folder({"images": 8})
     for name in ("train.csv", "test.csv"):
@@ -325,6 +335,13 @@ def test_archive_is_as_its_folder(
     assert (dataset.source, dataset.validation_images) == (str(archive), 1)
     assert any(f"train/, valid/ and test/ of {archive}/photos: 3 parts, 2 classes" in line for line in said)
     assert dataset.fingerprint == prepared(folder)[0].fingerprint
+
+
+def test_archive_without_folders_of_classes_is_named_as_it_was_given(
+    make_folder: Make, tmp_path: Path, refused: Callable[..., None]
+) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", make_folder({".": 3}, "x")))
+    refused(archive, f"^--data {archive}: no folders in it; expected train/<class>/")
 
 
 def test_archive_may_hold_a_table_of_files_inside_it(

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_npz_says_which_arrays_and_which_classes_it_has_too_few_of(tmp_path: Pat
     assert f"warning: --data {file}: y_test has no images of 1" in said
 
 
-@pytest.mark.parametrize("label", ["", "nan"])
+@pytest.mark.parametrize("label", ["", "nan", "None"])
 def test_npz_with_labels_that_stand_for_none_is_refused(tmp_path: Path, cache: Path, label: str) -> None:
     images, labels = np.zeros((20, 8, 8), np.uint8), np.array(["cat", label] * 10)
     np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
@@ -90,6 +91,16 @@ def test_npz_that_is_an_npy(tmp_path: Path, cache: Path) -> None:
     with (tmp_path / "data.npz").open("wb") as file:
         np.save(file, IMAGES)
     with pytest.raises(InputError, match="one array"):
+        prepare(tmp_path / "data.npz", cache=cache)
+
+
+def test_npz_of_files_that_are_no_arrays_is_refused(tmp_path: Path, cache: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as file:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            file.writestr(name, b"raw")
+    with pytest.raises(
+        InputError, match=r"data.npz: x_train in it is a file and no array; expected one saved"
+    ):
         prepare(tmp_path / "data.npz", cache=cache)
 
 

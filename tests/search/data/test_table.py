@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,71 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no .parquet table that can be read \(.*; save it again") as caught:
         read_table(tmp_path / "labels.parquet", None)
     assert "\n" not in str(caught.value)
+
+
+def parquet_table(folder: Path, **columns: Any) -> Path:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    whole = {"path": ["1.png", "2.png"], "label": ["cat", "dog"], **columns}
+    parquet.write_table(pyarrow.table(whole), folder / "labels.parquet")
+    return folder / "labels.parquet"
+
+
+def beyond_python(kind: str) -> Any:
+    """A column that Arrow holds and Python cannot."""
+    pyarrow = pytest.importorskip("pyarrow")
+    if kind == "text":
+        binary = pyarrow.array([b"\xff\xfe"] * 2)
+        return pyarrow.Array.from_buffers(pyarrow.string(), 2, binary.buffers())
+    of_kind = {
+        "nanoseconds": (pyarrow.timestamp("ns"), 1_700_000_000_000_000_001),
+        "duration": (pyarrow.duration("s"), 10**15),
+        "time zone": (pyarrow.timestamp("s", tz="Mars/Phobos"), 10**9),
+    }
+    dtype, value = of_kind[kind]
+    return pyarrow.array([value, value + 1], dtype)
+
+
+@pytest.mark.parametrize("kind", ["nanoseconds", "duration", "time zone", "text"])
+def test_parquet_column_that_is_not_used_may_hold_what_python_cannot(tmp_path: Path, kind: str) -> None:
+    rows, columns = read_table(parquet_table(tmp_path, other=beyond_python(kind)), None)
+    assert [row.label for row in rows] == ["cat", "dog"]
+    assert columns == ["path", "label", "other"]
+
+
+@pytest.mark.parametrize("kind", ["duration", "time zone", "text"])
+def test_parquet_column_that_is_used_and_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(InputError, match=r"column label holds .*; save it as text") as caught:
+        read_table(parquet_table(tmp_path, label=beyond_python(kind)), None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("twice", ["label", "other"])
+def test_parquet_with_a_name_twice_is_refused(tmp_path: Path, twice: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    names = ["path", "label", *({"label", twice} - {"label"}), twice]
+    table = pyarrow.table([pyarrow.array(["1.png", "2.png"]) for _ in names], names=names)
+    parquet.write_table(table, tmp_path / "labels.parquet")
+    with pytest.raises(InputError, match=f"several columns called {twice}; give each a name of its own"):
+        read_table(tmp_path / "labels.parquet", None)
+
+
+def test_parquet_labels_of_bytes_are_text(tmp_path: Path) -> None:
+    rows, _ = read_table(parquet_table(tmp_path, label=[b"ants", "Käfer".encode()]), None)
+    assert [row.label for row in rows] == ["ants", "Käfer"]
+
+
+def test_parquet_labels_of_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"column label holds bytes that are not UTF-8 .*; save it as text"):
+        read_table(parquet_table(tmp_path, label=[b"\xff", b"cat"]), None)
+
+
+def test_parquet_groups_are_read(tmp_path: Path) -> None:
+    rows, _ = read_table(parquet_table(tmp_path, patient=["a", "b"]), "patient")
+    assert [row.group for row in rows] == ["a", "b"]
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
@@ -120,6 +186,15 @@ BAD = {
         "path,label\n1.png,cat\n2.png,NaN\n",
         r"no label in 1 of 2 rows \(row 2\); fill it in",
     ),
+    "pandas' word for no label": (
+        "path,label\n1.png,cat\n2.png,<NA>\n",
+        r"no label in 1 of 2 rows \(row 2\); fill it in, or remove these rows; if '<NA>' is a real one, rename it",
+    ),
+    "Python's word for no label": (
+        "path,label\n1.png,None\n2.png,cat\n",
+        r"\(row 1\); fill it in, or remove these rows; if 'None' is a real one, rename it",
+    ),
+    "a database's word for no label": ("path,label\n1.png,null\n2.png,cat\n", "if 'null' is a real one"),
     "pixels": (
         f"image,label\n{' '.join(map(str, range(100, 200)))},cat\n",
         r"row 1 has '100 101 .*'\.\.\. of 399 characters for a path, which no file can be called; .*pixels that stand",

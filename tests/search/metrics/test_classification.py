@@ -98,6 +98,15 @@ def test_class_that_is_called_as_a_figure_over_all_keeps_its_row() -> None:
     assert values["accuracy (class)"]["recall"] == pytest.approx(3 / 4)
 
 
+def test_class_report_of_a_name_with_a_line_break_has_one_row_for_it() -> None:
+    text, values = class_report([[2, 0], [0, 0]], ["black\ncat", "dog"])
+
+    lines = [line.split() for line in text.splitlines()]
+    assert ["black", "cat", "1.0000", "1.0000", "1.0000", "2"] in lines
+    assert ["dog", "-", "-", "-", "0"] in lines
+    assert values["black\ncat"]["support"] == 2
+
+
 def test_class_report_has_a_dash_where_a_figure_has_no_meaning() -> None:
     text, values = class_report([[2, 0, 0], [0, 3, 0], [0, 0, 0]], ["cat", "nan", "dog"])
 

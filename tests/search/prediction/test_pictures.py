@@ -153,6 +153,8 @@ def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
         (COLOURS.astype(np.int32) * 3, "values from .* expected 8 bits"),
         (np.moveaxis(COLOURS, 3, 1), "move the channels to the end"),
         (COLOURS[:0], "expected at least one image"),
+        (np.ma.masked_array(COLOURS), "images is a masked array, whose mask would be lost"),
+        ([COLOURS[0], np.ma.masked_array(COLOURS[1])], r"images\[1\] is a masked array"),
         (np.array(["a", "b"])[:, None, None], "images holds <U1"),
     ],
 )
