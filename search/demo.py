@@ -6,12 +6,17 @@ from typing import Annotated
 import typer
 
 from search.cli.app import main, make_app
-from search.cli.options import Host, PasswordFile, Port, flag
-from search.cli.parsing import number
+from search.cli.options import Host, PasswordFile, Port
+from search.cli.parsing import number, required_place
 
 
 def demo(
-    model: Annotated[Path, flag("--model", metavar="EXPORT_FOLDER", help="What search.export made.")],
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model", metavar="EXPORT_FOLDER", help="What search.export made.", parser=required_place
+        ),
+    ],
     port: Port = 8000,
     host: Host = "127.0.0.1",
     password_file: PasswordFile = None,

@@ -128,6 +128,11 @@ def often(number: int) -> str:
     return "once" if number == 1 else count(number, "time")
 
 
+def escaped(name: str) -> str:
+    r"""The name of a file in UTF-8: bytes in it that are none are written as escapes, such as ``\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def shorten(text: str, most: int) -> str:
     """A text cut to at most so many letters, of which the last is then an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -9,15 +9,24 @@ import typer
 
 from search.cli.app import main, make_app
 from search.cli.options import whole
+from search.cli.parsing import required_place
 from search.config.option import check_number
 from search.errors import InputError
 
 
 def predict(
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Image files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE_OR_FOLDER...", help="Image files, or folders of them.", parser=required_place
+        ),
     ],
-    model: Annotated[Path, typer.Option("--model", metavar="EXPORT_FOLDER", help="What search.export made.")],
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model", metavar="EXPORT_FOLDER", help="What search.export made.", parser=required_place
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     proba: Annotated[bool, typer.Option("--proba", help="Give the probability of every class.")] = False,
@@ -47,7 +56,7 @@ def predict(
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other: give one of them")
     from search.prediction.evaluation import report_accuracy, true_classes
-    from search.prediction.grid import check_png_path, write_prediction_grid
+    from search.prediction.grid import check_not_given, check_png_path, write_prediction_grid
     from search.prediction.loader import read_export
     from search.prediction.output import Shown, show_csv, show_json, show_table
     from search.prediction.pictures import find_images
@@ -61,6 +70,7 @@ def predict(
     check_png_path("--grid", grid)
     check_png_path("--matrix", matrix)
     files = find_images(images, lambda line: print(line, file=sys.stderr))
+    check_not_given(grid, matrix, files)
     truths = true_classes(images, files, labels, matrix)
     predictions = [
         replace(prediction, truth=truth)

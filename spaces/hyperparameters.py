@@ -19,6 +19,9 @@ PLAIN = (str, int, float, bool, type(None))
 class Hyperparameters:
     """Asks for the values of a model's parameters, each once.
 
+    Whoever asks again for the same gets the same. Who asks for something else by a name that is taken is told so: the
+    value that the name has may lie outside of what is asked for now.
+
     Args:
         give: Gives a value.
 
@@ -29,6 +32,7 @@ class Hyperparameters:
     def __init__(self, give: Give) -> None:
         self.values: dict[str, Any] = {}
         self._give = give
+        self._asked: dict[str, tuple[str, dict[str, Any]]] = {}
         self._scopes: list[str] = []
         self._active: list[bool] = []
 
@@ -138,7 +142,11 @@ class Hyperparameters:
     ) -> Any:
         """This value, which is not searched."""
         with self._perhaps(parent_name, parent_values) as active:
-            return self.values.setdefault(self._scoped(name), value) if active else None
+            if not active:
+                return None
+            name = self._scoped(name)
+            self._check_again(name, "fixed", {"value": value})
+            return self.values.setdefault(name, value)
 
     @contextmanager
     def conditional_scope(self, parent_name: str, parent_values: Any) -> Iterator[None]:
@@ -187,7 +195,21 @@ class Hyperparameters:
     def _scoped(self, name: str) -> str:
         return "/".join([*self._scopes, name])
 
+    def _check_again(self, name: str, kind: str, arguments: dict[str, Any]) -> None:
+        """Refuse a name that is taken by something else.
+
+        Raises:
+            ValueError: It was asked for before as another kind, or with other arguments.
+        """
+        before = self._asked.setdefault(name, (kind, arguments))
+        if before != (kind, arguments):
+            raise ValueError(
+                f"{name}: asked for before as {_in_words(*before)}, and now as {_in_words(kind, arguments)}; give each "
+                "a name of its own"
+            )
+
     def _ask(self, name: str, kind: str, arguments: dict[str, Any]) -> Any:
+        self._check_again(name, kind, arguments)
         if name not in self.values:
             self.values[name] = self._give(name, kind, arguments)
         return self.values[name]
@@ -205,6 +227,17 @@ def given_by(params: Mapping[str, Any]) -> Give:
         return params[name]
 
     return give
+
+
+def _in_words(kind: str, arguments: Mapping[str, Any]) -> str:
+    """What is asked for, for a person: ``int from 2 to 6``, ``one of [8, 16]``."""
+    if kind == "categorical":
+        return f"one of {arguments['choices']!r:.80}"
+    if kind == "fixed":
+        return f"the fixed {arguments['value']!r:.80}"
+    step = f" in steps of {arguments['step']}" if arguments["step"] not in (None, 1) else ""
+    log = ", logarithmic" if arguments["log"] else ""
+    return f"{kind} from {arguments['low']} to {arguments['high']}{step}{log}"
 
 
 def _whole(name: str, value: Any) -> int:

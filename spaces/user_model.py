@@ -87,9 +87,12 @@ class UserModel:
                 ) from error
             raise
         except SystemExit as ended:
+            words = [
+                f"{self.module} ends the process when it is imported",
+                *str(ended).strip().splitlines()[:1],
+            ]
             raise ModelUnfit(
-                f"{self.module} ends the process when it is imported; put what it does as a program under "
-                'if __name__ == "__main__"'
+                f'{": ".join(words)}; put what it does as a program under if __name__ == "__main__"'
             ) from ended
         function = getattr(module, self.function, None)
         if isinstance(function, type) or not callable(function):

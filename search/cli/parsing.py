@@ -72,6 +72,15 @@ def place(text: str) -> Path:
     return Path(text)
 
 
+def required_place(text: str) -> Path:
+    """``parser=`` of a path that has no default; an empty text, as of a shell variable that is not set, is none."""
+    if not text:
+        raise typer.BadParameter(
+            "an empty text is no path; expected a file or a folder, such as . for this one"
+        )
+    return Path(text)
+
+
 def parse_duration(flag: str, text: str, high: float = 365 * 86400.0) -> float:
     """Seconds of ``90``, ``90s``, ``30m``, ``2h`` or ``1d``.
 

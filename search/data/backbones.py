@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from search.data import backbone_script
 from search.data.base import Say, log_line
+from search.data.cache import unwritable
 from search.data.hub_presets import check_preset, digest_of_request, is_preset, preset_folder, preset_handle
 from search.data.joined_backbones import AT, BETWEEN, join, split_joined
 from search.data.subprocesses import last_error, run_script
@@ -196,10 +197,7 @@ def _find(requested: str, cache: Path, say: Say) -> Backbone:
                 if note:
                     say(f"warning: backbone {name}: {note}")
     except OSError as error:
-        raise InputError(
-            f"the cache folder {folder} cannot be written ({error.strerror or error}): make it writable, or set "
-            "XDG_CACHE_HOME to a folder that is"
-        ) from error
+        raise unwritable(folder, error) from error
     return Backbone(name=name, said=requested, **facts)
 
 

@@ -85,7 +85,7 @@ def sole_writer(cache: Path, key: str, say: Say) -> Iterator[None]:
             say("another process is preparing the same images: waiting for it")
             lock.acquire()
     except OSError as error:
-        raise _unwritable(cache, error) from error
+        raise unwritable(cache, error) from error
     try:
         _sweep(cache, key)
         yield
@@ -142,7 +142,7 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
         with atomic_write(cache / "requests" / f"{key}.json") as aside:
             aside.write_text(json.dumps(entry), encoding="utf-8")
     except OSError as error:
-        raise _unwritable(cache, error) from error
+        raise unwritable(cache, error) from error
     dataset = find_prepared(cache, key, say)
     if dataset is None:
         raise InputError(f"the prepared images vanished from {cache} while they were written: run again")
@@ -258,8 +258,12 @@ def _update(digest: Any, path: Path) -> None:
             digest.update(block)
 
 
-def _unwritable(cache: Path, error: OSError) -> InputError:
+def unwritable(folder: Path, error: OSError) -> InputError:
+    """The error about a folder in the cache that cannot be written; it says how the cache's place was chosen."""
+    if folder.is_relative_to(cache_root()):
+        mend = "set XDG_CACHE_HOME to a folder that is"
+    else:
+        mend = "name by --cache a folder that is"
     return InputError(
-        f"the cache folder {cache} cannot be written ({error.strerror or error}): make it writable, or set "
-        "XDG_CACHE_HOME to a folder that is"
+        f"the cache folder {folder} cannot be written ({error.strerror or error}): make it writable, or {mend}"
     )

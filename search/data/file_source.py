@@ -31,7 +31,7 @@ from search.data.splits import TEST as TEST_DRAW
 from search.data.splits import hold_out
 from search.data.threads import map_in_threads
 from search.errors import InputError
-from search.formatting import count
+from search.formatting import count, escaped
 from spaces.contract import sides
 
 
@@ -218,8 +218,7 @@ class FileSource(ABC):
 
     def _relative(self, path: str) -> str:
         """A file's path inside the data's folder; bytes that are no UTF-8 are written as escapes."""
-        inside = os.path.relpath(path, self.path).replace(os.sep, "/")
-        return inside.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return escaped(os.path.relpath(path, self.path).replace(os.sep, "/"))
 
     def _check_classes(self, images: dict[str, ClassImages]) -> tuple[str, ...]:
         for part, of_class in images.items():

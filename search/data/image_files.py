@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +188,16 @@ def is_image(path: str | Path) -> bool:
         return True  # It is reported when it is decoded.
     except Exception:
         return False
+
+
+@contextlib.contextmanager
+def without_size_warning() -> Iterator[None]:
+    """Within, Pillow says nothing of large pictures: a photograph of 100 megapixels is no mistake.
+
+    It warns from half the size on that it refuses.
+    """
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        yield
 
 
 @contextlib.contextmanager

@@ -2,12 +2,9 @@
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from search.config.option import check_choice, check_number
 from search.config.settings import RESIZES
@@ -22,6 +19,7 @@ from search.data.digits import DigitsSource
 from search.data.file_source import FileSource
 from search.data.folder import FolderSource
 from search.data.groups import check_pattern
+from search.data.image_files import without_size_warning
 from search.data.keras_datasets import KERAS_SETS, KerasSource
 from search.data.layout import understand
 from search.data.npz import NpzSource
@@ -87,9 +85,7 @@ def prepare(
     key = request_key(source.request())
     if (found := find_prepared(cache, key, say)) is not None:
         return found
-    # Pillow warns from half the size on that it refuses; a photograph of 100 megapixels is no mistake.
-    unwarned = warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning)
-    with unwarned, sole_writer(cache, key, say):
+    with without_size_warning(), sole_writer(cache, key, say):
         if (found := find_prepared(cache, key, say)) is not None:
             return found
         started = time.monotonic()

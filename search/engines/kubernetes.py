@@ -16,9 +16,9 @@ import yaml
 from search.config.option import flag_of
 from search.config.settings import ManifestOptions
 from search.engines.resources import check_shares
-from search.errors import InputError, flag_error
+from search.errors import InputError
 from search.execution.stop_requests import EXIT_SECONDS
-from search.study.finding import load_study
+from search.study.finding import load_study, storage_error
 from storage.url import ENVIRONMENT, is_sqlite, parse, redacted, storage_url
 
 PROGRAM = "keras-image-search"
@@ -63,7 +63,7 @@ def _refuse_sqlite(options: ManifestOptions) -> None:
     try:
         url = parse(storage_url(options.storage, options.root))
     except ValueError as error:
-        raise flag_error(error) from None
+        raise storage_error(error, options.storage) from None
     if is_sqlite(url):
         raise InputError(
             f"--storage {redacted(url)}: study {options.study} is looked for in an SQLite file, which serves one host, "

@@ -11,9 +11,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from search.prediction.class_names import KEY, METADATA
 from storage.atomic import atomic_write
 
-KEY, LABELS, METADATA = "class_names", "labels.txt", "metadata.json"
+LABELS = "labels.txt"
 
 
 def embed_class_names(file_format: str, file: Path, names: Sequence[str]) -> None:

@@ -1,8 +1,11 @@
 """An export's folder: filled beside its place, then put there in one step, so that it is whole or absent."""
 
+import contextlib
+import glob
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from search.data.examples import FILE as EXAMPLES
 from search.data.familiarity import FILE as FAMILIARITY
 from search.errors import InputError
 from search.exporting.formats import FORMATS
+from storage.atomic import LEFT_SECONDS
 
 # What lies in the folder of every export.
 FILES = (
@@ -140,8 +144,12 @@ def reserved(target: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Within, fill the empty folder given: once whole it takes the place of ``target``; what fails leaves nothing."""
+    """Within, fill the empty folder given: once whole it takes the place of ``target``; what fails leaves nothing.
+
+    What an export that was killed has left beside ``target`` is removed a day later, by the next.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left(target)
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         new = aside / "new"
@@ -157,3 +165,18 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_left(target: Path) -> None:
+    # mkdtemp's eight letters: neither the lock beside it nor an export with a longer name is called so.
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{8 * '[a-z0-9_]'}"):
+        with contextlib.suppress(OSError):
+            # Killed between its two last steps, it leaves the earlier export there, of which there is no other.
+            lost = (left / "old").exists() and not target.exists()
+            if not lost and time.time() - _last_write(left) > LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _last_write(folder: Path) -> float:
+    """When anything in a folder was last written; a long export writes below ``new`` alone."""
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))

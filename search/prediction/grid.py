@@ -1,10 +1,13 @@
 """The grid of ``search.predict --grid``: pictures with predicted class and confidence."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from search.data.image_files import without_size_warning
 from search.data.thumbnails import downscaled
 from search.errors import InputError
 from search.formatting import count, percent, shorten
@@ -26,7 +29,7 @@ def check_png_path(flag: str, path: Path | None) -> None:
         path: The picture's file; None is no picture, and fine.
 
     Raises:
-        InputError: It does not end in ``.png``, is a folder, or lies in no folder.
+        InputError: It does not end in ``.png``, is a folder, lies in no folder, or is a picture of the user's own.
     """
     if path is None:
         return
@@ -36,8 +39,46 @@ def check_png_path(flag: str, path: Path | None) -> None:
         raise InputError(f"{flag} {path}: is a folder; expected a file name that ends in .png")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{flag} {path}: there is no folder {path.parent}; make it, or name another place")
+    # A shell makes of --grid *.png the first photograph as the picture, and the others as what is classified.
+    if path.exists() and not _is_drawn(path):
+        raise InputError(
+            f"{flag} {path}: is there already and is no picture that predict has drawn; expected the name of a new file"
+        )
 
 
+def _is_drawn(path: Path) -> bool:
+    """Whether Matplotlib has made the file, which signs what it draws; or it is empty, so that nothing is lost."""
+    try:
+        if path.stat().st_size == 0:
+            return True
+        with Image.open(path) as picture:
+            return str(picture.info.get("Software", "")).startswith("Matplotlib")
+    except Exception:  # Pillow's plugins raise nearly anything on a damaged file.
+        return False
+
+
+def check_not_given(grid: Path | None, matrix: Path | None, files: Sequence[Path]) -> None:
+    """Refuse to write a picture over one of the images to classify, or both pictures to one file.
+
+    Args:
+        grid: The file of ``--grid``; None for none.
+        matrix: The file of ``--matrix``; None for none.
+        files: The images to classify.
+
+    Raises:
+        InputError: A picture would be lost.
+    """
+    if grid and matrix and os.path.realpath(grid) == os.path.realpath(matrix):
+        raise InputError(f"--grid {grid}: is the file of --matrix, too; give each a file of its own")
+    given = set(map(os.path.realpath, files)) if grid or matrix else set()
+    for flag, path in (("--grid", grid), ("--matrix", matrix)):
+        if path is not None and os.path.realpath(path) in given:
+            raise InputError(
+                f"{flag} {path}: is one of the images to classify, which would be lost; name another file"
+            )
+
+
+@without_size_warning()
 def write_prediction_grid(
     path: Path, predictions: Sequence[Prediction], depth: str | None = None, asked: Shown = NOTHING_MORE
 ) -> str:

@@ -1,5 +1,6 @@
 """An export read from its folder, and images classified by it a batch at a time."""
 
+import itertools
 import json
 import math
 import os
@@ -18,17 +19,20 @@ from search.config.settings import RESIZES
 from search.data.decode import DEPTH
 from search.data.image_files import UnreadableImage
 from search.data.pixel_range import REFUSED, WHITE
-from search.errors import InputError
+from search.errors import InputError, join_words
 from search.metrics.classification import log_probabilities
 from search.metrics.inference import batch_size, logits
+from search.prediction.class_names import read_class_names
 from search.prediction.output import Prediction
 from search.prediction.pictures import InputShape, Picture
+from search.process import backends
 
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what is written to standard error, by native code too, unless the block fails.
+    """Hold back what is written to standard error, by native code too, unless the block has a fault.
 
+    An ``InputError`` is none: its one line says all.
     TensorFlow writes of its processor and of drivers while it is imported, whatever its log level (2.21).
     """
     sys.stderr.flush()
@@ -37,6 +41,8 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except InputError:
+            raise
         except BaseException:
             held.seek(0)
             os.write(kept, held.read())
@@ -81,11 +87,32 @@ def read_export(folder: Path) -> tuple[list[str], InputShape]:
         height, width, channels = (int(facts[name]) for name in ("height", "width", "channels"))
         if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(one, str) for one in labels):
             raise ValueError("labels.json is no list of the names of classes")
-        return labels, InputShape(height, width, channels, resize, depth)
+        if len(set(labels)) < len(labels):
+            twice = max(labels, key=labels.count)
+            raise ValueError(f"labels.json has the class {twice!r} more than once")
     except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         raise InputError(
             f"--model {folder}: its labels.json or preprocessing.json is spoilt ({error}); export again"
         ) from None
+    _check_class_names(folder, labels)
+    return labels, InputShape(height, width, channels, resize, depth)
+
+
+def _check_class_names(folder: Path, labels: Sequence[str]) -> None:
+    """Refuse a ``labels.json`` of another model, or in another order: each image would get a wrong class."""
+    names = read_class_names(folder / "model.keras")
+    if names is None or names == labels:
+        return
+    place, (of_file, of_model) = next(
+        (place, pair)
+        for place, pair in enumerate(itertools.zip_longest(labels, names), start=1)
+        if pair[0] != pair[1]
+    )
+    raise InputError(
+        f"--model {folder}: labels.json and model.keras contradict each other (class {place} is {of_file!r} in "
+        f"labels.json and {of_model!r} in model.keras); bring back the labels.json that was exported with it, or "
+        "export again"
+    )
 
 
 def read_temperature(folder: Path) -> float:
@@ -128,8 +155,10 @@ def load_net(folder: Path, labels: Sequence[str], shape: InputShape) -> Any:
 
     try:
         net = keras.models.load_model(folder / "model.keras")
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # Of a damaged archive anything may come: BadZipFile, KeyError, zlib.error.
+        if backends.is_out_of_memory(error):
+            raise
+        reason = join_words(type(error).__name__, str(error), "")
         raise InputError(
             f"--model {folder}: model.keras cannot be loaded ({reason}); export it again"
         ) from None

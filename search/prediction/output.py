@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from search.formatting import percent
+from search.formatting import escaped, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +131,7 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
     writer.writerow(head)
     for each in predictions:
         confidence = "" if each.confidence is None else f"{each.confidence:.6f}"
-        row = [each.image, each.label or "", confidence, each.error, each.truth or ""]
+        row = [escaped(each.image), each.label or "", confidence, escaped(each.error), each.truth or ""]
         for name, p in each.top(shown.top):
             row += [name, f"{p:.6f}"]
         if shown.proba:
@@ -154,10 +154,10 @@ def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:
     knows = any(each.unlike is not None for each in predictions)
     rows = [
         {
-            "image": each.image,
+            "image": escaped(each.image),
             "class": each.label,
             "confidence": each.confidence,
-            "error": each.error,
+            "error": escaped(each.error),
             "true": each.truth,
             **(
                 {"top": [{"class": name, "confidence": p} for name, p in each.top(shown.top)]}

@@ -13,10 +13,11 @@ from search.data.arrays import check_images
 from search.data.base import Pixels, Say, log_line
 from search.data.decode import decode, decode_picture
 from search.data.given_arrays import refuse_mask
-from search.data.image_files import look_into, skipped_words
+from search.data.image_files import look_into, skipped_words, without_size_warning
 from search.data.pixel_range import REFUSED, WHITE, Misfit, check_fits, measure, to_pixels
 from search.data.resizing import as_pixels, resize
 from search.errors import InputError
+from search.formatting import count
 
 EXPECTED = "expected image files, folders of them, arrays (N, H, W, C), or pictures that Pillow has opened"
 
@@ -126,12 +127,15 @@ def _eight_bits(images: npt.NDArray[Any], name: str, depth: str | None) -> Pixel
     return to_pixels(images, known)
 
 
+@without_size_warning()
 def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
     """The image files that are given, and those in the folders that are given, found as for training.
 
+    What an earlier path covers is not given again by a later one: a second count would spoil the accuracy.
+
     Args:
         given: Image files, which are taken as they are, and folders.
-        say: Gets a line about what lies in the folders beside images.
+        say: Gets a line about what lies in the folders beside images, and about images given more than once.
 
     Returns:
         The files; those of a folder are sorted by their paths. One that is an image and cannot be opened here is among
@@ -142,23 +146,37 @@ def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
     """
     found: list[Path] = []
     others: list[str] = []
+    known: set[str] = set()
+    again = 0
     for path in given:
         if not path.is_dir():
             if path.exists() and not path.is_file():  # It would be waited for.
                 raise InputError(f"{path}: a pipe or a device; expected an image file or a folder of them")
-            found.append(path)
-            continue
-        inside = look_into(path)
-        for folder, why in inside.unreadable.items():
-            raise InputError(f"{folder}: {why}")
-        images, rest = inside.tell_images()
-        others += rest
-        found.extend(map(Path, images))
-        if words := inside.not_looked_into():
-            say(f"warning: not looked into: {words}")
+            files = [path]
+        else:
+            files = _files_in(path, others, say)
+        real = list(map(os.path.realpath, files))
+        new = [file for file, place in zip(files, real, strict=True) if place not in known]
+        again += len(files) - len(new)
+        known.update(real)
+        found += new
     if not found:
         names = ", ".join(map(str, given)) or "nothing"
         raise InputError(f"no images in {names}; expected image files or folders of them")
     if others:
         say(skipped_words(others))
+    if again:
+        say(f"{count(again, 'image')} given more than once: each is classified once")
     return found
+
+
+def _files_in(path: Path, others: list[str], say: Say) -> list[Path]:
+    """The images of a folder; what else lies there is added to ``others``."""
+    inside = look_into(path)
+    for folder, why in inside.unreadable.items():
+        raise InputError(f"{folder}: {why}")
+    images, rest = inside.tell_images()
+    others += rest
+    if words := inside.not_looked_into():
+        say(f"warning: not looked into: {words}")
+    return list(map(Path, images))

@@ -195,7 +195,9 @@ def _run(request: dict[str, Any], channel: Channel) -> int:
         backends.use_threads(request["threads"])
         module, function = request["job"].split(":")
         getattr(importlib.import_module(module), function)(request["payload"], channel)
-    except Exception as error:
+    # A user's code may raise the last two, too. No signal does: those are ignored here (see ``main``), and the end of
+    # the worker's line ends this process without an exception.
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         _print_traceback()
         lines = traceback.format_exc().splitlines()[-LAST_LINES:]
         channel.send(

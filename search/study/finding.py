@@ -1,5 +1,6 @@
 """Studies are made in the database, and found there again."""
 
+import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from storage.paths import StudyPaths
 from storage.queries import StudySummary, read_study_summary
 from storage.timeouts import Timeouts
 from storage.url import (
+    ENVIRONMENT,
     default_url,
     is_sqlite,
     parse,
@@ -58,7 +60,7 @@ def find_study(
             return None
         opened = open_storage(url, timeouts, patient=patient)
     except ValueError as error:
-        raise flag_error(error) from None
+        raise storage_error(error, storage) from None
     except OSError as error:
         raise InputError(str(error)) from None
     try:
@@ -95,6 +97,18 @@ def load_study(
             "expected one that search.run has begun (--studies or --storage say where)"
         )
     return found
+
+
+def storage_error(error: ValueError, storage: str | None) -> InputError:
+    """An error about a database's URL, by the name of what the URL came from: the flag, or the environment's variable.
+
+    Args:
+        error: Of the package ``storage``.
+        storage: The URL that was asked for; None where it came from the environment, or is the default.
+    """
+    if storage is None and os.environ.get(ENVIRONMENT) and str(error).startswith("storage"):
+        return InputError(f"{ENVIRONMENT}{str(error).removeprefix('storage')}")
+    return flag_error(error)
 
 
 def create_study(
@@ -139,7 +153,7 @@ def create_study(
     try:
         opened = open_storage(url, timeouts or Timeouts(grace=config.grace))
     except ValueError as error:
-        raise flag_error(error) from None
+        raise storage_error(error, storage) from None
 
     check_rights(opened)
     uid = uuid.uuid4().hex[:8]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.errors import InputError, flag_error
+from search.errors import InputError
+from search.study.finding import storage_error
 from search.study.study import CONFIG, DATASET, WANTED
 from storage.liveness import is_worker_dead
 from storage.queries import StudySummary, read_study_summaries
@@ -65,7 +66,7 @@ def list_studies(*, storage: str | None = None, root: str | Path = "studies") ->
                 "--study digits_cnn, or say with --studies or --storage where they are"
             )
     except ValueError as error:
-        raise flag_error(error) from None
+        raise storage_error(error, storage) from None
     except OSError as error:
         raise InputError(str(error)) from None
     overviews, now = found

@@ -106,7 +106,7 @@ def asking_space() -> Iterator[None]:
         yield
     except (*PASSED_ON, SpaceFailed, TrialInterrupted, TrialFailed, StudyStopped):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # A user's code may end itself; Ctrl-C is the user's, though.
         if is_disk_full(error):
             raise DiskFull(error) from None
         raise SpaceFailed(failure_words(error), type(error).__name__) from error
@@ -159,8 +159,14 @@ def _check_params(params: Any, trial: optuna.trial.BaseTrial) -> None:
     except (TypeError, ValueError) as error:
         raise SpaceFailed(f"sample returned what is not plain ({error}); expected text and numbers") from None
     for name, value in params.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except ValueError:  # JSON has no NaN: strict parsers would refuse the summary of an export.
+            raise SpaceFailed(
+                f"sample returned {name!r}: {value!r:.60}, which is not finite; expected text and finite numbers"
+            ) from None
         # Stored as JSON, a number as a name becomes text, and a tuple a list: ``build`` would be given another.
-        if name not in read_again or (read_again[name] != value and value == value):
+        if name not in read_again or read_again[name] != value:
             raise SpaceFailed(
                 f"sample returned {name!r}: {value!r:.60}, which cannot be stored as it is; expected text for "
                 "names, and text and numbers"

@@ -49,7 +49,10 @@ def find_base(base: str, storage: str | None, root: Path) -> tuple[str, Mapping[
     """
     kind, _, name = base.partition(":")
     if kind == "study" and name:
-        loaded = load_study(name, storage, root)
+        try:
+            loaded = load_study(name, storage, root)
+        except InputError as error:
+            raise InputError(str(error).replace("--study ", "--base study:", 1)) from None
         ranked = loaded.ranked()
         if not ranked:
             raise InputError(

@@ -25,6 +25,23 @@ def test_storage_that_is_no_url_is_refused_by_its_flag(tmp_path: Path) -> None:
         list_studies(storage="not a url", root=tmp_path)
 
 
+def test_storage_of_the_environment_that_is_no_url_is_refused_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCH_STORAGE", "mysql://me:secret@host/all")
+    for ask in (lambda: find_study("s", None, tmp_path), lambda: list_studies(root=tmp_path)):
+        with pytest.raises(
+            InputError, match=r"^SEARCH_STORAGE mysql://me:\*\*\*@host/all: only SQLite"
+        ) as refused:
+            ask()
+        assert "secret" not in str(refused.value)
+    monkeypatch.setenv("SEARCH_STORAGE", "garbage")
+    with pytest.raises(InputError, match=r"^SEARCH_STORAGE: not a database URL"):
+        find_study("s", None, tmp_path)
+    with pytest.raises(InputError, match=NO_URL):  # The flag wins.
+        find_study("s", "not a url", tmp_path)
+
+
 def test_artifacts_in_no_folder_are_refused_by_their_flag(tmp_path: Path) -> None:
     options = RunOptions(study="s", artifacts=f"{tmp_path}/none")
     with pytest.raises(InputError, match=f"^--artifacts {tmp_path}/none: no such folder; expected "):

@@ -95,3 +95,54 @@ def test_stored_values_are_given_again_and_no_others() -> None:
     assert trial.suggest_int("units", 8, 64) == 12
     with pytest.raises(ValueError, match="width was not asked for when this configuration was sampled"):
         trial.suggest_int("width", 8, 64)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (
+            lambda hp: hp.suggest_int("f", 2, 6),
+            lambda hp: hp.suggest_float("f", 0, 1),
+            r"f: asked for before as int from 2 to 6, and now as float from 0\.0 to 1\.0; give each a name of its own",
+        ),
+        (
+            lambda hp: hp.Int("f", 4, 8, step=2),
+            lambda hp: hp.Choice("f", [8, 16]),
+            r"int from 4 to 8 in steps of 2, and now as one of \[8, 16\]",
+        ),
+        (
+            lambda hp: hp.suggest_float("f", 1, 2, log=True),
+            lambda hp: hp.suggest_float("f", 1, 3, log=True),
+            r"from 1\.0 to 2\.0, logarithmic, and now as float from 1\.0 to 3\.0",
+        ),
+        (
+            lambda hp: hp.Fixed("f", 3),
+            lambda hp: hp.Int("f", 4, 8),
+            "the fixed 3, and now as int from 4 to 8",
+        ),
+        (lambda hp: hp.Int("f", 4, 8), lambda hp: hp.Fixed("f", 3), "to 8, and now as the fixed 3"),
+    ],
+)
+def test_name_asked_for_as_something_else_is_refused(first: Any, second: Any, said: str) -> None:
+    """It had got the first one's value, which may be outside of what is asked for."""
+    hp, _ = both()
+    first(hp)
+    with pytest.raises(ValueError, match=said):
+        second(hp)
+
+
+def test_same_is_asked_for_again_in_either_style() -> None:
+    hp, asked = both(units=12, kind="cnn")
+    assert hp.Int("units", 8, 64) == hp.suggest_int("units", 8, 64) == 12
+    assert hp.Choice("kind", ("mlp", "cnn")) == hp.suggest_categorical("kind", ["mlp", "cnn"]) == "cnn"
+    assert hp.Fixed("depth", 3) == hp.Fixed("depth", 3) == 3
+    assert list(asked) == ["units", "kind"]
+
+
+def test_name_may_have_another_range_under_another_condition() -> None:
+    hp, asked = both(kind="cnn")
+    hp.Choice("kind", ["mlp", "cnn"])
+    for kind, high in (("mlp", 64), ("cnn", 256)):
+        for _ in range(2):
+            hp.Int("units", 8, high, parent_name="kind", parent_values=[kind])
+    assert asked["units"][1]["high"] == 256

@@ -73,8 +73,17 @@ def test_cache_root_follows_the_users_cache_folder(tmp_path: Path, monkeypatch: 
 
 def test_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"cache folder .* cannot be written"):
-        prepare("digits", cache=tmp_path / "file" / "cache")
+    with pytest.raises(
+        InputError, match=r"cache folder .* cannot be written .* or name by --cache a folder that is$"
+    ):
+        prepare("digits", cache=tmp_path / "file")
+
+
+def test_default_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot be written .* or set XDG_CACHE_HOME to a folder that is$"):
+        prepare("digits")
 
 
 @pytest.mark.parametrize("size", ["6x10", (6, 10)])

@@ -96,6 +96,15 @@ def test_build_that_fails_for_the_default_ends_the_search_at_once_and_can_be_men
     assert worker.study.optuna.trials[2].params["width"] == 16
 
 
+@pytest.mark.parametrize("ends", ["SystemExit('bye')", "KeyboardInterrupt('bye')"])
+def test_build_that_ends_its_process_for_the_default_ends_the_search_at_once(space, worker_of, ends) -> None:
+    space.write(BREAK, f"    raise {ends}\n")
+    worker = worker_of()
+    with pytest.raises(InputError, match=r"trial 0, fails: \w+: bye \(edited_space.py, line \d+, in break"):
+        work(worker, lambda: 3)
+    assert states(worker) == [TrialState.FAIL]
+
+
 def test_build_that_fails_with_varying_numbers_is_one_reason(space, worker_of) -> None:
     space.write(BREAK, "    raise ValueError(f'layer_{id(params)} of {params}')\n")
     space.file.write_text(space.file.read_text().replace("def first(", "def unused("))

@@ -1,10 +1,14 @@
+import os
+import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from search.errors import InputError
 from search.exporting.folder import FILES, SWEEP_FILES, atomic_folder, check_target, reserved
+from storage.atomic import LEFT_SECONDS
 
 
 def test_folder_is_absent_when_the_filling_fails(tmp_path: Path) -> None:
@@ -54,6 +58,45 @@ def test_earlier_export_stays_where_the_new_one_is_interrupted_as_it_takes_its_p
         pass
     assert (tmp_path / "out" / "curves.png").read_text() == "old"
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+def left_by_a_killed_export(target: Path, age: float) -> Path:
+    left = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    (left / "new").mkdir()
+    (left / "new" / "model.keras").write_text("half")
+    for path in (left / "new" / "model.keras", left / "new", left):
+        os.utime(path, (time.time() - age,) * 2)
+    return left
+
+
+def test_what_a_killed_export_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    old, fresh = left_by_a_killed_export(target, 1.1 * LEFT_SECONDS), left_by_a_killed_export(target, 60.0)
+    longer_name = left_by_a_killed_export(tmp_path / "out.other", 1.1 * LEFT_SECONDS)
+    with atomic_folder(target):
+        pass
+    assert not old.exists()
+    assert fresh.exists()
+    assert longer_name.exists()
+
+
+def test_folder_that_a_long_export_still_fills_stays(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    filled = left_by_a_killed_export(target, 1.1 * LEFT_SECONDS)
+    (filled / "new" / "model.keras").write_text("whole")
+    with atomic_folder(target):
+        pass
+    assert filled.exists()
+
+
+def test_earlier_export_that_a_killed_one_had_moved_aside_stays(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    left = left_by_a_killed_export(target, 1.1 * LEFT_SECONDS)
+    (left / "old").mkdir()
+    os.utime(left, (time.time() - 1.1 * LEFT_SECONDS,) * 2)
+    with atomic_folder(target):
+        pass
+    assert left.exists()
 
 
 def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ def fail(payload, channel):
     raise RuntimeError("it broke\nin two lines")
 
 
+def end_itself(payload, channel):
+    raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt}[payload["kind"]]("bye")
+
+
 def run_out_of_memory(payload, channel):
     raise MemoryError("no room")
 

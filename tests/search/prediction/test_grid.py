@@ -6,7 +6,7 @@ from PIL import Image
 
 from search.errors import InputError
 from search.plotting.image_grid import LETTERS, PLAIN, RIGHT, WRONG
-from search.prediction.grid import UNLIKE, check_png_path, tile, write_prediction_grid
+from search.prediction.grid import UNLIKE, check_not_given, check_png_path, tile, write_prediction_grid
 from search.prediction.output import Prediction
 
 
@@ -56,3 +56,26 @@ def test_path_of_no_picture_is_refused(tmp_path: Path) -> None:
     check_png_path("--grid", tmp_path / "GRID.PNG")
     with pytest.raises(InputError, match=r"--grid .*: expected a file name that ends in \.png"):
         check_png_path("--grid", tmp_path / "grid.pdf")
+
+
+def test_photograph_in_the_place_of_the_grid_is_refused(photo: Path) -> None:
+    """A shell makes of ``--grid *.png`` the first photograph."""
+    with pytest.raises(InputError, match=r"photo\.png: is there already and is no picture that predict has"):
+        check_png_path("--grid", photo)
+
+
+def test_earlier_grid_may_be_drawn_again(photo: Path, tmp_path: Path) -> None:
+    write_prediction_grid(tmp_path / "grid.png", [Prediction(str(photo), "ants", 0.9)])
+    check_png_path("--grid", tmp_path / "grid.png")
+
+
+def test_picture_over_an_image_to_classify_is_refused(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(photo)
+    with pytest.raises(InputError, match=r"--matrix .*link\.png: is one of the images to classify"):
+        check_not_given(None, tmp_path / "link.png", [tmp_path / "other.png", photo])
+
+
+def test_grid_and_matrix_of_one_file_are_refused(tmp_path: Path) -> None:
+    check_not_given(tmp_path / "a.png", tmp_path / "b.png", [])
+    with pytest.raises(InputError, match="is the file of --matrix, too"):
+        check_not_given(tmp_path / "a.png", tmp_path / "." / "a.png", [])

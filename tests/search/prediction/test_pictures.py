@@ -12,7 +12,7 @@ from PIL import Image
 from search.data.image_files import UnreadableImage
 from search.data.pixel_range import REFUSED, UNIT
 from search.errors import InputError
-from search.prediction.pictures import InputShape, Picture, list_pictures
+from search.prediction.pictures import InputShape, Picture, find_images, list_pictures
 from tests.search.data.raw_images import write_png, write_tiff
 
 RANDOM = np.random.default_rng(0)
@@ -161,3 +161,22 @@ def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
 def test_what_is_no_image_is_refused_in_words(images: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         list_pictures(images, REFUSED)
+
+
+def test_image_that_two_arguments_cover_is_taken_once(files: Path) -> None:
+    said: list[str] = []
+    found = find_images([files / "below", files / "below" / ".." / "below", files], said.append)
+    assert [path.name for path in found] == ["b.png", "a.png"]
+    assert said == ["2 images given more than once: each is classified once"]
+
+
+def test_link_beside_its_image_is_a_file_of_its_own(files: Path) -> None:
+    (files / "c.png").symlink_to(files / "a.png")
+    assert [path.name for path in find_images([files])] == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_photograph_is_found_without_a_warning(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    (files / "a.png").rename(files / "a")  # Pillow has to look into it to know that it is an image.
+    assert len(find_images([files])) == 2

@@ -119,6 +119,14 @@ def test_error_in_job_is_a_crash_with_its_reason_and_traceback(start) -> None:
     assert 'raise RuntimeError("it broke' in crash.value.last_lines
 
 
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt"])
+def test_job_that_ends_itself_in_python_is_a_crash_with_its_line(start, kind: str) -> None:
+    with pytest.raises(TrialCrashed) as crash, start("end_itself", {"kind": kind}) as child:
+        child.result(60)
+    assert crash.value.raised
+    assert crash.value.reason == f"{kind}: bye (child_jobs.py, line 23, in end_itself)"
+
+
 def test_memory_error_is_out_of_memory(start) -> None:
     with (
         pytest.raises(TrialOutOfMemory, match=r"^MemoryError: no room \(child_jobs.py, line "),

@@ -29,7 +29,7 @@ def space(**functions: Any) -> Any:
     return SimpleNamespace(**{"sample": sample, "cost": lambda params, spec: (10, 20), **functions})
 
 
-def raising(error: Exception) -> Any:
+def raising(error: BaseException) -> Any:
     def function(*_: Any) -> Any:
         raise error
 
@@ -61,6 +61,8 @@ def test_failure_of_any_function_is_told_in_the_same_words(name: str) -> None:
         ({"sample": lambda trial, spec: [3]}, "sample returned [3]; expected a dict"),
         ({"sample": lambda trial, spec: {"x": np.zeros(2)}}, "sample returned what is not plain (Object"),
         ({"sample": lambda trial, spec: {"x": trial.suggest_categorical("x", ((3, 3), (5, 5)))}}, "cannot be stored"),
+        ({"sample": lambda trial, spec: {"x": 1, "y": float("nan")}}, "sample returned 'y': nan, which is not finite"),
+        ({"sample": lambda trial, spec: {"y": [1, float("-inf")]}}, "sample returned 'y': [1, -inf], which is not"),
         ({"cost": lambda params, spec: 7}, "cost returned 7; expected (parameters, operations"),
         ({"cost": lambda params, spec: (1, 2, 3)}, "cost returned (1, 2, 3)"),
         ({"cost": lambda params, spec: (-1, 2)}, "cost returned (-1, 2)"),
@@ -73,6 +75,16 @@ def test_failure_of_any_function_is_told_in_the_same_words(name: str) -> None:
 def test_answer_that_the_contract_does_not_allow_is_named(functions: dict[str, Any], words: str) -> None:
     with pytest.raises(SpaceFailed, match=re.escape(words)):
         proposed(**functions)
+
+
+def test_function_that_ends_the_process_has_failed() -> None:
+    with pytest.raises(SpaceFailed, match=r"^SystemExit: bye \(test_proposal.py, line"):
+        proposed(sample=raising(SystemExit("bye")))
+
+
+def test_ctrl_c_is_no_failure_of_the_space() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        proposed(sample=raising(KeyboardInterrupt()))
 
 
 @pytest.mark.parametrize("error", [ClaimLost("gone"), DatabaseGone("away")])

@@ -105,3 +105,8 @@ def test_sweep_asks_for_the_settings_of_a_study_that_have_no_flag(tmp_path: Path
     _, request = ask_for_sweep(asked)
     assert (request.resize, request.metric) == ("crop", "macro_f1")
     assert {"resize", "metric"} <= request.requested
+
+
+def test_base_of_a_study_that_is_not_there_is_refused_by_its_flag(empty_study: LoadedStudy) -> None:
+    with pytest.raises(InputError, match=r"^--base study:nosuch: no such study in "):
+        find_base("study:nosuch", None, empty_study.paths.root)
