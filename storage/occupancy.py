@@ -6,7 +6,7 @@ long as it reads the study's weights or trains, so that nobody deletes the study
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -73,9 +73,7 @@ def exports_at_work(database: Database, study_id: int, patience: float) -> list[
     return _alive(lives, now, patience)
 
 
-def _alive(
-    lives: Sequence[tuple[str, Mapping[str, Any] | None]], now: float, patience: float
-) -> list[Occupant]:
+def _alive(lives: Sequence[tuple[str, dict[str, Any] | None]], now: float, patience: float) -> list[Occupant]:
     return [
         Occupant(str(life["worker"]), task, max(0.0, now - life["time"]))
         for task, life in lives
