@@ -142,6 +142,11 @@ def reserved(target: Path, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
+def default_folder(study: str) -> Path:
+    """Where a study's export or report lies, if nobody says otherwise."""
+    return Path("exports") / study
+
+
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Within, fill the empty folder given: once whole it takes the place of ``target``; what fails leaves nothing.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.config.settings import check_study_name
-from search.exporting.folder import check_target
+from search.exporting.folder import check_target, default_folder
 from search.exporting.race import Race
 from search.metrics.preference import ACCURATE
 from search.study.compatibility import check_code
@@ -76,7 +76,7 @@ def check_export(study: str, out: Path | None) -> Path:
         InputError: A value is wrong, or the folder holds what no export wrote.
     """
     check_study_name(study)
-    return check_target(out or Path("exports") / study)
+    return check_target(out or default_folder(study))
 
 
 def check_space(loaded: "LoadedStudy", asked: Mapping[str, bool]) -> None:

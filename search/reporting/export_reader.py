@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import InputError
+from search.exporting.folder import default_folder
 from search.exporting.summary import how_trained
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def find_export(
     Raises:
         InputError: The folder that was named is no export of this study, or one of its files cannot be read.
     """
-    place = folder or Path("exports") / config.study
+    place = folder or default_folder(config.study)
     if not (place / SUMMARY).is_file():
         if folder is None:
             return None, f"there is no export in {place}"

@@ -10,7 +10,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.backbones import APPLICATIONS, DEFAULT, backbone_file, find_backbones
-from search.data.base import Say, log_line
+from search.data.base import log_line
 from search.data.joined_backbones import nets_of
 from search.errors import InputError
 from search.study.study import LoadedStudy
@@ -88,7 +88,7 @@ def share_backbones(config: StudyConfig, dataset: Dataset) -> None:
         ) from error
 
 
-def bring_backbones(study: LoadedStudy, say: Say = log_line) -> None:
+def bring_backbones(study: LoadedStudy) -> None:
     """Make sure that the study's backbones are in this host's cache.
 
     They are there already, or are fetched from its artifacts, or are made again from where the study had them.
@@ -103,7 +103,7 @@ def bring_backbones(study: LoadedStudy, say: Say = log_line) -> None:
         with FileLock(here.with_suffix(".lock")):  # Several workers of a host begin at once.
             there = here.is_file() or _fetched(study, backbone)
         if not there:
-            _make(study, backbone, say)
+            _make(study, backbone)
 
 
 def _nets(config: StudyConfig) -> list[Backbone]:
@@ -121,10 +121,10 @@ def _fetched(study: LoadedStudy, backbone: Backbone) -> bool:
     return False
 
 
-def _make(study: LoadedStudy, backbone: Backbone, say: Say) -> None:
+def _make(study: LoadedStudy, backbone: Backbone) -> None:
     cache = study.dataset().folder.parent
     try:
-        made = find_backbones([backbone.said], cache, say)[0]
+        made = find_backbones([backbone.said], cache, log_line)[0]
     except InputError as error:
         raise InputError(
             f"backbone {backbone.name} of study {study.config.study} is not on this host; run python -m "

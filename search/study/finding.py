@@ -29,6 +29,9 @@ from storage.url import (
     storage_url,
 )
 
+# Held while a study is made, or its first trials are queued.
+STUDIES_LOCK = "studies"
+
 
 def find_study(
     study: str, storage: str | None, root: Path, timeouts: Timeouts | None = None, *, patient: bool = False
@@ -69,7 +72,7 @@ def find_study(
         return None
     text = found.user_attrs.get(CONFIG)
     if text is None:  # It may be in the making.
-        text = opened.exclusively("studies", lambda: found.user_attrs.get(CONFIG))
+        text = opened.exclusively(STUDIES_LOCK, lambda: found.user_attrs.get(CONFIG))
     if text is None:
         return None  # Its creator died half way: it is made again.
     config = StudyConfig.from_json(text)
@@ -180,7 +183,7 @@ def create_study(
         return made
 
     with quiet():
-        made = opened.exclusively("studies", create)
+        made = opened.exclusively(STUDIES_LOCK, create)
     if made is None:
         return None
     study = LoadedStudy(made, config, StudyPaths(root, config.study, uid), url)

@@ -33,7 +33,7 @@ from search.study.compatibility import (
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
 from search.study.earlier_study import best_that_fit, ranked_elsewhere
 from search.study.ending import check_whole
-from search.study.finding import create_study, find_study, load_study, quiet, warn_of_password
+from search.study.finding import STUDIES_LOCK, create_study, find_study, load_study, quiet, warn_of_password
 from search.study.first_trials import enqueue, first_trials
 from search.study.length import is_by_compute, length_words, with_length
 from search.study.preparing import being_prepared
@@ -231,7 +231,7 @@ def _rejoin(
         begin = _beginning(asked, config, options, sweep, elsewhere, found.optuna.user_attrs.get(SWEEP))
     print_balance(config, joined.dataset())
     # A sweep's cells are counted by those who claim them, and so queued under their lock.
-    lock = "studies" if sweep is None else lock_name(found.study_id)
+    lock = STUDIES_LOCK if sweep is None else lock_name(found.study_id)
     with quiet():
         found.storage.exclusively(lock, lambda: begin(found.optuna))
     if options.trials is not None and options.trials < found.wanted:

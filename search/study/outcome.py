@@ -41,7 +41,7 @@ def why_none_complete(loaded: LoadedStudy) -> str:
         ]
     if kinds["failed"]:
         todo.append(f"why trials failed is in {loaded.paths.folder}")
-    more = len(ended) - kinds["failed"] - kinds[REFUSED] + max(5, loaded.wanted // 2)
+    more = len(ended) - kinds["failed"] - kinds[REFUSED] + loaded.some_more
     todo.append(f"{loaded.command('run', '--trials', str(more))} searches on")
     return (
         f"study {loaded.config.study}: none of its {len(ended)} ended trials is complete ({counts}), so that there is "

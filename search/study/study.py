@@ -77,6 +77,11 @@ class LoadedStudy:
         """How many finished trials it shall have; a later run may ask for more."""
         return int(self.optuna.user_attrs.get(WANTED, 0))
 
+    @property
+    def some_more(self) -> int:
+        """How many trials more are worth searching on for."""
+        return max(5, self.wanted // 2)
+
     def want(self, trials: int) -> None:
         """Store how many finished trials it shall have."""
         self.optuna.set_user_attr(WANTED, trials)

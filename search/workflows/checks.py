@@ -6,7 +6,7 @@ from search.config.settings import RunOptions
 from search.data.threads import cores
 from search.engines.ordering import asks_for_engine, check_engine
 from search.engines.resources import ResourceSlot, make_slots
-from search.exporting.folder import check_target
+from search.exporting.folder import check_target, default_folder
 from search.process.choice import check_backend
 from search.study.request import check_request
 
@@ -28,5 +28,5 @@ def check_here(options: RunOptions) -> tuple[str, list[ResourceSlot], Path]:
         check_engine(options)
     else:
         slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
-    target = options.out or Path("exports") / options.study
+    target = options.out or default_folder(options.study)
     return backend, slots, check_target(target) if options.export else target

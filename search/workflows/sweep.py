@@ -1,7 +1,6 @@
 """A sweep: every combination of given values, and what they come to."""
 
 import time
-from pathlib import Path
 
 from search.config.option import arguments_of
 from search.config.settings import SweepOptions
@@ -9,7 +8,7 @@ from search.data.threads import cores
 from search.engines.resources import make_slots
 from search.engines.started import recorded
 from search.execution.stop_requests import Stop
-from search.exporting.folder import SWEEP_FILES, check_target
+from search.exporting.folder import SWEEP_FILES, check_target, default_folder
 from search.process.choice import check_backend
 from search.process.fork_server import ForkServer
 from search.reporting.sweep_report import report_sweep
@@ -32,7 +31,7 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
         StudyStopped: Trials keep failing.
     """
     begun = time.monotonic()
-    target = check_target(options.out or Path("exports") / options.study, SWEEP_FILES)
+    target = check_target(options.out or default_folder(options.study), SWEEP_FILES)
     backend = check_backend(options.backend)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     sweep, request = ask_for_sweep(options)

@@ -10,6 +10,7 @@ import spaces
 from search.config.study_config import StudyConfig
 from search.data.examples import FILE as EXAMPLES
 from search.errors import SpaceFailed
+from search.exporting.folder import default_folder
 from search.exporting.formats import FORMATS
 from search.formatting import EIGHTH, often
 from search.metrics.baselines import NAMES
@@ -77,7 +78,7 @@ def commands(facts: Facts) -> dict[str, str]:
     export: list[str] = []
     if facts.exported is not None:
         words["The export, which scores the test images"] = _export(facts.exported, config)
-        if facts.exported.folder != Path("exports") / config.study:
+        if facts.exported.folder != default_folder(config.study):
             export = ["--export", str(facts.exported.folder)]
     words["This report"] = ["report", "--study", config.study, *export]
     return {label: _lines([*command, *place]) for label, command in words.items()}
@@ -121,7 +122,7 @@ def _export(exported: ExportReader, config: StudyConfig) -> list[str]:
         words += [flag, ",".join(names)] if names else []
     words += ["--calibrated"] if summary.get("calibrated") else []
     words += ["--with-examples"] if (exported.folder / EXAMPLES).exists() else []
-    if exported.folder != Path("exports") / config.study:
+    if exported.folder != default_folder(config.study):
         words += ["--out", str(exported.folder)]
     return words
 
