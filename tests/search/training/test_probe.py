@@ -1,8 +1,11 @@
 """Logistic regression on features, out of fold."""
 
 import numpy as np
+import pytest
 
-from search.training.probe import predict_out_of_fold
+from search.training.probe import PENALTY, predict_out_of_fold
+from spaces import transfer
+from spaces.contract import Backbone, InputSpec
 
 
 def test_each_image_is_predicted_by_a_fit_on_the_other_folds() -> None:
@@ -18,3 +21,9 @@ def test_each_image_is_predicted_by_a_fit_on_the_other_folds() -> None:
 def test_features_that_do_not_vary_predict_something() -> None:
     labels = np.arange(30) % 2
     assert set(predict_out_of_fold(np.ones((30, 4), np.float16), labels, np.arange(30) // 2 % 3)) <= {0, 1}
+
+
+def test_penalty_is_that_of_the_default_head() -> None:
+    net = Backbone("net", "net.keras", "digest", 8, 9)
+    spec = InputSpec(8, 8, 3, 2, backbones=(net,))
+    assert transfer.recipe(transfer.first(spec)[0], spec).weight_decay == pytest.approx(PENALTY)
