@@ -41,7 +41,10 @@ from search.process.fork_server import PRELOAD, ForkServer
 from search.study.finding import create_study
 from search.study.opening import open_study
 from search.study.study import LoadedStudy
+from search.training.plan import TrainingPlan
 from search.workflows.export import export_study
+from spaces.contract import InputSpec
+from spaces.recipe import Recipe
 from storage.claims import Claims
 from storage.process_identity import process_exists
 from storage.timeouts import Timeouts
@@ -133,6 +136,33 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
             environment={"SEARCH_TEST_EPOCH_SECONDS": str(epoch_seconds)},
             checkpoint_seconds=0.0,
         )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def make_plan(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainingPlan]:
+    """Plan five epochs on 200 digits, with dropout, momentum and augmentation, and files of their own."""
+
+    def make(**changes: Any) -> TrainingPlan:
+        place = tmp_path_factory.mktemp("training")
+        plan = TrainingPlan(
+            space="small_space",
+            params={"width": 16, "dropout": 0.3, "fault": "", "once": ""},
+            recipe=Recipe(learning_rate=0.05, batch_size=32, augmentation=1.0, momentum=0.85),
+            input_spec=InputSpec(8, 8, 1, 10),
+            dataset=str(digits.folder),
+            validation=0.1,
+            images=200,
+            split_seed=0,
+            seed=11,
+            epochs=5,
+            flip=True,
+            checkpoint=str(place / "checkpoint.npz"),
+            checkpoint_seconds=0.0,
+            model=str(place / "model.keras"),
+        )
+        return replace(plan, **changes)
 
     return make
 

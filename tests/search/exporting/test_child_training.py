@@ -1,39 +1,23 @@
 """A training of an export that is interrupted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from search.data import Dataset
 from search.exporting import child_training
 from search.exporting.child_training import train_with_retry
 from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
-from spaces.contract import InputSpec
-from spaces.recipe import Recipe
 from storage.checkpoints import read_facts
 
 
 @pytest.fixture
-def plan(digits: Dataset, tmp_path: Path) -> TrainingPlan:
+def plan(make_plan: Callable[..., TrainingPlan]) -> TrainingPlan:
     """More epochs than anybody waits for."""
-    return TrainingPlan(
-        space="small_space",
-        params={"width": 16, "dropout": 0.3, "fault": "", "once": ""},
-        recipe=Recipe(batch_size=32),
-        input_spec=InputSpec(8, 8, 1, 10),
-        dataset=str(digits.folder),
-        validation=0.1,
-        images=200,
-        split_seed=0,
-        seed=11,
-        epochs=500,
-        checkpoint=str(tmp_path / "checkpoint.npz"),
-        checkpoint_seconds=3600.0,
-    )
+    return make_plan(epochs=500, checkpoint_seconds=3600.0)
 
 
 class Silent:
