@@ -39,6 +39,8 @@ from search.errors import InputError
 TEST, VALIDATION, TRAINING, FOLDS, EARLY, RACE = range(6)
 # What a training is judged by on the way: more images would cost more than they tell.
 EARLY_IMAGES = 2000
+# By which batch statistics are counted anew there, for the mean of late weights (``search.training.late_mean``).
+STATISTICS_IMAGES = 256
 
 
 class SplitRule(NamedTuple):

@@ -49,7 +49,7 @@ from dataclasses import dataclass
 
 from search.config.study_config import StudyConfig
 from search.data import Dataset
-from search.data.splits import EARLY_IMAGES
+from search.data.splits import EARLY_IMAGES, STATISTICS_IMAGES
 from search.errors import InputError
 from search.formatting import count
 from search.study.class_balance import split_counts
@@ -209,13 +209,13 @@ def most_final(config: StudyConfig, *, longer: bool) -> float:
 
 
 def training_compute(config: StudyConfig) -> float:
-    """FLOPs of one training of the race, with the validation of a net of the default's size, on both views."""
+    """FLOPs of one training of the race, with all that its validation takes of a net of the default's size."""
     forward = config.length / (3 * config.final_epochs * config.training_images)
     a_fold = config.training_images / max(1, config.folds - 1)
     images = a_fold if config.folds else config.race_images / PARTS_OF_IMAGES
-    return config.length + (2 if config.flip else 1) * forward * (
-        (config.epochs - 1) * min(images, EARLY_IMAGES) + images
-    )
+    early = config.epochs - 1
+    validated = (2 if config.flip else 1) * (early * min(images, EARLY_IMAGES) + images)
+    return config.length + forward * (validated + early * min(STATISTICS_IMAGES, config.training_images))
 
 
 def trial_compute(config: StudyConfig) -> float:

@@ -29,7 +29,6 @@ from search.training.models import leaves
 # Of weights, for each part of a training.
 TAKEN = 4
 ORDER = 6
-STATISTICS_IMAGES = 256
 
 
 class LateMean:

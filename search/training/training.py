@@ -14,7 +14,7 @@ import numpy as np
 
 from search.data import open_dataset
 from search.data.folds import read_folds
-from search.data.splits import early_subset
+from search.data.splits import STATISTICS_IMAGES, early_subset
 from search.formatting import count
 from search.metrics.classification import Scores, validated
 from search.metrics.inference import FastestBatch, logits
@@ -25,7 +25,7 @@ from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
 from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
 from search.training.device_data import fits_device, with_images
 from search.training.epoch_callbacks import EpochCallbacks
-from search.training.late_mean import STATISTICS_IMAGES, LateMean, norms
+from search.training.late_mean import LateMean, norms
 from search.training.logistic import fit_logistic, mean_head, put_into
 from search.training.model_flops import built_cost
 from search.training.models import leaves, net_of
