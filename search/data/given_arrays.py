@@ -88,9 +88,12 @@ def _picture(picture: Image.Image, name: str) -> Pixels:
             if transparent
             else f"of mode {picture.mode}"
         )
+        instead = "ImageOps.exif_transpose(image).convert('RGB')"
+        if picture.mode.startswith(("I", "F")):  # Its range is more than 8 bits have.
+            instead = "numpy.asarray(ImageOps.exif_transpose(image))"
         raise InputError(
             f"{name} is a Pillow image {what}: expected grey or RGB (mode L or RGB), upright and opaque; pass "
-            "ImageOps.exif_transpose(image).convert('RGB') of each, or the folder of their files"
+            f"{instead} of each, or the folder of their files"
         )
     channels = PLAIN_MODES[picture.mode]
     return decode_picture(picture, name, picture.height, picture.width, channels, STRETCH, REFUSED)

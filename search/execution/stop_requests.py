@@ -18,6 +18,7 @@ SAME_SECONDS = 1.0
 # Whoever sends SIGTERM (a scheduler, a container's end) sends SIGKILL some time later.
 EXIT_SECONDS = 18.0
 SLICE_SECONDS = 0.1
+COMPUTE_SPENT = "the compute is spent (--budget)"
 
 
 @dataclass
@@ -47,6 +48,11 @@ class Stop:
         return self.reason.startswith("stopped")
 
     @property
+    def by_budget(self) -> bool:
+        """Whether the budget asked."""
+        return self.reason == COMPUTE_SPENT
+
+    @property
     def requested(self) -> bool:
         """Whether to stop at the next batch."""
         if not self.reason and self.deadline is not None and time.monotonic() > self.deadline:
@@ -68,7 +74,7 @@ class Stop:
     def check_budget(self) -> None:
         """Ask to stop if the compute of all trials has reached the budget."""
         if self.budget is not None and not self.reason and self.spent() >= self.budget:
-            self.reason = "the compute is spent (--budget)"
+            self.reason = COMPUTE_SPENT
 
     def on_signal(self, number: int, frame: FrameType | None = None) -> None:
         """Stop at the next batch after the first signal, and at once after the second."""

@@ -154,7 +154,9 @@ def _stopping(child: "Child", follow: Callable[["Child"], dict[str, Any]]) -> di
     try:
         return follow(child)
     except KeyboardInterrupt:
-        with contextlib.suppress(EOFError, KeyboardInterrupt):  # It has ended, or somebody cannot wait.
+        with contextlib.suppress(
+            EOFError, ValueError, KeyboardInterrupt
+        ):  # It has ended, or somebody cannot wait.
             child.stop()
             child.send({"go": True})  # It may be waiting for an answer; else nobody asks for this one.
             until = time.monotonic() + STOP_SECONDS

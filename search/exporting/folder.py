@@ -160,12 +160,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         new = aside / "new"
         new.mkdir()  # with the user's own umask, which mkdtemp does not heed
         yield new
-        if target.exists():
-            target.rename(aside / "old")
         try:
+            if target.exists():
+                target.rename(aside / "old")
             new.rename(target)
         except BaseException:  # Such as Ctrl-C between the two.
-            if (aside / "old").exists():
+            if (aside / "old").exists() and not target.exists():
                 (aside / "old").rename(target)
             raise
     finally:

@@ -17,6 +17,6 @@ def read_class_names(file: Path) -> list[str] | None:
     try:
         with zipfile.ZipFile(file) as archive:
             names = json.loads(archive.read(METADATA)).get(KEY)
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, LookupError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None
     return names if isinstance(names, list) else None

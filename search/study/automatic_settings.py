@@ -170,22 +170,28 @@ def _choose_for_photographs(choice: Choice, look: Look) -> None:
     """Choose what suits nets that begin from nothing."""
     options, folds = choice.options, _folds(choice.options, look, over_backbone=False)
     size = look.most if look.equal and look.most <= SIDES[-1] else None
+    said = options.final is not None or options.refit_epochs is not None
+    # What trials of a length of their own take of a budget is not known by the final training's.
+    own = said or options.length == "epochs" or "epochs" in options.requested
+    timeout, budget = time_of_all(options), None if own else compute_of_all(options)
     found = fit(
         look.training,
         look.classes,
         options.folds or folds,
         size=options.stored_size or size,
         open_folds=folds > 0,
-        timeout=time_of_all(options),
-        budget=compute_of_all(options),
+        timeout=timeout,
+        budget=budget,
+        said=said,
     )
     if size is None:
         takes = (
             "" if found.seconds is None else f", where a trial takes about {rough_duration(found.seconds)}"
         )
         choice.put("image_size", found.side, f"of {SIDES[0]} to {SIDES[-1]}{takes}")
-    in_time = "" if options.timeout is None else f"--timeout {rough_duration(options.timeout)}"
-    in_compute = "" if options.budget is None else f"--budget {flops(options.budget)}"
+    is_timed = timeout is not None and found.seconds is not None
+    in_time = f"--timeout {rough_duration(timeout or 0)}" if is_timed else ""
+    in_compute = "" if budget is None else f"--budget {flops(budget)}"
     if folds and not found.folds:
         choice.put(
             "validation",

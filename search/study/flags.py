@@ -52,9 +52,23 @@ def flags_of(config: StudyConfig, *, sweep: bool = False) -> list[str]:
     return words
 
 
-def flags_of_run(options: Options) -> list[str]:
-    """The words of what somebody has said of a run that its study does not store: how it trains, bounds and exports."""
-    taken = {field.name for record in OF_RUN for field, _ in options_of(record)} | {"budget", "export"}
+def flags_of_run(options: Options, *, budget: bool = True) -> list[str]:
+    """The words of what somebody has said of a run that its study does not store: how it trains, bounds and exports.
+
+    Args:
+        options: Of the run.
+        budget: Whether its budget is among them.
+    """
+    taken = {field.name for record in OF_RUN for field, _ in options_of(record)} | {"export"}
+    return _said(options, taken | ({"budget"} if budget else set()))
+
+
+def flags_of_export(options: Options) -> list[str]:
+    """The words of what somebody has said of the export at a run's end, and whether there is one."""
+    return _said(options, {field.name for field, _ in options_of(ExportSettings)} | {"export"})
+
+
+def _said(options: Options, taken: set[str]) -> list[str]:
     words = []
     for field, about in options_of(options):
         value = getattr(options, field.name)
@@ -68,7 +82,7 @@ def _words(flag: str, about: Option, value: Any) -> list[str]:
         return [about.flag.split("/")[0 if value else 1]]
     if isinstance(value, bool):
         return [flag] if value else []
-    if isinstance(value, tuple) and about.repeatable:
+    if about.repeatable and not isinstance(value, str):
         return [word for one in value for word in (flag, str(one))]
     if about.unit == FLOPS:
         return [flag, f"{value:.15g}FLOP"]

@@ -120,26 +120,36 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     config = dataclasses.replace(
         config, final_epochs=float(f"{final / (3 * default * images):.9g}"), max_cost=most
     )
-    _check_default_has_steps(space, config, said)
+    is_cut = final < _final_flops(asked, default, images)
+    _check_some_have_steps(
+        space, config, f"--timeout {rough_duration(time or 0)}" if is_cut else f"--final {said}"
+    )
     return config
 
 
-def _check_default_has_steps(space: Space, config: StudyConfig, said: str | int | float) -> None:
-    """Refuse a trial so short that the default configuration would be refused, and with it about every other.
+def _check_some_have_steps(space: Space, config: StudyConfig, said: str) -> None:
+    """Refuse trials so short that all of a space's configurations would be refused, one after another.
+
+    Args:
+        space: The space, of which its default and some samples are looked at.
+        config: The study's.
+        said: What has made them so short.
 
     Raises:
-        InputError: It is.
+        InputError: They are.
     """
-    own = first_trials(space, config, ())
-    if not own:
-        return
-    found = propose(space, FixedTrial(own[0]), config.input_spec)
-    times = math.exp(violations(config, found.cost, found.recipe).get("passes", 0.0))
-    if times > 1:
+    own = [
+        propose(space, FixedTrial(values), config.input_spec)
+        for values in first_trials(space, config, ())[:1]
+    ]
+    drawn = [found for _, found in propose_some(space, config.input_spec, PROBES)]
+    found = [*own, *(one for one in drawn if not isinstance(one, SpaceFailed))]
+    lacking = [violations(config, one.cost, one.recipe).get("passes", 0.0) for one in found]
+    if lacking and min(lacking) > 0:
         raise InputError(
-            f"--final {said}: in a trial on {count(config.training_images, 'image')} the default configuration would "
-            f"have less than {PARTS} steps, or not see them twice; expected at least "
-            f"{math.ceil(times * config.final_epochs)} epochs"
+            f"{said}: in a trial on {count(config.training_images, 'image')} the default configuration would have less "
+            f"than {PARTS} steps, or not see them twice, and so would all others; expected --final "
+            f"{math.ceil(math.exp(lacking[0]) * config.final_epochs)} epochs, or more"
         )
 
 
@@ -149,7 +159,7 @@ def _with_folds_that_fit(
     """The config, without the folds that nobody has asked for if they leave too little for the rest; this is said."""
     time = time_of_all(options)
     whole = paid_compute(time, compute_of_all(options), speed)
-    if options.final is not None:
+    if options.final is not None or options.refit_epochs is not None:
         looks = math.inf  # It has the length that somebody has said.
     if ending.fits(final, config.folds - 1, whole, looks):
         return config

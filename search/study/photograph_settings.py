@@ -16,6 +16,7 @@ that takes 72 s. Two trials in five folds alone would be 2 x 4 x 72 = 576 s. Wit
 may take (0.6 x 120 - 30) / 1.1 = 38 s: it has 10 epochs.
 """
 
+import math
 from dataclasses import dataclass
 
 from search.config.value_types import as_final
@@ -59,6 +60,7 @@ def fit(
     open_folds: bool,
     timeout: float | None,
     budget: float | None = None,
+    said: bool = False,
 ) -> Fit:
     """Choose by the rule at the head of this module.
 
@@ -70,15 +72,16 @@ def fit(
         open_folds: Whether the study may do without the folds.
         timeout: Seconds for all of it; None for as long as it takes.
         budget: FLOPs for all of it; None for as many as it takes.
+        said: Whether somebody has said how long the final training is, which then is no longer where images are few.
     """
     speed, choices = training_speed(), SIDES if size is None else (size,)
     final = {one: final_flops(images, classes, one) for one in choices}
-    whole = paid_compute(timeout, budget, speed)
+    whole, looks = paid_compute(timeout, budget, speed), math.inf if said else EPOCHS * images
     trial = max(1, folds - 1) if folds else A_TRIAL
-    fitting = [one for one in choices if fits(final[one], trial, whole, EPOCHS * images)]
+    fitting = [one for one in choices if fits(final[one], trial, whole, looks)]
     if not fitting and open_folds:
         folds, trial = 0, A_TRIAL
-        fitting = [one for one in choices if fits(final[one], trial, whole, EPOCHS * images)]
+        fitting = [one for one in choices if fits(final[one], trial, whole, looks)]
     if speed is None:
         return Fit(fitting[-1] if fitting else choices[0], None, folds > 0, EPOCHS)
     short = [one for one in fitting if trial * final[one] <= MINUTE * speed]

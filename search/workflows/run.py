@@ -67,7 +67,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         started = None if has_all_trials(study) else workers_elsewhere(study, options)
         feed(study, server)
         if options.detach:
-            said = nothing_searched(study) if started is None else going_on(study, started)
+            said = nothing_searched(study) if started is None else going_on(study, started, options)
             return StudyResult(study, "", False, None, detached=said)
         stop = _bound(study, options, begun, end)
         pace = Pace(
@@ -80,6 +80,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
         with keeping_time(stop, pace, final, end.race, exports=options.export, shrinks=shrinks):
             if started is not None:
                 held.close()  # This host trains nothing until the end, which may be far.
+                logger.info(going_on(study, started, options))
                 search_elsewhere(study, started, stop)
             elif slots:
                 with recorded(study.paths, len(slots)):
@@ -137,7 +138,7 @@ def _export(
 def _why_stopped(study: LoadedStudy, options: RunOptions, stop: Stop, started: Started | None) -> str:
     """Why the search ended before its N trials, and what goes on with it, or goes on without this command."""
     if started is not None and stop.by_user and started.record.exists():
-        return f"{stop.reason}: {going_on(study, started)}"
+        return f"{stop.reason}: {going_on(study, started, options)}"
     return how_to_go_on(stop, study, options)
 
 

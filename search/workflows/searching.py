@@ -22,7 +22,7 @@ from search.study.snapshot import Snapshot, take_snapshot
 from search.study.study import LoadedStudy
 from search.tracking.listener import prepare_trackers
 from search.web.study_page import feed_study
-from search.workflows.sentences import going_on, has_all_trials, warn_of_other_target
+from search.workflows.sentences import has_all_trials, warn_of_other_target
 from storage.process_identity import worker_name
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ def search_elsewhere(study: LoadedStudy, started: Started, stop: Stop) -> None:
         found = take_snapshot(study, images, ends_in=stop.seconds_left, budget=stop.budget)
         return replace(found, started=look())
 
-    logger.info(going_on(study, started))
     stop.on_hurry = lambda: study.storage.retrying.set_deadline(HURRY_SECONDS)
     with ending_in_time(stop), catching_signals(stop), Progress(look_now, log=study.paths.folder / "logs"):
         workers = attend(study, started, stop)

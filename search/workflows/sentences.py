@@ -8,7 +8,7 @@ from search.execution.stop_requests import Stop
 from search.exporting.export import Export
 from search.formatting import count
 from search.study.configurations import has_tried_all
-from search.study.flags import flags_of_run
+from search.study.flags import flags_of_export, flags_of_run
 from search.study.study import LoadedStudy
 from storage.errors import DatabaseGone, DatabaseRemoved
 
@@ -39,12 +39,12 @@ def nothing_searched(study: LoadedStudy) -> str:
     )
 
 
-def going_on(study: LoadedStudy, started: Started) -> str:
+def going_on(study: LoadedStudy, started: Started, options: Options) -> str:
     """That workers go on without this process, and how to see, attach to and stop them."""
+    attach = study.command("run", *flags_of_export(options))
     return (
         f"{started} works on study {study.config.study} with {count(started.workers, 'worker')}; look with: "
-        f"{study.command('status')}; attach, and export in the end, with: {study.command('run')}; stop with: "
-        f"{study.command('stop')}"
+        f"{study.command('status')}; attach, and export in the end, with: {attach}; stop with: {study.command('stop')}"
     )
 
 
@@ -80,4 +80,7 @@ def how_to_go_on(stop: Stop, study: LoadedStudy, options: Options, command: str 
         raise
     except DatabaseGone:
         far = "nothing is lost, but the database does not answer"
-    return f"{stop.reason}: {far}; go on with: {study.command(command, *flags_of_run(options))}"
+    # With the same budget again nothing would be done.
+    how = "go on with a larger --budget, or without one" if stop.by_budget else "go on with"
+    words = flags_of_run(options, budget=not stop.by_budget)
+    return f"{stop.reason}: {far}; {how}: {study.command(command, *words)}"

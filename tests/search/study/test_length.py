@@ -220,15 +220,22 @@ def test_default_is_not_refused_where_the_final_is_just_two_passes(digits: Datas
             assert violations(config, cost, Recipe(batch_size=batch)) == {}
 
 
-def test_trial_in_which_the_default_would_have_too_few_steps_is_refused_before_the_search(
+def test_trial_in_which_all_configurations_would_have_too_few_steps_is_refused_before_the_search(
     digits: Dataset,
 ) -> None:
     """Of ten images a hundred configurations were refused, one after another, at every call."""
-    with pytest.raises(
-        InputError, match=r"less than 8 steps, or not see them twice; expected at least (\d+) "
-    ) as said:
+    words = r"^--final 3 epochs: .* less than 8 steps, .* all others; expected --final (\d+) epochs"
+    with pytest.raises(InputError, match=words) as said:
         config_of(digits, final="3 epochs", images=10)
-    least = int(str(said.value).rpartition("at least ")[2].split()[0])
+    least = int(str(said.value).rpartition("--final ")[2].split()[0])
     config_of(digits, final=f"{least} epochs", images=10)
-    with pytest.raises(InputError):
-        config_of(digits, final=f"{least - 1} epochs", images=10)
+
+
+def test_trial_that_others_than_the_default_can_have_is_not_refused(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default of ``cnn_wide`` has batches of 128, others smaller ones."""
+    monkeypatch.setattr("search.study.length.training_speed", lambda: 1e8)
+    asked = RunOptions.given("s", data="digits", space="cnn_wide", images=200, timeout=60.0)
+    config = with_length(new_config(asked, digits), asked, load("cnn_wide"), digits)
+    assert config.final_epochs == 4

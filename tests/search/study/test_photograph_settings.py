@@ -62,6 +62,13 @@ def test_part_is_held_out_where_folds_leave_too_little() -> None:
     assert not in_compute(ALL - 1).folds
 
 
+def test_folds_need_less_where_the_final_training_has_a_length_that_somebody_said() -> None:
+    budget = (2 * 4 + 1) * final_flops(IMAGES, CLASSES, 96) / 0.7
+    asked = {"size": 96, "open_folds": True, "timeout": None, "budget": budget * 1.01}
+    assert fit(IMAGES, CLASSES, 5, **asked, said=True).folds
+    assert not fit(IMAGES, CLASSES, 5, **asked).folds
+
+
 def test_budget_bounds_the_images_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = 60 / final_flops(IMAGES, CLASSES, 96)
     monkeypatch.setattr(module, "training_speed", lambda: None)

@@ -101,7 +101,7 @@ def test_printed_command_can_be_pasted_into_a_shell(digits, tmp_path: Path) -> N
 
 def test_command_that_goes_on_says_again_what_the_study_does_not_store(digits, tmp_path: Path) -> None:
     """Pasted, it had no budget any more, and exported although that was refused."""
-    said = {"budget": 2e12, "export": False, "gpus": "0,1", "trackers": ("tensorboard:a", "tensorboard:b")}
+    said = {"budget": 2e12, "export": False, "gpus": "0,1", "trackers": ["tensorboard:a", "tensorboard:b"]}
     places = {"root": tmp_path / "studies", "cache": digits.folder.parent}
     options = RunOptions.given("s", data="digits", space="small_space", epochs=2, **said, **places)
     words = how_to_go_on(Stop(reason="the time is up"), open_study(options), options)
@@ -112,6 +112,22 @@ def test_command_that_goes_on_says_again_what_the_study_does_not_store(digits, t
         "--budget 2000000000000FLOP --no-export --gpus 0,1 --log-to tensorboard:a --log-to tensorboard:b"
     )
     assert sorted(again.split(" --")) == sorted(expected.split(" --"))
+
+
+def test_command_that_goes_on_has_no_budget_that_is_spent(digits, tmp_path: Path) -> None:
+    """With the same budget it did nothing, and said the same again."""
+    places = {"root": tmp_path / "studies", "cache": digits.folder.parent}
+    options = RunOptions.given(
+        "s", data="digits", space="small_space", epochs=2, budget=2e12, prefer="small", **places
+    )
+    stop = Stop(budget=1.0, spent=lambda: 2.0)
+    stop.check_budget()
+    words = how_to_go_on(stop, open_study(options), options)
+    assert (
+        "go on with a larger --budget, or without one: python -m search.run --study s --prefer small --s"
+        in words
+    )
+    assert words.count("--budget") == 2
 
 
 def test_timeout_counts_the_preparation(
