@@ -102,8 +102,8 @@ class Snapshot:
         trial_seconds: What a whole trial takes by the pace of those in training; None once one has ended that was not
             fitted at once.
         pace: That in words, with what would make it shorter; empty where it is not known.
-        waiting: Number of trials that are queued or requeued, which are claimed before new ones are made; as far as
-            they are owed.
+        waiting: Number of trials that are queued or requeued, which are claimed before new ones are made; 0 where the
+            study has all that it shall have.
         started: The workers that engines were asked to start.
         exports: The exports at work on it, each in words.
     """
@@ -160,9 +160,9 @@ def read_snapshot(
     ties = {trial.number: tie_break(trial.user_attrs) for trial in trials}
     best = min(scored, key=lambda trial: (sign * (trial.value or 0.0), ties[trial.number]), default=None)
     waiting = sum(trial.state.name == "WAITING" for trial in trials)
-    if wanted is not None:  # What is queued beyond that, nobody takes.
-        done = sum(trial.state not in ("failed", REFUSED) for trial in ended)
-        waiting = min(waiting, max(0, wanted - done - len(running)))
+    done = sum(trial.state not in ("failed", REFUSED) for trial in ended)
+    if wanted is not None and done >= wanted:
+        waiting = 0  # What is queued beyond that, nobody takes.
     found = Snapshot(study.study_name, metric, wanted, ended, running, best, waiting=waiting, unit=unit)
     left = _time_left(found, trials)
     return replace(found, seconds_left=left.left, trial_seconds=left.trial)
