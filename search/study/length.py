@@ -158,7 +158,7 @@ def _with_folds_that_fit(
 ) -> StudyConfig:
     """The config, without the folds that nobody has asked for if they leave too little for the rest; this is said."""
     time = time_of_all(options)
-    whole = paid_compute(time, compute_of_all(options), speed)
+    whole = paid_compute(time, compute_of_all(options), speed, in_folds=True)
     if options.final is not None or options.refit_epochs is not None:
         looks = math.inf  # It has the length that somebody has said.
     if ending.fits(final, config.folds - 1, whole, looks):

@@ -76,11 +76,12 @@ def fit(
     """
     speed, choices = training_speed(), SIDES if size is None else (size,)
     final = {one: final_flops(images, classes, one) for one in choices}
-    whole, looks = paid_compute(timeout, budget, speed), math.inf if said else EPOCHS * images
+    whole = paid_compute(timeout, budget, speed, in_folds=folds > 0)
+    looks = math.inf if said else EPOCHS * images
     trial = max(1, folds - 1) if folds else A_TRIAL
     fitting = [one for one in choices if fits(final[one], trial, whole, looks)]
     if not fitting and open_folds:
-        folds, trial = 0, A_TRIAL
+        folds, trial, whole = 0, A_TRIAL, paid_compute(timeout, budget, speed)
         fitting = [one for one in choices if fits(final[one], trial, whole, looks)]
     if speed is None:
         return Fit(fitting[-1] if fitting else choices[0], None, folds > 0, EPOCHS)

@@ -14,6 +14,7 @@ from search.study.compatibility import check_settings
 from search.study.creation import new_config
 from search.study.length import PARTS, is_by_compute, set_length, violations, with_length
 from search.study.proposal import own_configurations
+from search.study.speed import SLOWER_IN_FOLDS
 from search.training.plan import TrainingPlan
 from spaces import load
 from spaces.contract import Cost
@@ -79,10 +80,10 @@ def test_part_is_held_out_where_two_trials_in_folds_do_not_fit_in_the_time(
 
     # Two trials take four final trainings, the final one is four times as long, and the race has three tenths.
     least = (2 * 2 + 4) * 100 / 0.7
-    ample = dealt(30 + least + 1)
+    ample = dealt(30 + SLOWER_IN_FOLDS * least + 1)
     assert (ample.folds, ample.final_epochs) == (3, 12)
-    assert dealt(30 + least - 1).folds == 0
-    assert dealt(30 + (2 * 2 + 1) * 100 / 0.7 + 1, final="12 epochs").folds == 3, (
+    assert dealt(30 + SLOWER_IN_FOLDS * least - 1).folds == 0
+    assert dealt(30 + SLOWER_IN_FOLDS * (2 * 2 + 1) * 100 / 0.7 + 1, final="12 epochs").folds == 3, (
         "it has the length that is said"
     )
     with caplog.at_level("INFO"):

@@ -12,7 +12,7 @@ from search.study.photograph_settings import (
     final_flops,
     fit,
 )
-from search.study.speed import EXPORT_SECONDS
+from search.study.speed import EXPORT_SECONDS, SLOWER_IN_FOLDS
 
 IMAGES, CLASSES = 800, 5
 OTHER = EXPORT_SECONDS
@@ -43,7 +43,7 @@ def test_side_is_the_largest_whose_trial_takes_a_minute() -> None:
 
 
 def test_shorter_time_takes_smaller_images_before_it_gives_up_the_folds() -> None:
-    ample, short = found(None, size=None, folds=3), found(OTHER + 200, size=None, folds=3)
+    ample, short = found(None, size=None, folds=3), found(OTHER + SLOWER_IN_FOLDS * 200, size=None, folds=3)
     assert short.side < ample.side
     assert (short.folds, short.epochs) == (True, EPOCHS)
 
@@ -53,12 +53,12 @@ ALL = (2 * 4 + 4) * 60 / 0.7
 
 
 def test_folds_stay_where_two_trials_the_race_and_the_longer_final_training_fit() -> None:
-    assert found(OTHER + ALL + 1) == Fit(96, 240.0, True, EPOCHS)
+    assert found(OTHER + SLOWER_IN_FOLDS * ALL + 1) == Fit(96, 240.0, True, EPOCHS)
     assert in_compute(ALL + 1).folds
 
 
 def test_part_is_held_out_where_folds_leave_too_little() -> None:
-    assert found(OTHER + ALL - 1) == Fit(96, A_TRIAL * 60, False, EPOCHS)
+    assert found(OTHER + SLOWER_IN_FOLDS * ALL - 1) == Fit(96, A_TRIAL * 60, False, EPOCHS)
     assert not in_compute(ALL - 1).folds
 
 
