@@ -50,9 +50,8 @@ def as_array(part: Any, name: str) -> npt.NDArray[Any]:
         ) from None
     try:
         memoryview(array.data)
-    except (
-        ValueError
-    ):  # Only NumPy's own numbers and names can be laid open: no dates, and no numbers of ml_dtypes.
+    except ValueError:
+        # Only NumPy's own numbers and names can be laid open: no dates, and no numbers of ml_dtypes.
         raise InputError(
             f"{name} holds {array.dtype}: expected numbers, or names; pass .astype(np.float32) or .astype(str) of it"
         ) from None

@@ -42,6 +42,8 @@ FRACTION = re.compile(r"[-+]?\d*\.\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+(\.\d*)?[eE
 # Of a file's name, in bytes, on all usual file systems.
 LONGEST = 255
 WHOLE = re.compile(r"([-+]?\d+)\.0*")
+# What Arrow raises where Python has no such value; its own errors are among these.
+UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
 
 
 class Row(NamedTuple):
@@ -213,12 +215,7 @@ def _texts(path: Path, name: str, column: Any) -> list[str]:
             f"--data {path}: column {name} holds bytes that are not UTF-8 ({error.reason}); save it as text, or "
             "remove this column (images that stand in a table are not read)"
         ) from error
-    except (
-        ValueError,
-        OverflowError,
-        LookupError,
-        NotImplementedError,
-    ) as error:  # Arrow's own are among these.
+    except UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"--data {path}: column {name} holds {column.type}, which cannot be read ({reason}); save it as text"

@@ -44,10 +44,8 @@ class TrialFiles:
         here = list(self._earlier)
         if self._recorded is not None and self._store is not None:
             furthest = max(((read_facts(path) or {"epoch": 0})["epoch"] for path in here), default=0)
-            name = self._recorded["artifact"]
-            if self._recorded["epoch"] > furthest and try_fetch(
-                self._store, name, self.checkpoint, f"checkpoint {name}"
-            ):
+            name, is_further = self._recorded["artifact"], self._recorded["epoch"] > furthest
+            if is_further and try_fetch(self._store, name, self.checkpoint, f"checkpoint {name}"):
                 here.append(self.checkpoint)
         return tuple(map(str, here))
 
@@ -78,9 +76,8 @@ class TrialFiles:
         if self._store is None or not self.model.exists():
             return None
         name = f"{self._study.config.study}-{self.model.name}"
-        if not try_upload(
-            self._store, name, self.model, f"weights {name}"
-        ):  # They are here, and the trial counts.
+        # They are here: a store that fails must not cost a trained trial.
+        if not try_upload(self._store, name, self.model, f"weights {name}"):
             return None
         self._kept = name
         return name
@@ -99,9 +96,8 @@ class TrialFiles:
             return None
         if self._store is not None:
             name = predictions_artifact(self._study.config.study, path)
-            try_upload(
-                self._store, name, path, f"predictions {name}"
-            )  # Without them an export elsewhere tells less.
+            # Without them an export elsewhere tells less.
+            try_upload(self._store, name, path, f"predictions {name}")
         return self._claim.token
 
     def delete_checkpoints(self) -> None:

@@ -192,7 +192,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
 
 
 def _describe(
-    folder: Path, request: "ExportRequest", refit: bool, model: Path, server: "ForkServer"
+    folder: Path, request: ExportRequest, refit: bool, model: Path, server: "ForkServer"
 ) -> int | None:
     """Write what the net is, and some of its training pictures if asked to; return its operations an image."""
     loaded, say = request.loaded, request.say

@@ -154,16 +154,13 @@ def _stopping(child: "Child", follow: Callable[["Child"], dict[str, Any]]) -> di
     try:
         return follow(child)
     except KeyboardInterrupt:
-        with contextlib.suppress(
-            EOFError, ValueError, KeyboardInterrupt
-        ):  # It has ended, or somebody cannot wait.
+        # It may have ended, or sent half a message as the signal came, or somebody cannot wait.
+        with contextlib.suppress(EOFError, ValueError, KeyboardInterrupt):
             child.stop()
             child.send({"go": True})  # It may be waiting for an answer; else nobody asks for this one.
-            until = time.monotonic() + STOP_SECONDS
-            while (message := child.receive(max(0.0, until - time.monotonic()))) and message[
-                "kind"
-            ] != "done":
-                pass
+            until, kind = time.monotonic() + STOP_SECONDS, ""
+            while kind != "done" and (message := child.receive(max(0.0, until - time.monotonic()))):
+                kind = message["kind"]
         raise
 
 

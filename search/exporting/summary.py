@@ -277,20 +277,18 @@ def _scores(
     validation: Scores | None = scored.validation
     if training.refit:
         validation = scored.unseen if race and not config.folds else None
-    accuracy, loss = (
-        validation_figures(trial) if validation is None else (validation.accuracy, validation.loss)
-    )
+    if validation is None:
+        accuracy, loss = validation_figures(trial)
+        validated: dict[str, Any] = {"validation_accuracy": accuracy, "validation_loss": loss}
+    else:
+        validated = {
+            "validation_accuracy": validation.accuracy,
+            "validation_loss": validation.loss,
+            "validation_macro_f1": validation.macro_f1,
+            "validation_value": test_value(config, validation),
+        }
     return {
-        "validation_accuracy": accuracy,
-        "validation_loss": loss,
-        **(
-            {}
-            if validation is None
-            else {
-                "validation_macro_f1": validation.macro_f1,
-                "validation_value": test_value(config, validation),
-            }
-        ),
+        **validated,
         "test_accuracy": test.accuracy,
         "test_loss": test.loss,
         "test_accuracy_interval": list(test.accuracy_interval),

@@ -90,10 +90,9 @@ def refit_plan(
         if requested is None:
             compute = loaded.final * epochs / config.epochs
             images = sum(loaded.dataset().train_counts)
+            # It has few parts, and each may take long: it leaves a checkpoint after every one.
+            plan = dataclasses.replace(plan, checkpoint_seconds=0.0)
             plan = set_length(plan, compute, trial.user_attrs["flops"], images)
-            plan = dataclasses.replace(
-                plan, checkpoint_seconds=0.0
-            )  # It has few parts, and each may take long.
     return dataclasses.replace(
         plan,
         epochs=epochs,

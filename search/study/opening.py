@@ -157,13 +157,7 @@ def _configured(
     config = new_config(options, dataset, folds_by_default=sweep is None, over_backbone=over_backbone)
     if by_compute:
         config = with_length(config, options, space, dataset)
-    check_refit(options.study, options, config.length > 0, config.folds)
-    check_whole(
-        config,
-        options.budget,
-        options.export and refits(options, config.length > 0, config.folds),
-        options.refit_epochs,
-    )
+    _check_final(config, options)
     check_metric(config, dataset)
     if not over_backbone:
         return config, dataset, {}
@@ -253,14 +247,15 @@ def check_asked_again(config: StudyConfig, options: RunOptions) -> None:
     check_preset(config, options)
     check_fine_tune(config.study, config.space, options.fine_tune, config.backbones)
     check_confirm(config.study, config.folds, options.confirm, config.length > 0)
-    check_refit(config.study, options, config.length > 0, config.folds)
     check_preference(config.metric, options.prefer)
-    check_whole(
-        config,
-        options.budget,
-        options.export and refits(options, config.length > 0, config.folds),
-        options.refit_epochs,
-    )
+    _check_final(config, options)
+
+
+def _check_final(config: StudyConfig, options: RunOptions) -> None:
+    """Refuse a final training that cannot be had of a study, and a budget that does not hold it."""
+    check_refit(config.study, options, config.length > 0, config.folds)
+    refit = options.export and refits(options, config.length > 0, config.folds)
+    check_whole(config, options.budget, refit, options.refit_epochs)
 
 
 def warn_of_fewer(found: LoadedStudy, trials: int) -> None:

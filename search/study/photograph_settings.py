@@ -76,20 +76,20 @@ def fit(
     """
     speed, choices = training_speed(), SIDES if size is None else (size,)
     final = {one: final_flops(images, classes, one) for one in choices}
-    whole = paid_compute(timeout, budget, speed, in_folds=folds > 0)
     looks = math.inf if said else EPOCHS * images
-    trial = max(1, folds - 1) if folds else A_TRIAL
-    fitting = [one for one in choices if fits(final[one], trial, whole, looks)]
-    if not fitting and open_folds:
-        folds, trial, whole = 0, A_TRIAL, paid_compute(timeout, budget, speed)
+    for dealt in (folds, 0) if open_folds else (folds,):
+        trial = max(1, dealt - 1) if dealt else A_TRIAL
+        whole = paid_compute(timeout, budget, speed, in_folds=dealt > 0)
         fitting = [one for one in choices if fits(final[one], trial, whole, looks)]
+        if fitting:
+            break
     if speed is None:
-        return Fit(fitting[-1] if fitting else choices[0], None, folds > 0, EPOCHS)
+        return Fit(fitting[-1] if fitting else choices[0], None, dealt > 0, EPOCHS)
     short = [one for one in fitting if trial * final[one] <= MINUTE * speed]
     side = short[-1] if short else choices[0]
     share = 1.0 if timeout is None else longest_final(timeout, trial, speed) / final[side]
     epochs = max(LEAST_EPOCHS, int(EPOCHS * min(1.0, share)))
-    return Fit(side, trial * final[side] / speed * epochs / EPOCHS, folds > 0, epochs)
+    return Fit(side, trial * final[side] / speed * epochs / EPOCHS, dealt > 0, epochs)
 
 
 def final_flops(images: int, classes: int, size: int | str) -> float:

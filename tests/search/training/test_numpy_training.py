@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from search.data import Dataset
 from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
-from spaces.contract import InputSpec
 from spaces.recipe import Recipe
 
 PARAMS = {"width": 16, "dropout": 0.0, "fault": "", "once": ""}
@@ -18,23 +16,10 @@ Messages = list[dict[str, Any]]
 
 
 @pytest.fixture
-def plan(digits: Dataset, tmp_path: Path) -> TrainingPlan:
+def plan(make_plan: Callable[..., TrainingPlan]) -> TrainingPlan:
     """Three epochs on 200 digits, a checkpoint after each."""
-    return TrainingPlan(
-        space="small_space",
-        params=PARAMS,
-        recipe=Recipe(learning_rate=0.05, batch_size=32),
-        input_spec=InputSpec(8, 8, 1, 10),
-        dataset=str(digits.folder),
-        validation=0.1,
-        images=200,
-        split_seed=0,
-        seed=11,
-        epochs=3,
-        checkpoint=str(tmp_path / "checkpoint.npz"),
-        checkpoint_seconds=0.0,
-        model=str(tmp_path / "model.keras"),
-    )
+    recipe = Recipe(learning_rate=0.05, batch_size=32)
+    return make_plan(params=PARAMS, recipe=recipe, epochs=3)
 
 
 @pytest.fixture
