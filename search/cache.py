@@ -10,7 +10,7 @@ import typer
 
 from search.cli.app import main, make_app
 from search.cli.options import flag, flag_for
-from search.config.settings import CacheSettings
+from search.config.host_settings import CacheSettings
 from search.errors import InputError
 from search.formatting import ago
 

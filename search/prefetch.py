@@ -7,7 +7,7 @@ import typer
 
 from search.cli.app import main, make_app
 from search.cli.options import flag_for
-from search.config.settings import CacheSettings
+from search.config.host_settings import CacheSettings
 
 
 def prefetch(

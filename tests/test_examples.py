@@ -7,7 +7,7 @@ import pytest
 
 MODULES = [
     "search.data.splits",
-    "search.exporting.race",
+    "search.exporting.race_rule",
     "search.exporting.verification",
     "search.metrics.calibration",
     "search.metrics.classification",

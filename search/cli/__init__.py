@@ -1,6 +1,6 @@
 """What all commands share: flags made of the settings, one-line errors, exit codes, values such as 2h or 1PFLOP.
 
-The options themselves are defined in ``search.config.settings``; the commands lie at the root of ``search``.
+The options themselves are defined in ``search.config``; the commands lie at the root of ``search``.
 """
 
 from typing import TYPE_CHECKING

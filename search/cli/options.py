@@ -29,6 +29,7 @@ from search.cli.parsing import (
     whole_number,
 )
 from search.cli.program import studies_here
+from search.config.host_settings import PlaceSettings
 from search.config.option import (
     FLOPS,
     FLOPS_AN_IMAGE,
@@ -39,7 +40,7 @@ from search.config.option import (
     option_of,
     options_of,
 )
-from search.config.settings import NameSettings, PlaceSettings
+from search.config.request_settings import NameSettings
 
 Record = TypeVar("Record", bound=Options)
 # Defaults that say nothing to a person.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from search.config.option import check_number, flag_of
-from search.config.settings import StudySettings, check_study_name
+from search.config.request_settings import check_study_name
+from search.config.study_settings import StudySettings
 from search.config.value_types import EIGHTH, EPOCH
 from search.errors import InputError
 from spaces.contract import Backbone, InputSpec, sides

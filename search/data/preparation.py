@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config.option import check_choice, check_number
-from search.config.settings import RESIZES
+from search.config.study_settings import RESIZES
 from search.config.value_types import as_image_size
 from search.data.archive import is_archive, unpack
 from search.data.arrays import array_source

@@ -1,4 +1,4 @@
-"""The course of a race between the best configurations; its rule and an example are in ``race``.
+"""The course of a race between the best configurations; its rule and an example are in ``race_rule``.
 
 The search's own values do not count, because they were selected for being high. The mean of fresh trainings keeps only
 the much smaller luck of being the best of a few means.
@@ -18,15 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from search.errors import StudyStopped
 from search.exporting.entrants import UNBOUNDED, Bounds, Course, plot_course, searched
-from search.exporting.race import (
-    COMPUTE_SHARE,
-    Race,
-    Racer,
-    eliminations,
-    nobody_ahead,
-    values_of,
-    why_over,
-)
+from search.exporting.race import Race, Racer, values_of
+from search.exporting.race_rule import COMPUTE_SHARE, eliminations, nobody_ahead, why_over
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
 from search.formatting import percent
 from search.metrics.classification import one_image

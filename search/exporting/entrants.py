@@ -1,4 +1,4 @@
-"""Who races at the end of a search, and how far; the rule of the race itself is in ``race``, its course in ``confirm``.
+"""Who races at the end of a search, and how far; the rule of the race is in ``race_rule``, its course in ``confirm``.
 
 In a study whose trials have equal compute the best few race against the default configuration, if they were not behind
 it where both were last compared. ``search.study.ending`` says how many, and with how many seeds. Where trials count
@@ -16,7 +16,7 @@ from optuna.trial import FixedTrial, TrialState
 from search.errors import SpaceFailed
 from search.exporting.choice import candidates, was_trained
 from search.exporting.preference import prefer as prefer_of
-from search.exporting.race import COMPUTE_SHARE, MOST_RACERS, MOST_ROUNDS, entrant_count
+from search.exporting.race_rule import COMPUTE_SHARE, MOST_RACERS, MOST_ROUNDS, entrant_count
 from search.exporting.race_runs import epoch_cost
 from search.formatting import percent
 from search.metrics.preference import ACCURATE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.config.settings import check_study_name
+from search.config.request_settings import check_study_name
 from search.exporting.folder import check_target, default_folder
 from search.exporting.race import Race
 from search.metrics.preference import ACCURATE

@@ -9,7 +9,8 @@ import numpy as np
 
 from search.exporting.assessment import Calibration
 from search.exporting.preference import gap_words
-from search.exporting.race import COMPUTE_SHARE, Race, Racer
+from search.exporting.race import Race, Racer
+from search.exporting.race_rule import COMPUTE_SHARE
 from search.formatting import accuracy_words, count, figure, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit

@@ -161,7 +161,7 @@ class Scores:
         """What ``--metric`` names, of these images; NaN where it has no meaning, as the recall of an absent class.
 
         Args:
-            metric: One of ``search.config.settings.METRICS``, such as ``macro_f1`` or ``recall:cat``.
+            metric: One of ``search.config.study_settings.METRICS``, such as ``macro_f1`` or ``recall:cat``.
             classes: Names, in label order.
         """
         kind, _, name = metric.partition(":")

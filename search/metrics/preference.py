@@ -33,7 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 
-from search.config.settings import PREFERENCES
+from search.config.request_settings import PREFERENCES
 
 ACCURATE, BALANCED, SMALL = PREFERENCES
 # How far from the best a small net may be.

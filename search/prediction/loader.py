@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.config.option import check_choice
-from search.config.settings import RESIZES
+from search.config.study_settings import RESIZES
 from search.data.decode import DEPTH
 from search.data.image_files import UnreadableImage
 from search.data.pixel_range import REFUSED, WHITE

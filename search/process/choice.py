@@ -3,9 +3,9 @@
 import importlib.util
 import os
 
+from search.config.host_settings import BACKENDS
 from search.config.interpreter import to_install
 from search.config.option import check_choice
-from search.config.settings import BACKENDS
 from search.errors import InputError
 
 

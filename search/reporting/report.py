@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from search.config.settings import check_study_name
+from search.config.request_settings import check_study_name
 from search.errors import InputError
 from search.reporting.elements import MARK
 from search.reporting.export_reader import find_export

@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 import spaces
 from search.config.option import flag_of, options_of
-from search.config.settings import RunOptions, StudySettings
+from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
+from search.config.study_settings import StudySettings
 from search.config.value_types import as_final
 from search.data import Dataset, cache_root, open_dataset
 from search.data.base import Say, log_line

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from search.config.option import options_of
-from search.config.settings import RunOptions, StudySettings
+from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
+from search.config.study_settings import StudySettings
 from search.data import Dataset
 from search.data.backbones import IMAGE_SIZE
 from search.data.base import Say, log_line

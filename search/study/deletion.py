@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.config.settings import check_study_name
+from search.config.request_settings import check_study_name
 from search.errors import InputError
 from search.formatting import duration
 from search.study.finding import find_study, load_study

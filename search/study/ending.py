@@ -2,8 +2,8 @@
 
 The idea: the highest value of a search is that of its luckiest configuration, trained on a part of the images. So a run
 ends with a race between the best few configurations and the default, on images that no trial was ranked by (see
-``search.exporting.race``), and with the winner's final training on all training images. Both are kept free before the
-search begins: a budget or a time covers the whole, from the preparation of the images to the export.
+``search.exporting.race_rule``), and with the winner's final training on all training images. Both are kept free before
+the search begins: a budget or a time covers the whole, from the preparation of the images to the export.
 
 The rule: with a trial's compute C, the final training's F, and the whole W (``--budget``; else what N trials, the race
 and the final training would take):

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 
-from search.config.settings import check_study_name
+from search.config.request_settings import check_study_name
 from search.config.study_config import StudyConfig
 from search.errors import InputError, StudyPreparing, flag_error, is_disk_full
 from search.study.preparing import preparation_words

@@ -2,16 +2,12 @@
 
 from typing import Any
 
+from search.config.host_settings import EngineSettings, HostSettings
 from search.config.option import FLOPS, Option, Options, flag_of, options_of
-from search.config.settings import (
-    EngineSettings,
-    ExportSettings,
-    HostSettings,
-    RunOptions,
-    StudySettings,
-    SweepOptions,
-)
+from search.config.request_settings import ExportSettings
+from search.config.settings import RunOptions, SweepOptions
 from search.config.study_config import StudyConfig
+from search.config.study_settings import StudySettings
 from search.study.creation import ANY_COST
 from spaces import is_model
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import spaces
 from search.config.engine_word import LOCAL
 from search.config.option import check_choice, flag_of
-from search.config.settings import ExportSettings, RunOptions
+from search.config.request_settings import ExportSettings
+from search.config.settings import RunOptions
 from search.data.backbones import check_backbone
 from search.data.cache import cache_root
 from search.data.folds import check_fold_options

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from search.config.option import Options, arguments_of, flag_of, option, options_of
-from search.config.settings import ExportOptions, RunOptions, StudySettings, SweepOptions, WorkerOptions
+from search.config.settings import ExportOptions, RunOptions, SweepOptions, WorkerOptions
+from search.config.study_settings import StudySettings
 from search.errors import InputError
 
 RECORDS = [RunOptions, SweepOptions, WorkerOptions, ExportOptions]

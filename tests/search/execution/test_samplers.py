@@ -10,8 +10,8 @@ import small_space
 from optuna.trial import TrialState
 
 import spaces
-from search.config.settings import SAMPLERS
 from search.config.study_config import StudyConfig
+from search.config.study_settings import SAMPLERS
 from search.execution.prior import PriorSampler
 from search.execution.samplers import DistinctSampler, make_sampler
 from search.study.configurations import all_configurations, key_of

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image, ImageOps
 
-from search.config.settings import RESIZES
+from search.config.study_settings import RESIZES
 from search.data.decode import DEPTH, decode
 from search.data.pixel_range import WHITE, WHOLE, to_pixels
 from search.exporting.export import Export

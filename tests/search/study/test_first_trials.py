@@ -7,8 +7,8 @@ import optuna
 import pytest
 import small_space
 
-from search.config.settings import PRUNERS
 from search.config.study_config import StudyConfig
+from search.config.study_settings import PRUNERS
 from search.errors import InputError
 from search.execution.pruning import make_pruner
 from search.study.first_trials import check_trial, enqueue, first_trials

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from search.exporting.race import LEVEL, MOST_ROUNDS, eliminations, entrant_count, leader, why_over
+from search.exporting.race_rule import LEVEL, MOST_ROUNDS, eliminations, entrant_count, leader, why_over
 
 
 @pytest.mark.parametrize(
