@@ -118,8 +118,7 @@ def plot_course(
         if len(candidates(loaded, without)) > 1 or _pruned_late(loaded, without):
             why = "no other configuration was as good as the default where both were last compared"
     elif not planned.racers:
-        least = 2 * ending.LEAST_SEEDS * max(1, config.folds) * ending.training_compute(config)
-        why = f"it would take {ending.flops(least)} at least, more than its part of the whole"
+        why = f"it would take {ending.flops(ending.least_race(config))} at least, more than its part of the whole"
     number = None if default is None else default.number
     return Course(trials, planned.rounds, math.inf, planned.race, number, why, prefer)
 

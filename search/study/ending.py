@@ -14,7 +14,7 @@ and the final training would take):
 A race of three configurations, the default among them, has three seeds; where that is too much it has two seeds, then
 two configurations with three, and two with two. Where even those are too much there is none. Each training of the race
 makes the passes of a trial, which are the passes of the final training. In K folds, whose trainings are 1 / K of a
-trial, each seed takes K rounds, one a fold.
+trial, each seed takes K rounds, one a fold: so many values have a spread, and where two seeds are too much one does.
 
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
 has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
@@ -45,6 +45,7 @@ A final training whose length somebody has said (``--final``, ``--refit-epochs``
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.config.study_config import StudyConfig
@@ -55,8 +56,10 @@ from search.formatting import count
 from search.study.class_balance import split_counts
 from search.study.pace import LEAST_TRIALS
 
-# At most so many configurations race, and each with so many seeds; a comparison needs a spread, which takes two.
-RACERS, SEEDS, LEAST_SEEDS = 3, 3, 2
+# At most so many configurations race, and each with so many seeds.
+RACERS, SEEDS = 3, 3
+# What else may be run, in this order, where those are too many. A comparison needs a spread: of two seeds, or of folds.
+FEWER, FEWER_IN_FOLDS = ((3, 2), (2, 3), (2, 2)), ((3, 1), (2, 1))
 # What a race may take of the whole.
 SHARE = 0.3
 # So many times as long as planned a final training may be, where there is compute left.
@@ -156,11 +159,21 @@ def plan_ending(
     training, trainings = training_compute(config), max(1, config.folds)
     allowed = min(RACERS * SEEDS * trainings * training, SHARE * whole)
     allowed = max(allowed, run_before) if most is None else min(allowed, most)
-    for racers in range(min(RACERS, configurations), 1, -1):
-        for seeds in range(SEEDS, LEAST_SEEDS - 1, -1):
-            if racers * seeds * trainings * training <= allowed:
-                return Ending(racers, seeds * trainings, training, final)
+    for racers, seeds in _courses(config):
+        if racers <= configurations and racers * seeds * trainings * training <= allowed:
+            return Ending(racers, seeds * trainings, training, final)
     return Ending(final=final)
+
+
+def least_race(config: StudyConfig) -> float:
+    """FLOPs of the shortest race that there can be."""
+    racers, seeds = _courses(config)[-1]
+    return racers * seeds * max(1, config.folds) * training_compute(config)
+
+
+def _courses(config: StudyConfig) -> Sequence[tuple[int, int]]:
+    """The races that may be run, as configurations and seeds; the first that is paid for is."""
+    return ((RACERS, SEEDS), *FEWER, *(FEWER_IN_FOLDS if config.folds else ()))
 
 
 def said_final(config: StudyConfig, epochs: int | None) -> float:

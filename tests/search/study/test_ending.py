@@ -16,6 +16,7 @@ from search.study.ending import (
     division,
     flops,
     grown_final,
+    least_race,
     plan_ending,
     race_images,
     training_compute,
@@ -82,6 +83,17 @@ def test_folds_race_in_a_round_a_fold() -> None:
     found = planned(None, FOLDS)
     assert (found.racers, found.rounds) == (3, 15)
     assert found.training == training_compute(FOLDS)
+
+
+@pytest.mark.parametrize(("trainings", "racers", "rounds"), [(20, 2, 10), (19, 3, 5), (14, 2, 5), (9, 0, 0)])
+def test_folds_race_with_one_seed_where_two_are_too_many(trainings: int, racers: int, rounds: int) -> None:
+    found = planned(2e16, FOLDS, most=trainings * training_compute(FOLDS))
+    assert (found.racers, found.rounds) == (racers, rounds)
+
+
+def test_least_race_is_of_two_configurations_and_two_seeds_or_of_folds() -> None:
+    assert least_race(CONFIG) == 4 * training_compute(CONFIG)
+    assert least_race(FOLDS) == 10 * training_compute(FOLDS)
 
 
 def test_without_a_final_training_there_is_none_to_keep_free() -> None:
