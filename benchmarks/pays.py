@@ -20,8 +20,9 @@ Each has its FLOPs, validation included, and its seconds: of ``exported`` and ``
 the export, of the others their trainings'. Rows are appended, and the same command goes on where it ended, also within
 a search (in ``--work``, by the state of the code). Without ``--sets`` the rows that are there are summarised.
 
-    python benchmarks/pays.py --sets digits cifar10=FOLDER cifar10_few=FOLDER fashion_few=fashion_mnist \
-        ants_bees=FOLDER clothing=FOLDER clothing_backbone=FOLDER --backbone FILE.keras --repetitions 3
+    python benchmarks/pays.py --sets digits cifar10=FOLDER cifar10_few=FOLDER fashion=fashion_mnist \
+        fashion_few=fashion_mnist ants_bees=FOLDER clothing=FOLDER clothing_backbone=FOLDER \
+        --backbone FILE.keras --repetitions 3
 """
 
 import argparse
@@ -78,6 +79,9 @@ class Task:
 TASKS = {
     "cifar10": Task(
         "cifar_cnn", 0.2, 10_000, options={"images": 2_000, "final": "0.05PFLOP", "budget": 1.75e14}
+    ),
+    "fashion": Task(
+        "cifar_cnn", 0.2, 10_000, size=28, options={"images": 2_000, "final": "0.01PFLOP", "budget": 3.5e13}
     ),
     # So few images that what is left of the set can show a point of difference. Fashion-MNIST (Xiao and others, 2017)
     # is also a package of Debian, dataset-fashion-mnist.
