@@ -6,10 +6,15 @@ The rest end one trial, each in the way that the docstring says; the worker goes
 
 import errno
 import os
+import re
 import sysconfig
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+
+# What colours a terminal; and the lines in which Keras names a layer before it says what went wrong there.
+STYLE = re.compile(r"\x1b\[[\d;]*m")
+KERAS_FRAME = re.compile(r"^Exception encountered when calling (.+)\.\n\s*")
 
 
 class InputError(Exception):
@@ -166,7 +171,7 @@ def failure_words(error: BaseException) -> str:
 
 def join_words(kind: str, message: str, place: str) -> str:
     """What ``failure_words`` gives, of its parts."""
-    first_line = message.strip().splitlines()[:1]
+    first_line = KERAS_FRAME.sub(r"\1: ", STYLE.sub("", message).strip()).splitlines()[:1]
     return ": ".join([kind, *first_line])[:300] + (f" ({place})" if place else "")
 
 

@@ -69,6 +69,10 @@ class Hyperparameters:
                 raise ValueError(
                     f"{name}: {choice!r:.80} is no plain choice; expected text, numbers, true or false, or None"
                 )
+            if isinstance(choice, float) and not math.isfinite(choice):  # No database keeps such a number.
+                raise ValueError(
+                    f"{name}: the choice {choice} cannot be stored; expected finite numbers, or None"
+                )
         return self._ask(name, "categorical", {"choices": plain})
 
     # KerasTuner's.

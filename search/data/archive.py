@@ -10,7 +10,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
@@ -92,11 +92,7 @@ def _unpack_zip(path: Path, folder: Path) -> None:
                     f"--data {path}: holds {member.filename!r}, which leads out of the archive: not unpacked; make the "
                     "archive again of a folder"
                 )
-            if inside in files:  # Of two files of one name the second would take the first one's place.
-                raise InputError(
-                    f"--data {path}: holds {member.filename!r} twice, of which one would be lost: not unpacked; make "
-                    "the archive again of a folder"
-                )
+            _refuse_twice(path, member.filename, files)
             if not member.is_dir():
                 files.add(inside)
             if member.flag_bits & 1:
@@ -106,19 +102,39 @@ def _unpack_zip(path: Path, folder: Path) -> None:
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip. Names of letters outside ASCII are UTF-8 in many that do not say so, such as a Mac's."""
+    """Open a zip. Names of letters outside ASCII are UTF-8 in many that do not say so, such as a Mac's.
+
+    Others are in the writing of a country, which no zip names: what is Chinese would be read as box drawings.
+    """
     try:
         return zipfile.ZipFile(path, metadata_encoding="utf-8")
-    except UnicodeDecodeError:
-        return zipfile.ZipFile(path)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"--data {path}: holds names that are neither ASCII nor UTF-8, such as {error.object!r:.80}, and says not "
+            "what they are: not unpacked; unpack it yourself and pass the folder"
+        ) from None
 
 
 def _unpack_tar(path: Path, folder: Path) -> None:
     with tarfile.open(path) as archive:
         _check_room(path, folder, (member.size for member in archive))
-        for member in archive.getmembers():
-            if not _is_left_by_mac(member.name):
-                archive.extract(member, folder, filter="data")
+        members = [member for member in archive.getmembers() if not _is_left_by_mac(member.name)]
+        files: set[PurePosixPath] = set()
+        for member in members:
+            _refuse_twice(path, member.name, files)
+            if not member.isdir():
+                files.add(PurePosixPath(member.name))
+        for member in members:
+            archive.extract(member, folder, filter="data")
+
+
+def _refuse_twice(path: Path, name: str, files: Set[PurePosixPath]) -> None:
+    """Refuse a second file of one name, which would take the first one's place."""
+    if PurePosixPath(name) in files:
+        raise InputError(
+            f"--data {path}: holds {name!r} twice, of which one would be lost: not unpacked; make the archive again of "
+            "a folder"
+        )
 
 
 def _is_left_by_mac(name: str) -> bool:

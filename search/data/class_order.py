@@ -9,10 +9,13 @@ from search.errors import InputError
 DIGITS = re.compile(r"(\d+)")
 LONGEST = 255
 # What is no difference between classes to most people, who take both for the same.
-DIFFERENCES = "case, spaces, hyphens, underscores or what cannot be seen"
-# What programs write where there is no value: pandas, databases and, as it stands here, Python. In small letters
-# "none" is a word, and the name of many a class.
-NO_VALUES, PYTHON_NONE = ("", "nan", "<na>", "null"), "None"
+DIFFERENCES = "case, spaces, hyphens, underscores, leading zeros or what cannot be seen"
+# What programs write where there is no value, in any case; and what they write as it stands here: Python, R, Excel,
+# pandas of times, MySQL. In other cases "none" is a word, and the name of many a class, as "Na" and "nat" may be.
+NO_VALUES, NO_VALUES_AS_WRITTEN = (
+    ("", "nan", "<na>", "null"),
+    ("None", "NA", "N/A", "n/a", "#N/A", "NaT", "\\N"),
+)
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -54,13 +57,14 @@ def in_order(names: Iterable[str], wanted: Sequence[str] = ()) -> list[str]:
 def is_no_value(text: str) -> bool:
     """Whether a program wrote this text, such as ``NaN``, where there is no value; as a label it is no class."""
     text = text.strip()
-    return text == PYTHON_NONE or text.lower() in NO_VALUES
+    return text in NO_VALUES_AS_WRITTEN or text.lower() in NO_VALUES
 
 
 def alike_words(classes: Iterable[str]) -> list[str]:
     """A warning of classes whose names differ by ``DIFFERENCES`` alone, if there are any.
 
-    They are one class more often than not, written by several people, or on a Mac and elsewhere: ``Cat`` and ``cat ``.
+    They are one class more often than not, written by several people, or on a Mac and elsewhere: ``Cat`` and ``cat ``,
+    or ``1`` and ``01``.
     Names of one letter are none of these (``A`` and ``a``), nor are ``1`` and ``-1``.
     """
     groups: dict[str, list[str]] = {}
@@ -86,7 +90,7 @@ def unlike_words(name: str, classes: Iterable[str]) -> str:
 
 def _alike_key(name: str) -> str:
     """What classes have in common that look or read the same."""
-    visible = _visible(name)
+    visible = re.sub(r"(?<![\d.,])0+(?=\d)", "", _visible(name))
     if len(visible.strip()) <= 1:
         return visible
     return re.sub(r"(?<=\S)[\s_-]+(?=\S)", " ", visible.strip().strip("_")).casefold()

@@ -84,7 +84,8 @@ def decode(
     """Decode one file into the pixels of a net's input.
 
     The image is turned upright by its EXIF tag, laid on white where it is transparent, reduced to 8 bits, made grey or
-    RGB, and resized. Of an animation, it is the first picture.
+    RGB, and resized. Of an animation, it is the first picture; of a PNG, the one that programs without animations
+    show.
 
     Args:
         path: A file in any format that Pillow reads.

@@ -1,6 +1,6 @@
 """What a user passes for an array, from a notebook, made an array of NumPy; what that would change is refused."""
 
-from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ def as_array(part: Any, name: str) -> npt.NDArray[Any]:
             f"{name} is a single Pillow image: expected an array, or a list of one image for each label"
         )
     refuse_mask(part, name)
-    if isinstance(part, (list, tuple, deque)):
-        part = [_item(item, f"{name}[{place}]") for place, item in enumerate(part)]
+    if _is_sequence(part):
+        part = [_item(part[place], f"{name}[{place}]") for place in range(len(part))]
     try:
         array = np.asarray(part)
     except MemoryError:
@@ -68,6 +68,12 @@ def refuse_mask(given: Any, name: str) -> None:
         raise InputError(
             f"{name} is a masked array, whose mask would be lost; pass what is to be used, without it"
         )
+
+
+def _is_sequence(given: Any) -> bool:
+    """Whether this holds items one by one, as a list does, or a column of Hugging Face's data sets, and is no array."""
+    has = [hasattr(given, name) for name in ("__len__", "__getitem__", "__array__")]
+    return has == [True, True, False] and not isinstance(given, (str, bytes, bytearray, memoryview, Mapping))
 
 
 def _item(item: Any, name: str) -> Any:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from search.config.interpreter import to_install
 from search.errors import InputError
@@ -33,6 +33,8 @@ IMAGE_ENDINGS = JPEG + OTHER + HEIF + RAW + FOREIGN
 # The file's kind follows at the fifth byte of an ISO media file.
 HEIF_KINDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_KINDS = (b"avif", b"avis")
+# A TIFF's tag of what a page is, and its bit for a smaller copy.
+SUBFILE, REDUCED = 254, 1
 _opener = threading.Lock()
 
 
@@ -208,7 +210,8 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         path: The file; its pixels are not decoded yet.
 
     Raises:
-        CannotOpen: It is an image in a format that cannot be opened here, a link to nothing, or no file at all.
+        CannotOpen: It is an image in a format that cannot be opened here, has several pages, or is a link to nothing or
+            no file at all.
         PIL.UnidentifiedImageError: It is no image, or too damaged to be known as one.
         OSError: It cannot be read.
         PIL.Image.DecompressionBombError: It is far too large.
@@ -224,7 +227,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         image = Image.open(path)
     except UnidentifiedImageError:
         kind = _iso_kind(path)
-        if kind in AVIF_KINDS:
+        if kind in AVIF_KINDS and not features.check("avif"):
             raise CannotOpen("an AVIF picture, which needs Pillow 11.3 or newer") from None
         if kind not in HEIF_KINDS:
             raise
@@ -237,7 +240,19 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
             raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
         if image.format == "EPS":  # Pillow would have Ghostscript run it as the program that it is.
             raise CannotOpen("a PostScript drawing; save it as PNG or JPEG")
+        if image.format == "TIFF" and (pages := _pages(image)) > 1:
+            raise CannotOpen(f"{pages} pages, of which one would be used; save each as a file of its own")
         yield image
+
+
+def _pages(image: Image.Image) -> int:
+    """How many pages a TIFF has, not counting smaller copies of them, which many programs put behind."""
+    pages = 1
+    for place in range(1, image.n_frames):  # type: ignore[attr-defined]
+        image.seek(place)
+        pages += not image.tag_v2.get(SUBFILE, 0) & REDUCED  # type: ignore[attr-defined]
+    image.seek(0)
+    return pages
 
 
 def _register_heif() -> None:

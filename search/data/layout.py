@@ -98,11 +98,37 @@ def folders_in(path: Path) -> list[str]:
         ) from error
 
 
+def refuse_two_levels(layout: Layout) -> None:
+    """Refuse folders of which two levels may be the classes: ``fold1/cat/`` and ``fold2/cat/``, or ``cat/masks/``.
+
+    Folders of a class may hold folders of any name. Where two of them hold nothing but folders of the same names, those
+    may be the classes as well.
+
+    Raises:
+        InputError: There are such; the message says what to do for either reading.
+    """
+    for part in layout.parts.values():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for name in folders_in(part):
+            inside = tuple(folders_in(part / name))
+            if len(inside) > 1 and not _has_images(part / name):
+                alike.setdefault(inside, []).append(name)
+        for inside, names in alike.items():
+            if len(names) > 1:
+                inner, outer = _slashes([*inside]), _slashes(names)
+                raise InputError(
+                    f"--data {part}: {outer} hold no images of their own but the same folders {inner}: expected one "
+                    f"level of classes; if {inner} are the classes, put all images of each into one folder; if {outer} "
+                    "are, put their images right into them, without masks and the like, or, where the inner folders "
+                    "are patients or the like, name these by --groups"
+                )
+
+
 def _innermost(path: Path) -> tuple[Path, list[str]]:
     """The first folder that has more in it than one folder of folders, and the names of its folders."""
     inside = folders_in(path)
     while len(inside) == 1 and not part_of(inside[0]) and folders_in(path / inside[0]):
-        if _tables(path) or any(name.lower().endswith(IMAGE_ENDINGS) for name in _files(path)):
+        if _tables(path) or _has_images(path):
             break
         path /= inside[0]
         inside = folders_in(path)
@@ -146,6 +172,10 @@ def _check_plain(root: Path, inside: list[str], roles: Mapping[str, list[str]]) 
             f"--data {root}: {_slashes(likely)} look like parts, and would be taken for classes: rename them to "
             "train/, validation/ and test/, or, if they are classes, give them names without these words"
         )
+
+
+def _has_images(folder: Path) -> bool:
+    return any(name.lower().endswith(IMAGE_ENDINGS) for name in _files(folder))
 
 
 def _tables(root: Path) -> tuple[Path, ...]:

@@ -12,7 +12,11 @@ from PIL import Image
 from search.data.pixel_range import Misfit
 
 BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
+CHANNELS, EXTRA = 277, 338
 SIGNED = 2
+# Of what ``WHITE_IS`` says: RGB, CMYK, YCbCr and Lab with their channels; all others have one. And what ``EXTRA`` says
+# of a channel beside these: that it is transparency.
+CHANNELS_OF, ALPHA = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}, ((1,), (2,))
 # Of a JPEG: the markers of its end and of the beginning of its pixels; as many zeros as a disk's sector has; libjpeg's
 # remark on bytes behind the pixels, and the most that a camera may leave there.
 JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 512
@@ -107,6 +111,12 @@ def _refuse_tiff(image: Image.Image) -> None:
     tags = image.tag_v2  # type: ignore[attr-defined]
     codec, rawmode, _ = decoder(image)
     bits = max(tags.get(BITS, (1,)))
+    channels, used = tags.get(CHANNELS, 1), CHANNELS_OF.get(tags.get(WHITE_IS, 0), 1)
+    if channels > used + (tags.get(EXTRA) in ALPHA):
+        raise Misfit(
+            f"{channels} channels, of which those beyond the first {used} would be lost or taken for transparency: "
+            f"save it with {used} alone, or with one more that is declared as transparency (ExtraSamples 2)"
+        )
     if bits == 8 and SIGNED in tags.get(SAMPLES, ()):
         raise Misfit("signed 8-bit pixels, which Pillow takes for unsigned: save it as unsigned 8 bits")
     if tags.get(PLANES) == 2 and codec == "raw" and (bits != 8 or tags.get(WHITE_IS) == 0):

@@ -5,6 +5,7 @@ whatever their case; a split's words are those of folders (``train``, ``val``, `
 """
 
 import csv
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -37,8 +38,11 @@ PATH = (
 LABEL = ("label", "labels", "class", "category", "target", "classname", "classlabel", "labelname")
 SPLIT = ("split", "part", "set", "subset")
 DELIMITERS = ",;\t|"
-# A number that is no whole one is a quantity and no class.
-FRACTION = re.compile(r"[-+]?\d*\.\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+# A number that is no whole one is a quantity and no class; some countries write a comma in it. With an exponent, as
+# NumPy writes all numbers into a text, it may be whole.
+FRACTION = re.compile(r"[-+]?\d*[.,]\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+([.,]\d*)?[eE][-+]?\d+")
+# Of a column that tells the parts: names of three parts, in a few ways.
+MOST_WORDS = 10
 # Of a file's name, in bytes, on all usual file systems.
 LONGEST = 255
 WHOLE = re.compile(r"([-+]?\d+)\.0*")
@@ -106,6 +110,8 @@ def read_table(
     kept: dict[str, Sequence[str]] = {"path": paths, "label": labels}
     if split := _find(path, columns, "splits", SPLIT, needed=False):
         kept["split"] = columns[split]
+    else:
+        _refuse_hidden_split(path, columns)
     if groups is not None and by_column:
         kept[groups] = columns[groups]
     for name, values in kept.items():
@@ -147,7 +153,8 @@ def mixed_folder(path: Path) -> str:
 def _columns(path: Path, groups: str | None = None, rows: int | None = None) -> dict[str, list[str]]:
     """The columns of a table as text, empty where there is no value; of ``rows`` rows, or all.
 
-    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups.
+    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups. Others of text
+    hold each value once.
     """
     if path.suffix.lower() == ".parquet":
         return _read_parquet(path, groups, rows)
@@ -194,16 +201,29 @@ def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str,
         if rows is not None:
             return {name: [] for name in names}
         _refuse_twice(path, names)
-        plain = [name for name in names if not pyarrow.types.is_nested(file.schema_arrow.field(name).type)]
+        types = {name: file.schema_arrow.field(name).type for name in names}
+        plain = [name for name in names if not pyarrow.types.is_nested(types[name])]
         used = [name for name in plain if _plain(name) in (*PATH, *LABEL, *SPLIT) or name == groups]
-        table = file.read(columns=used)
+        kinds = [pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_dictionary]
+        unused = [name for name in plain if name not in used and any(kind(types[name]) for kind in kinds)]
+        table = file.read(columns=[*used, *unused])
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"--data {path}: no .parquet table that can be read ({reason}); save it again"
         ) from error
     # What is in the others may be beyond Python, such as a time in nanoseconds, and nobody asks for it.
-    return {name: _texts(path, name, table[name]) if name in used else [] for name in plain}
+    words = {name: _few_words(table[name]) for name in unused}
+    return {name: _texts(path, name, table[name]) if name in used else words.get(name, []) for name in plain}
+
+
+def _few_words(column: Any) -> list[str]:
+    """The different values of a text column that is not used, as far as it may be a split: they are few."""
+    different = column.unique()
+    try:
+        return [_text(value) for value in different.to_pylist()] if len(different) <= MOST_WORDS else []
+    except UNREADABLE:
+        return []
 
 
 def _texts(path: Path, name: str, column: Any) -> list[str]:
@@ -255,14 +275,44 @@ def _find(path: Path, columns: Columns, what: str, usual: Sequence[str], *, need
     return found[0] if found else ""
 
 
+def _refuse_hidden_split(path: Path, columns: Columns) -> None:
+    """Refuse a split under a name that is none of ``SPLIT``: its test images would be trained on.
+
+    It is known by its values (``train`` and ``test``), or by a name of its own (``is_train``).
+    """
+    for name, values in columns.items():
+        if _plain(name) in (*PATH, *LABEL):
+            continue
+        words = [value for value in dict.fromkeys(values) if not is_no_value(value)]
+        if words and all(map(part_of, words)):
+            raise InputError(
+                f"--data {path}: column {name} holds {named(words)}, and seems to be the split, which would not be "
+                "used: expected it to be called split; rename it, or remove it"
+            )
+        if part_of(_plain(name).removeprefix("is")) and _plain(name).startswith("is"):
+            raise InputError(
+                f"--data {path}: column {name} seems to be the split, which would not be used: expected one called "
+                "split, with train, validation or test in each row; write it so, or remove it"
+            )
+
+
 def _classes(path: Path, labels: Sequence[str]) -> list[str]:
-    """The names of classes. Numbers are names if they are whole; a program may have written ``1.0`` for 1."""
-    if fractions := [label for label in labels if FRACTION.fullmatch(label)]:
+    """The names of classes. Numbers are names if they are whole."""
+    classes = list(map(_whole_number, labels))
+    if fractions := [label for label in classes if FRACTION.fullmatch(label)]:
         raise InputError(
             f"--data {path}: labels that are numbers with fractions ({named(list(dict.fromkeys(fractions)))}) are "
             "quantities; expected the name of a class in each row, or its whole number"
         )
-    return [found[1] if (found := WHOLE.fullmatch(label)) else label for label in labels]
+    return classes
+
+
+def _whole_number(label: str) -> str:
+    """1 of what a program may have written for it, such as ``1.0`` or ``1.0e+00``; other labels as they are."""
+    if found := WHOLE.fullmatch(label):
+        return found[1]
+    number = float(label.replace(",", ".")) if FRACTION.fullmatch(label) else math.nan
+    return str(int(number)) if number.is_integer() else label
 
 
 def _check_paths(path: Path, written: Sequence[str]) -> None:

@@ -66,23 +66,23 @@ class Picture(NamedTuple):
         return as_pixels(resize(picture, shape.height, shape.width, shape.resize))
 
 
-def list_pictures(images: Any, depth: str | None) -> list[Picture]:
+def list_pictures(images: Any, shape: InputShape) -> list[Picture]:
     """Each picture of what was given.
 
     Args:
         images: A path, array or Pillow image, or several of these; folders are looked into at any depth.
-        depth: The range of the export's images, see ``InputShape``.
+        shape: Of the images that the net takes.
 
     Raises:
-        InputError: There is none, or something is neither.
+        InputError: There is none, something is neither, or one image would be taken for several.
     """
     if isinstance(images, (str, os.PathLike, np.ndarray, Image.Image)):
-        found = list(_pictures_of(images, "images", depth))
+        found = list(_pictures_of(images, "images", shape))
     elif isinstance(images, Iterable):
         found = [
             one
             for place, given in enumerate(images)
-            for one in _pictures_of(given, f"images[{place}]", depth, one=True)
+            for one in _pictures_of(given, f"images[{place}]", shape, one=True)
         ]
     else:
         raise InputError(f"images is of type {type(images).__name__}: {EXPECTED}")
@@ -91,19 +91,37 @@ def list_pictures(images: Any, depth: str | None) -> list[Picture]:
     return found
 
 
-def _pictures_of(given: Any, name: str, depth: str | None, *, one: bool = False) -> Iterator[Picture]:
+def _pictures_of(given: Any, name: str, shape: InputShape, *, one: bool = False) -> Iterator[Picture]:
     """The pictures of one thing that was given; ``one`` of an array among others, which is a single image."""
     if isinstance(given, (str, os.PathLike)):
+        if not os.fspath(given):  # As a path it would be the current folder.
+            raise InputError(f"{name} is an empty text, which is no path: {EXPECTED}")
         yield from (Picture(str(file), file) for file in find_images([Path(given)]))
     elif isinstance(given, Image.Image):
         yield Picture(name, given)
     elif isinstance(given, np.ndarray):
         refuse_mask(given, name)
         single = given.ndim == 2 or (given.ndim == 3 and (one or given.shape[2] in (1, 3)))
-        pixels = _eight_bits(check_images(given[np.newaxis] if single else given, name), name, depth)
+        if given.ndim == 3 and not single:
+            _refuse_one_as_several(given.shape, name, shape.channels)
+        pixels = _eight_bits(check_images(given[np.newaxis] if single else given, name), name, shape.depth)
         yield from (Picture(name if single else f"{name}[{at}]", image) for at, image in enumerate(pixels))
     else:
         raise InputError(f"{name} is of type {type(given).__name__}: {EXPECTED}")
+
+
+def _refuse_one_as_several(size: tuple[int, ...], name: str, channels: int) -> None:
+    """Refuse an array of three dimensions that may be one image, where the first would be the number of grey ones."""
+    if size[2] in (2, 4):
+        raise InputError(
+            f"{name} has shape {size}: grey images of {size[2]} columns, or one with transparency? Pass "
+            f"PIL.Image.fromarray({name}) for one, which is laid on white, or {name}[..., np.newaxis] for grey images"
+        )
+    if size[0] == channels == 3:
+        raise InputError(
+            f"{name} has shape {size}: three grey images, or one with its channels first? Pass "
+            f"{name}.transpose(1, 2, 0) for one, or {name}[..., np.newaxis] for grey images"
+        )
 
 
 def _eight_bits(images: npt.NDArray[Any], name: str, depth: str | None) -> Pixels:

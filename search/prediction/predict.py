@@ -36,7 +36,7 @@ def predict_images(model: str | Path, images: Any) -> list[Prediction]:
     folder: Path = of_type("--model", model, Path)
     labels, shape = read_export(folder)
     temperature = read_temperature(folder)
-    pictures = list_pictures(images, shape.depth)
+    pictures = list_pictures(images, shape)
     familiarity = read_familiarity(folder)
     with quiet_stderr():
         net = load_net(folder, labels, shape)

@@ -93,13 +93,31 @@ def prepared(model: Any, size: tuple[int, int, int], classes: int) -> keras.Mode
 
 
 def scales_pixels(model: keras.Model) -> bool:
-    """Whether a model brings pixels from 0 to 255 to a range of its own, before the first of its other weights."""
+    """Whether a model takes pixels from 0 to 255: it scales them itself, before the first of its other weights.
+
+    So does one whose input is whole numbers, which would make zeros of pixels from 0 to 1. What augments pixels before
+    they are scaled says itself which range it is made for: Keras's ``value_range``, by default 0 to 255.
+
+    Raises:
+        ModelUnfit: Two such layers are made for different ranges.
+    """
+    if keras.backend.is_int_dtype(model.inputs[0].dtype):
+        return True
+    made_for: dict[bool, str] = {}
     for operation in _operations(model):
-        if type(operation).__name__ in SCALING:
-            return True
+        name = type(operation).__name__
+        if name in SCALING:
+            return next(iter(made_for), True)
         if getattr(operation, "weights", ()):
-            return False
-    return False
+            break
+        if between := getattr(operation, "value_range", None):
+            made_for.setdefault(between[1] > 1, name)
+        if len(made_for) > 1:
+            raise ModelUnfit(
+                f"its layer {made_for[True]} is made for pixels from 0 to 255, and {made_for[False]} for pixels from 0 "
+                "to 1; give both the same value_range"
+            )
+    return next(iter(made_for), False)
 
 
 def as_exported(model: keras.Model, size: tuple[int, int, int]) -> keras.Model:
@@ -130,11 +148,17 @@ def same_as_exported(model: keras.Model, size: tuple[int, int, int]) -> keras.Mo
     """What ``as_exported`` makes of a model, compared with what the model itself says of some images.
 
     Raises:
-        ModelUnfit: They differ: a softmax within the model was taken for its end, or its end for none.
+        ModelUnfit: They are not finite, or they differ: a softmax within the model was taken for its end, or its end
+            for none.
     """
     images = np.random.default_rng(0).integers(0, 256, (4, *size)).astype("float32")
     given = images if scales_pixels(model) else images / WHITE
     said, probabilities = np.array(model(given, training=False)), ends_in_softmax(model)
+    if not np.isfinite(said).all():
+        raise ModelUnfit(
+            f"its model returns {count(int((~np.isfinite(said)).sum()), 'number')} of {said.size} that are NaN or "
+            "infinite before any training; expected finite ones: look at its initializers, and for a division by zero"
+        )
     net = as_exported(model, size)
     logits = np.array(net(images, training=False))
     found = np.array(keras.ops.softmax(logits)) if probabilities else logits
@@ -170,9 +194,11 @@ def loss_of(model: keras.Model) -> tuple[str, bool]:
 
 
 def _operations(model: keras.Model) -> Iterator[Any]:
-    """The operations of a model and of the nets within it, in their order."""
+    """The operations of a model and of the nets and pipelines within it, in their order."""
     for operation in getattr(model, "operations", model.layers):
         if isinstance(operation, keras.Model):
             yield from _operations(operation)
+        elif isinstance(operation, keras.Layer):
+            yield from operation._flatten_layers()
         else:
             yield operation

@@ -28,6 +28,7 @@ def own_training(model: keras.Model, accumulate: int) -> keras.Model:
         model.compile(
             optimizer=model.optimizer,
             loss=model.loss,
+            loss_weights=model._compile_loss._user_loss_weights,
             metrics=[*metrics, ACCURACY],
             weighted_metrics=getattr(compiled, "_user_weighted_metrics", None),
             run_eagerly=model.run_eagerly,

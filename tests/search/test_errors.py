@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.config.settings import RunOptions
-from search.errors import InputError
+from search.errors import InputError, join_words
 from search.study.finding import find_study
 from search.study.listing import list_studies
 from search.study.request import check_request, load_space
@@ -46,3 +46,12 @@ def test_artifacts_in_no_folder_are_refused_by_their_flag(tmp_path: Path) -> Non
     options = RunOptions(study="s", artifacts=f"{tmp_path}/none")
     with pytest.raises(InputError, match=f"^--artifacts {tmp_path}/none: no such folder; expected "):
         check_request(options)
+
+
+def test_reason_that_keras_gives_below_a_line_of_its_own_is_told() -> None:
+    said = (
+        "Exception encountered when calling Reshape.call().\n\n\x1b[1mThe total size must be unchanged. Received: "
+        "(2,)\x1b[0m\n\nArguments received by Reshape.call():\n  • inputs=tf.Tensor(shape=(3, 2))"
+    )
+    expected = "ValueError: Reshape.call(): The total size must be unchanged. Received: (2,)"
+    assert join_words("ValueError", said, "") == expected

@@ -75,6 +75,7 @@ def test_conditional_scope_asks_only_where_its_condition_is_met() -> None:
         (lambda hp: hp.Float("x", 1, 2, sampling="reverse_log"), "x: sampling 'reverse_log': expected linear or log"),
         (lambda hp: hp.Int("x", 0, 8, step=2, sampling="log"), "expected a range above 0 and a factor above 1"),
         (lambda hp: hp.suggest_categorical("x", [(8, 8)]), r"x: \(8, 8\) is no plain choice"),
+        (lambda hp: hp.Choice("x", [1.0, float("inf")]), "x: the choice inf cannot be stored; expected finite numbers"),
         (lambda hp: hp.conditional_scope("x", [1]).__enter__(), "x has not been asked for before"),
     ],
 )  # fmt: skip

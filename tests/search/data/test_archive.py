@@ -85,6 +85,12 @@ def test_names_of_a_zip_are_read_as_their_makers_meant_them(tmp_path: Path, cach
     assert (folder / "dog/1.png").read_bytes() == b"2"
 
 
+def test_zip_whose_names_are_in_an_unknown_writing_is_refused(tmp_path: Path, cache: Path) -> None:
+    path = zipped(tmp_path / "photos.zip", {"cxxx/1.png": b"1"})
+    path.write_bytes(path.read_bytes().replace(b"cxxx", "猫狗".encode("gbk")))
+    refused(path, cache, "neither ASCII nor UTF-8, such as .*: not unpacked; unpack it yourself and pass the")
+
+
 @pytest.mark.parametrize("name", ["../out.png", "/tmp/out.png", "a/../../out.png", "..\\out.png"])
 def test_zip_that_leads_out_is_refused(tmp_path: Path, cache: Path, name: str) -> None:
     refused(zipped(tmp_path / "evil.zip", {name: b"1"}), cache, "leads out of the archive: not unpacked")
@@ -141,6 +147,16 @@ def test_zip_that_holds_a_file_twice_is_refused(tmp_path: Path, cache: Path, aga
         cache,
         r"holds '(\./)?cat/1.png' twice, of which one would be lost: not unpacked; make the archive",
     )
+
+
+@pytest.mark.parametrize("again", ["cat/1.png", "./cat/1.png"])
+def test_tar_that_holds_a_file_twice_is_refused(tmp_path: Path, cache: Path, again: str) -> None:
+    folder = tarfile.TarInfo("cat")
+    folder.type = tarfile.DIRTYPE
+    members = [(tarfile.TarInfo("cat/1.png"), b"1"), (folder, b""), (folder, b"")]
+    assert unpack(tarred(tmp_path / "once.tar", *members), tmp_path / "other", lambda line: None)
+    path = tarred(tmp_path / "photos.tar", *members, (tarfile.TarInfo(again), b"2"))
+    refused(path, cache, r"holds '(\./)?cat/1.png' twice, of which one would be lost: not unpacked")
 
 
 def test_tar_with_a_hard_link_to_nothing_is_refused(tmp_path: Path, cache: Path) -> None:

@@ -79,12 +79,15 @@ def test_old_study_of_arrays_finds_its_images_in_its_order(
 
 def test_what_programs_write_for_no_value_is_none() -> None:
     assert all(map(is_no_value, ["", "NaN", "<NA>", "None", "NULL", " null "]))
-    assert not any(map(is_no_value, ["none", "nano", "NA", "0"]))
+    assert all(map(is_no_value, ["NA", "N/A", "n/a", "#N/A", "NaT", r"\N"]))
+    assert not any(map(is_no_value, ["none", "nano", "Na", "nat", "N", "0"]))
 
 
 def test_classes_that_differ_by_case_or_spaces_alone_are_told_of() -> None:
-    (words,) = alike_words(["Cat", "big_dog", "big dog", "cat ", "11", "1-1", "cow"])
-    assert words.startswith("warning: classes 'Cat' and 'cat '; 'big_dog' and 'big dog' differ by case, ")
+    (words,) = alike_words(["Cat", "big_dog", "big dog", "cat ", "11", "1-1", "cow", "7", "007"])
+    assert words.startswith(
+        "warning: classes 'Cat' and 'cat '; 'big_dog' and 'big dog'; '7' and '007' differ by case, "
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_label_of_test_that_looks_as_one_of_train_is_told_of(cache: Path) -> Non
 
 
 def test_classes_of_letters_and_signs_are_not_taken_for_alike() -> None:
-    assert alike_words(["A", "a", "-1", "1", "-10", "10", "11", "1-1"]) == []
+    assert alike_words(["A", "a", "-1", "1", "-10", "10", "11", "1-1", "0", "00a", "1.05", "1.5"]) == []
 
 
 def test_preparing_such_classes_warns(

@@ -109,6 +109,36 @@ def test_decode_premultiplied_grey_lies_on_white(tmp_path: Path) -> None:
     assert decode(path, 1, 2, 1)[0, :, 0].tolist() == [100, 255]
 
 
+@pytest.mark.parametrize(("channels", "extra"), [(2, 0), (4, 0), (4, None)])
+def test_decode_tiff_with_channels_that_are_neither_colours_nor_transparency_is_refused(
+    tmp_path: Path, channels: int, extra: int | None
+) -> None:
+    path = write_tiff(
+        tmp_path / "a.tif", np.zeros((4, 4, channels), np.uint8), colour=channels > 2, extra=extra
+    )
+    with pytest.raises(
+        InputError, match=rf"a\.tif: {channels} channels, of which those beyond the first [13]"
+    ):
+        decode(path, 4, 4, 3)
+
+
+def test_decode_tiff_with_declared_transparency_lies_on_white(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "a.tif", np.zeros((4, 4, 4), np.uint8), colour=True, extra=2)
+    assert (decode(path, 4, 4, 3) == 255).all()
+
+
+def test_decode_tiff_of_several_pages_is_refused_and_one_with_smaller_copies_is_not(tmp_path: Path) -> None:
+    page, other = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (4, 4), "blue")
+    path = save(page, tmp_path / "pages.tif", save_all=True, append_images=[other, page])
+    with pytest.raises(
+        InputError, match=r"pages\.tif: 3 pages, of which one would be used; save each as a file"
+    ):
+        read_header(path)
+    other.encoderinfo = {"tiffinfo": {254: 1}}  # type: ignore[attr-defined]
+    path = save(page, tmp_path / "copies.tif", save_all=True, append_images=[other])
+    assert (decode(path, 8, 8, 3) == (255, 0, 0)).all()
+
+
 def test_decode_grey_with_alpha_lies_on_white(tmp_path: Path) -> None:
     image = Image.merge("LA", (Image.new("L", (2, 1), 100), Image.new("L", (2, 1), 0)))
     image.putpixel((0, 0), (100, 255))

@@ -1,5 +1,7 @@
 """What a notebook passes for arrays: pixels as those of files, or refused in one line."""
 
+from collections import UserList
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,28 @@ def turned(image: Image.Image) -> Image.Image:
 def transparent(image: Image.Image) -> Image.Image:
     image.info["transparency"] = (0, 0, 0)
     return image
+
+
+class Column:
+    """As a column of Hugging Face's data sets."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, place: int) -> Any:
+        return self.items[place]
+
+
+@pytest.mark.parametrize("kind", [Column, UserList])
+def test_items_of_any_sequence_are_looked_at(kind: Callable[[list[Any]], Any]) -> None:
+    pictures = [Image.fromarray(image) for image in COLOURS]
+    np.testing.assert_array_equal(as_array(kind(pictures), "x_train"), COLOURS)
+    pictures[2] = pictures[2].quantize(8)
+    with pytest.raises(InputError, match=r"x_train\[2\] is a Pillow image of mode P: expected grey or RGB"):
+        as_array(kind(pictures), "x_train")
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "1"])

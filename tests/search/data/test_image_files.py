@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from search.data.decode import decode
 from search.data.image_files import UnreadableImage, is_image, look_into
@@ -133,6 +133,16 @@ def test_image_that_cannot_be_opened_says_how_to_mend_it(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableImage, match=fix):
         decode(tmp_path / name, 8, 8, 3)
+
+
+def test_avif_that_is_cut_short_is_said_to_be_damaged(tmp_path: Path) -> None:
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    Image.new("RGB", (16, 12)).save(tmp_path / "a.avif")
+    whole = (tmp_path / "a.avif").read_bytes()
+    (tmp_path / "a.avif").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableImage, match="not an image, or a damaged one"):
+        decode(tmp_path / "a.avif", 8, 8, 3)
 
 
 def test_prediction_finds_what_training_finds(tmp_path: Path, paint: Make) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.data.layout import Layout, understand
+from search.data.layout import Layout, refuse_two_levels, understand
 from search.errors import InputError
 
 Make = Callable[..., Path]
@@ -104,6 +104,36 @@ def test_folder_that_can_be_read_in_two_ways_is_refused(lay_out: Make, name: str
     with pytest.raises(InputError, match=message) as caught:
         understand(lay_out(*files))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["fold1/cat/1.png", "fold1/dog/1.png", "fold2/cat/1.png", "fold2/dog/1.png"],
+         r"fold1/, fold2/ hold no images of their own but the same folders cat/, dog/: .* if cat/, dog/ are"),
+        (["train/ill/images/1.png", "train/ill/masks/1.png", "train/well/images/1.png", "train/well/masks/1.png",
+          "test/ill/1.png"], "ill/, well/ hold no images .* if ill/, well/ are, put their images right into them"),
+    ],
+)  # fmt: skip
+def test_folders_of_which_two_levels_may_be_the_classes_are_refused(
+    lay_out: Make, files: list[str], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        refuse_two_levels(understand(lay_out(*files)))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["a/1.png", "b/1.png"],
+        ["a/x/1.png", "a/y/1.png", "b/1.png"],
+        ["a/1.png", "a/x/1.png", "a/y/1.png", "b/1.png", "b/x/1.png", "b/y/1.png"],
+        ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/z/1.png"],
+        ["a/x/1.png", "b/x/1.png"],
+    ],
+)
+def test_folders_inside_classes_that_cannot_be_classes_are_legal(lay_out: Make, files: list[str]) -> None:
+    refuse_two_levels(understand(lay_out(*files)))
 
 
 def test_tables_of_labels_are_found_beside_folders(lay_out: Make) -> None:

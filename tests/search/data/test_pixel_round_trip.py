@@ -51,7 +51,7 @@ def predicted(files: list[Path], dataset: Any, folder: Path, monkeypatch: Any) -
 
     monkeypatch.setattr(loader, "logits", look)
     labels, shape = loader.read_export(folder)
-    answers = loader.classify(None, list_pictures(files, shape.depth), labels, shape, 1.0)
+    answers = loader.classify(None, list_pictures(files, shape), labels, shape, 1.0)
     given = iter(seen)
     return {answer.image: answer.error or next(given) for answer in answers}
 

@@ -126,6 +126,11 @@ def test_parquet_groups_are_read(tmp_path: Path) -> None:
     assert [row.group for row in rows] == ["a", "b"]
 
 
+def test_parquet_split_under_another_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="column phase holds train, test, and seems to be the split"):
+        read_table(parquet_table(tmp_path, phase=["train", "test"], other=beyond_python("text")), None)
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,8 +148,8 @@ def test_groups_are_a_column_or_left_to_be_a_pattern(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_are_names_of_classes_as_a_program_wrote_them(tmp_path: Path) -> None:
-    path = table(tmp_path, "path,label\n1.png,0\n2.png,1.0\n3.png,-1\n")
-    assert [row.label for row in read_table(path, None)[0]] == ["0", "1", "-1"]
+    path = table(tmp_path, "path,label\n1.png,0\n2.png,1.0\n3.png,-1\n4.png,2.000e+00\n")
+    assert [row.label for row in read_table(path, None)[0]] == ["0", "1", "-1", "2"]
 
 
 def test_group_that_a_program_wrote_in_two_ways_is_one(tmp_path: Path) -> None:
@@ -206,10 +211,19 @@ BAD = {
         "path,label,split\n1.png,cat,fold1\n",
         "the split fold1 is not known; expected train, validation",
     ),
+    "a split under another name": (
+        "path,label,Data Set\n1.png,cat,Training\n2.png,dog,test\n3.png,dog,\n",
+        "column Data Set holds Training, test, and seems to be the split, .*; rename it, or remove it",
+    ),
+    "a split of yes and no": (
+        "path,label,is_train\n1.png,cat,1\n",
+        "column is_train seems to be the split, which",
+    ),
     "quantities": (
         "path,label\n1.png,0.5\n2.png,1.25\n",
         r"labels that are numbers with fractions \(0.5, 1.25\)",
     ),
+    "quantities with a comma": ("path;label\n1.png;0,1\n", r"labels that are numbers with fractions \(0,1\)"),
     "small quantities": ("path,label\n1.png,1e-3\n", r"labels that are numbers with fractions \(1e-3\)"),
     "other labels": (
         "path,label\n1.png,cat\n1.png,dog\n",

@@ -22,7 +22,7 @@ SHAPE = InputShape(6, 8, 3, "stretch", REFUSED)
 
 
 def pixels_of(images: Any, shape: InputShape = SHAPE) -> list[Any]:
-    return [picture.pixels(shape) for picture in list_pictures(images, shape.depth)]
+    return [picture.pixels(shape) for picture in list_pictures(images, shape)]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def files(tmp_path: Path) -> Path:
 def test_all_that_holds_the_same_images_gives_the_same_pixels(
     files: Path, make: Any, names: list[str]
 ) -> None:
-    pictures = list_pictures(make(files), REFUSED)
+    pictures = list_pictures(make(files), SHAPE)
 
     assert [picture.name.removeprefix(f"{files}/") for picture in pictures] == names
     assert all(map(np.array_equal, [picture.pixels(SHAPE) for picture in pictures], COLOURS))
@@ -59,17 +59,23 @@ def test_all_that_holds_the_same_images_gives_the_same_pixels(
 def test_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match=r"pipe: a pipe or a device; expected an image file or a folder"):
-        list_pictures(tmp_path / "pipe", REFUSED)
+        list_pictures(tmp_path / "pipe", SHAPE)
 
 
 @pytest.mark.parametrize("image", [COLOURS[0], GREYS[0], GREYS[0][..., np.newaxis]])
 def test_single_image_is_told_from_several(image: Any) -> None:
-    assert [picture.name for picture in list_pictures(image, REFUSED)] == ["images"]
+    assert [picture.name for picture in list_pictures(image, SHAPE)] == ["images"]
 
 
 def test_several_grey_images_are_no_image_of_many_channels() -> None:
     found = pixels_of(GREYS)
     assert all(map(np.array_equal, found, np.repeat(GREYS[..., np.newaxis], 3, axis=3)))
+
+
+def test_three_grey_images_are_three_to_a_net_of_grey_ones() -> None:
+    shape = SHAPE._replace(channels=1)
+    assert len(pixels_of(np.zeros((3, 6, 8), np.uint8), shape)) == 3
+    assert len(pixels_of(np.zeros((3, 6, 8, 1), np.uint8))) == 3
 
 
 def test_arrays_are_resized_and_made_grey_as_files_are(files: Path) -> None:
@@ -124,7 +130,7 @@ def test_opened_picture_is_read_as_its_file_is(name: str, tmp_path: Path) -> Non
     save(path)
     shape = InputShape(6, 8, 1, "stretch", depth)
     picture = Image.open(path)
-    of_file, of_picture = (said_of(*list_pictures(given, depth), shape) for given in (path, picture))
+    of_file, of_picture = (said_of(*list_pictures(given, shape), shape) for given in (path, picture))
     assert of_picture == of_file
     assert isinstance(of_file, str) or picture.filename == str(path)
     assert isinstance(of_file, str) == (name in ("colour", "signed"))
@@ -147,6 +153,15 @@ def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
     ("images", "said"),
     [
         ([], "no images given"),
+        ("", "images is an empty text, which is no path: expected image files"),
+        (
+            np.zeros((6, 8, 4), np.uint8),
+            r"\(6, 8, 4\): grey .* Pass PIL.Image.fromarray\(images\) for one, which is",
+        ),
+        (
+            np.zeros((3, 6, 8), np.uint8),
+            r"with its channels first\? Pass images\.transpose\(1, 2, 0\) for one, or ",
+        ),
         (3, "images is of type int: expected image files"),
         (["a.png", None], r"images\[1\] is of type NoneType"),
         (COLOURS / 255, "images holds float64, floats: expected 8 bits .* pass uint8 from 0 to 255"),
@@ -160,7 +175,7 @@ def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
 )
 def test_what_is_no_image_is_refused_in_words(images: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        list_pictures(images, REFUSED)
+        list_pictures(images, SHAPE)
 
 
 def test_image_that_two_arguments_cover_is_taken_once(files: Path) -> None:

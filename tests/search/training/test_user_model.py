@@ -135,6 +135,11 @@ def test_exported_net_has_the_weights_of_the_trained_one_in_their_order() -> Non
         (lambda x: x / 127.5 - 1, True),
         (keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)]), True),
         (lambda x: layers.Rescaling(2.0)(layers.Dense(4)(x)), False),
+        (layers.Pipeline([layers.RandomFlip(), layers.Rescaling(1 / 255)]), True),
+        (layers.RandomContrast(0.5), True),
+        (layers.RandomBrightness(0.5, value_range=(0, 1)), False),
+        (lambda x: layers.Rescaling(2.0, -1)(layers.RandomBrightness(0.5, value_range=(0, 1))(x)), False),
+        (lambda x: layers.RandomContrast(0.5)(layers.Dense(4)(x)), False),
     ],
 )
 def test_pixels_are_scaled_where_the_model_does_not_do_so(first: Any, scales: bool) -> None:
@@ -144,6 +149,28 @@ def test_pixels_are_scaled_where_the_model_does_not_do_so(first: Any, scales: bo
     expected = model(IMAGES if scales else IMAGES / 255, training=False)
     found = as_exported(model, SIZE)(IMAGES, training=False)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_model_whose_input_is_whole_numbers_is_given_pixels_that_are() -> None:
+    inputs = keras.Input(SIZE, dtype="uint8")
+    model = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(keras.ops.cast(inputs, "float32"))))
+    exported = same_as_exported(prepared(model, SIZE, CLASSES), SIZE)
+    np.testing.assert_allclose(exported(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
+
+
+def test_layers_made_for_different_ranges_of_pixels_are_refused_by_name() -> None:
+    first = [layers.RandomContrast(0.5), layers.RandomBrightness(0.5, value_range=(0, 1))]
+    with pytest.raises(
+        ModelUnfit, match="RandomContrast is made for pixels from 0 to 255, and RandomBrightness for"
+    ):
+        scales_pixels(keras.Sequential([keras.Input(SIZE), *first, layers.Flatten(), layers.Dense(10)]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_model_whose_outputs_are_no_finite_numbers_is_told_so(value: float) -> None:
+    model = net(layers.Dense(10, bias_initializer=keras.initializers.Constant(value)))
+    with pytest.raises(ModelUnfit, match="returns 40 numbers of 40 that are NaN or infinite before any"):
+        same_as_exported(prepared(model, SIZE, CLASSES), SIZE)
 
 
 def test_model_is_described_as_it_asks_for_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +210,14 @@ def test_model_keeps_its_compilation_and_tells_its_accuracy(metrics: Any, names:
     assert model.optimizer is optimizer
     assert "accuracy" in logs
     assert len(logs) == 1 + names
+
+
+def test_model_keeps_the_weight_of_its_loss() -> None:
+    plain, half = (tuners(loss="categorical_crossentropy", loss_weights=[weight]) for weight in (1.0, 0.5))
+    half.set_weights(plain.get_weights())
+    given = (IMAGES / 255, np.eye(CLASSES)[:3])
+    whole, less = (own_training(model, 1).test_on_batch(*given, return_dict=True) for model in (plain, half))
+    assert less["loss"] == pytest.approx(whole["loss"] / 2)
 
 
 def test_gradients_are_accumulated_unless_the_optimizer_has_a_schedule() -> None:
