@@ -4,50 +4,28 @@ One row is one image. Columns are found by their usual names (``path`` or ``imag
 whatever their case; a split's words are those of folders (``train``, ``val``, ``Testing``, ...).
 """
 
-import csv
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from os.path import normpath
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from search.config.interpreter import to_install
 from search.data.class_order import is_no_value
 from search.data.groups import named
 from search.data.part_names import part_of
+from search.data.table_columns import LABEL, PATH, SPLIT, Columns, plain_name, read_columns
 from search.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet")
-PATH = (
-    *(
-        "path",
-        "file",
-        "filename",
-        "filepath",
-        "image",
-        "imagepath",
-        "imagefile",
-        "imagefilename",
-        "imagename",
-    ),
-    *("img", "imgpath", "imgfile", "imgname"),
-)
-LABEL = ("label", "labels", "class", "category", "target", "classname", "classlabel", "labelname")
-SPLIT = ("split", "part", "set", "subset")
-DELIMITERS = ",;\t|"
 # A number that is no whole one is a quantity and no class; some countries write a comma in it. With an exponent, as
 # NumPy writes all numbers into a text, it may be whole.
 FRACTION = re.compile(r"[-+]?\d*[.,]\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+([.,]\d*)?[eE][-+]?\d+")
-# Of a column that tells the parts: names of three parts, in a few ways.
-MOST_WORDS = 10
 # Of a file's name, in bytes, on all usual file systems.
 LONGEST = 255
 WHOLE = re.compile(r"([-+]?\d+)\.0*")
-# What Arrow raises where Python has no such value; its own errors are among these.
-UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
 
 
 class Row(NamedTuple):
@@ -66,9 +44,6 @@ class Row(NamedTuple):
     group: str
 
 
-Columns = Mapping[str, Sequence[str]]
-
-
 def is_table(path: Path) -> bool:
     """Whether a file is a table, by its ending."""
     return path.name.lower().endswith(TABLES)
@@ -79,10 +54,10 @@ def has_labels(path: Path) -> bool:
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         return True
     try:
-        names = _columns(path, rows=0)
+        names = read_columns(path, rows=0)
     except InputError:
         return False
-    return all(any(_plain(name) in usual for name in names) for usual in (PATH, LABEL))
+    return all(any(plain_name(name) in usual for name in names) for usual in (PATH, LABEL))
 
 
 def read_table(
@@ -101,7 +76,7 @@ def read_table(
     Raises:
         InputError: It cannot be read, a column is missing, or values are missing or contradict each other.
     """
-    columns = _columns(path, groups)
+    columns = read_columns(path, groups)
     paths = columns[_find(path, columns, "paths", PATH)]
     labels = columns[_find(path, columns, "labels", LABEL)]
     if not paths:
@@ -150,119 +125,9 @@ def mixed_folder(path: Path) -> str:
     return ""
 
 
-def _columns(path: Path, groups: str | None = None, rows: int | None = None) -> dict[str, list[str]]:
-    """The columns of a table as text, empty where there is no value; of ``rows`` rows, or all.
-
-    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups. Others of text
-    hold each value once.
-    """
-    if path.suffix.lower() == ".parquet":
-        return _read_parquet(path, groups, rows)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            head = file.readline()
-            file.seek(0)
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(reader, [])]
-            found: list[list[str]] = [[] for _ in names]
-            for values in reader if rows is None else ():
-                if values and len(values) != len(names):
-                    raise InputError(
-                        f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
-                        f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
-                    )
-                for column, value in zip(found, values, strict=False):
-                    column.append(value.strip())
-    except UnicodeDecodeError as error:
-        raise InputError(f"--data {path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from error
-    except csv.Error as error:
-        raise InputError(
-            f"--data {path}: no table that can be read ({error}); save it as CSV again"
-        ) from error
-    except OSError as error:
-        raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
-    _refuse_twice(path, names)
-    return dict(zip(names, found, strict=True))
-
-
-def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str, list[str]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise InputError(
-            f"--data {path}: a .parquet table needs pyarrow; {to_install('parquet')}, or save the table as "
-            ".csv"
-        ) from None
-    try:
-        file = parquet.ParquetFile(path)
-        names = file.schema_arrow.names
-        if rows is not None:
-            return {name: [] for name in names}
-        _refuse_twice(path, names)
-        types = {name: file.schema_arrow.field(name).type for name in names}
-        plain = [name for name in names if not pyarrow.types.is_nested(types[name])]
-        used = [name for name in plain if _plain(name) in (*PATH, *LABEL, *SPLIT) or name == groups]
-        kinds = [pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_dictionary]
-        unused = [name for name in plain if name not in used and any(kind(types[name]) for kind in kinds)]
-        table = file.read(columns=[*used, *unused])
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"--data {path}: no .parquet table that can be read ({reason}); save it again"
-        ) from error
-    # What is in the others may be beyond Python, such as a time in nanoseconds, and nobody asks for it.
-    words = {name: _few_words(table[name]) for name in unused}
-    return {name: _texts(path, name, table[name]) if name in used else words.get(name, []) for name in plain}
-
-
-def _few_words(column: Any) -> list[str]:
-    """The different values of a text column that is not used, as far as it may be a split: they are few."""
-    different = column.unique()
-    try:
-        return [_text(value) for value in different.to_pylist()] if len(different) <= MOST_WORDS else []
-    except UNREADABLE:
-        return []
-
-
-def _texts(path: Path, name: str, column: Any) -> list[str]:
-    """A column of a .parquet table as text."""
-    try:
-        return [_text(value) for value in column.to_pylist()]
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"--data {path}: column {name} holds bytes that are not UTF-8 ({error.reason}); save it as text, or "
-            "remove this column (images that stand in a table are not read)"
-        ) from error
-    except UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"--data {path}: column {name} holds {column.type}, which cannot be read ({reason}); save it as text"
-        ) from error
-
-
-def _text(value: Any) -> str:
-    """A value as text; empty for none, and for NaN, which pandas takes for none."""
-    if isinstance(value, bytes):
-        value = value.decode()
-    return "" if value is None or value != value else str(value).strip()
-
-
-def _refuse_twice(path: Path, names: Sequence[str]) -> None:
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise InputError(
-            f"--data {path}: has several columns called {named(twice)}; give each a name of its own"
-        )
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name.lower())
-
-
 def _find(path: Path, columns: Columns, what: str, usual: Sequence[str], *, needed: bool = True) -> str:
     """The name of the one column that is called by one of the usual names; empty where none is and none needs to be."""
-    found = [name for name in columns if _plain(name) in usual]
+    found = [name for name in columns if plain_name(name) in usual]
     if len(found) > 1:
         raise InputError(
             f"--data {path}: columns {named(found)} may all be the {what}; remove all but one, or rename them"
@@ -281,7 +146,7 @@ def _refuse_hidden_split(path: Path, columns: Columns) -> None:
     It is known by its values (``train`` and ``test``), or by a name of its own (``is_train``).
     """
     for name, values in columns.items():
-        if _plain(name) in (*PATH, *LABEL):
+        if plain_name(name) in (*PATH, *LABEL):
             continue
         words = [value for value in dict.fromkeys(values) if not is_no_value(value)]
         if words and all(map(part_of, words)):
@@ -289,7 +154,7 @@ def _refuse_hidden_split(path: Path, columns: Columns) -> None:
                 f"--data {path}: column {name} holds {named(words)}, and seems to be the split, which would not be "
                 "used: expected it to be called split; rename it, or remove it"
             )
-        if part_of(_plain(name).removeprefix("is")) and _plain(name).startswith("is"):
+        if part_of(plain_name(name).removeprefix("is")) and plain_name(name).startswith("is"):
             raise InputError(
                 f"--data {path}: column {name} seems to be the split, which would not be used: expected one called "
                 "split, with train, validation or test in each row; write it so, or remove it"

@@ -99,7 +99,7 @@ def scales_pixels(model: keras.Model) -> bool:
     they are scaled says itself which range it is made for: Keras's ``value_range``, by default 0 to 255.
 
     Raises:
-        ModelUnfit: Two such layers are made for different ranges.
+        ModelUnfit: Such a layer is made for another range than 0 to 255 or 0 to 1, or two for different ones.
     """
     if keras.backend.is_int_dtype(model.inputs[0].dtype):
         return True
@@ -111,6 +111,11 @@ def scales_pixels(model: keras.Model) -> bool:
         if getattr(operation, "weights", ()):
             break
         if between := getattr(operation, "value_range", None):
+            if tuple(between) not in ((0, 1), (0, WHITE)):
+                raise ModelUnfit(
+                    f"its layer {name} is made for pixels from {between[0]:g} to {between[1]:g}, and gets them from "
+                    "0 to 255; put a Rescaling before it"
+                )
             made_for.setdefault(between[1] > 1, name)
         if len(made_for) > 1:
             raise ModelUnfit(

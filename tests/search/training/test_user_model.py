@@ -166,6 +166,14 @@ def test_layers_made_for_different_ranges_of_pixels_are_refused_by_name() -> Non
         scales_pixels(keras.Sequential([keras.Input(SIZE), *first, layers.Flatten(), layers.Dense(10)]))
 
 
+def test_layer_made_for_pixels_that_nobody_gives_is_refused_by_name() -> None:
+    first = layers.RandomBrightness(0.5, value_range=(-1, 1))
+    with pytest.raises(
+        ModelUnfit, match="RandomBrightness is made for pixels from -1 to 1, and gets them from 0"
+    ):
+        scales_pixels(keras.Sequential([keras.Input(SIZE), first, layers.Flatten(), layers.Dense(10)]))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_model_whose_outputs_are_no_finite_numbers_is_told_so(value: float) -> None:
     model = net(layers.Dense(10, bias_initializer=keras.initializers.Constant(value)))

@@ -1,0 +1,145 @@
+"""The columns of a table as text, read from ``.csv``, ``.tsv`` or, with ``pyarrow``, ``.parquet``."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.config.interpreter import to_install
+from search.data.groups import named
+from search.errors import InputError
+
+Columns = Mapping[str, Sequence[str]]
+# The usual names of columns, as ``plain_name`` makes them.
+PATH = (
+    *("path", "file", "filename", "filepath"),
+    *("image", "imagepath", "imagefile", "imagefilename", "imagename"),
+    *("img", "imgpath", "imgfile", "imgname"),
+)
+LABEL = ("label", "labels", "class", "category", "target", "classname", "classlabel", "labelname")
+SPLIT = ("split", "part", "set", "subset")
+DELIMITERS = ",;\t|"
+# Of a column that tells the parts: names of three parts, in a few ways.
+MOST_WORDS = 10
+# What Arrow raises where Python has no such value; its own errors are among these.
+UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
+
+
+def read_columns(path: Path, groups: str | None = None, rows: int | None = None) -> dict[str, list[str]]:
+    """Read the columns of a table as text, empty where there is no value.
+
+    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups. Others of text
+    hold each value once.
+
+    Args:
+        path: The table.
+        groups: The column that says which images belong together, if there is one.
+        rows: 0 for the names of the columns alone; None for all rows.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path, groups, rows)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            head = file.readline()
+            file.seek(0)
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            names = [name.strip() for name in next(reader, [])]
+            found: list[list[str]] = [[] for _ in names]
+            for values in reader if rows is None else ():
+                if values and len(values) != len(names):
+                    raise InputError(
+                        f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
+                        f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
+                    )
+                for column, value in zip(found, values, strict=False):
+                    column.append(value.strip())
+    except UnicodeDecodeError as error:
+        raise InputError(f"--data {path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise InputError(
+            f"--data {path}: no table that can be read ({error}); save it as CSV again"
+        ) from error
+    except OSError as error:
+        raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
+    _refuse_twice(path, names)
+    return dict(zip(names, found, strict=True))
+
+
+def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str, list[str]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(
+            f"--data {path}: a .parquet table needs pyarrow; {to_install('parquet')}, or save the table as "
+            ".csv"
+        ) from None
+    try:
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        if rows is not None:
+            return {name: [] for name in names}
+        _refuse_twice(path, names)
+        types = {name: file.schema_arrow.field(name).type for name in names}
+        plain = [name for name in names if not pyarrow.types.is_nested(types[name])]
+        used = [name for name in plain if plain_name(name) in (*PATH, *LABEL, *SPLIT) or name == groups]
+        kinds = [pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_dictionary]
+        unused = [name for name in plain if name not in used and any(kind(types[name]) for kind in kinds)]
+        table = file.read(columns=[*used, *unused])
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--data {path}: no .parquet table that can be read ({reason}); save it again"
+        ) from error
+    # What is in the others may be beyond Python, such as a time in nanoseconds, and nobody asks for it.
+    words = {name: _few_words(table[name]) for name in unused}
+    return {name: _texts(path, name, table[name]) if name in used else words.get(name, []) for name in plain}
+
+
+def _few_words(column: Any) -> list[str]:
+    """The different values of a text column that is not used, as far as it may be a split: they are few."""
+    different = column.unique()
+    try:
+        return [_text(value) for value in different.to_pylist()] if len(different) <= MOST_WORDS else []
+    except UNREADABLE:
+        return []
+
+
+def _texts(path: Path, name: str, column: Any) -> list[str]:
+    """A column of a .parquet table as text."""
+    try:
+        return [_text(value) for value in column.to_pylist()]
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"--data {path}: column {name} holds bytes that are not UTF-8 ({error.reason}); save it as text, or "
+            "remove this column (images that stand in a table are not read)"
+        ) from error
+    except UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--data {path}: column {name} holds {column.type}, which cannot be read ({reason}); save it as text"
+        ) from error
+
+
+def _text(value: Any) -> str:
+    """A value as text; empty for none, and for NaN, which pandas takes for none."""
+    if isinstance(value, bytes):
+        value = value.decode()
+    return "" if value is None or value != value else str(value).strip()
+
+
+def _refuse_twice(path: Path, names: Sequence[str]) -> None:
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise InputError(
+            f"--data {path}: has several columns called {named(twice)}; give each a name of its own"
+        )
+
+
+def plain_name(name: str) -> str:
+    """A column's name in small letters, without spaces, hyphens and underscores: ``imagepath`` of ``Image Path``."""
+    return re.sub(r"[\s_-]", "", name.lower())
