@@ -168,8 +168,8 @@ def run_race(
         eliminate(racing, config.metric, step, say)
     if not racing:
         raise StudyStopped(
-            "--confirm: every configuration diverged when it was trained again (a loss or the metric became no number); "
-            "nothing exported: export without --confirm, or search on"
+            "--confirm: every configuration diverged when it was trained again (a loss or the metric became no "
+            "number); nothing exported: export without --confirm, or search on"
         )
     return Race(config, racers, seeds, reason, search_compute, course.default, step, course.prefer)
 
