@@ -171,7 +171,9 @@ def run_race(
             "--confirm: every configuration diverged when it was trained again (a loss or the metric became no "
             "number); nothing exported: export without --confirm, or search on"
         )
-    return Race(config, racers, seeds, reason, search_compute, course.default, step, course.prefer)
+    return Race(
+        config, racers, seeds, reason, search_compute, course.default, step, course.prefer, course.best
+    )
 
 
 def eliminate(racing: Sequence[Racer], metric: str, step: float, say: Callable[[str], None]) -> None:

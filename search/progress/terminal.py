@@ -17,6 +17,7 @@ from rich.text import Text
 
 from search.progress.notebook import NotebookScreen, in_notebook
 from search.study.snapshot import (
+    STARTED_HEADS,
     Snapshot,
     StartedWorker,
     best_line,
@@ -203,7 +204,7 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
 def _started_table(started: Sequence[StartedWorker]) -> Table:
     """A row for each worker that an engine was asked to start."""
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("started", "state", "", "log"):
+    for head in STARTED_HEADS:
         rows.add_column(head, overflow="fold")
     for one in started:
         rows.add_row(*(Text(cell) for cell in (one.name, one.state, one.detail, one.log)))

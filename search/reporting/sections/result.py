@@ -108,9 +108,10 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
         ["macro F1, 95 % interval", DASH],
         ["cross-entropy", decimal_or_dash(validation["loss"])],
     ]
-    other = facts.config.metric not in ("accuracy", "macro_f1", "loss")
+    metric = facts.config.metric
+    other = metric not in ("accuracy", "macro_f1", "loss")
     if other:
-        rows.append([metric_words(facts.config.metric), decimal_or_dash(validation[facts.config.metric])])
+        rows.append([metric_words(metric), metric_value(metric, validation[metric])])
     head = ["figure", f"validation ({images:,} images)" if images else "validation"]
     if test and facts.exported is not None:
         matrix = facts.exported.matrix()
@@ -122,7 +123,7 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
             decimal_or_dash(macro_f1_of(matrix) if matrix else test["macro_f1"]),
             f"{f1[0]:.4f} to {f1[1]:.4f}" if f1 else DASH,
             decimal_or_dash(test["test_loss"]),
-            *([decimal_or_dash(test.get("test_value"))] if other else []),
+            *([metric_value(metric, test.get("test_value"))] if other else []),
         ]
         rows = [[*row, figure] for row, figure in zip(rows, tested, strict=True)]
     return Table("Figures on validation and test images", head, rows)
