@@ -112,9 +112,10 @@ def accuracy_words(accuracy: float, interval: tuple[float, float], images: int) 
 
 def si_units(number: float, unit: str = "") -> str:
     """A large number with the prefix of its power: ``406 kFLOP``, ``190 TFLOP``, ``1.2 M``."""
+    shown = float(f"{number:.3g}")  # Before the prefix is chosen: 999,500 is 1 M.
     for power, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if number >= 10**power:
-            return f"{number / 10**power:.3g} {prefix}{unit}"
+        if shown >= 10**power:
+            return f"{shown / 10**power:.3g} {prefix}{unit}"
     return f"{number:g} {unit}".strip()
 
 

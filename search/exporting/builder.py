@@ -97,8 +97,11 @@ def _build(
                 if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
                     trial, why = unless_default(loaded, trial, request.without)
                 remark = " ".join(filter(None, (request.remark, why)))
-                preference = request.preference if trial is request.trial else None  # It is of the best.
-                request = replace(request, no_race=race, trial=trial, remark=remark, preference=preference)
+                if trial is not request.trial:
+                    request = replace(
+                        request, passed_over=request.trial.number, preference=None
+                    )  # Of the best.
+                request = replace(request, no_race=race, trial=trial, remark=remark)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
             planned = bounds.grows or bounds.final is not None
@@ -152,7 +155,9 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         flops = _describe(folder, request, training.refit, model, server)
         stored = scratch / "scores.npz"
         # A net whose backbone was tuned is another than the folds' were.
-        out_of_fold = look_out_of_fold(loaded, trial) if request.refit and tuned is None else None
+        out_of_fold = None
+        if request.refit and tuned is None:
+            out_of_fold = look_out_of_fold(loaded, trial, request.without)
         payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
         if payload["features"]:
             fitted = trained_on(loaded.dataset(), config, training.refit)
@@ -244,6 +249,10 @@ def add_choice(summary: dict[str, Any], request: ExportRequest) -> None:
     if request.refit and loaded.final != loaded.config.final and request.refit_epochs is None:
         summary["words"].append(final_sentence(loaded.config.final, loaded.final))
     summary["prefer"] = request.prefer
+    if request.named:
+        summary["named"] = True
+    if request.passed_over is not None:
+        summary["passed_over"] = request.passed_over
     preferred = request.preference.sentence if request.preference else ""
     choice += [words for words in (preferred, request.remark) if words]
     for said in ("headline", "words"):

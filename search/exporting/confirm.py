@@ -168,17 +168,20 @@ def run_race(
         eliminate(racing, config.metric, step, say)
     if not racing:
         raise StudyStopped(
-            "--confirm: every configuration diverged when it was trained again (a loss became no number); nothing "
-            "exported: export without --confirm, or search on"
+            "--confirm: every configuration diverged when it was trained again (a loss or the metric became no "
+            "number); nothing exported: export without --confirm, or search on"
         )
-    return Race(config, racers, seeds, reason, search_compute, course.default, step, course.prefer)
+    return Race(
+        config, racers, seeds, reason, search_compute, course.default, step, course.prefer, course.best
+    )
 
 
 def eliminate(racing: Sequence[Racer], metric: str, step: float, say: Callable[[str], None]) -> None:
     """Drop those that diverged in the last round, and those that are clearly behind the leader."""
+    what = "its loss" if metric == "loss" else f"its loss or {metric}"
     for racer in racing:
         if racer.runs[-1].value is None:
-            racer.eliminated = f"its loss became NaN or infinite with seed {racer.runs[-1].seed}"
+            racer.eliminated = f"{what} became NaN or infinite with seed {racer.runs[-1].seed}"
     left = {racer.trial.number: racer for racer in racing if not racer.eliminated}
     behind = eliminations(values_of(list(left.values())), step, lower_is_better=metric == "loss")
     for number, elimination in behind.items():

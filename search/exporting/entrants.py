@@ -46,6 +46,7 @@ class Course:
         default: Number of the trial of the default configuration; None where it does not race.
         why_none: Why there is no race; empty where there is one.
         prefer: What is to be exported of those that race.
+        best: Number of the search's best trial, which may have been left out; None where none is complete.
     """
 
     trials: "Sequence[FrozenTrial]"
@@ -55,6 +56,7 @@ class Course:
     default: int | None = None
     why_none: str = ""
     prefer: str = ACCURATE
+    best: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,13 @@ def plot_course(
 ) -> Course:
     """Who races, and how far; see ``confirm_best``."""
     config, best = loaded.config, ranked_for_race(loaded, without, prefer)
+    first = next((trial.number for trial in candidates(loaded)), None)
     if not ending.can_race(config):
         best, spent = best[:MOST_RACERS], searched(loaded)
         costs = [epoch_cost(trial) * config.epochs for trial in best]
         racers = entrant_count(costs, COMPUTE_SHARE * spent)
         why = "" if racers >= 2 else why_no_race(costs, spent)
-        return Course(best[:racers], allowed=COMPUTE_SHARE * spent, why_none=why)
+        return Course(best[:racers], allowed=COMPUTE_SHARE * spent, why_none=why, best=first)
     default = default_trial(loaded, without)
     entrants = len(contenders(best, default, RACERS))
     planned = plan_ending(
@@ -120,7 +123,7 @@ def plot_course(
     elif not planned.racers:
         why = f"it would take {ending.flops(ending.least_race(config))} at least, more than its part of the whole"
     number = None if default is None else default.number
-    return Course(trials, planned.rounds, math.inf, planned.race, number, why, prefer)
+    return Course(trials, planned.rounds, math.inf, planned.race, number, why, prefer, first)
 
 
 def ranked_for_race(

@@ -65,7 +65,7 @@ def unless_default(
         return best, "" if can_race(config) else f"Exported is {name}, which is the search's best, too."
     if not config.folds:
         return _by_values(loaded, best, default)
-    found = read_all_out_of_fold(loaded)
+    found = read_all_out_of_fold(loaded, without)
     if not {best.number, default.number} <= found.keys():
         return best, (
             f"Trial {best.number} was not compared with {name}: what the folds of both predicted is not known here."

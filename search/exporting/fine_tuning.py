@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import fine_tuning_plan
-from search.formatting import count, percent
+from search.formatting import count, figure, metric_words
 
 if TYPE_CHECKING:
     from search.exporting.request import ExportRequest
@@ -91,8 +91,7 @@ def fine_tuning_sentence(tuned: FineTuned, metric: str, taken: bool) -> str:
     before, after = tuned.value_before, tuned.value_after
     if after is None:
         return f"{text}, on all training images."
-    if metric == "loss":
-        change = f"validation loss {before:.4f} before and {after:.4f} after"
-    else:
-        change = f"validation {metric} {percent(before)} before and {percent(after)} after"
+    change = (
+        f"validation {metric_words(metric)} {figure(metric, before)} before and {figure(metric, after)} after"
+    )
     return f"{text}: {change}" + ("." if taken else "; nothing gained, so the frozen net is exported.")

@@ -146,12 +146,15 @@ class OutOfFold:
         write_answers(path, self.scores, self.name, classes)
 
 
-def look_out_of_fold(study: "LoadedStudy", exported: "FrozenTrial") -> OutOfFold | None:
+def look_out_of_fold(
+    study: "LoadedStudy", exported: "FrozenTrial", without: Sequence[int] = ()
+) -> OutOfFold | None:
     """Read the out-of-fold predictions of a search's complete trials.
 
     Args:
         study: The open study.
         exported: The trial that is exported.
+        without: Numbers of trials that were left out of the choice.
 
     Returns:
         None where those of the exported trial are not known, as of a study without folds.
@@ -160,7 +163,7 @@ def look_out_of_fold(study: "LoadedStudy", exported: "FrozenTrial") -> OutOfFold
     own = read_out_of_fold(study, exported.number, exported.user_attrs.get(FOLDS, ()))
     if own is None:
         return None
-    trials = list(read_all_out_of_fold(study).values()) or [own]
+    trials = list(read_all_out_of_fold(study, without).values()) or [own]
     luck = 0.0
     if DEFAULT not in exported.user_attrs:
         rule = study.dataset().rule()

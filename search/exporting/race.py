@@ -38,6 +38,11 @@ class Racer:
     eliminated: str = ""
 
     @property
+    def is_complete(self) -> bool:
+        """Whether its trial was trained whole; what a pruned one scored on its way says nothing of its end."""
+        return self.trial.state.name == "COMPLETE"
+
+    @property
     def values(self) -> list[float]:
         """The values of its trainings that did not diverge."""
         return [run.value for run in self.runs if run.value is not None]
@@ -66,6 +71,7 @@ class Race:
         default: Number of the trial of the space's default configuration, where that races.
         step: See ``eliminations``.
         prefer: What is exported of the racers: the most ``accurate``, or a cheaper one, see ``preference``.
+        best: Number of the search's best trial, which need not race; None where none is complete.
     """
 
     config: "StudyConfig"
@@ -76,6 +82,7 @@ class Race:
     default: int | None = None
     step: float = 0.0
     prefer: str = ACCURATE
+    best: int | None = None
 
     @property
     def racing(self) -> list[Racer]:

@@ -41,7 +41,8 @@ class RaceRun:
     Attributes:
         seed: Of weights, order, augmentation and dropout.
         outcome: What the training came to: the entries ``OUTCOME``.
-        value: Of the kept weights, on the images that the race is run on; None where a loss became NaN or infinite.
+        value: Of the kept weights, on the images that the race is run on; None where a loss became NaN or infinite, or
+            these images give the metric no value.
         compute: FLOPs, as the search counts them.
         weights: File of the kept weights; None where they were not to be kept.
     """
@@ -112,13 +113,10 @@ def run_once(
         images = 3 * outcome["images_seen"] + outcome["images_validated"]
         compute = float(trial.user_attrs["flops"]) * images
         record_compute(loaded, f"race, trial {number}, seed {seed}", compute)
-    return RaceRun(
-        seed,
-        outcome,
-        None if lost else float(outcome["history"][plan.value_name][outcome["kept_epoch"] - 1]),
-        compute,
-        weights if keep and not lost else None,
-    )
+    value = None if lost else float(outcome["history"][plan.value_name][outcome["kept_epoch"] - 1])
+    if value is not None and not math.isfinite(value):  # As the recall of a class that these images lack.
+        value = None
+    return RaceRun(seed, outcome, value, compute, weights if keep and not lost else None)
 
 
 def _train(

@@ -40,6 +40,8 @@ class ExportRequest:
         preference: What was preferred of the trials; None where one was named.
         no_race: Why there was no race, where one was wanted.
         remark: A sentence for the words of the export; empty for none.
+        passed_over: Number of the search's best trial, where the default is exported in its place.
+        named: Whether somebody has named the trial, so that nothing has chosen it.
         calibrated: Whether the exported files are to have the temperature inside.
     """
 
@@ -59,6 +61,8 @@ class ExportRequest:
     preference: "Preference | None" = None
     no_race: str = ""
     remark: str = ""
+    passed_over: int | None = None
+    named: bool = False
     calibrated: bool = False
 
 

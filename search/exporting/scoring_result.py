@@ -76,6 +76,10 @@ class ScoringResult:
         """``test`` at the temperature, if there is one: the same classes with other confidences."""
         return replace(self.test, temperature=self.temperature or 1.0)
 
+    def as_exported(self, scores: Scores) -> Scores:
+        """Scores of the outputs of the exported files, which may have the temperature inside."""
+        return replace(scores, temperature=self.temperature or 1.0) if self.baked else scores
+
 
 def score_in_child(
     server: "ForkServer",

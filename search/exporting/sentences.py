@@ -170,8 +170,7 @@ def final_sentence(planned: float, given: float) -> str:
 
 
 def _winner(race: Race) -> str:
-    winner, best = race.winner, race.racers[0]
-    metric = race.config.metric
+    winner, metric = race.winner, race.config.metric
     spread = (
         "" if winner.deviation is None else f" (standard deviation {gap_words(metric, winner.deviation)})"
     )
@@ -188,10 +187,15 @@ def _winner(race: Race) -> str:
         f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
         f"{figure(metric, winner.mean or 0.0)}{spread}"
     )
-    if best is winner:
+    if race.best is None:
+        return f"{text}."
+    if race.best == winner.trial.number:
         return f"{text}; it was the search's best, too."
-    before = "whose training diverged" if best.mean is None else f"which has {figure(metric, best.mean)}"
-    return f"{text}; the search's best was trial {best.trial.number}, {before}."
+    best = next((racer for racer in race.racers if racer.trial.number == race.best), None)
+    before = "which did not race"
+    if best is not None:
+        before = "whose training diverged" if best.mean is None else f"which has {figure(metric, best.mean)}"
+    return f"{text}; the search's best was trial {race.best}, {before}."
 
 
 def _beside_default(race: Race) -> str:
@@ -246,7 +250,7 @@ def _decision(race: Race) -> str:
 
 def _promise(race: Race) -> str:
     winner = race.winner
-    if winner.trial.state.name != "COMPLETE":
+    if not winner.is_complete:
         return f"In the search trial {winner.trial.number} was pruned."
     more = shrinkage(race, winner) or 0.0
     better, metric = "better" if more >= 0 else "worse", race.config.metric
@@ -272,9 +276,9 @@ def _rounds(race: Race) -> str:
 def shrinkage(race: Race, racer: Racer) -> float | None:
     """How much better its value in the search was than the mean of its fresh trainings; negative where it was worse.
 
-    None where it has diverged, or was pruned: what it scored on its way says nothing of its end.
+    None where it has diverged, or was pruned.
     """
-    if racer.mean is None or racer.trial.value is None or racer.trial.state.name != "COMPLETE":
+    if racer.mean is None or racer.trial.value is None or not racer.is_complete:
         return None
     more = racer.trial.value - racer.mean
     return -more if race.config.metric == "loss" else more

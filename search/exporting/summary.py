@@ -95,6 +95,7 @@ def summarise(
     fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
     where = "race" if race and not config.folds else "search"
     refit_of = trial.number if training.refit else None
+    tested = test_value(config, scored.as_exported(scored.test))
     results = result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds)
     out_of_fold, raced = scored.out_of_fold, race_sentences(race, training.refit) if race else []
     beyond = [
@@ -107,7 +108,7 @@ def summarise(
         "params": trial.user_attrs["params"],
         "metric": config.metric,
         "value": trial.value,
-        "test_value": test_value(config, scored.test),
+        "test_value": tested,
         **({"validation_note": _validation_note(scored, images, where)} if training.refit else {}),
         "headline": [
             results[0],
@@ -119,7 +120,7 @@ def summarise(
         "words": [
             *results,
             *(out_of_fold.sentences(config.classes) if out_of_fold else ()),
-            *_further_sentences(config, trial, training, scored, backbone),
+            *_further_sentences(config, trial, training, scored, tested, backbone),
             ledger_sentence(times_test_scored),
             *beyond,
             *raced,
@@ -220,6 +221,7 @@ def _racer_figures(race: Race, racer: Racer) -> dict[str, Any]:
         "mean": racer.mean,
         "standard_deviation": racer.deviation,
         "search_value": racer.trial.value,
+        **({} if racer.is_complete else {"pruned": True}),
         "shrinkage": shrinkage(race, racer),
         "dropped_after_round": len(racer.runs) if racer.eliminated else None,
         "why_dropped": racer.eliminated or None,
@@ -233,6 +235,7 @@ def _further_sentences(
     trial: "FrozenTrial",
     training: TrainingResult,
     scored: ScoringResult,
+    tested: float | None,
     backbone: Mapping[str, Any] | None,
 ) -> Sequence[str]:
     """The sentences that only some exports have: on folds, on the backbone, on baselines."""
@@ -240,15 +243,12 @@ def _further_sentences(
     if heads := training.facts.get("mean_of_folds"):
         sentences.append(mean_of_folds_sentence(heads))
     if config.metric not in ("accuracy", "macro_f1", "loss"):  # These are said of every export.
-        value = test_value(config, scored.test)
-        sentences.append(
-            f"By the metric that ranked the trials, {metric_words(config.metric)}: "
-            + (
-                "no test image is of this class."
-                if value is None
-                else f"{figure(config.metric, value)} on the test images."
-            )
+        found = (
+            "no test image is of this class" if config.metric != "auc" else "all test images are of one class"
         )
+        if tested is not None:
+            found = f"{figure(config.metric, tested)} on the test images"
+        sentences.append(f"By the metric that ranked the trials, {metric_words(config.metric)}: {found}.")
     if backbone:
         sentences.append(backbone_sentence(backbone, int(training.facts["parameters"])))
     return sentences + [baseline_sentence(found, scored.test.accuracy) for found in scored.baselines.values()]
@@ -272,13 +272,17 @@ def _scores(
     """What the weights score; after a refit the validation figures are of those that were not trained on these images.
 
     They are the search's as it recorded them; after a race the winner's of the first seed, on all images of the race.
+    Where the exported files have the temperature inside, all of them are at that temperature.
     """
-    test = scored.calibrated if scored.baked else scored.test
-    validation: Scores | None = scored.validation
+    test = scored.as_exported(scored.test)
+    validation: Scores | None = scored.as_exported(scored.validation)
+    unseen = scored.out_of_fold.scores if scored.out_of_fold else scored.unseen
     if training.refit:
-        validation = scored.unseen if race and not config.folds else None
+        validation = scored.as_exported(unseen) if race and unseen and not config.folds else None
     if validation is None:
         accuracy, loss = validation_figures(trial)
+        if scored.baked and unseen:
+            loss = scored.as_exported(unseen).loss
         validated: dict[str, Any] = {"validation_accuracy": accuracy, "validation_loss": loss}
     else:
         validated = {

@@ -152,7 +152,7 @@ def draw_race(path: Path, race: Race, refit: bool) -> None:
     lines = [
         RacerLine(
             _label(race, racer, refit),
-            racer.trial.value,
+            racer.trial.value if racer.is_complete else None,
             [math.nan if run.value is None else run.value for run in racer.runs],
             racer.mean,
             racer.deviation,

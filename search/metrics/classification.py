@@ -271,7 +271,7 @@ def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, di
     name = max(map(len, [*in_one_line, "weighted avg"]))
     lines = [line[:name] + line[name:].replace("nan", "  -") for line in text.split("\n")]
     # Among the classes stand the figures over all of them: a class that is called as one of these keeps its row.
-    settings["target_names"] = [f"{name} (class)" if name in OVER_ALL else name for name in classes]
+    settings["target_names"] = [_row_name(one, classes) for one in classes]
     values = classification_report(true, predicted, output_dict=True, **settings)
     return "\n".join(lines), {
         key: {
@@ -282,6 +282,13 @@ def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, di
         else value
         for key, value in values.items()
     }
+
+
+def _row_name(name: str, classes: Sequence[str]) -> str:
+    row = name
+    while row in OVER_ALL or (row != name and row in classes):
+        row += " (class)"
+    return row
 
 
 def confusions(matrix: Integers) -> list[tuple[int, int, int]]:

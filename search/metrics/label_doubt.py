@@ -8,7 +8,8 @@ is where it is as sure as of this image.
 
 Rule: let r(c) be the share of the images of confidence c or more whose label the net predicts. The labels of the
 mistakes of confidence c or more are doubted, for the least c at which r(c) is at least 95 %, by the lower end of its
-95 % interval (Wilson). Where there is no such c, no label is doubted.
+95 % interval (Wilson). Images of the same confidence are trusted together or not at all, so that their order does not
+matter. Where there is no such c, no label is doubted.
 
 Example: a net is surest of 200 images and is wrong of the 150th and the 200th of them. Of 150 it has 149 right, with an
 interval from 96.3 %; of 200 it has 198 right, from 96.4 %: both labels are doubted. A net that is wrong of the 5th and
@@ -34,7 +35,8 @@ def doubted_labels(scores: Scores) -> Integers:
     """
     order = np.argsort(-scores.confidence, kind="stable")
     right = (scores.predicted == scores.labels)[order]
-    trusted = np.flatnonzero(_lower_ends(np.cumsum(right)) >= LEAST_RIGHT)
+    last_of_its_confidence = np.diff(scores.confidence[order], append=-np.inf) < 0
+    trusted = np.flatnonzero((_lower_ends(np.cumsum(right)) >= LEAST_RIGHT) & last_of_its_confidence)
     surest = order[: trusted[-1] + 1 if len(trusted) else 0]
     doubted: Integers = surest[~right[: len(surest)]]
     return doubted

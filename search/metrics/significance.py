@@ -12,6 +12,9 @@ An example: the runs of cell a reach 90, 91 and 92 %, those of b 93, 94 and 95 %
     >>> verdict.differ, round(verdict.p, 3)
     (True, 0.021)
 
+No accuracy on m images is known more precisely than to one of them, so that S_w / (n - k) is taken to be at least
+(1 / m)**2 / 12, the variance of such a rounding: where the repeats of each cell are equal, F is not infinite.
+
 Without repeats, only the noise of the validation images is known. An accuracy a on m images has the binomial standard
 error s = sqrt(a * (1 - a) / m), and the range of k independent accuracies of one net stays under q * s in 95 of 100
 cases, where q is the studentized range's quantile. Four accuracies around 90 % on 1,000 images reach up to 3.63 * 0.95
@@ -68,11 +71,13 @@ def compare_cells(cells: Accuracies, images: int) -> Verdict:
 def _with_repeats(cells: Accuracies, reach: str, images: int) -> Verdict:
     groups = [np.asarray(values, float) for values in cells.values()]
     runs = sum(map(len, groups))
-    within = math.sqrt(
-        sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / (runs - len(groups))
+    freedom = runs - len(groups)
+    # An accuracy is rounded to whole images, so that its variance is at least that of such a rounding.
+    variance = max(
+        sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom, (1 / images) ** 2 / 12
     )
-    between = float(np.std([group.mean() for group in groups], ddof=1))
-    p = _p_value(groups, within, between)
+    within, between = math.sqrt(variance), float(np.std([group.mean() for group in groups], ddof=1))
+    p = _p_value(groups, variance, freedom)
     differ = p < LEVEL
     says = "exceed the noise" if differ else "do not exceed the noise"
     size = f"{p:.2g}" if p >= 0.0001 else "under 0.0001"
@@ -86,12 +91,12 @@ def _with_repeats(cells: Accuracies, reach: str, images: int) -> Verdict:
     )
 
 
-def _p_value(groups: "Sequence[np.ndarray]", within: float, between: float) -> float:
-    from scipy.stats import f_oneway
+def _p_value(groups: "Sequence[np.ndarray]", variance: float, freedom: int) -> float:
+    from scipy.stats import f
 
-    if within < 1e-12:  # All repeats are equal, so that F is infinite.
-        return 0.0 if between > 1e-12 else 1.0
-    return float(f_oneway(*groups).pvalue)
+    mean = np.concatenate(groups).mean()
+    between = sum(len(group) * float(group.mean() - mean) ** 2 for group in groups) / (len(groups) - 1)
+    return float(f.sf(between / variance, len(groups) - 1, freedom))
 
 
 def _without_repeats(means: Mapping[str, float], reach: str, spread: float, images: int) -> Verdict:

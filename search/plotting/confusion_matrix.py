@@ -115,8 +115,6 @@ def _name_axes(axes: "Axes", names: Sequence[str], font: float, turned: int) -> 
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names, fontsize=font)
-    for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
-        label.set_parse_math(False)  # a class may have a dollar sign in its name
     axes.set_xlabel("predicted", fontsize=max(10.0, min(18.0, len(names) / 5)))
     axes.set_ylabel("true", fontsize=max(10.0, min(18.0, len(names) / 5)))
     axes.tick_params(length=0)

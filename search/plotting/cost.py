@@ -116,7 +116,7 @@ def write_costs(path: Path, nets: Sequence[Priced], marks: Marks, metric: str, t
         axes.grid(alpha=0.25)
     panels[0].set_ylabel(f"validation {metric_words(metric)}")
     picture.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9)
-    picture.suptitle(title, fontsize=12, parse_math=False)
+    picture.suptitle(title, fontsize=12)
     picture.savefig(path)
 
 

@@ -45,7 +45,7 @@ def write_curves(
         axes.set_title(describe_history(history, quantity, kept, unit).replace("; ", "\n"), fontsize=9)
         axes.grid(alpha=0.25)
         axes.legend(fontsize=8)
-    picture.suptitle(title, fontsize=12, parse_math=False)
+    picture.suptitle(title, fontsize=12)
     picture.savefig(path)
 
 

@@ -9,7 +9,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ def with_any_letters(draw: Callable[Arguments, None]) -> Callable[Arguments, Non
         def draw_with(fonts: tuple[str, ...]) -> frozenset[int]:
             from matplotlib import rc_context
 
-            with rc_context({"font.family": [OWN, *fonts]}), warnings.catch_warnings(record=True) as caught:
+            # A class may have dollar signs in its name, between which Matplotlib would read a formula.
+            settings: dict[Any, Any] = {"font.family": [OWN, *fonts], "text.parse_math": False}
+            with rc_context(settings), warnings.catch_warnings(record=True) as caught:
                 warnings.filterwarnings("always", message=MISSING.pattern)
                 draw(*args, **kwargs)
             letters = set()

@@ -133,7 +133,7 @@ def write_grid(path: Path, tiles: Sequence[Tile], title: str) -> None:
         _draw_tile(axes, tile, 0.15 + column * column_width, head + row * row_height, box)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
-    axes.text(0.15, head / 2, title, fontsize=11, va="center", parse_math=False)
+    axes.text(0.15, head / 2, title, fontsize=11, va="center")
     figure.savefig(path)
 
 
@@ -161,5 +161,4 @@ def _draw_tile(axes: "Axes", tile: Tile, left: float, top: float, box: float) ->
             va="top",
             fontsize=FONT,
             color=tile.colour,
-            parse_math=False,
         )

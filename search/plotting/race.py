@@ -74,7 +74,7 @@ def write_race(
         in_percent(axes.yaxis)
     axes.grid(alpha=0.25, axis="y")
     figure.legend(loc="outside lower center", fontsize=9, ncols=2)
-    axes.set_title(title, fontsize=12, parse_math=False)
+    axes.set_title(title, fontsize=12)
     figure.savefig(path)
 
 

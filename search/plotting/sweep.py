@@ -133,7 +133,7 @@ def write_sweep_values(path: Path, cells: Cells, varied: Sequence[str], title: s
     repeated = any(len(of_cell) > 1 for of_cell in cells.values())
     bars = "bars reach from the worst to the best repeat" if repeated else "one run a cell"
     every = f"; {runs[0].parameters:,} {size} each" if same else ""
-    figure.suptitle(f"{title}: by {along}; {bars}{every}", fontsize=12, parse_math=False)
+    figure.suptitle(f"{title}: by {along}; {bars}{every}", fontsize=12)
     figure.savefig(path)
 
 
@@ -184,7 +184,7 @@ def _name_axis(axes: "Axes", along: str, values: Sequence[Any], places: Mapping[
     axes.set_xticks(
         [places[repr(value)] for value in values], list(map(str, values)), rotation=90 if crowded else 0
     )
-    axes.set_xlabel(along, parse_math=False)
+    axes.set_xlabel(along)
     axes.grid(alpha=0.25)
 
 

@@ -64,6 +64,9 @@ def report_accuracy(
         matrix: Picture of the confusion matrix; None for none.
         stream: Gets accuracy, report and matrix. A line on why there are none goes to standard error.
         unsure: See ``search.prediction.output.Shown``.
+
+    Raises:
+        InputError: The picture cannot be written.
     """
     if note := why_not_scored(predictions):
         print(note, file=sys.stderr)
@@ -75,7 +78,12 @@ def report_accuracy(
     if matrix is not None:
         classes = present_classes(scored, labels)
         title = accuracy_sentence(scored).replace(" (", "\n(")
-        write_matrix_png(matrix, count_confusions(scored, labels, classes), classes, title)
+        try:
+            write_matrix_png(matrix, count_confusions(scored, labels, classes), classes, title)
+        except OSError as error:
+            raise InputError(
+                f"--matrix {matrix}: cannot be written ({error.strerror}); name another place"
+            ) from None
 
 
 def why_not_scored(predictions: Sequence[Prediction]) -> str:

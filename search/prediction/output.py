@@ -1,8 +1,8 @@
 """What an exported model predicts for images, and how that is printed."""
 
 import csv
+import io
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -121,14 +121,13 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
     onwards, and then one for each class, ``p_`` and its name; ``unsure`` is there where that is asked for, and
     ``unlike`` where the export can tell.
     """
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     head = ["image", "class", "confidence", "error", "true"]
     head += [f"{column}_{place}" for place in range(1, shown.top + 1) for column in ("class", "confidence")]
     head += [f"p_{label}" for label in shown.labels] if shown.proba else []
     head += [UNSURE] if shown.unsure is not None else []
     knows = any(each.unlike is not None for each in predictions)
     head += ["unlike"] if knows else []
-    writer.writerow(head)
+    print(_csv_line(head))
     for each in predictions:
         confidence = "" if each.confidence is None else f"{each.confidence:.6f}"
         row = [escaped(each.image), each.label or "", confidence, escaped(each.error), each.truth or ""]
@@ -141,7 +140,14 @@ def show_csv(predictions: Sequence[Prediction], shown: Shown) -> None:
             row[head.index(UNSURE, 5)] = str(shown.is_unsure(each)).lower()
         if each.unlike is not None:
             row[-1] = str(each.unlike).lower()
-        writer.writerow(row)
+        print(_csv_line(row))
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    """A row of CSV without its end; the writer quotes a carriage return only where the end has one, too."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")
 
 
 def show_json(predictions: Sequence[Prediction], shown: Shown) -> None:

@@ -1,11 +1,19 @@
 """Progress in Jupyter: one table under the cell, replaced in place; no widgets needed."""
 
 import sys
+from collections.abc import Sequence
 from html import escape as as_html
 from pathlib import Path
 
 from search.formatting import unbroken
-from search.study.snapshot import Snapshot, best_line, headline, running_cells, running_heads
+from search.study.snapshot import (
+    STARTED_HEADS,
+    Snapshot,
+    best_line,
+    headline,
+    running_cells,
+    running_heads,
+)
 
 
 def in_notebook() -> bool:
@@ -44,19 +52,26 @@ def _escape(text: str) -> str:
     return as_html(unbroken(text))
 
 
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{_escape(text)}</th>" for text in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def table_html(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> str:
-    """The snapshot as HTML: two lines, a row a worker, the log file's name."""
+    """The snapshot as HTML: two lines, a row a worker, exports, what engines were asked to start, the log file."""
     heads = running_heads(snapshot.metric, snapshot.unit)
     rows = [running_cells(trial) for trial in snapshot.running]
     lines = [f"<p><b>{_escape(headline(snapshot))}</b><br>{_escape(best_line(snapshot))}</p>"]
     if snapshot.pace:
         lines.append(f"<p>{_escape(snapshot.pace)}</p>")
     if rows:
-        head = "".join(f"<th>{_escape(text)}</th>" for text in heads)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows
-        )
-        lines.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        lines.append(_table(heads, rows))
+    lines += [f"<p>at work: {_escape(export)}</p>" for export in snapshot.exports]
+    if started := [(one.name, one.state, one.detail, one.log) for one in snapshot.started]:
+        lines.append(_table(STARTED_HEADS, started))
     if trouble:
         lines.append(f"<p>{_escape(trouble)}</p>")
     if log is not None:

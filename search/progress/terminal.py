@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from search.progress.notebook import NotebookScreen, in_notebook
 from search.study.snapshot import (
+    STARTED_HEADS,
     Snapshot,
     StartedWorker,
     best_line,
@@ -180,7 +181,9 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
     """The snapshot for a terminal: how far, the best so far, a row a worker, the log file's name."""
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for head in running_heads(snapshot.metric, snapshot.unit):
-        rows.add_column(head, justify="left" if head in ("worker", "device") else "right", no_wrap=True)
+        # A metric may have the name of a class in it, which is no markup.
+        justify: Literal["left", "right"] = "left" if head in ("worker", "device") else "right"
+        rows.add_column(Text(head), justify=justify, no_wrap=True)
     for trial in snapshot.running:
         rows.add_row(*(Text(cell) for cell in running_cells(trial)))
     lines: list[Text | Table] = [Text(headline(snapshot), style="bold"), Text(best_line(snapshot))]
@@ -201,7 +204,7 @@ def table(snapshot: Snapshot, log: Path | None = None, trouble: str = "") -> Gro
 def _started_table(started: Sequence[StartedWorker]) -> Table:
     """A row for each worker that an engine was asked to start."""
     rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("started", "state", "", "log"):
+    for head in STARTED_HEADS:
         rows.add_column(head, overflow="fold")
     for one in started:
         rows.add_row(*(Text(cell) for cell in (one.name, one.state, one.detail, one.log)))

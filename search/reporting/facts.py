@@ -119,9 +119,11 @@ class Facts:
     @cached_property
     def passed_over(self) -> int | None:
         """Number of the trial in whose place the default was exported, as the export says; None where none was."""
-        words = [] if self.exported is None else self.exported.summary.get("words", [])
-        numbers = [trial.number for trial in self.trials]
-        return next((one for one in numbers for sentence in words if passed_over(one) in sentence), None)
+        summary: Mapping[str, Any] = {} if self.exported is None else self.exported.summary
+        if "passed_over" in summary:
+            return int(summary["passed_over"])
+        words = " ".join(summary.get("words", ())).lower()  # Older exports say it in words alone.
+        return next((trial.number for trial in self.trials if passed_over(trial.number) in words), None)
 
     @cached_property
     def priced(self) -> list[Priced]:

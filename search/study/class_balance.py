@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 IMBALANCE = 2.0
 FEW_PHOTOGRAPHS, PHOTOGRAPH = 5_000, 64
+# Of more classes that have not all the same number of images only the least and the most are shown.
+MOST_COUNTED = 30
 
 
 def split_counts(config: StudyConfig, dataset: Dataset) -> dict[str, list[int]]:
@@ -83,11 +85,11 @@ def print_balance(config: StudyConfig, dataset: Dataset) -> None:
         shown = {f"in {config.folds} folds": list(dataset.train_counts), "test": shown["test"]}
     count = len(config.classes)
     for name, counts in shown.items():
-        balance = (
-            f"{counts[0]:,} of each of {count} classes"
-            if len(set(counts)) == 1
-            else ", ".join(f"{label} {n:,}" for label, n in zip(config.classes, counts, strict=True))
-        )
+        balance = f"{min(counts):,} to {max(counts):,} of each of {count:,} classes"
+        if len(set(counts)) == 1:
+            balance = f"{counts[0]:,} of each of {count:,} classes"
+        elif count <= MOST_COUNTED:
+            balance = ", ".join(f"{label} {n:,}" for label, n in zip(config.classes, counts, strict=True))
         logger.info("%10s: %s images: %s", name, f"{sum(counts):,}", balance)
     if max(training) > IMBALANCE * max(1, min(training)) and config.class_weights == "none":
         logger.warning(

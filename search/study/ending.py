@@ -44,6 +44,7 @@ min(4, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
 A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,8 +77,20 @@ MOST_IMAGES, LEAST_OF_A_CLASS = 10_000, 10
 def race_images(config: StudyConfig, dataset: Dataset) -> int:
     """How many training images a new study sets aside for its race; 0 where it has too few, or folds.
 
-    They are images that ``--images`` leaves out anyway; else as many as are validated on.
+    They are images that ``--images`` leaves out anyway; else as many as are validated on. There are none where a part
+    of them, on which a round is scored, would give the metric no value.
     """
+    images = _images_for_a_race(config, dataset)
+    kind, _, name = config.metric.partition(":")
+    if not images or kind not in ("recall", "auc"):
+        return images
+    counts = split_counts(dataclasses.replace(config, race_images=images), dataset)["race"]
+    # The class itself; else two classes that are told from each other.
+    needed = counts[config.classes.index(name)] if name else sorted(counts)[-2]
+    return images if needed >= PARTS_OF_IMAGES else 0
+
+
+def _images_for_a_race(config: StudyConfig, dataset: Dataset) -> int:
     if config.folds:
         return 0
     counts = split_counts(config, dataset)

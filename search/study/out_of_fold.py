@@ -53,15 +53,20 @@ def read_out_of_fold(study: "LoadedStudy", number: int, finished: Sequence[Train
     return None if found is None else Scores(study.dataset().train()[1], found)
 
 
-def read_all_out_of_fold(study: "LoadedStudy") -> dict[int, Scores]:
+def read_all_out_of_fold(study: "LoadedStudy", without: Sequence[int] = ()) -> dict[int, Scores]:
     """What each complete trial predicts of all training images, by its number, the best trial first.
 
     Each is at the temperature at which its cross-entropy is least, so that equal trials compare by that. Left out are
     those of which nothing is known; see ``read_out_of_fold``.
+
+    Args:
+        study: The open study.
+        without: Numbers of further trials that are left out, as they are of the choice.
     """
     found = {
         trial.number: read_out_of_fold(study, trial.number, trial.user_attrs.get(FOLDS, ()))
         for trial in study.ranked()
+        if trial.number not in without
     }
     return {
         number: replace(one, temperature=best_temperature(one))

@@ -319,6 +319,10 @@ def ended_line(trial: Ended, metric: str, unit: str = EPOCH) -> str:
     )
 
 
+# Of the columns with the fields of ``StartedWorker``.
+STARTED_HEADS = ("started", "state", "", "log")
+
+
 def running_heads(metric: str, unit: str = EPOCH) -> tuple[str, ...]:
     """The heads of the columns that ``running_cells`` fills."""
     return ("worker", "device", "trial", unit, metric, "images/s", "time left", "seen")

@@ -91,9 +91,10 @@ def _requested(
     check_confirm(options.study, folds, options.confirm, config.length > 0)
     confirm = options.confirm or (refit and options.trial is None and can_race(config))
     without = parse_without(loaded, options.without)
-    chosen, preference = choose_preferred(loaded, options.trial, without, options.prefer)
+    best, preference = choose_preferred(loaded, options.trial, without, options.prefer)
+    chosen = best
     if options.trial is None and not confirm and not can_race(config) and options.prefer == ACCURATE:
-        best, (chosen, why) = chosen, unless_default(loaded, chosen, without)
+        chosen, why = unless_default(loaded, best, without)
         remark = " ".join(filter(None, (remark, why)))
         preference = preference if chosen is best else None  # What it says is of the best.
     check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
@@ -119,6 +120,8 @@ def _requested(
         prefer=options.prefer,
         preference=preference,
         remark=remark,
+        passed_over=None if chosen is best else best.number,
+        named=options.trial is not None,
     )
     return request, confirm
 

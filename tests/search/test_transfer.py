@@ -340,6 +340,13 @@ def test_fine_tuned_net_is_taken_if_it_is_better_by_validation(
     assert ("nothing gained, so the frozen net is exported" in said) is not better
 
 
+def test_values_before_and_after_fine_tuning_are_written_as_elsewhere() -> None:
+    training = TrainingResult(False, 10, 2, 1, 1.0, {}, {})
+    tuned = FineTuned(training, training, 0.9746, 0.98)
+    said = fine_tuning_sentence(tuned, "macro_f1", True)
+    assert said.endswith(": validation macro f1 0.9746 before and 0.9800 after.")
+
+
 def test_fine_tuning_of_a_backbone_without_weights_is_refused() -> None:
     empty = Backbone("pool", "pool.keras", "0", 3, parameters=0)
     with pytest.raises(

@@ -78,9 +78,10 @@ def _preparation(facts: Facts) -> Table:
     config = facts.config
     preprocessing: Mapping[str, Any] = {} if facts.dataset is None else facts.dataset.preprocessing
     size = f"{config.image_size} pixels, {config.resize}" if config.image_size else "not resized"
-    validation = f"{100 * config.validation:g} % of the training images, stratified"
+    stratified = "stratified as far as whole groups allow" if config.groups else "stratified"
+    validation = f"{100 * config.validation:g} % of the training images, {stratified}"
     if config.folds:
-        validation = f"in {config.folds} stratified folds"
+        validation = f"in {config.folds} folds, {stratified}"
     if config.validation_images:
         validation = f"the {config.validation_images:,} images of the data's own validation part, as it is"
     rows = [

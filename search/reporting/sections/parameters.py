@@ -40,19 +40,23 @@ def parameter_sections(facts: Facts) -> list[Section]:
     """Importance of the parameters, and the metric by each of them, the most important first."""
     varied, fixed = _varied(facts)
     shares: Mapping[str, float] = {}
-    if varied and len(facts.ranked) >= LEAST_TRIALS:
+    if varied and len(facts.ranked) >= LEAST_TRIALS and not _scored_the_same(facts):
         shares = importances(facts, varied)
-    return [_importance(facts, shares, fixed), _slices(facts, [*shares] or varied)]
+    return [_importance(facts, varied, shares, fixed), _slices(facts, [*shares] or varied)]
 
 
-def _importance(facts: Facts, shares: Mapping[str, float], fixed: list[str]) -> Section:
+def _importance(facts: Facts, varied: list[str], shares: Mapping[str, float], fixed: list[str]) -> Section:
     title = "Parameter importance"
     if len(facts.ranked) < LEAST_TRIALS:
         few = count(len(facts.ranked), "finished trial")
         why = f"{few} cannot tell which parameter matters: at least {LEAST_TRIALS} are needed."
         return Section("importance", title, [Text(why, "note")])
-    if not shares:
+    if not varied:
         return Section("importance", title, [Text("No parameter was varied.", "note")])
+    if _scored_the_same(facts):
+        value = metric_value(facts.config.metric, facts.ranked[0].value)
+        why = f"All finished trials scored the same, {value}, so that no parameter can be told to matter."
+        return Section("importance", title, [Text(why, "note")])
     if facts.undecided:
         return Section("importance", title, [Text(facts.undecided, "warning")])
     longest = max(shares.values()) or 1.0
@@ -86,6 +90,10 @@ def _importance(facts: Facts, shares: Mapping[str, float], fixed: list[str]) -> 
             Text(f"The same in all finished trials, and so not ranked: {', '.join(fixed)}.", "note")
         )
     return Section("importance", title, blocks)
+
+
+def _scored_the_same(facts: Facts) -> bool:
+    return len({trial.value for trial in facts.ranked}) == 1
 
 
 def _slices(facts: Facts, order: list[str]) -> Section:

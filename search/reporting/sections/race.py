@@ -35,7 +35,7 @@ def race_section(exported: ExportReader) -> Section:
             metric_value(metric, racer["mean"]),
             DASH if racer["standard_deviation"] is None else gap_words(metric, racer["standard_deviation"]),
             ", ".join(metric_value(metric, value) for value in racer["values"]) or DASH,
-            metric_value(metric, racer["search_value"]),
+            "pruned" if racer.get("pruned") else metric_value(metric, racer["search_value"]),
             str(racer["why_dropped"] or "raced to the end"),
         ]
         for racer in race["configurations"]

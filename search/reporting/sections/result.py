@@ -28,8 +28,12 @@ from search.reporting.trial_facts import TrialFacts
 from search.study.fold_results import at_kept_epoch
 
 OPTIMISTIC = (
-    "Validation images chose this trial among {trials}, so their figures are too good by as much as luck had a part in "
-    "that choice; the test images chose nothing."
+    "{what} chose this trial among {trials}, so their figures are too good by as much as luck had a part in that "
+    "choice; the test images chose nothing."
+)
+NAMED = (
+    "Somebody named this trial (--trial): where its validation figures had a part in that, luck had one, too; the test "
+    "images chose nothing."
 )
 FIXED = (
     "This trial is the default configuration, fixed before the search: no luck of a choice among trials is in its "
@@ -104,9 +108,10 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
         ["macro F1, 95 % interval", DASH],
         ["cross-entropy", decimal_or_dash(validation["loss"])],
     ]
-    other = facts.config.metric not in ("accuracy", "macro_f1", "loss")
+    metric = facts.config.metric
+    other = metric not in ("accuracy", "macro_f1", "loss")
     if other:
-        rows.append([metric_words(facts.config.metric), decimal_or_dash(validation[facts.config.metric])])
+        rows.append([metric_words(metric), metric_value(metric, validation[metric])])
     head = ["figure", f"validation ({images:,} images)" if images else "validation"]
     if test and facts.exported is not None:
         matrix = facts.exported.matrix()
@@ -118,18 +123,23 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
             decimal_or_dash(macro_f1_of(matrix) if matrix else test["macro_f1"]),
             f"{f1[0]:.4f} to {f1[1]:.4f}" if f1 else DASH,
             decimal_or_dash(test["test_loss"]),
-            *([decimal_or_dash(test.get("test_value"))] if other else []),
+            *([metric_value(metric, test.get("test_value"))] if other else []),
         ]
         rows = [[*row, figure] for row, figure in zip(rows, tested, strict=True)]
     return Table("Figures on validation and test images", head, rows)
 
 
 def _notes(facts: Facts) -> list[Text]:
-    race = None if facts.exported is None else facts.exported.summary.get("confirm")
+    summary: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    race = summary.get("confirm")
     # One against the default is on images, or folds, of its own.
     images = "images that chose no trial" if race and "default" in race else "the same validation images"
-    chosen = OPTIMISTIC.format(trials=count(len(facts.ranked), "finished one"))
-    if race:
+    cheaper = summary.get("prefer", ACCURATE) != ACCURATE
+    what = "Validation images, and what trials cost," if cheaper else "Validation images"
+    chosen = OPTIMISTIC.format(what=what, trials=count(len(facts.ranked), "finished one"))
+    if summary.get("named"):
+        chosen = NAMED
+    elif race:
         chosen = RACED.format(images=images)
     elif facts.passed_over is not None:
         chosen = FIXED
@@ -138,7 +148,7 @@ def _notes(facts: Facts) -> list[Text]:
         "draws); they say what other images of the same kind would do, not what another training would."
     )
     notes = [Text(chosen, "note"), Text(intervals, "note")]
-    if facts.exported is not None and (note := facts.exported.summary.get("validation_note")):
+    if note := summary.get("validation_note"):
         notes.insert(0, Text(f"{note[0].upper()}{note[1:]}.", "note"))
     return notes
 

@@ -1,13 +1,16 @@
 """The first thing on the page: how good, how sure, on what, how large and fast, and what to do next."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from search.exporting.backbone import whole_parameters
 from search.exporting.preference import gap_words
 from search.formatting import count, percent, si_units
 from search.metrics.classification import class_figures, mean_of_defined
 from search.metrics.generalization import ADVICE
+from search.metrics.preference import ACCURATE
 from search.reporting.elements import Tiles
 from search.reporting.facts import Facts
 from search.reporting.formatting import (
@@ -137,7 +140,12 @@ def _search(facts: Facts) -> list[Tile]:
 
 def _validation(facts: Facts, trial: TrialFacts) -> Tile:
     value, origin = trial.value, f"trial {trial.number}, by which it was chosen"
-    race = None if facts.exported is None else facts.exported.summary.get("confirm")
+    summary: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    race = summary.get("confirm")
+    if summary.get("prefer", ACCURATE) != ACCURATE:
+        origin = f"trial {trial.number}, chosen by it and by its cost"
+    if summary.get("named"):
+        origin = f"trial {trial.number}, which somebody has named (--trial)"
     if facts.passed_over is not None:
         origin = f"trial {trial.number}, the default, fixed before the search"
     if race:

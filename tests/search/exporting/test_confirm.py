@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from search.errors import StudyStopped
+from search.exporting import writers
 from search.exporting.confirm import confirm_best, run_race
 from search.exporting.entrants import Course, distinct
 from search.exporting.export import Export
@@ -96,7 +97,7 @@ def test_race_of_a_single_round_has_no_spread() -> None:
     said = race_sentences(found, refit=False)
 
     assert race_figures(found)["standard_deviation"] is None
-    assert "in one round, trial 8 has the best mean validation accuracy, 92.0 %; " in said[0]
+    assert "in one round, trial 8 has the best mean validation accuracy, 92.0 %." in said[0]
 
 
 def test_configuration_that_diverges_drops_out() -> None:
@@ -144,6 +145,32 @@ def test_words_say_whose_weights_are_exported() -> None:
 
     assert f"the weights of its first seed, {found.seeds[0]}" in race_sentences(found, refit=False)[3]
     assert "once more on all training images" in race_sentences(found, refit=True)[3]
+
+
+@pytest.mark.parametrize(
+    ("best", "end"),
+    [
+        (8, "; it was the search's best, too."),
+        (3, "; the search's best was trial 3, which has 92.6 %."),
+        (1, "; the search's best was trial 1, which did not race."),
+        (None, "(standard deviation 2.1 points)."),
+    ],
+)
+def test_words_know_the_search_s_best_where_it_was_left_out_too(best: int | None, end: str) -> None:
+    found = dataclasses.replace(race(UNDECIDED)[0], best=best)
+    assert race_sentences(found, refit=False)[0].endswith(end)
+
+
+def test_value_of_a_pruned_trial_on_its_way_is_not_drawn_as_that_in_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = race(UNDECIDED)
+    found.racers[1].trial.state.name = "PRUNED"  # type: ignore[misc]
+    lines: list[Any] = []
+    monkeypatch.setattr(writers, "write_race", lambda _, racers, *more: lines.extend(racers))
+    draw_race(tmp_path / "race.png", found, refit=False)
+    assert [line.in_search for line in lines] == [0.97, None]
+    assert [one.get("pruned") for one in race_figures(found)["configurations"]] == [None, True]
 
 
 def test_picture_is_drawn_of_races_of_any_course(tmp_path: Path) -> None:

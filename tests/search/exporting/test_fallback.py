@@ -49,7 +49,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
             config=SimpleNamespace(**{**settings, "classes": ("a", "b"), **config}), dataset=lambda: dataset
         )
         monkeypatch.setattr(fallback, "default_trial", lambda *_: SimpleNamespace(number=0))
-        monkeypatch.setattr(fallback, "read_all_out_of_fold", lambda _: found)
+        monkeypatch.setattr(fallback, "read_all_out_of_fold", lambda *_: found)
         chosen, why = unless_default(loaded, SimpleNamespace(number=number))  # type: ignore[arg-type]
         return chosen.number, why
 

@@ -43,7 +43,9 @@ def card(made: Export) -> str:
 def write_odd(searched: LoadedStudy, made: Export, path: Path, **summary: Any) -> str:
     """The card of a study whose classes and images have odd names."""
     classes = tuple(f"{ODD} {number}" for number in range(10))
-    config = dataclasses.replace(searched.config, classes=classes, data=f"/home/me/{ODD}", space="gone")
+    config = dataclasses.replace(
+        searched.config, classes=classes, data=f"/home/me/{ODD}", space="gone", metric=f"recall:{classes[0]}"
+    )
     labels = np.arange(10)
     scores = Scores(labels, np.eye(10, dtype=np.float32)[np.roll(labels, 1)])
     loaded = dataclasses.replace(searched, config=config, prepared=searched.dataset().folder)

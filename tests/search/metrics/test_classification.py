@@ -98,6 +98,12 @@ def test_class_that_is_called_as_a_figure_over_all_keeps_its_row() -> None:
     assert values["accuracy (class)"]["recall"] == pytest.approx(3 / 4)
 
 
+def test_class_that_is_called_as_such_a_row_keeps_its_own() -> None:
+    _, values = class_report(np.diag([1, 2]), ("accuracy", "accuracy (class)"))
+    supports = {name: row["support"] for name, row in values.items() if name.startswith("accuracy (")}
+    assert supports == {"accuracy (class) (class)": 1, "accuracy (class)": 2}
+
+
 def test_class_report_of_a_name_with_a_line_break_has_one_row_for_it() -> None:
     text, values = class_report([[2, 0], [0, 0]], ["black\ncat", "dog"])
 

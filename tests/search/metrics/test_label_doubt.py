@@ -34,3 +34,10 @@ def test_net_is_trusted_only_as_far_as_it_is_right() -> None:
 def test_few_images_are_not_enough_to_trust_a_net(images: int, doubted: int) -> None:
     assert len(doubted_labels(answers(images, images - 1))) == doubted
     assert (wilson(images - 1, images)[0] >= 0.95) == bool(doubted)
+
+
+def test_images_of_one_confidence_are_trusted_together_in_whatever_order() -> None:
+    wrong_last, wrong_first = answers(300, *range(280, 300)), answers(300, *range(20))
+    for scores in (wrong_last, wrong_first):  # Right and wrong by the same margin.
+        scores.logits[:] = np.sign(scores.logits - scores.logits.mean(axis=1, keepdims=True))
+        assert len(doubted_labels(scores)) == 0

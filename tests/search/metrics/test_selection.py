@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import chi2
 
 from search.metrics.classification import Scores
-from search.metrics.selection import Lead, chance_of_such_differences, corrected_accuracy, lead_over_default
+from search.metrics.selection import (
+    Lead,
+    _draws,
+    _values,
+    chance_of_such_differences,
+    corrected_accuracy,
+    lead_over_default,
+)
 
 CLASSES = ("a", "b")
 
@@ -103,3 +110,16 @@ def test_lead_on_images_of_one_group_is_that_of_one_image() -> None:
     together = lead_of_best(trials, together=np.arange(100) // 10)
     assert alone.gap == together.gap == pytest.approx(0.1)
     assert alone.chance < 0.05 < together.chance
+
+
+def test_auc_of_draws_is_that_of_the_drawn_images_with_equal_probabilities_too() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), [12, 7, 1])  # Many draws lack the last class.
+    trials = [Scores(labels, random.integers(0, 3, (20, 3)).astype(np.float32)) for _ in range(2)]
+    times = np.concatenate([_draws(20, "auc", None, 0)[:20], np.eye(20, dtype=np.int64)[:1] * 20])
+    drawn = [np.repeat(np.arange(20), each) for each in times]
+    expected = [[Scores(labels[which], trial.logits[which]).auc for trial in trials] for which in drawn]
+    found = _values(trials, times, "auc", ("a", "b", "c"))
+    np.testing.assert_allclose(found[:-1], expected[:-1], rtol=1e-12)
+    assert np.isnan(expected[-1]).all()
+    assert (found[-1] == -np.inf).all()

@@ -23,8 +23,14 @@ def test_repeats_as_far_apart_as_cells_do_not_exceed_it() -> None:
 
 
 def test_repeats_that_are_all_alike_are_no_division_by_zero() -> None:
-    assert compare_cells({"a": [0.5, 0.5], "b": [0.6, 0.6]}, 100).p == 0.0
+    assert 0.0 < (compare_cells({"a": [0.5, 0.5], "b": [0.6, 0.6]}, 100).p or 0.0) < 0.01
     assert compare_cells({"a": [0.5, 0.5], "b": [0.5, 0.5]}, 100).p == 1.0
+
+
+def test_difference_of_one_image_is_not_certain_where_repeats_are_alike() -> None:
+    verdict = compare_cells({"a": [0.50, 0.50], "b": [0.51, 0.51]}, 100)
+    assert verdict.p is not None
+    assert verdict.p > 0.001
 
 
 def test_one_repeated_cell_among_single_ones_is_enough_to_judge() -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search.metrics.preference import Priced
 from search.plotting import fonts
 from search.plotting.confusion_matrix import write_matrix_png
+from search.plotting.cost import Marks, write_costs
+from search.plotting.race import RacerLine, write_race
 
 CJK, OF_STIX = "猫犬", "\u1d81"  # Matplotlib brings STIX along, which has the second.
 
@@ -66,3 +69,11 @@ def test_other_warnings_are_passed_on() -> None:
 
     with pytest.warns(UserWarning, match="of another kind"):
         odd()
+
+
+def test_dollar_signs_in_a_metric_and_names_are_no_formula(tmp_path: Path) -> None:
+    name = "recall:$^$"
+    write_race(tmp_path / "r.png", [RacerLine(name, 0.5, [0.6], 0.6, None, False)], [1], name, name, None)
+    nets = [Priced(number, 0.5, 10 * number + 10, 100) for number in range(2)]
+    write_costs(tmp_path / "c.png", nets, Marks(0), name, name)
+    write_matrix_png(tmp_path / "m.png", np.array([[3, 1], [0, 4]]), [name, "dog"], name)

@@ -10,6 +10,7 @@ from search.errors import InputError
 from search.prediction.evaluation import (
     count_confusions,
     present_classes,
+    report_accuracy,
     scorable,
     show_scores,
     true_classes,
@@ -100,3 +101,9 @@ def test_unreadable_images_are_not_scored() -> None:
 
     assert scorable([*answers(), unreadable]) == answers()
     assert scorable([*answers(), Prediction("c.png", "ants", 0.9)]) == []
+
+
+def test_matrix_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"--matrix .*m\.png: cannot be written \(Not a directory\)"):
+        report_accuracy(answers(), LABELS, tmp_path / "file" / "m.png", io.StringIO())

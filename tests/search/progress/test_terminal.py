@@ -2,6 +2,7 @@ import io
 import threading
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -421,3 +422,16 @@ def test_full_disk_is_said_while_the_database_waits_for_room(tmp_path: Path, mon
     assert "is full (1.0 MiB are left)" in disk_warning(tmp_path)
     disk.free = 2**30
     assert disk_warning(tmp_path) == ""
+
+
+def test_metric_of_a_class_that_looks_like_markup_is_shown_as_it_is() -> None:
+    console = a_terminal(120)
+    console.print(table(replace(a_snapshot(), metric="recall:[/bold]")))
+    assert "[/bold]" in written(console)
+
+
+def test_notebook_shows_exports_and_started_workers_as_a_terminal_does() -> None:
+    started = [StartedWorker("job_1", "waiting", "Resources", "job_1.log")]
+    html = table_html(replace(a_snapshot(), exports=["export of trial 3"], started=started))
+    assert "<p>at work: export of trial 3</p>" in html
+    assert "<td>job_1</td><td>waiting</td><td>Resources</td><td>job_1.log</td>" in html

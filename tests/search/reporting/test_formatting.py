@@ -46,7 +46,15 @@ def test_interval_of_no_images_is_a_dash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0, "0 FLOP"), (999, "999 FLOP"), (405_568, "406 kFLOP"), (1.9e14, "190 TFLOP")]
+    ("number", "words"),
+    [
+        (0, "0 FLOP"),
+        (999, "999 FLOP"),
+        (405_568, "406 kFLOP"),
+        (999_499, "999 kFLOP"),
+        (999_500, "1 MFLOP"),
+        (1.9e14, "190 TFLOP"),
+    ],
 )
 def test_large_numbers_are_said_by_their_power(number: float, words: str) -> None:
     assert si_units(number, "FLOP") == words

@@ -55,6 +55,14 @@ def with_widths(new_study, widths: list[int]) -> LoadedStudy:
     return found
 
 
+def test_no_parameter_is_ranked_where_all_trials_scored_the_same(new_study) -> None:
+    known = {"width": IntDistribution(1, 99)}
+    trials = [create_trial(value=0.5, params={"width": width}, distributions=known) for width in range(1, 7)]
+    section = parameter_sections(facts_of(new_study(trials=trials)))[0]
+    assert not tables(section)
+    assert said(section).startswith("All finished trials scored the same, 50.0 %, so that no parameter")
+
+
 def test_one_parameter_has_all_the_importance(new_study) -> None:
     importance, _ = parameter_sections(facts_of(with_widths(new_study, list(range(1, 9)))))
     assert tables(importance)[0].rows == [["width", Bar("100.0 %", 1.0), "1 to 8"]]
@@ -186,6 +194,13 @@ def test_what_the_data_said_about_the_split_is_in_the_report(new_study) -> None:
     assert "validation images are the data's own part" in said(section)
 
 
+@pytest.mark.parametrize("folds", [0, 3])
+def test_whole_groups_are_not_said_to_be_stratified_without_more(new_study, folds: int) -> None:
+    section = images_section(facts_of(new_study(groups="patient", folds=folds)))
+    (said_of,) = (row[1] for row in tables(section)[1].rows if row[0] == "validation")
+    assert said_of.endswith(", stratified as far as whole groups allow")
+
+
 def exported_with(study: LoadedStudy, folder: Path, matrix: list[list[int]]) -> Facts:
     """Facts of a study whose export, of an older version, counted a class without an image as 0."""
     config = dataclasses.replace(study.config, classes=("cat", "dog", "accuracy"))
@@ -210,6 +225,15 @@ def test_macro_f1_is_the_same_in_every_section(new_study, tmp_path) -> None:
     assert [(row[0], row[3]) for row in baselines] == [("the net", "1.0000"), ("one class", "0.3750")]
 
 
+def test_metric_that_is_a_share_is_written_in_percent_beside_the_accuracy(new_study, tmp_path) -> None:
+    facts = exported_with(
+        new_study(["finished"], metric="balanced_accuracy"), tmp_path, [[2, 0, 0], [0, 0, 0], [0, 0, 3]]
+    )
+    summary = {**facts.exported.summary, "test_value": 1.0, "validation_value": 0.5}
+    facts = dataclasses.replace(facts, exported=ExportReader(tmp_path, summary))
+    assert tables(result_section(facts, ""))[0].rows[-1] == ["balanced accuracy", "50.0 %", "100.0 %"]
+
+
 def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
     racer = {
         "trial": 3,
@@ -219,7 +243,7 @@ def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
         "search_value": 0.9,
         "why_dropped": None,
     }
-    other = {**racer, "trial": 5, "mean": None, "values": [], "why_dropped": "it diverged"}
+    other = {**racer, "trial": 5, "mean": None, "values": [], "why_dropped": "it diverged", "pruned": True}
     race = {
         "winner": 3,
         "decided": True,
@@ -232,7 +256,7 @@ def test_race_is_told_with_what_the_search_had_promised(tmp_path) -> None:
     assert "2 rounds, 20.0 % of the search's compute; decided." in said(section)
     assert tables(section)[0].rows == [
         ["trial 3 (exported)", "75.0 %", "7.0 points", "70.0 %, 80.0 %", "90.0 %", "raced to the end"],
-        ["trial 5", DASH, "7.0 points", DASH, "90.0 %", "it diverged"],
+        ["trial 5", DASH, "7.0 points", DASH, "pruned", "it diverged"],
     ]
 
 
@@ -284,7 +308,7 @@ def test_metric_that_is_not_always_shown_is_where_it_ranks_the_trials(new_study,
     history = {"val_accuracy": [0.5], "val_macro_f1": [0.5], "val_loss": [1.0], "val_recall:3": [0.75]}
     trial = create_trial(value=0.75, user_attrs={"history": history, "kept_epoch": 1})
     study = new_study(trials=[trial], metric="recall:3")
-    assert tables(result_section(facts_of(study), "none"))[0].rows[-1] == ["recall of 3", "0.7500"]
+    assert tables(result_section(facts_of(study), "none"))[0].rows[-1] == ["recall of 3", "75.0 %"]
 
     figures = {
         "test_accuracy": 0.6,
@@ -295,7 +319,7 @@ def test_metric_that_is_not_always_shown_is_where_it_ranks_the_trials(new_study,
     }
     exported = ExportReader(tmp_path, {"trial": 0, "test_value": None, **figures})
     rows = tables(result_section(read_facts(study, exported), ""))[0].rows
-    assert rows[-1] == ["recall of 3", "0.7500", DASH]
+    assert rows[-1] == ["recall of 3", "75.0 %", DASH]
 
 
 def test_steps_of_a_study_in_folds_are_its_folds(new_study) -> None:

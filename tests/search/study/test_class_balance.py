@@ -86,3 +86,15 @@ def test_study_that_fits_its_images_gets_no_hint(
 
 def test_grey_pictures_are_not_taken_for_photographs(capsys: pytest.CaptureFixture[str]) -> None:
     assert hints_of(capsys, 2000, 128, over_backbone=False, channels=1) == ""
+
+
+def test_counts_of_many_unequal_classes_are_no_line_of_a_thousand_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    classes = tuple(f"class {number}" for number in range(1000))
+    images: Any = SimpleNamespace(train_counts=range(10, 1010), test_counts=[3] * 1000)
+    print_balance(dataclasses.replace(CONFIG, classes=classes, folds=2), images)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "in 2 folds: 509,500 images: 10 to 1,009 of each of 1,000 classes",
+        "      test: 3,000 images: 3 of each of 1,000 classes",
+    ]

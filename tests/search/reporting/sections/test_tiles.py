@@ -77,6 +77,36 @@ def test_default_in_the_place_of_the_best_is_not_said_to_be_chosen_by_its_value(
     assert ["fixed before the search: no luck" in " ".join(note) for note in notes] == [False, True]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"words": [f"T{passed_over(2)[1:]} is as good as the default configuration (trial 0) on 50 images."]},
+        {"passed_over": 2},
+    ],
+)
+def test_default_in_the_place_of_the_best_is_known_without_a_race_too(study, tmp_path, more) -> None:
+    assert with_export(study, tmp_path, **more).passed_over == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "origin", "note"),
+    [
+        ({"named": True}, "which somebody has named (--trial)", "Somebody named this trial"),
+        (
+            {"prefer": "small"},
+            "chosen by it and by its cost",
+            "Validation images, and what trials cost, chose this",
+        ),
+    ],
+)
+def test_trial_that_its_value_alone_has_not_chosen_is_not_said_to_be_chosen_by_it(
+    study, tmp_path, more, origin: str, note: str
+) -> None:
+    facts = with_export(study, tmp_path, validation_images=50, macro_f1=0.9, test_loss=0.3, **more)
+    assert answers(facts)["Validation accuracy"][1] == f"trial 0, {origin}"
+    assert note in " ".join(map(str, result_section(facts, "").blocks))
+
+
 def test_class_that_is_far_behind_is_named(study, tmp_path) -> None:
     matrix = np.diag([10] * 10)
     matrix[7, 7], matrix[7, 1] = 3, 7
