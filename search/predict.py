@@ -9,7 +9,7 @@ import typer
 
 from search.cli.app import main, make_app
 from search.cli.options import whole
-from search.cli.parsing import required_place
+from search.cli.parsing import place, required_place
 from search.config.option import check_number
 from search.errors import InputError
 
@@ -40,11 +40,17 @@ def predict(
         ),
     ] = None,
     grid: Annotated[
-        Path | None, typer.Option("--grid", metavar="FILE.png", help="Draw the images with their answers.")
+        Path | None,
+        typer.Option("--grid", metavar="FILE.png", help="Draw the images with their answers.", parser=place),
     ] = None,
     matrix: Annotated[
         Path | None,
-        typer.Option("--matrix", metavar="FILE.png", help="Draw the confusion matrix of folders of classes."),
+        typer.Option(
+            "--matrix",
+            metavar="FILE.png",
+            help="Draw the confusion matrix of folders of classes.",
+            parser=place,
+        ),
     ] = None,
 ) -> None:
     """Say class and confidence of images, by an exported model.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from search.cli.app import main, make_app
 from search.cli.options import Storage, Studies, flag
+from search.config.host_settings import PlaceSettings
 from search.formatting import ago, score
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def table(listed: list["Listed"]) -> "RenderableType":
 def cells(one: "Listed") -> tuple[str, ...]:
     """A study as text: name, state, trials, failed ones, best value, data, when it was last worked on."""
     state = f"running, {one.workers} worker{'' if one.workers == 1 else 's'}" if one.workers else one.state
-    trials = str(one.finished) if one.wanted is None else f"{one.finished} of {one.wanted}"
+    # A later run may have asked for fewer than there are.
+    trials = str(one.finished) + ("" if one.wanted is None else f" of {max(one.wanted, one.finished)}")
     best = "-" if one.best is None else f"{score(one.best)} {one.metric}".strip()
     since = "-" if one.seconds_since is None else f"{ago(one.seconds_since)} ago"
     return one.study, state, trials, str(one.failed), best, Path(one.data).name or "-", since
@@ -50,9 +52,9 @@ def studies(
     A study is running while a worker gives signs of life, done with all its trials, empty if nobody has worked on it,
     else unfinished: search.run goes on with it.
     """
-    from search.study.listing import list_studies
+    from search.study.listing import studies_at
 
-    listed = list_studies(storage=storage, root=root)
+    listed = studies_at(PlaceSettings(storage=storage, root=root))
     if as_json:
         print(json.dumps({"studies": [asdict(one) for one in listed]}, indent=2))
         return

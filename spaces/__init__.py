@@ -172,7 +172,12 @@ def _path_of(name: str) -> str:
     ):  # Where an installed script runs, it is missing.
         sys.path.append(str(Path.cwd()))
     if name.endswith(".py"):
-        return _module_in(Path(name).expanduser(), name)
+        try:
+            return _module_in(Path(name).expanduser(), name)
+        except RuntimeError:
+            raise ValueError(
+                f"space {name}: it begins with the home of no user of this host; give the whole path"
+            ) from None
     path = REGISTERED.get(name, name)
     if not all(part.isidentifier() for part in path.split(".")):
         raise ValueError(f"space {name!r}: expected {_expected()}")

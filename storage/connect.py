@@ -55,6 +55,9 @@ def open_storage(url: str, timeouts: Timeouts | None = None, *, patient: bool = 
     check_url(url)
     parsed, timeouts = parse(url), timeouts or Timeouts()
     _check_encryption(parsed)
+    shown = redacted(without_password(parsed))
+    if is_sqlite(parsed):  # A notebook may change its folder later.
+        parsed = parsed.set(database=str(sqlite_file(parsed).absolute()))
     bare = without_password(parsed)
     try:
         opened = (
@@ -72,7 +75,7 @@ def open_storage(url: str, timeouts: Timeouts | None = None, *, patient: bool = 
         DatabaseGone,
     ) as error:
         raise ValueError(
-            f"storage {redacted(bare)}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed, error)}"
+            f"storage {shown}: cannot be opened ({_reason(error, parsed)}); {_expected(parsed, error)}"
         ) from None
     return Database(opened, bare, timeouts)  # type: ignore[abstract]  # Its methods are filled in at import.
 

@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from sqlalchemy import Connection
 from storage.artifacts import Store, discard
 from storage.atomic import atomic_write
 from storage.database import Database
-from storage.paths import StudyPaths
+from storage.paths import MARKERS, StudyPaths
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,15 @@ def is_shared(folder: Path, remains: Sequence[DeletionJournal]) -> bool:
 
 def size_of(folder: Path, remains: Sequence[DeletionJournal]) -> int:
     """How many bytes on this disk ``remove`` frees; what links point to does not count."""
-    files = (
-        [path for one in remains for path in one.files()] if is_shared(folder, remains) else _files(folder)
-    )
+    files = [path for one in remains for path in one.files()]
+    if not is_shared(folder, remains):
+        own = StudyPaths(folder.parent, folder.name).own()
+        files = [path for path in _files(folder) if any(path.is_relative_to(one) for one in own)]
     return sum(path.lstat().st_size for path in files if path.is_symlink() or path.exists())
 
 
 def remove(folder: Path, remains: Sequence[DeletionJournal], stores: Sequence[Store | None]) -> None:
-    """Remove everything of these studies, and their journals last. It may be repeated.
+    """Remove everything of these studies, and their journals last; it may be repeated. What else lies there stays.
 
     Args:
         folder: The folder that they share.
@@ -111,20 +113,27 @@ def remove(folder: Path, remains: Sequence[DeletionJournal], stores: Sequence[St
         for one in remains:
             for path in (*one.files(), one.paths.marker):
                 path.unlink(missing_ok=True)
-    elif folder.is_dir():
-        shutil.rmtree(folder)  # It removes a link, and not what the link points to.
+    else:
+        for path in StudyPaths(folder.parent, folder.name).own():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)  # It removes a link, and not what the link points to.
+            else:
+                path.unlink()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     for one in remains:
         one.journal.unlink(missing_ok=True)
 
 
 def journals_of(root: Path, study: str) -> list[DeletionJournal]:
-    """The journals of deletions of studies of this name that were cut short."""
+    """The journals of deletions of studies of this name that were cut short; one that is damaged counts for nothing."""
     journals = []
     for path in sorted(root.glob(".deleting-*.json")):
         match = re.fullmatch(rf"\.deleting-{re.escape(study)}\.([0-9a-f]*)\.json", path.name)
         if match is not None:
-            record = json.loads(path.read_text())
-            journals.append(replace(DeletionJournal(StudyPaths(root, study, match[1])), **record))
+            with suppress(ValueError, TypeError):  # The study's marker still tells of its files.
+                record = json.loads(path.read_text())
+                journals.append(replace(DeletionJournal(StudyPaths(root, study, match[1])), **record))
     return journals
 
 
@@ -142,12 +151,18 @@ def leave_marker(paths: StudyPaths, database: str) -> None:
 
 
 def markers_of(folder: Path) -> dict[str, str]:
-    """The databases of the studies that have left a marker in a folder, by the studies' identifiers."""
+    """The databases of the studies that have left a marker in a folder, by the studies' identifiers.
+
+    Of a damaged marker nobody knows the database, so that its study's files stay.
+    """
     found = {}
-    for path in sorted(folder.glob(".study-*.json")) if not folder.is_symlink() else ():
+    for path in sorted(folder.glob(MARKERS)) if not folder.is_symlink() else ():
         match = re.fullmatch(r"\.study-([0-9a-f]+)\.json", path.name)
         if match is not None:
-            found[match[1]] = str(json.loads(path.read_text())["database"])
+            try:
+                found[match[1]] = str(json.loads(path.read_text())["database"])
+            except (ValueError, TypeError, KeyError):
+                found[match[1]] = f"an unknown database ({path} is damaged)"
     return found
 
 

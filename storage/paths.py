@@ -8,6 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+MARKERS = ".study-*.json"
+# The subfolders of a study's folder. What else lies there is somebody's, such as an export.
+OWN = (
+    "checkpoints", "confirm", "engines", "logs", "models", "pictures", "predictions", "tensorboard", "trials",
+)  # fmt: skip
 NAMED = re.compile(r"(\d{5,})-([0-9a-f]+)\.(?:npz|keras)")
 
 
@@ -30,6 +35,12 @@ class StudyPaths:
     def folder(self) -> Path:
         """The folder of all files of this study."""
         return self.root / self.study
+
+    def own(self) -> list[Path]:
+        """What is there of the study's folder that studies make: its subfolders, and the markers."""
+        subfolders = [self.folder / name for name in OWN]
+        there = [path for path in subfolders if path.is_symlink() or path.exists()]
+        return [*there, *sorted(self.folder.glob(MARKERS))]
 
     @property
     def pictures(self) -> Path:

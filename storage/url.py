@@ -20,7 +20,12 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 def default_url(root: Path) -> str:
     """The URL of the SQLite database in the folder of all studies."""
-    return f"sqlite:///{root / 'search.db'}"
+    file = str(root / "search.db")
+    plain = f"sqlite:///{file}"
+    # A name with "?" or "%" would be read as another; only such a one is escaped, for a URL is shown to people.
+    return (
+        plain if make_url(plain).database == file else URL.create("sqlite", database=file).render_as_string()
+    )
 
 
 def storage_url(requested: str | None, root: Path) -> str:

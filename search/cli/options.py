@@ -199,5 +199,10 @@ Host = Annotated[
 ]
 PasswordFile = Annotated[
     Path | None,
-    flag("--password-file", metavar="FILE", help="Ask for the password in its first line (any user name)."),
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="Ask for the password in its first line (any user name).",
+        parser=place,
+    ),
 ]

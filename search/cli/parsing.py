@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from search.config.value_types import PREFIXES
+from search.config.value_types import PREFIXES, as_path
 from search.errors import InputError
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -46,7 +46,7 @@ def _value(word: str) -> Any:
 
 def split_list(text: str) -> list[str]:
     """The names of a list with commas."""
-    return [name.strip() for name in text.split(",")] if text else []
+    return [name.strip() for name in text.split(",")]
 
 
 def whole_number(text: str) -> int:
@@ -69,7 +69,7 @@ def place(text: str) -> Path:
     """``parser=`` of a flag that takes a path; an empty text would be the current folder."""
     if not text:
         raise typer.BadParameter("an empty text is no path; leave the flag out for its default")
-    return Path(text)
+    return _path(text)
 
 
 def required_place(text: str) -> Path:
@@ -78,7 +78,14 @@ def required_place(text: str) -> Path:
         raise typer.BadParameter(
             "an empty text is no path; expected a file or a folder, such as . for this one"
         )
-    return Path(text)
+    return _path(text)
+
+
+def _path(text: str) -> Path:
+    try:
+        return as_path("", text)
+    except InputError as error:  # Typer names the flag.
+        raise typer.BadParameter(str(error).strip()) from None
 
 
 def parse_duration(flag: str, text: str, high: float = 365 * 86400.0) -> float:

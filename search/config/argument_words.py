@@ -35,12 +35,12 @@ class Argument:
     choices: tuple[str, ...] = ()
 
 
-# A command of the shell stays one; each of its flags has one value, or none.
-_FLAG = re.compile(
-    r"python -m search\.\w+(?: --[\w-]+(?: (?!--)[^\s,;:()]+)?)*|(?<![\w-])--(?P<name>[a-z][a-z-]*)"
-)
+# A command of the shell stays one; each of its flags has one value, or none, which holds spaces where it is quoted.
+_WORD = r"(?!--)(?:'[^']*'|\"[^\"]*\"|[^\s,;:()'\"]|[,:](?=\S))+"
+_FLAG = re.compile(rf"python -m search\.\w+(?: --[\w-]+(?: {_WORD})?)*|(?<![\w-])--(?P<name>[a-z][a-z-]*)")
 _LITERAL = (
-    r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w/]|\.\w)|(?:nan|inf|True|False|None)\b|'[^']*'|\"[^\"]*\""
+    r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w/]|\.\w)|(?:nan|inf|True|False|None)\b"
+    r"|b?'[^']*'|b?\"[^\"]*\"|(?:Posix|Windows)Path\('[^']*'\)"
     r"|\{[^{}]*\}|\[[^\[\]]*\]"
 )
 # A value with no quotes around it: at the head of a message all up to the colon, elsewhere a word before a mark.
@@ -76,7 +76,8 @@ def _said(argument: Argument, message: str, match: re.Match[str]) -> tuple[str, 
     """The argument, with its value if the flag has one there; and where that ends in the message."""
     value = (_LATER if match.start() else _HEAD).match(message, match.end())
     if argument.switch is not None:
-        given = value["literal"] if value and value["literal"] and value["literal"][0] in "TF'\"" else None
+        literal = value["literal"] if value else None
+        given = literal if literal and (not match.start() or literal[0] in "TF'\"") else None
         return f"{argument.name}={given or argument.switch}", value.end() if value and given else match.end()
     if value is None:
         choice = re.compile(" (" + "|".join(map(re.escape, argument.choices)) + r")\b").match(

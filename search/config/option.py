@@ -141,11 +141,16 @@ class Options:
         """A record of these values, where None stands for an option that is left out.
 
         Raises:
-            InputError: A value is out of its range, or of another type.
+            InputError: A value is out of its range, or of another type, or an option without a default is None.
         """
         positional = [field.name for field in dataclasses.fields(cls) if not field.kw_only]
         values = {**dict(zip(positional, args, strict=False)), **values}
-        requested = {name: cls._of_type(name, value) for name, value in values.items() if value is not None}
+        needed = {field.name for field, _ in options_of(cls) if field.default is dataclasses.MISSING}
+        requested = {
+            name: cls._of_type(name, value)
+            for name, value in values.items()
+            if value is not None or name in needed
+        }
         made = cls(**requested)
         object.__setattr__(made, "requested", frozenset(requested))
         for field, about in options_of(cls):

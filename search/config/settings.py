@@ -206,6 +206,16 @@ class ExportOptions(DeviceSettings, ExportSettings, PlaceSettings, NameSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportOptions(PlaceSettings, NameSettings):
+    """All options of a report: ``search.report``, and ``report_study``."""
+
+    export: Path | None = option(
+        None, "The study's export (default: exports/STUDY, if it is there).", metavar="FOLDER"
+    )
+    out: Path | None = option(None, "The report (default: exports/STUDY.html).", metavar="FILE.html")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepOptions(HostSettings, CacheSettings, PlaceSettings, TrialSettings, SweepSettings, RequestSettings):
     """All options of a sweep: ``search.sweep``, and ``run_sweep``."""
 

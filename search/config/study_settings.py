@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from search.config.option import FLOPS_AN_IMAGE, SECONDS, Options, flag_of, option
-from search.config.value_types import as_image_size
+from search.config.value_types import as_image_size, as_path
 
 CLASS_WEIGHTS = ("none", "balanced")
 METRICS = ("accuracy", "macro_f1", "balanced_accuracy", "auc", "recall:CLASS", "loss")
@@ -171,7 +171,7 @@ def stored_space(name: str) -> str:
     path, colon, function = name.partition(
         ":"
     )  # Of a function that makes a model, its file is stored likewise.
-    file = Path(path).expanduser().absolute()
+    file = as_path("--model" if colon else "--space", path).absolute()
     if not path.endswith(".py") or not file.is_file():
         return name
     stored = file.stem if file.parent == Path.cwd() and file.stem.isidentifier() else str(file)

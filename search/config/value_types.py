@@ -52,7 +52,29 @@ def of_type(flag: str, value: Any, hint: Any, unit: str = "") -> Any:
     if not fits:
         unit = f" of {unit}" if unit and kind in (int, float) else ""
         raise InputError(f"{flag} {value!r}: expected {EXPECTED[kind]}{unit}")
-    return kind(value) if kind in (int, float, Path) else value
+    if kind is Path:
+        return as_path(flag, value)
+    return kind(value) if kind in (int, float) else value
+
+
+def as_path(flag: str, value: str | Path) -> Path:
+    """A path with the home folder in the place of ``~``, which a shell leaves as it is in ``--out=~/x``.
+
+    Args:
+        flag: Named in the message.
+        value: A text or a path.
+
+    Raises:
+        InputError: It begins with the name of a user who is unknown here, as ``~nobody/x``.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        user = Path(value).parts[0]
+        raise InputError(
+            f"{flag} {value}: {user} is the home of no user of this host; give the whole path, or ./{value} for one "
+            "of that name"
+        ) from None
 
 
 class Final(NamedTuple):

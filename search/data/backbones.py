@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from search.config.value_types import as_path
 from search.data import backbone_script
 from search.data.base import Say, log_line
 from search.data.cache import unwritable
@@ -71,7 +72,7 @@ def check_backbone(requested: str, cache: Path) -> str:
         return check_preset(requested)
     if requested in APPLICATIONS:
         return requested
-    path = Path(requested).expanduser().absolute()
+    path = as_path("--backbone", requested).absolute()
     if not path.is_file():
         raise InputError(
             f"--backbone {requested}: no such file, and no such name in keras.applications; "

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from search.config.interpreter import to_install
+from search.config.value_types import as_path
 from search.errors import InputError
 
 PREFIX = "keras_hub:"
@@ -47,7 +48,7 @@ def check_preset(requested: str) -> str:
         )
     if find_spec("keras_hub") is None:
         raise InputError(f"--backbone {requested}: Keras-Hub is not installed here; {to_install('hub')}")
-    folder = Path(handle).expanduser()
+    folder = as_path("--backbone", handle)
     if not (folder.is_dir() or handle.startswith(("/", ".", "~"))):
         return requested
     if not (folder / CONFIG).is_file():

@@ -8,7 +8,7 @@ from typing import Any
 
 from search.config.option import check_choice, check_number
 from search.config.study_settings import RESIZES
-from search.config.value_types import as_image_size
+from search.config.value_types import as_image_size, as_path
 from search.data.archive import is_archive, unpack
 from search.data.arrays import array_source
 from search.data.base import Say, Source, log_line
@@ -77,7 +77,7 @@ def prepare(
     check_choice("--resize", resize, RESIZES)
     check_number("--test", test, 0.01, 0.9)
     check_number("--seed", seed, 0, 2**31 - 1)
-    cache = cache_root() if cache is None else Path(cache)
+    cache = cache_root() if cache is None else as_path("--cache", cache)
     asked: dict[str, Any] = {"sizing": Sizing(size, resize, enlarge), "test": test, "seed": seed}
     files = {"skip_damaged": skip_damaged, "classes": classes, "groups": groups}
     of_files = file_source(data, validation_part, cache, say, **asked, **files)
@@ -121,7 +121,7 @@ def file_source(
     """The source of image files in a folder or an archive, or named by a table; None if the data is none of these."""
     if not isinstance(data, (str, Path)) or not data or data in KERAS_SETS or data == "digits":
         return None
-    path = Path(data).expanduser().absolute()
+    path = as_path("--data", data).absolute()
     try:
         path.exists()  # It raises where a name is too long, or a folder may not be looked into.
     except OSError as error:
@@ -185,7 +185,7 @@ def _other_source(
         return KerasSource(str(data), sizing)
     if data == "digits":
         return DigitsSource(sizing, test, seed)
-    path = Path(data).expanduser().absolute()
+    path = as_path("--data", data).absolute()
     names = ", ".join(sorted([*KERAS_SETS, "digits"]))
     known = (
         f"one of {names}, a folder with a folder for each class, a zip or tar of one, a table (.csv, .tsv, .parquet), "

@@ -105,10 +105,10 @@ def serves_one_host(engine: str, url: str, hosts: Sequence[str]) -> InputError:
     )
 
 
-def last_line(log: Path) -> str:
-    """The last line of a log; empty where there is none."""
+def last_error(log: Path) -> str:
+    """The last line of a log where it tells of an error; else empty, for whoever is killed ends at any line."""
     try:
         lines = log.read_text(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    return lines[-1] if lines else ""
+    return lines[-1] if lines and "error: " in lines[-1] else ""

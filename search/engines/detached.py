@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from search.data.threads import cores
-from search.engines.base import ELSEWHERE, ENDED, RUNNING, Facts, Order, last_line
+from search.engines.base import ELSEWHERE, ENDED, RUNNING, Facts, Order, last_error
 from search.engines.resources import make_slots
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
@@ -52,7 +52,7 @@ class LocalEngine:
         if facts["namespace"] != pid_namespace():
             return [StartedWorker(name, ELSEWHERE, f"ask on {facts['host']}", log)]
         if not process_exists(pid, facts["started"]):
-            return [StartedWorker(name, ENDED, last_line(Path(log)), log)]
+            return [StartedWorker(name, ENDED, last_error(Path(log)), log)]
         many = "" if facts["workers"] == 1 else f"{facts['workers']} workers"
         return [StartedWorker(name, RUNNING, many, log)]
 

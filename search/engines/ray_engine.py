@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config.interpreter import to_install
-from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line, serves_one_host
+from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_error, serves_one_host
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
 from storage.process_identity import hostname
@@ -122,7 +122,7 @@ class RayEngine:
             if trouble:
                 state, detail = UNKNOWN, trouble
             elif name not in known:
-                state, detail = ENDED, last_line(log) if log.exists() else silent
+                state, detail = ENDED, last_error(log) if log.exists() else silent
             elif (host := known[name]) is None:
                 state, detail = WAITING, f"for {facts['wants']}"
             else:

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_line, serves_one_host
+from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_error, serves_one_host
 from search.engines.resources import check_shares
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
@@ -143,7 +143,7 @@ def _worker(name: str, known: tuple[str, str, str] | None, trouble: str, facts: 
         return StartedWorker(name, WAITING, reason, str(log))
     if state in AT_WORK:
         return StartedWorker(name, RUNNING, f"{node}{', ending' if state == 'COMPLETING' else ''}", str(log))
-    return StartedWorker(name, ENDED, "cancelled" if state == "CANCELLED" else last_line(log), str(log))
+    return StartedWorker(name, ENDED, "cancelled" if state == "CANCELLED" else last_error(log), str(log))
 
 
 def _ask(

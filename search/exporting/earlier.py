@@ -4,12 +4,14 @@ import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 from search.data.examples import FILE as EXAMPLES
 from search.exporting.choice import candidates, choose_preferred
 from search.exporting.entrants import can_race, contenders, default_trial, ranked_for_race
 from search.exporting.export import Export
 from search.exporting.fallback import unless_default
+from search.exporting.folder import FILES
 from search.exporting.training_plans import refit_epochs
 from search.formatting import EPOCH
 from search.metrics.preference import ACCURATE
@@ -32,13 +34,14 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
         options: What is asked of the search and its export.
 
     Returns:
-        The export; None where there is none, where it is another, or where a file of it cannot be read.
+        The export; None where there is none, where it is another, or where a file of it is missing or cannot be read.
     """
     try:
         summary: dict[str, Any] = json.loads((target / "summary.json").read_text(encoding="utf-8"))
         if options.with_examples and not (target / EXAMPLES).is_file():
             return None
-        if not (target / "model.keras").is_file() or not _is_same(summary, loaded, options):
+        is_whole = all((target / name).is_file() for name in FILES) and is_zipfile(target / "model.keras")
+        if not is_whole or not _is_same(summary, loaded, options):
             return None
         report = (target / "classification_report.txt").read_text(encoding="utf-8")
         labels = json.loads((target / "labels.json").read_text(encoding="utf-8"))

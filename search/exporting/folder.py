@@ -12,11 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from search.config.value_types import as_path
 from search.data.examples import FILE as EXAMPLES
 from search.data.familiarity import FILE as FAMILIARITY
 from search.errors import InputError
 from search.exporting.formats import FORMATS
 from storage.atomic import LEFT_SECONDS
+from storage.paths import MARKERS
 
 # What lies in the folder of every export.
 FILES = (
@@ -61,9 +63,11 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
 
     Raises:
         InputError: It is a file, a folder with anything else in it (hidden or not) or without the file by which an
-            earlier export is known, or a place that cannot be written to.
+            earlier export is known, a place in the folder of a study or of another export, or one that cannot be
+            written to.
     """
-    target = out.expanduser().absolute().resolve()
+    target = as_path("--out", out).absolute().resolve()
+    _check_above(target, out)
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
     names = sorted(entry.name for entry in target.iterdir()) if target.exists() else []
@@ -83,6 +87,18 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
             f"--out {out}: {above} is not a folder that can be written to; name another folder"
         ) from None
     return target
+
+
+def _check_above(target: Path, out: Path) -> None:
+    """Refuse a place whose content goes with what is around it, or would make that an unknown folder."""
+    for folder in target.parents:
+        whose = "a study, with which it would be deleted" if any(folder.glob(MARKERS)) else ""
+        for kind, files in (("an export", FILES), ("a sweep's report", SWEEP_FILES)):
+            # A summary.json alone may be anybody's.
+            if all((folder / name).is_file() for name in files[:2]):
+                whose = f"{kind}, which nothing could replace then"
+        if whose:
+            raise InputError(f"--out {out}: {folder} is the folder of {whose}; name a folder outside it")
 
 
 def _is_left(name: str) -> bool:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from search.config.request_settings import check_study_name
+from search.config.option import arguments_of
+from search.config.settings import ReportOptions
 from search.errors import InputError
 from search.reporting.elements import MARK
 from search.reporting.export_reader import find_export
@@ -17,23 +18,8 @@ from storage.errors import DatabaseGone
 HEAD_BYTES = 2000
 
 
-def report_study(
-    study: str,
-    *,
-    export: str | Path | None = None,
-    out: str | Path | None = None,
-    storage: str | None = None,
-    root: str | Path = "studies",
-) -> Path:
+def write_report(options: ReportOptions) -> Path:
     """Write the report of a study as far as it has run. The study is only read, and the test images are not opened.
-
-    Args:
-        study: The study's name.
-        export: Folder of its export, which alone tells of the test images; by default ``exports/<study>``, if there is
-            one.
-        out: The file, new or an earlier report; by default ``exports/<study>.html``.
-        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
-        root: The folder of all studies.
 
     Returns:
         The file.
@@ -41,18 +27,16 @@ def report_study(
     Raises:
         InputError: No such study, no such export, or a file that cannot be written.
     """
-    check_study_name(study)
-    target = check_out(Path(out or f"exports/{study}.html"))
+    study = options.study
+    target = check_out(options.out or Path(f"exports/{study}.html"))
     try:
-        loaded = load_study(study, storage, Path(root))
+        loaded = load_study(study, options.storage, options.root)
         # One try: whoever asks for a report is told at once what is wrong.
         loaded.storage.retrying.set_deadline(0)
         facts = loaded.storage.retrying.call(lambda _: read_facts(loaded))
     except DatabaseGone as gone:
         raise InputError(f"--storage: {gone}; try again") from None
-    exported, why_no_export = find_export(
-        None if export is None else Path(export), loaded.config, facts.trials
-    )
+    exported, why_no_export = find_export(options.export, loaded.config, facts.trials)
     page = write_page(replace(facts, exported=exported), why_no_export)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -85,3 +69,7 @@ def check_out(out: Path) -> Path:
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror or error}; name another file") from None
     return out
+
+
+# As notebooks and scripts call it, with an argument for each option.
+report_study = arguments_of("report_study", ReportOptions, write_report)

@@ -27,7 +27,7 @@ from search.presets import PRESETS
 from search.study.proposal import propose_some
 from search.study.request import check_beside_validation
 from search.study.study import LoadedStudy
-from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep
+from search.study.sweep_cells import FIXED, REPEAT, SWEEP
 from spaces import UserModel
 from spaces.contract import Space
 from storage.liveness import HEARTBEAT
@@ -250,18 +250,17 @@ def check_preset(config: StudyConfig, options: RunOptions) -> None:
             )
 
 
-def check_kind(found: LoadedStudy, sweep: Sweep | None) -> None:
+def check_kind(found: LoadedStudy, sweep: bool) -> None:
     """Check that a sweep is asked for where the study is one, and a search where it is not.
 
     Raises:
         InputError: One is asked for and the study is the other.
     """
-    study, is_sweep = found.config.study, SWEEP in found.optuna.user_attrs
-    if is_sweep != (sweep is not None):
+    is_sweep = SWEEP in found.optuna.user_attrs
+    if is_sweep != sweep:
         kind, command = ("sweep", "sweep") if is_sweep else ("search", "run")
         raise InputError(
-            f"--study {study}: is a {kind}; go on with python -m search.{command} --study {study}, "
-            "or choose another name"
+            f"--study {found.config.study}: is a {kind}; go on with {found.command(command)}, or choose another name"
         )
 
 
@@ -294,6 +293,15 @@ def find_images(
             if config.data == "arrays":
                 raise
             data = config.data
+            if Path(data).is_absolute() and not Path(data).exists():
+                is_sweep = SWEEP in found.optuna.user_attrs
+                command = found.command(
+                    *(["sweep"] if is_sweep else ["run", "--no-export"]), "--data", "PLACE"
+                )
+                raise InputError(
+                    f"study {config.study}'s images were in {data}, which is gone: say with --data where they are now, "
+                    f"as in {command}"
+                ) from None
     dataset = prepare(data, **settings)
     if dataset.fingerprint != config.fingerprint:
         # Before folders were looked into at any depth, a study was made without what lies deeper.

@@ -9,6 +9,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 
 from search.config.study_config import StudyConfig
+from search.config.value_types import as_path
 from search.errors import InputError, SpaceFailed
 from search.study.proposal import own_configurations, propose
 from spaces.contract import InputSpec, Space
@@ -60,7 +61,7 @@ def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(item, Mapping):
         return item
     try:
-        return tomllib.loads(Path(item).read_text())
+        return tomllib.loads(as_path("--try", item).read_text())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(
             f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from search.config.host_settings import PlaceSettings
+from search.config.option import arguments_of
 from search.errors import InputError
 from search.study.finding import storage_error
 from search.study.study import CONFIG, DATASET, WANTED
@@ -46,17 +47,13 @@ class Listed:
     seconds_since: float | None = None
 
 
-def list_studies(*, storage: str | None = None, root: str | Path = "studies") -> list[Listed]:
+def studies_at(place: PlaceSettings) -> list[Listed]:
     """List the studies of a database, the one last worked on first; nothing is created.
-
-    Args:
-        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
-        root: The folder of all studies.
 
     Raises:
         InputError: There is no database, or it does not answer.
     """
-    root = Path(root)
+    root, storage = place.root, place.storage
     url = storage_url(storage, root)
     try:
         found = None if url == default_url(root) and not root.is_dir() else read_study_summaries(url)
@@ -105,3 +102,7 @@ def _config(text: Any) -> dict[str, Any] | None:
     except (TypeError, ValueError):
         return None
     return read if isinstance(read, dict) else None
+
+
+# As notebooks and scripts call it, with an argument for each option.
+list_studies = arguments_of("list_studies", PlaceSettings, studies_at)

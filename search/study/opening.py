@@ -209,7 +209,7 @@ def _rejoin(
 ) -> LoadedStudy:
     config = found.config
     found.check_rights()
-    check_kind(found, sweep)
+    check_kind(found, sweep is not None)
     check_asked_again(config, options)
     space = load_space(config.space)
     renew_space(found, space)

@@ -202,7 +202,7 @@ class LoadedStudy:
         for place in places:
             if place.name == self.config.fingerprint and place.is_dir():
                 return self._opened(place)
-        how = f"prepare them again: {self.command('run', '--data', self.config.data)}"
+        how = f"prepare them again: {self.command('run', '--data', self.config.data, '--no-export')}"
         if self.config.data == "arrays":
             how = "pass the same arrays to run_study again"
         raise InputError(

@@ -8,6 +8,7 @@ from search.config.option import options_of
 from search.config.settings import RunOptions, SweepOptions
 from search.errors import InputError
 from search.presets import PRESETS
+from search.study.compatibility import check_kind
 from search.study.finding import find_study, load_study
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces.notebook_nets import notebook_nets
@@ -19,9 +20,11 @@ def ask_for_sweep(options: SweepOptions) -> tuple[Sweep, RunOptions]:
     What is not asked for comes, for a new study, from its preset.
 
     Raises:
-        InputError: There is no such base, or it is of another space.
+        InputError: There is no such base, or it is of another space, or the study is there and no sweep.
     """
     found = find_study(options.study, options.storage, options.root)
+    if found is not None:
+        check_kind(found, sweep=True)
     vary, base = options.vary, options.base
     preset = PRESETS.get(options.preset or options.study)
     if preset is not None and (found is None or options.preset is not None):

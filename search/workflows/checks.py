@@ -6,8 +6,11 @@ from search.config.settings import RunOptions
 from search.data.threads import cores
 from search.engines.ordering import asks_for_engine, check_engine
 from search.engines.resources import ResourceSlot, make_slots
+from search.errors import InputError
 from search.exporting.folder import check_target, default_folder
 from search.process.choice import check_backend
+from search.study.compatibility import check_kind
+from search.study.finding import find_study
 from search.study.request import check_request
 
 
@@ -29,4 +32,9 @@ def check_here(options: RunOptions) -> tuple[str, list[ResourceSlot], Path]:
     else:
         slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
     target = options.out or default_folder(options.study)
-    return backend, slots, check_target(target) if options.export else target
+    try:
+        return backend, slots, check_target(target) if options.export else target
+    except InputError:  # Another place would be no mend where the study is a sweep, whose report lies there.
+        if (found := find_study(options.study, options.storage, options.root)) is not None:
+            check_kind(found, sweep=False)
+        raise

@@ -24,6 +24,7 @@ from search.metrics.baselines import check_baselines
 from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study.backbones import bring_backbones
+from search.study.compatibility import find_images
 from search.study.ending import can_race
 from search.study.finding import load_study
 from search.study.request import check_confirm, check_fine_tune, check_preference, check_refit, refits
@@ -101,7 +102,7 @@ def _requested(
     if not (refit or confirm):
         kept_weights(loaded, chosen)
     # Looked for once, not for every file.
-    loaded = replace(loaded, prepared=options.prepared or loaded.dataset().folder)
+    loaded = replace(loaded, prepared=options.prepared or find_images(loaded, None, None, say).folder)
     bring_backbones(loaded)
     loaded.leave_marker()
     request = ExportRequest(

@@ -32,10 +32,10 @@ def nothing_searched(study: LoadedStudy) -> str:
     """That there is nothing to search, in words, and what searches on, where anything does."""
     if has_tried_all(study):
         return f"study {study.config.study} has tried all configurations of its space: nothing was searched"
-    more = len(study.finished()) + study.some_more
+    finished = len(study.finished())
     return (
-        f"study {study.config.study} has its {count(study.wanted, 'trial')}: nothing was searched; search on with "
-        f"{study.command('run', '--trials', str(more))}"
+        f"study {study.config.study} has its {count(finished, 'trial')}: nothing was searched; search on with "
+        f"{study.command('run', '--trials', str(finished + study.some_more))}"
     )
 
 

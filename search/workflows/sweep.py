@@ -31,10 +31,12 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
         StudyStopped: Trials keep failing.
     """
     begun = time.monotonic()
+    sweep, request = ask_for_sweep(
+        options
+    )  # Of a search its own command is the mend, wherever its export lies.
     target = check_target(options.out or default_folder(options.study), SWEEP_FILES)
     backend = check_backend(options.backend)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())
-    sweep, request = ask_for_sweep(options)
     opened = open_study(request, backend, sweep)
     stop = Stop(deadline=None if options.timeout is None else begun + options.timeout)
     if len(opened.finished()) < cells_wanted(opened.optuna.get_trials(deepcopy=False)):

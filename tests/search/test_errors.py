@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from search.config.host_settings import PlaceSettings
 from search.config.settings import RunOptions
 from search.errors import InputError, join_words
 from search.study.finding import find_study
-from search.study.listing import list_studies
+from search.study.listing import studies_at
 from search.study.request import check_request, load_space
 
 NO_URL = "^--storage: not a database URL; expected one such as "
@@ -22,14 +23,14 @@ def test_storage_that_is_no_url_is_refused_by_its_flag(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=NO_URL):
         find_study("s", "not a url", tmp_path)
     with pytest.raises(InputError, match=NO_URL):
-        list_studies(storage="not a url", root=tmp_path)
+        studies_at(PlaceSettings(storage="not a url", root=tmp_path))
 
 
 def test_storage_of_the_environment_that_is_no_url_is_refused_by_its_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEARCH_STORAGE", "mysql://me:secret@host/all")
-    for ask in (lambda: find_study("s", None, tmp_path), lambda: list_studies(root=tmp_path)):
+    for ask in (lambda: find_study("s", None, tmp_path), lambda: studies_at(PlaceSettings(root=tmp_path))):
         with pytest.raises(
             InputError, match=r"^SEARCH_STORAGE mysql://me:\*\*\*@host/all: only SQLite"
         ) as refused:

@@ -103,7 +103,7 @@ def test_looking_into_a_database_of_another_program_changes_nothing(tmp_path: Pa
         connection.execute("CREATE TABLE notes (words TEXT)")
     before = file.read_bytes()
     for read in (study_status, report_study):
-        with pytest.raises(InputError, match=r"^--study s: no such study"):
+        with pytest.raises(InputError, match=r"^(--study s|study='s'): no such study"):
             read("s", storage=f"sqlite:///{file}", root=tmp_path)
     with suppress(InputError):
         list_studies(storage=f"sqlite:///{file}", root=tmp_path)

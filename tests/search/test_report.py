@@ -151,3 +151,4 @@ def test_report_loads_no_framework(study: LoadedStudy, tmp_path: Path) -> None:
 def test_function_gives_the_file(study: LoadedStudy, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "report.html"
     assert report_study("small", root=study.paths.root, out=out) == out
+    assert report_study("small", studies=str(study.paths.root), out=str(out)) == out  # type: ignore[call-arg,arg-type]

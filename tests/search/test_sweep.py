@@ -17,6 +17,7 @@ from search.cli.app import main
 from search.config.settings import RunOptions
 from search.data import Dataset
 from search.errors import InputError
+from search.exporting.folder import FILES
 from search.study.opening import open_study
 from search.study.sweep_cells import REPEAT, next_retry
 from search.sweep import app
@@ -156,7 +157,14 @@ def test_sweep_whose_every_cell_is_too_large_is_refused(run, places) -> None:
 def test_search_and_sweep_do_not_go_on_with_each_other(run, places) -> None:
     request = {"root": places["root"], "cache": places["cache"]}
     open_study(RunOptions.given("s", data="digits", space="small_space", **request))
-    with pytest.raises(InputError, match=r"study='s': is a search; go on with python -m search\.run"):
+    places["out"].mkdir()
+    for name in FILES:
+        (places["out"] / name).write_text("{}")
+    # Another --out, which an export of the search would have asked for, would be no mend.
+    go_on = (
+        f"study='s': is a search; go on with python -m search.run --study s --studies {places['root']}, or"
+    )
+    with pytest.raises(InputError, match=go_on):
         run({"width": (4,)})
     with pytest.raises(InputError, match=r"cifar_dense: a sweep, not a search; run python -m search\.sweep"):
         open_study(RunOptions.given("cifar_dense", **request))

@@ -58,6 +58,7 @@ def test_load_of_file_that_lies_elsewhere_here_takes_the_module_of_its_name(fold
         ("no_such_space.py", "no such file; expected one of cnn, "),
         ("my-space.py", "'my-space' is no name of a module"),
         ("mine/json.py", "Python finds another json first"),
+        ("~nobodyx/space.py", "begins with the home of no user of this host"),
     ],
 )
 def test_load_of_file_that_cannot_be_a_space_says_why(folder, name, why):

@@ -66,3 +66,12 @@ def test_folder_that_is_gone_is_not_made_again(database: Database, file: Path) -
     with pytest.raises(DatabaseRemoved):
         database.exclusively("x", lambda: None)
     assert not file.parent.exists()
+
+
+def test_file_that_was_named_from_a_folder_that_was_left_is_not_gone(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    opened = open_storage(f"sqlite:///{file.name}")
+    monkeypatch.chdir(tmp_path)
+    assert opened.exclusively("x", opened.get_all_studies) == []

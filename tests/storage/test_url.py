@@ -260,3 +260,11 @@ def test_system_that_lists_no_mounts_is_taken_for_local(
     monkeypatch.setattr("storage.url.MOUNTS", tmp_path / "none")
     check_url(f"sqlite:///{folder}/search.db")
     assert network_file_system(folder) == ""
+
+
+@pytest.mark.parametrize("name", ["studies", "a b/ünï", "q?a=1", "q#1", "100%", "q%20", "q%2Fz"])
+def test_default_database_lies_in_the_folder_whatever_its_name(name: str) -> None:
+    url = default_url(Path(name))
+    assert sqlite_file(parse(url)) == Path(name) / "search.db"
+    if not {*"?%"} & {*name}:
+        assert url == f"sqlite:///{name}/search.db"

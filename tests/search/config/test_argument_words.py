@@ -42,6 +42,11 @@ ARGUMENTS = {
         ("no study in studies (--studies or --storage say where)", "no study in studies (root or storage say where)"),
         ("it is there; run python -m search.run --study s --trials 3 first, or pass --trials 9",
          "it is there; run python -m search.run --study s --trials 3 first, or pass trials=9"),
+        ("python -m search.run --study s --storage sqlite:////a.db --studies '/a b, c' --trials 3; or pass --test 1",
+         "python -m search.run --study s --storage sqlite:////a.db --studies '/a b, c' --trials 3; or pass test=1"),
+        ("--study PosixPath('p1'): expected a text", "study=PosixPath('p1'): expected a text"),
+        ("--studies b'x': expected a path", "root=b'x': expected a path"),
+        ("--flip 3: expected True or False", "flip=3: expected True or False"),
         ("/a--b: no flag", "/a--b: no flag"),
     ],
 )  # fmt: skip

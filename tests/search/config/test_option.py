@@ -42,6 +42,12 @@ def test_name_that_is_given_by_position_counts_as_given() -> None:
     assert RunOptions.given("s", epochs=3).requested == {"study", "epochs"}
 
 
+def test_name_that_is_none_is_refused_as_no_text() -> None:
+    """It was a TypeError of a record that no caller knows."""
+    with pytest.raises(InputError, match=r"^--study None: expected a text$"):
+        RunOptions.given(None)
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

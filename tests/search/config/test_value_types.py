@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.config.value_types import as_image_size, of_type
+from search.config.value_types import as_image_size, as_path, of_type
 from search.errors import InputError
 
 
@@ -78,3 +78,15 @@ def test_image_size_that_is_none_is_refused(value: object) -> None:
 def test_image_size_of_half_pixels_is_refused() -> None:
     with pytest.raises(InputError, match=r"--image-size 32\.5: expected whole numbers of pixels"):
         as_image_size("--image-size", 32.5)
+
+
+def test_path_begins_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert of_type("--x", "~/out", Path) == as_path("--x", Path("~/out")) == Path("/home/me/out")
+
+
+def test_path_in_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^--x ~nobodyx/out: ~nobodyx is the home of no user of this host; give"
+    ):
+        as_path("--x", "~nobodyx/out")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -11,6 +12,7 @@ from search.config.settings import RunOptions
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.earlier import earlier_export
+from search.exporting.folder import FILES
 from search.study.study import LoadedStudy
 from search.workflows.run import search_and_export
 from storage.ledger import times_scored
@@ -27,9 +29,15 @@ def study(make_worker: Callable[..., Worker]) -> LoadedStudy:
 @pytest.fixture
 def folder(study: LoadedStudy, export_of: Callable[..., Path]) -> Path:
     """An export of the best trial, as the real writers make it, with something in the place of a model."""
-    made = export_of(study)
-    (made / "model.keras").write_bytes(b"")
-    return made
+    return completed(export_of(study))
+
+
+def completed(folder: Path) -> Path:
+    """The folder with all files that an export has, where the writers of a model have not been at work."""
+    for name in FILES:
+        (folder / name).touch()
+    ZipFile(folder / "model.keras", "w").close()
+    return folder
 
 
 def asked(study: LoadedStudy, **more: Any) -> RunOptions:
@@ -68,8 +76,7 @@ def test_final_training_that_was_cut_short_is_made_whole_without_a_time(
     worker = make_worker("small", **about)
     work(worker, lambda: 1)
     worker.study.want(1)
-    made = export_of(worker.study)
-    (made / "model.keras").write_bytes(b"")
+    made = completed(export_of(worker.study))
     summary = json.loads((made / "summary.json").read_text())
     whole = {**summary, "refit": True, "epochs": 8, "unit": "eighth", "no_race": "one trial"}
     (made / "summary.json").write_text(json.dumps(whole))
@@ -130,9 +137,14 @@ def test_export_of_something_else_is_not_taken_for_it(
     assert earlier_export(folder, study, asked(study)) is None
 
 
-@pytest.mark.parametrize("name", ["model.keras", "summary.json", "labels.json", "confusion_matrix.csv"])
+@pytest.mark.parametrize("name", FILES)
 def test_export_that_lacks_a_file_is_made_again(study: LoadedStudy, folder: Path, name: str) -> None:
     (folder / name).unlink()
+    assert earlier_export(folder, study, asked(study)) is None
+
+
+def test_export_whose_model_was_cut_off_is_made_again(study: LoadedStudy, folder: Path) -> None:
+    (folder / "model.keras").write_bytes(b"PK")
     assert earlier_export(folder, study, asked(study)) is None
 
 

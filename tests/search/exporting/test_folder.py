@@ -155,6 +155,21 @@ def test_folder_of_an_earlier_export_or_report_is_taken_whatever_the_file_manage
         (tmp_path / name).unlink()
 
 
+@pytest.mark.parametrize(
+    ("names", "whose"),
+    [
+        ([".study-0abc.json"], "a study, with which it would be deleted"),
+        (FILES, "an export, which nothing could replace then"),
+        (SWEEP_FILES, "a sweep's report, which nothing could replace then"),
+    ],
+)
+def test_folder_inside_one_of_ours_is_refused(tmp_path: Path, names: tuple[str, ...], whose: str) -> None:
+    for name in names:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=f"^--out {tmp_path}/a/b: {tmp_path} is the folder of {whose}; name"):
+        check_target(tmp_path / "a" / "b")
+
+
 def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

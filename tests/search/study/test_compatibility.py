@@ -163,6 +163,17 @@ def test_images_are_prepared_anew_from_where_the_study_had_them(study_of, photog
     assert found.folder == elsewhere / study.config.fingerprint
 
 
+def test_images_whose_place_is_gone_are_asked_for(study_of, photographs, elsewhere) -> None:
+    study = study_of(photographs)
+    forget(photographs)
+    with pytest.raises(InputError) as refused:
+        find_images(study, None, elsewhere)
+    assert str(refused.value).startswith(
+        f"study s's images were in {photographs.source}, which is gone: say with --data where they are now, as in "
+        "python -m search.run --study s --no-export --data PLACE"
+    )
+
+
 def test_arrays_of_a_notebook_cannot_be_found_elsewhere(study_of, elsewhere, tmp_path: Path) -> None:
     images, labels = np.zeros((24, 8, 8, 1), np.uint8), np.arange(24) % 2
     arrays = (images, labels, images[:8], labels[:8])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -220,10 +221,40 @@ def test_deletion_follows_no_links(make: Make, tmp_path: Path) -> None:
     outside.mkdir()
     (outside / study.paths.model(7, "ab").name).write_text("theirs")
     (study.paths.folder / "checkpoints").symlink_to(outside)
-    (study.paths.folder / "notes.txt").symlink_to(outside)
+    study.paths.log(0).with_name("notes.txt").symlink_to(outside)
     delete_study("s", storage=study.url, root=study.paths.root)
     assert not study.paths.folder.exists()
     assert len(list(outside.iterdir())) == 1
+
+
+def test_deletion_leaves_an_export_that_lies_in_the_studys_folder(make: Make) -> None:
+    """It was removed with the folder, under the line "stays: exports"."""
+    study = make()
+    export = study.paths.folder / "export" / "model.keras"
+    export.parent.mkdir()
+    export.write_bytes(b"x" * 9_000_000)
+    assert contents_of(study).size < 9_000_000
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert gone(study)
+    assert list(study.paths.folder.rglob("*")) == [export.parent, export]
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "{}"])
+def test_what_a_damaged_marker_stands_for_stays(make: Make, deleting: Run, text: str) -> None:
+    study = make()
+    marker = replace(study.paths, uid="0abc").marker
+    marker.write_text(text)
+    code, printed, error = deleting(study, "--yes")
+    assert (code, error) == (0, "")
+    assert f"all of this name that is of an unknown database ({marker} is damaged)" in printed
+    assert marker.exists()
+    assert not study.paths.model(0, "ab").exists()
+
+
+def test_damaged_journal_stops_no_deletion(make: Make, deleting: Run) -> None:
+    study = make()
+    (study.paths.root / ".deleting-s.0abc.json").write_text("")
+    assert deleting(study, "--yes")[0] == 0
 
 
 def test_deletion_of_a_folder_that_is_a_link_removes_the_link_alone(make: Make, tmp_path: Path) -> None:

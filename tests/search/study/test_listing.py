@@ -73,6 +73,22 @@ def test_list_tells_empty_unfinished_done_and_running(
     assert 0 <= (found["done"].seconds_since or 0) < 60
 
 
+def test_list_of_a_study_that_has_more_than_was_last_asked_for_counts_what_there_is(
+    make: Callable[..., LoadedStudy], url: str, tmp_path: Path
+) -> None:
+    """It was "2 of 1"."""
+    finish(make("s", trials=1), 0.5, 0.25)
+    assert cells(listed(url, tmp_path)["s"])[2] == "2 of 2"
+
+
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+def test_list_is_asked_for_by_the_name_of_the_flag_too(
+    make: Callable[..., LoadedStudy], url: str, tmp_path: Path
+) -> None:
+    make("s")
+    assert [one.study for one in list_studies(storage=url, studies=str(tmp_path))] == ["s"]  # type: ignore[call-arg]
+
+
 def test_list_of_a_loss_has_the_lowest_as_best(
     make: Callable[..., LoadedStudy], url: str, tmp_path: Path
 ) -> None:
