@@ -31,7 +31,8 @@ def with_any_letters(draw: Callable[Arguments, None]) -> Callable[Arguments, Non
         def draw_with(fonts: tuple[str, ...]) -> frozenset[int]:
             from matplotlib import rc_context
 
-            # A class may have dollar signs in its name, between which Matplotlib would read a formula.
+            # A class may have dollar signs in its name, between which Matplotlib would read a formula. Its own labels
+            # of logarithmic axes are formulas, too: such axes here have a formatter of their own.
             settings: dict[Any, Any] = {"font.family": [OWN, *fonts], "text.parse_math": False}
             with rc_context(settings), warnings.catch_warnings(record=True) as caught:
                 warnings.filterwarnings("always", message=MISSING.pattern)
