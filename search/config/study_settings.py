@@ -168,9 +168,8 @@ def stored_space(name: str) -> str:
 
     Any other file is stored by its whole path, so that it is found from every folder.
     """
-    path, colon, function = name.partition(
-        ":"
-    )  # Of a function that makes a model, its file is stored likewise.
+    # Of a function that makes a model, its file is stored likewise.
+    path, colon, function = name.partition(":")
     file = as_path("--model" if colon else "--space", path).absolute()
     if not path.endswith(".py") or not file.is_file():
         return name

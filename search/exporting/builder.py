@@ -97,10 +97,8 @@ def _build(
                 if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
                     trial, why = unless_default(loaded, trial, request.without)
                 remark = " ".join(filter(None, (request.remark, why)))
-                if trial is not request.trial:
-                    request = replace(
-                        request, passed_over=request.trial.number, preference=None
-                    )  # Of the best.
+                if trial is not request.trial:  # The preference is of the best.
+                    request = replace(request, passed_over=request.trial.number, preference=None)
                 request = replace(request, no_race=race, trial=trial, remark=remark)
             else:
                 request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)

@@ -97,11 +97,12 @@ def summarise(
     refit_of = trial.number if training.refit else None
     tested = test_value(config, scored.as_exported(scored.test))
     results = result_sentences(config.classes, scored.test, fit, calibration, refit_of, where, config.folds)
-    out_of_fold, raced = scored.out_of_fold, race_sentences(race, training.refit) if race else []
+    further = _further_sentences(config, trial, training, scored, tested, backbone)
     beyond = [
         *([others_sentence(by_others)] if by_others else ()),
         *([without_sentence(without)] if without else ()),
     ]
+    raced = race_sentences(race, training.refit) if race else []
     return {
         "study": config.study,
         "trial": trial.number,
@@ -110,21 +111,7 @@ def summarise(
         "value": trial.value,
         "test_value": tested,
         **({"validation_note": _validation_note(scored, images, where)} if training.refit else {}),
-        "headline": [
-            results[0],
-            *(out_of_fold.headline(config.classes) if out_of_fold else ()),
-            *([ledger_sentence(times_test_scored)] if times_test_scored > 1 else ()),
-            *beyond,
-            *raced[:2],
-        ],
-        "words": [
-            *results,
-            *(out_of_fold.sentences(config.classes) if out_of_fold else ()),
-            *_further_sentences(config, trial, training, scored, tested, backbone),
-            ledger_sentence(times_test_scored),
-            *beyond,
-            *raced,
-        ],
+        **_sentences(config, scored, times_test_scored, results, further, beyond, raced),
         **_scores(config, trial, training, scored, race),
         "fit": fit.figures(),
         "calibration": calibration.figures(),
@@ -227,6 +214,36 @@ def _racer_figures(race: Race, racer: Racer) -> dict[str, Any]:
         "why_dropped": racer.eliminated or None,
         **({} if ahead is None else {"beyond_the_default": dataclasses.asdict(ahead)}),
         "params": racer.trial.user_attrs["params"],
+    }
+
+
+def _sentences(
+    config: StudyConfig,
+    scored: ScoringResult,
+    times_test_scored: int,
+    results: Sequence[str],
+    further: Sequence[str],
+    beyond: Sequence[str],
+    raced: Sequence[str],
+) -> dict[str, list[str]]:
+    """All sentences of an export, and those that its command prints."""
+    found, ledger = scored.out_of_fold, ledger_sentence(times_test_scored)
+    return {
+        "headline": [
+            results[0],
+            *(found.headline(config.classes) if found else ()),
+            *([ledger] if times_test_scored > 1 else ()),
+            *beyond,
+            *raced[:2],
+        ],
+        "words": [
+            *results,
+            *(found.sentences(config.classes) if found else ()),
+            *further,
+            ledger,
+            *beyond,
+            *raced,
+        ],
     }
 
 

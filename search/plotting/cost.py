@@ -146,9 +146,8 @@ def _plot(
             label="± one standard error",
         )
     points = [(costs[net.number], net.value) for net in known]
-    if (
-        colours is COLOURS
-    ):  # A page's drawing has few elements; a picture shows nothing of lines without length.
+    # A page's drawing has few elements; a picture shows nothing of lines without length.
+    if colours is COLOURS:
         plot_dots(axes, points, colours["finished"], 6.5, 2.3, "trial")
     else:
         x, y = zip(*points, strict=True)

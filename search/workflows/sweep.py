@@ -31,9 +31,8 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
         StudyStopped: Trials keep failing.
     """
     begun = time.monotonic()
-    sweep, request = ask_for_sweep(
-        options
-    )  # Of a search its own command is the mend, wherever its export lies.
+    # First: of a search its own command is the mend, wherever its export lies.
+    sweep, request = ask_for_sweep(options)
     target = check_target(options.out or default_folder(options.study), SWEEP_FILES)
     backend = check_backend(options.backend)
     slots = make_slots(options.workers, options.gpus, options.per_gpu, cores())

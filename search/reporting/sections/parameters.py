@@ -47,18 +47,8 @@ def parameter_sections(facts: Facts) -> list[Section]:
 
 def _importance(facts: Facts, varied: list[str], shares: Mapping[str, float], fixed: list[str]) -> Section:
     title = "Parameter importance"
-    if len(facts.ranked) < LEAST_TRIALS:
-        few = count(len(facts.ranked), "finished trial")
-        why = f"{few} cannot tell which parameter matters: at least {LEAST_TRIALS} are needed."
-        return Section("importance", title, [Text(why, "note")])
-    if not varied:
-        return Section("importance", title, [Text("No parameter was varied.", "note")])
-    if _scored_the_same(facts):
-        value = metric_value(facts.config.metric, facts.ranked[0].value)
-        why = f"All finished trials scored the same, {value}, so that no parameter can be told to matter."
-        return Section("importance", title, [Text(why, "note")])
-    if facts.undecided:
-        return Section("importance", title, [Text(facts.undecided, "warning")])
+    if why_none := _why_no_importance(facts, varied):
+        return Section("importance", title, [why_none])
     longest = max(shares.values()) or 1.0
     rows: Rows = [
         [name, Bar(f"{100 * share:.1f} %", share / longest), _reach(facts, name)]
@@ -90,6 +80,20 @@ def _importance(facts: Facts, varied: list[str], shares: Mapping[str, float], fi
             Text(f"The same in all finished trials, and so not ranked: {', '.join(fixed)}.", "note")
         )
     return Section("importance", title, blocks)
+
+
+def _why_no_importance(facts: Facts, varied: list[str]) -> Text | None:
+    if len(facts.ranked) < LEAST_TRIALS:
+        few = count(len(facts.ranked), "finished trial")
+        why = f"{few} cannot tell which parameter matters: at least {LEAST_TRIALS} are needed."
+        return Text(why, "note")
+    if not varied:
+        return Text("No parameter was varied.", "note")
+    if _scored_the_same(facts):
+        value = metric_value(facts.config.metric, facts.ranked[0].value)
+        why = f"All finished trials scored the same, {value}, so that no parameter can be told to matter."
+        return Text(why, "note")
+    return Text(facts.undecided, "warning") if facts.undecided else None
 
 
 def _scored_the_same(facts: Facts) -> bool:
