@@ -167,9 +167,8 @@ def _model(name: str) -> UserModel:
 
 def _path_of(name: str) -> str:
     """The name of the module that a space is in, which can be found from now on."""
-    if (
-        "" not in sys.path and str(Path.cwd()) not in sys.path
-    ):  # Where an installed script runs, it is missing.
+    # Where an installed script runs, it is missing.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     if name.endswith(".py"):
         try:

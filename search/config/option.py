@@ -154,9 +154,8 @@ class Options:
         made = cls(**requested)
         object.__setattr__(made, "requested", frozenset(requested))
         for field, about in options_of(cls):
-            if (
-                field.name in requested
-            ):  # Even a default that stands for "none", such as 0 folds, cannot be asked for.
+            # Even a default that stands for "none", such as 0 folds, cannot be asked for.
+            if field.name in requested:
                 about.check(flag_of(cls, field.name), requested[field.name])
         return made
 

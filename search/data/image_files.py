@@ -234,9 +234,8 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
         _register_heif()
         image = Image.open(path)
     with image:
-        if (
-            isinstance(image, ImageFile.StubImageFile) or image.format == "MPEG"
-        ):  # Pillow knows them by name alone.
+        # Pillow knows them by name alone.
+        if isinstance(image, ImageFile.StubImageFile) or image.format == "MPEG":
             raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
         if image.format == "EPS":  # Pillow would have Ghostscript run it as the program that it is.
             raise CannotOpen("a PostScript drawing; save it as PNG or JPEG")

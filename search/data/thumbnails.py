@@ -47,9 +47,8 @@ def thumbnails(
         it does not give these pixels (any more).
     """
     prepared = [np.asarray(images[index]) for index in chosen]
-    if (
-        not names.root or not names.images or DEPTH not in preprocessing
-    ):  # An older version has prepared them.
+    # An older version has prepared them.
+    if not names.root or not names.images or DEPTH not in preprocessing:
         return prepared
     files = [str(Path(names.root) / names.images[index]) for index in chosen]
 

@@ -163,9 +163,8 @@ class LocalWorkers:
             )
         log = rename_log(log, study.paths.worker_log(worker_name(process.pid)))
         one = _Running(slot, process, log, time.monotonic(), early_deaths)
-        _tell(
-            [one], json.dumps(spec).encode() + b"\n"
-        )  # Its end, which the worker hears, is this process's end.
+        # Its end, which the worker hears, is this process's end.
+        _tell([one], json.dumps(spec).encode() + b"\n")
         return one
 
     def _share(self, stop: Stop) -> socket.socket:

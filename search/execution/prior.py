@@ -90,9 +90,8 @@ class PriorSampler(optuna.samplers.BaseSampler):
         return around(self._random, param_distribution, value)
 
     def _choose(self, study: optuna.Study) -> None:
-        trials = study._storage.get_all_trials(
-            study._study_id, deepcopy=False
-        )  # Of all brackets of Hyperband.
+        # Of all brackets of Hyperband.
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         known = known_good(trials)
         best = best_complete(trials, study.direction)
         of_prior, of_incumbent = shares(known, best)

@@ -248,9 +248,8 @@ class Reporter:
         value, rate = message[plan.value_name], message["images_per_second"]
         self._heartbeat.facts.update(epoch=plan.epochs_before + epoch, value=value, part=0.0)
         paced = bool(message.get("paced", True))
-        if paced or not self._heartbeat.facts.get(
-            "paced"
-        ):  # The pace of the fold before says more than a start.
+        # The pace of the fold before says more than a start.
+        if paced or not self._heartbeat.facts.get("paced"):
             self._heartbeat.facts.update(images_per_second=rate, paced=paced)
         self.verdict = self.verdict or diverged(message, plan)
         return not self.verdict

@@ -104,9 +104,8 @@ class DistinctSampler(optuna.samplers.BaseSampler):
         return self.chooser.sample_independent(study, trial, param_name, param_distribution)
 
     def _draw(self, study: optuna.Study, trial: FrozenTrial, listed: Sequence[Mapping[str, Any]]) -> Draw:
-        trials = study._storage.get_all_trials(
-            study._study_id, deepcopy=False
-        )  # Of all brackets of Hyperband.
+        # Of all brackets of Hyperband.
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
         before = tried(other for other in trials if other.number != trial.number)
         for _ in range(REDRAWS):
             draw = self._draw_once(study, trial)

@@ -243,9 +243,8 @@ def _sample(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> TrainingP
         trial.study.pruner = Sparing(trial.study.pruner)  # This study object is the trial's alone.
     parameters, flops = map(int, proposal.cost)
     violated = violations(config, proposal.cost, proposal.recipe)
-    if (
-        violated and REPEAT in trial.user_attrs
-    ):  # A sweep's cell is no sample: whoever asked for it is to see it fail.
+    # A sweep's cell is no sample: whoever asked for it is to see it fail.
+    if violated and REPEAT in trial.user_attrs:
         raise TrialFailed(f"too large: {TrialRefused(violated)}")
     plan = plan_training(worker.study, seed_number(trial), proposal.params, proposal.recipe, flops)
     attributes = trial.user_attrs

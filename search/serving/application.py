@@ -136,9 +136,8 @@ class DemoApplication:
             raise Refused(429, f"more than {PER_SECOND} pictures a second; wait {wait:.1f} s", wait)
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix="picture-") as file:
             size = 0
-            while part := environ["wsgi.input"].read(
-                1 << 16
-            ):  # The guard and the server have bounded its length.
+            # The guard and the server have bounded its length.
+            while part := environ["wsgi.input"].read(1 << 16):
                 size += file.write(part)
             if not size:
                 raise Refused(400, f"the body is empty; {HOW}")

@@ -260,9 +260,8 @@ def _take_out(loaded: LoadedStudy) -> "DeletionJournal":
         try:
             delete_from_database(loaded.storage, loaded.study_id)
         except BaseException:
-            with suppress(
-                Exception
-            ):  # Whoever cannot tell leaves the journal, which is checked before it is finished.
+            # Whoever cannot tell leaves the journal, which is checked before it is finished.
+            with suppress(Exception):
                 if loaded.still_there():
                     written[-1].journal.unlink(missing_ok=True)
             raise

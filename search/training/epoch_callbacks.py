@@ -102,9 +102,8 @@ class EpochCallbacks:
         self._model = model
         self._callbacks = list(callbacks)
         for callback in self._callbacks:
-            if (
-                getattr(callback, "mode", "") == "auto"
-            ):  # Keras knows that only of its own metrics, once trained.
+            # Keras knows that only of its own metrics, once trained.
+            if getattr(callback, "mode", "") == "auto":
                 callback.mode = "min" if callback.monitor.endswith("loss") else "max"
             callback.set_params({"epochs": epochs, "verbose": 0})
             callback.set_model(model)

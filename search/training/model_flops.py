@@ -93,9 +93,8 @@ def _count_calls(layer: Any, counts: list[int], until: ExitStack) -> None:
 
 def _multiplications(layer: Any, given: Sequence[int], found: Sequence[int]) -> int:
     """How often a call of a layer multiplies, from the shapes of its input and its output."""
-    if hasattr(
-        layer, "equation"
-    ):  # Of an einsum, such as "abc,cd->abd": each index of either side meets all others.
+    # Of an einsum, such as "abc,cd->abd": each index of either side meets all others.
+    if hasattr(layer, "equation"):
         inputs, _, kernel = layer.equation.partition("->")[0].partition(",")
         new = [size for index, size in zip(kernel, layer.kernel.shape, strict=True) if index not in inputs]
         return int(np.prod([*given[1:], *new]))

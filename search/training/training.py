@@ -182,9 +182,8 @@ class Training:
         self.matrix = facts.get("matrix", [])
         if self.callbacks:
             self.callbacks.tell_again(self.epoch, self.history)
-            restore(
-                self.model, self.optimizer, arrays[:own]
-            )  # They have set the rates of epochs that are over.
+            # They have set the rates of epochs that are over.
+            restore(self.model, self.optimizer, arrays[:own])
         if facts["best"] is not None:
             self._best = (*facts["best"], arrays[own:])
         if self.late is not None:

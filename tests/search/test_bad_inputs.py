@@ -201,9 +201,8 @@ def place(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     before = set(sys.modules)
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # As in a process of its own: a warning would be a line more.
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # As there, too; earlier tests leave connections to be cleared.
+        # As there, too; earlier tests leave connections to be cleared.
+        warnings.simplefilter("ignore", ResourceWarning)
         yield here
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(here)):

@@ -201,9 +201,8 @@ def test_decode_jpeg_whose_end_is_zeros_is_named_and_zeros_behind_its_end_are_no
     content, path = whole.getvalue(), tmp_path / "copy.jpg"
     path.write_bytes(content)
     right = decode(path, 8, 8, 3)
-    without_end = (
-        () if progressive else (content[:-2] + bytes(500),)
-    )  # Pillow wants that of a progressive one.
+    # Pillow wants that of a progressive one.
+    without_end = () if progressive else (content[:-2] + bytes(500),)
     for harmless in (content + bytes(4096), content + b"\xff\xda" + bytes(4096), *without_end):
         path.write_bytes(harmless)
         assert np.array_equal(decode(path, 8, 8, 3), right)

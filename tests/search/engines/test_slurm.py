@@ -92,9 +92,8 @@ def test_preempted_worker_and_one_out_of_time_give_their_trials_back_and_go_on_u
     until(lambda: queued_again(study) == [1, 2], PATIENCE)
     here.ask("scontrol", "update", f"jobid={job}_{other}", "TimeLimit=60")
     before = [trial.last_step for trial in study.optuna.trials]
-    until(
-        lambda: [trial.last_step for trial in study.optuna.trials] != before, PATIENCE
-    )  # One is back at work.
+    # One is back at work.
+    until(lambda: [trial.last_step for trial in study.optuna.trials] != before, PATIENCE)
     here.ask("scancel", job)
     until(lambda: states(study) == [ENDED, ENDED], PATIENCE)
     assert [trial.state for trial in study.optuna.trials] == [TrialState.WAITING] * 2

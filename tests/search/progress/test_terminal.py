@@ -373,9 +373,8 @@ def test_table_screen_and_line_screen_close_without_a_snapshot() -> None:
     TableScreen(table_on, None).close()
     LineScreen(lines_on, None).close()
     hidden, shown = "\x1b[?25l", "\x1b[?25h"
-    assert written(table_on).rindex(shown) > written(table_on).rindex(
-        hidden
-    )  # The terminal's cursor is back.
+    # The terminal's cursor is back.
+    assert written(table_on).rindex(shown) > written(table_on).rindex(hidden)
     assert written(lines_on) == ""
 
 

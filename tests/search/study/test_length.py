@@ -208,9 +208,8 @@ def test_what_a_configuration_cannot_have_is_told_by_how_much() -> None:
     found = violations(config, Cost(20, 400), recipe)
     assert found["cost"] == pytest.approx(math.log(4))
     assert found["parameters"] == pytest.approx(math.log(2))
-    assert found["passes"] == pytest.approx(
-        math.log(20 / 5)
-    )  # Two passes are 20 steps; there is compute for 5.
+    # Two passes are 20 steps; there is compute for 5.
+    assert found["passes"] == pytest.approx(math.log(20 / 5))
 
 
 def test_default_is_not_refused_where_the_final_is_just_two_passes(digits: Dataset) -> None:
