@@ -19,7 +19,7 @@ from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.config.study_settings import StudySettings
 from search.config.value_types import as_final
-from search.data import Dataset, cache_root, open_dataset
+from search.data import Dataset, open_dataset
 from search.data.base import Say, log_line
 from search.data.preparation import prepare
 from search.errors import InputError, SpaceFailed
@@ -284,9 +284,9 @@ def find_images(
     settings |= {"seed": config.test_seed, "cache": cache, "say": say, "enlarge": not config.backbones}
     settings |= {"skip_damaged": config.skip_damaged, "classes": config.classes}
     if data is None:
-        for place in ([cache / config.fingerprint] if cache else []) + [cache_root() / config.fingerprint]:
+        if cache is not None:
             with contextlib.suppress(InputError):  # It is not there, or damaged.
-                return open_dataset(place)
+                return open_dataset(cache / config.fingerprint)
         try:
             return found.dataset()
         except InputError:

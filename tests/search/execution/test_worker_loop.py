@@ -343,8 +343,9 @@ def test_database_removed_under_a_search_ends_it_with_one_line(search: Search) -
         file.unlink()
     assert search.end() == 1
     last = search.output.strip().splitlines()[-1]
+    removed = search.place / "studies/search.db"
     assert last.startswith(
-        "error: studies/search.db was removed, or another file put in its place, while this search ran"
+        f"error: {removed} was removed, or another file put in its place, while this search ran"
     )
     assert list((search.place / "studies").glob("search.db*")) == []
 
