@@ -1,5 +1,6 @@
 """optuna-dashboard over a study's database, served behind a guard."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -52,8 +53,10 @@ def serve_dashboard(
     loaded = load_study(study, storage, root)
     application = make_application(loaded, names_of(host), password, allow_changes)
     server = listen(application, host, port, THREADS, MOST_BYTES)
-    # Its note says in words what all other pages draw.
-    serve(server, host, f"/dashboard/studies/{loaded.study_id}/note", say)
+    with warnings.catch_warnings():  # Optuna's own, of a study with few trials, are not for this terminal.
+        warnings.filterwarnings("ignore", category=UserWarning, module="optuna")
+        # Its note says in words what all other pages draw.
+        serve(server, host, f"/dashboard/studies/{loaded.study_id}/note", say)
 
 
 def make_application(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -43,6 +43,7 @@ ALWAYS = {
 }
 DROPPED = {"server", "access-control-allow-origin"}
 STATUS = {
+    400: "400 Bad Request",
     401: "401 Unauthorized",
     403: "403 Forbidden",
     404: "404 Not Found",
@@ -128,6 +129,9 @@ class Guard:
         path = str(environ.get("PATH_INFO", ""))
         if any(NUMBER.fullmatch(part) and not _is_key(part) for part in path.split("/")):
             return 404, "no study or trial has such a number"
+        after = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True).get("after", [])
+        if not all(map(NUMBER.fullmatch, after)):  # optuna-dashboard (0.21) fails at such a one.
+            return 400, "after= is no whole number; expected that of the trials that are known"
         if path.rstrip("/").endswith("/rename"):
             return (
                 403,

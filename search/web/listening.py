@@ -47,7 +47,7 @@ def listen(application: Application, host: str, port: int, threads: int, most_by
         host: The address.
         port: The port; 0 for any that is free.
         threads: Requests that are answered at a time.
-        most_bytes: Of a request's body.
+        most_bytes: Of a request's body; ``application`` refuses a larger one.
 
     Raises:
         InputError: The address cannot be listened on.
@@ -59,7 +59,8 @@ def listen(application: Application, host: str, port: int, threads: int, most_by
             port=port,
             threads=threads,
             ident=None,
-            max_request_body_size=most_bytes,
+            # A larger one is refused by ``application``, which says why; this bounds what is read until then.
+            max_request_body_size=2 * most_bytes,
             max_request_header_size=16_384,
             connection_limit=100,
             channel_timeout=60,

@@ -129,6 +129,13 @@ def test_number_that_no_database_takes_for_a_key_is_not_found(number: int | str)
     assert not asked.reached
 
 
+@pytest.mark.parametrize(
+    ("query", "status"), [("after=abc", 400), ("after=", 400), ("after=3", 200), ("", 200)]
+)
+def test_place_in_the_list_of_trials_is_a_whole_number(query: str, status: int) -> None:
+    assert Asked().ask(QUERY_STRING=query) == status
+
+
 @pytest.mark.parametrize("path", ["/dashboard/studies/7", "/dashboard/studies/7/trials"])
 def test_page_of_a_study_has_its_trials_asked_for_at_once(path: str) -> None:
     asked = Asked()
