@@ -34,7 +34,7 @@ def as_array(part: Any, name: str) -> npt.NDArray[Any]:
         )
     refuse_mask(part, name)
     if _is_sequence(part):
-        part = [_item(part[place], f"{name}[{place}]") for place in range(len(part))]
+        part = [_item(part, place, name) for place in range(len(part))]
     try:
         array = np.asarray(part)
     except MemoryError:
@@ -76,9 +76,16 @@ def _is_sequence(given: Any) -> bool:
     return has == [True, True, False] and not isinstance(given, (str, bytes, bytearray, memoryview, Mapping))
 
 
-def _item(item: Any, name: str) -> Any:
-    refuse_mask(item, name)
-    return _picture(item, name) if isinstance(item, Image.Image) else item
+def _item(given: Any, place: int, name: str) -> Any:
+    try:
+        item = given[place]
+    except (LookupError, TypeError) as error:
+        raise InputError(
+            f"{name} is of type {type(given).__name__}, which has no item {place} ({type(error).__name__}): expected "
+            "an array, or a list of one image for each label"
+        ) from None
+    refuse_mask(item, f"{name}[{place}]")
+    return _picture(item, f"{name}[{place}]") if isinstance(item, Image.Image) else item
 
 
 def _picture(picture: Image.Image, name: str) -> Pixels:

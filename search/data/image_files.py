@@ -7,6 +7,7 @@ its content. One that this program cannot open is an image all the same, such as
 """
 
 import contextlib
+import itertools
 import os
 import stat
 import threading
@@ -33,8 +34,11 @@ IMAGE_ENDINGS = JPEG + OTHER + HEIF + RAW + FOREIGN
 # The file's kind follows at the fifth byte of an ISO media file.
 HEIF_KINDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_KINDS = (b"avif", b"avis")
-# A TIFF's tag of what a page is, and its bit for a smaller copy.
-SUBFILE, REDUCED = 254, 1
+# A TIFF's tag of what a page is, with its bits for a smaller copy and for a mask; the older tag and its smaller copy.
+SUBFILE, REDUCED_OR_MASK = 254, 1 | 4
+OLD_SUBFILE, OLD_REDUCED = 255, 2
+# A TIFF's tags that every page has: its width and height.
+DIMENSIONS = {256, 257}
 _opener = threading.Lock()
 
 
@@ -193,12 +197,14 @@ def is_image(path: str | Path) -> bool:
 
 
 @contextlib.contextmanager
-def without_size_warning() -> Iterator[None]:
+def without_pillow_warnings() -> Iterator[None]:
     """Within, Pillow says nothing of large pictures: a photograph of 100 megapixels is no mistake.
 
-    It warns from half the size on that it refuses.
+    It warns from half the size on that it refuses. Nor does it speak of EXIF that is cut short, or of a TIFF's last
+    page that lies nowhere, which it calls so: the pixels are whole, or the file is refused by name.
     """
     with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        warnings.filterwarnings("ignore", "(Possibly c|C)orrupt EXIF data")
         yield
 
 
@@ -239,18 +245,26 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
             raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
         if image.format == "EPS":  # Pillow would have Ghostscript run it as the program that it is.
             raise CannotOpen("a PostScript drawing; save it as PNG or JPEG")
-        if image.format == "TIFF" and (pages := _pages(image)) > 1:
+        if image.format == "TIFF" and image.is_animated and (pages := _pages(path)) > 1:  # type: ignore[attr-defined]
             raise CannotOpen(f"{pages} pages, of which one would be used; save each as a file of its own")
         yield image
 
 
-def _pages(image: Image.Image) -> int:
-    """How many pages a TIFF has, not counting smaller copies of them, which many programs put behind."""
+def _pages(path: Path) -> int:
+    """How many pages a TIFF has, not counting smaller copies and masks of them, which many programs put behind.
+
+    The file is opened anew, since a last page that lies nowhere, as some programs write, leaves Pillow in disorder.
+    """
     pages = 1
-    for place in range(1, image.n_frames):  # type: ignore[attr-defined]
-        image.seek(place)
-        pages += not image.tag_v2.get(SUBFILE, 0) & REDUCED  # type: ignore[attr-defined]
-    image.seek(0)
+    with Image.open(path) as image:
+        for place in itertools.count(1):
+            with contextlib.suppress(Exception):  # Pillow may know no such page, and it is one all the same.
+                image.seek(place)
+            tags = image.tag_v2  # type: ignore[attr-defined]
+            if image.tell() != place or not set(tags) >= DIMENSIONS:
+                break
+            copy = tags.get(SUBFILE, 0) & REDUCED_OR_MASK or tags.get(OLD_SUBFILE) == OLD_REDUCED
+            pages += not copy
     return pages
 
 

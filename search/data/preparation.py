@@ -19,7 +19,7 @@ from search.data.digits import DigitsSource
 from search.data.file_source import FileSource
 from search.data.folder import FolderSource
 from search.data.groups import check_pattern
-from search.data.image_files import without_size_warning
+from search.data.image_files import without_pillow_warnings
 from search.data.keras_datasets import KERAS_SETS, KerasSource
 from search.data.layout import refuse_two_levels, understand
 from search.data.npz import NpzSource
@@ -85,7 +85,7 @@ def prepare(
     key = request_key(source.request())
     if (found := find_prepared(cache, key, say)) is not None:
         return found
-    with without_size_warning(), sole_writer(cache, key, say):
+    with without_pillow_warnings(), sole_writer(cache, key, say):
         if (found := find_prepared(cache, key, say)) is not None:
             return found
         started = time.monotonic()

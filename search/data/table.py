@@ -61,7 +61,7 @@ def has_labels(path: Path) -> bool:
 
 
 def read_table(
-    path: Path, groups: str | None, place: Callable[[str], str] = normpath
+    path: Path, groups: str | None, place: Callable[[str], str] = normpath, classes: Sequence[str] = ()
 ) -> tuple[list[Row], list[str]]:
     """Read a table of images.
 
@@ -69,6 +69,7 @@ def read_table(
         path: The table.
         groups: The name of the column of groups; a name that no column has is left to be a pattern.
         place: Where the file of a path is, written in one way: ./a.png is a.png.
+        classes: The classes of a study that finds its images again; what its table was read as is not asked again.
 
     Returns:
         A row for each image, without those that stand there twice; and the names of all columns.
@@ -85,12 +86,14 @@ def read_table(
     kept: dict[str, Sequence[str]] = {"path": paths, "label": labels}
     if split := _find(path, columns, "splits", SPLIT, needed=False):
         kept["split"] = columns[split]
-    else:
-        _refuse_hidden_split(path, columns)
+    elif not classes:
+        _refuse_hidden_split(path, columns, groups)
     if groups is not None and by_column:
         kept[groups] = columns[groups]
     for name, values in kept.items():
-        if empty := [row for row, value in enumerate(values, start=1) if is_no_value(value)]:
+        known = classes if name == "label" else ()
+        missing = {value for value in set(values) if is_no_value(value) and value not in known}
+        if empty := [row for row, value in enumerate(values, start=1) if value in missing]:
             rows_named, written = named(list(map(str, empty))), values[empty[0] - 1]
             real = f"; if {written!r} is a real one, rename it" if written else ""
             raise InputError(
@@ -102,7 +105,7 @@ def read_table(
     of_groups = kept[groups] if groups is not None and by_column else none
     _check_paths(path, paths)
     places = [place(written) for written in paths]
-    columns_of_rows = (places, _classes(path, labels), parts, _one_way(of_groups))
+    columns_of_rows = (places, _classes(path, labels, classes), parts, _one_way(of_groups))
     rows = [Row(*values) for values in zip(*columns_of_rows, strict=True)]
     return _once(path, rows), list(columns)
 
@@ -110,16 +113,21 @@ def read_table(
 def mixed_folder(path: Path) -> str:
     """A folder whose images have several labels in a table, which are not its name then; empty where there is none."""
     try:
-        rows, _ = read_table(path, None)
+        columns = read_columns(path)
+        paths, labels = (
+            columns[_find(path, columns, what, usual)] for what, usual in (("paths", PATH), ("labels", LABEL))
+        )
+        _check_paths(path, paths)
     except InputError:
         return ""
-    labels: dict[str, str] = {}
-    for row in rows:
-        folder = str(PurePath(row.path).parent)
+    of_folder: dict[str, str] = {}
+    for image, label in zip(map(normpath, paths), map(_whole_number, labels), strict=True):
+        folder = str(PurePath(image).parent)
         if (
-            folder != "."
-            and labels.setdefault(folder, row.label) != row.label
-            and (path.parent / row.path).exists()
+            label
+            and folder != "."
+            and of_folder.setdefault(folder, label) != label
+            and (path.parent / image).exists()
         ):
             return folder
     return ""
@@ -140,16 +148,18 @@ def _find(path: Path, columns: Columns, what: str, usual: Sequence[str], *, need
     return found[0] if found else ""
 
 
-def _refuse_hidden_split(path: Path, columns: Columns) -> None:
+def _refuse_hidden_split(path: Path, columns: Columns, groups: str | None) -> None:
     """Refuse a split under a name that is none of ``SPLIT``: its test images would be trained on.
 
-    It is known by its values (``train`` and ``test``), or by a name of its own (``is_train``).
+    It is known by its values (``train`` and ``test``), or by a name of its own (``is_train``). The column of groups is
+    used, and is none; nor is one that names a single part, or nothing.
     """
     for name, values in columns.items():
-        if plain_name(name) in (*PATH, *LABEL):
-            continue
         words = [value for value in dict.fromkeys(values) if not is_no_value(value)]
-        if words and all(map(part_of, words)):
+        if not words or name == groups or plain_name(name) in (*PATH, *LABEL):
+            continue
+        parts = set(map(part_of, words))
+        if len(parts) > 1 and all(parts):
             raise InputError(
                 f"--data {path}: column {name} holds {named(words)}, and seems to be the split, which would not be "
                 "used: expected it to be called split; rename it, or remove it"
@@ -161,10 +171,11 @@ def _refuse_hidden_split(path: Path, columns: Columns) -> None:
             )
 
 
-def _classes(path: Path, labels: Sequence[str]) -> list[str]:
-    """The names of classes. Numbers are names if they are whole."""
-    classes = list(map(_whole_number, labels))
-    if fractions := [label for label in classes if FRACTION.fullmatch(label)]:
+def _classes(path: Path, labels: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The names of classes. Numbers are names if they are whole, or known to be."""
+    names = {label: label if label in known else _whole_number(label) for label in set(labels)}
+    classes = [names[label] for label in labels]
+    if fractions := [label for label in classes if label not in known and FRACTION.fullmatch(label)]:
         raise InputError(
             f"--data {path}: labels that are numbers with fractions ({named(list(dict.fromkeys(fractions)))}) are "
             "quantities; expected the name of a class in each row, or its whole number"

@@ -22,6 +22,8 @@ SPLIT = ("split", "part", "set", "subset")
 DELIMITERS = ",;\t|"
 # Of a column that tells the parts: names of three parts, in a few ways.
 MOST_WORDS = 10
+# Rows that are read at once of a column that is not used.
+BATCH = 256
 # What Arrow raises where Python has no such value; its own errors are among these.
 UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
 
@@ -29,8 +31,8 @@ UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
 def read_columns(path: Path, groups: str | None = None, rows: int | None = None) -> dict[str, list[str]]:
     """Read the columns of a table as text, empty where there is no value.
 
-    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups. Others of text
-    hold each value once.
+    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups. Others hold
+    each value once where these are few, as those of a split are, and else nothing.
 
     Args:
         path: The table.
@@ -88,26 +90,32 @@ def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str,
         types = {name: file.schema_arrow.field(name).type for name in names}
         plain = [name for name in names if not pyarrow.types.is_nested(types[name])]
         used = [name for name in plain if plain_name(name) in (*PATH, *LABEL, *SPLIT) or name == groups]
-        kinds = [pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_dictionary]
-        unused = [name for name in plain if name not in used and any(kind(types[name]) for kind in kinds)]
-        table = file.read(columns=[*used, *unused])
+        table = file.read(columns=used)
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"--data {path}: no .parquet table that can be read ({reason}); save it again"
         ) from error
-    # What is in the others may be beyond Python, such as a time in nanoseconds, and nobody asks for it.
-    words = {name: _few_words(table[name]) for name in unused}
-    return {name: _texts(path, name, table[name]) if name in used else words.get(name, []) for name in plain}
+    return {
+        name: _texts(path, name, table[name]) if name in used else _few_words(file, name) for name in plain
+    }
 
 
-def _few_words(column: Any) -> list[str]:
-    """The different values of a text column that is not used, as far as it may be a split: they are few."""
-    different = column.unique()
+def _few_words(file: Any, name: str) -> list[str]:
+    """The different values of a column that is not used, as far as it may be a split: they are few.
+
+    It is read no further than that is known: it may hold images. What is in it may be damaged, or beyond Python, such
+    as a time in nanoseconds, and nobody asks for it.
+    """
+    found: dict[str, None] = {}
     try:
-        return [_text(value) for value in different.to_pylist()] if len(different) <= MOST_WORDS else []
-    except UNREADABLE:
+        for batch in file.iter_batches(BATCH, columns=[name]):
+            found.update(dict.fromkeys(map(_text, batch.column(name).unique().to_pylist())))
+            if len(found) > MOST_WORDS:
+                return []
+    except (*UNREADABLE, OSError):
         return []
+    return list(found)
 
 
 def _texts(path: Path, name: str, column: Any) -> list[str]:

@@ -58,7 +58,7 @@ class TableSource(FileSource):
 
     @cached_property
     def _read(self) -> tuple[list[Row], list[str]]:
-        return read_table(self.table, self.groups, self._place)
+        return read_table(self.table, self.groups, self._place, self.classes)
 
     def _place(self, path: str) -> str:
         place = self.path / path

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from search.data.image_files import without_size_warning
+from search.data.image_files import without_pillow_warnings
 from search.data.thumbnails import downscaled
 from search.errors import InputError
 from search.formatting import count, percent, shorten
@@ -78,7 +78,7 @@ def check_not_given(grid: Path | None, matrix: Path | None, files: Sequence[Path
             )
 
 
-@without_size_warning()
+@without_pillow_warnings()
 def write_prediction_grid(
     path: Path, predictions: Sequence[Prediction], depth: str | None = None, asked: Shown = NOTHING_MORE
 ) -> str:

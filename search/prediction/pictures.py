@@ -13,7 +13,7 @@ from search.data.arrays import check_images
 from search.data.base import Pixels, Say, log_line
 from search.data.decode import decode, decode_picture
 from search.data.given_arrays import refuse_mask
-from search.data.image_files import look_into, skipped_words, without_size_warning
+from search.data.image_files import look_into, skipped_words, without_pillow_warnings
 from search.data.pixel_range import REFUSED, WHITE, Misfit, check_fits, measure, to_pixels
 from search.data.resizing import as_pixels, resize
 from search.errors import InputError
@@ -115,7 +115,8 @@ def _refuse_one_as_several(size: tuple[int, ...], name: str, channels: int) -> N
     if size[2] in (2, 4):
         raise InputError(
             f"{name} has shape {size}: grey images of {size[2]} columns, or one with transparency? Pass "
-            f"PIL.Image.fromarray({name}) for one, which is laid on white, or {name}[..., np.newaxis] for grey images"
+            f"PIL.Image.fromarray({name}), of uint8 from 0 to 255, for one, which is laid on white, or "
+            f"{name}[..., np.newaxis] for grey images"
         )
     if size[0] == channels == 3:
         raise InputError(
@@ -145,7 +146,7 @@ def _eight_bits(images: npt.NDArray[Any], name: str, depth: str | None) -> Pixel
     return to_pixels(images, known)
 
 
-@without_size_warning()
+@without_pillow_warnings()
 def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
     """The image files that are given, and those in the folders that are given, found as for training.
 

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from search.config.value_types import of_type
 from search.data.familiarity import read_familiarity
-from search.data.image_files import without_size_warning
+from search.data.image_files import without_pillow_warnings
 from search.metrics.inference import below_last_layer
 from search.prediction.loader import batches, classify, load_net, quiet_stderr, read_export, read_temperature
 from search.prediction.output import Prediction
 from search.prediction.pictures import list_pictures
 
 
-@without_size_warning()
+@without_pillow_warnings()
 def predict_images(model: str | Path, images: Any) -> list[Prediction]:
     """Classify images with an export.
 

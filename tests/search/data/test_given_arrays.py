@@ -53,6 +53,23 @@ class Column:
         return self.items[place]
 
 
+class ByName:
+    """As a set of columns that no place but a name gives."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, name: str) -> Any:
+        return {"pixels": COLOURS}[name]
+
+
+def test_columns_by_name_are_refused_in_one_line() -> None:
+    with pytest.raises(
+        InputError, match=r"^x_train is of type ByName, which has no item 0 \(KeyError\): exp"
+    ):
+        as_array(ByName(), "x_train")
+
+
 @pytest.mark.parametrize("kind", [Column, UserList])
 def test_items_of_any_sequence_are_looked_at(kind: Callable[[list[Any]], Any]) -> None:
     pictures = [Image.fromarray(image) for image in COLOURS]

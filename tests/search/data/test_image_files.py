@@ -10,11 +10,12 @@ import pytest
 from PIL import Image, features
 
 from search.data.decode import decode
-from search.data.image_files import UnreadableImage, is_image, look_into
+from search.data.image_files import UnreadableImage, is_image, look_into, without_pillow_warnings
 from search.errors import InputError
 from search.prediction.pictures import find_images
 
 Make = Callable[..., Path]
+RED = Image.new("RGB", (8, 8), "red")
 HEIC = b"\0\0\0\x1cftypheic" + bytes(40)
 
 
@@ -143,6 +144,42 @@ def test_avif_that_is_cut_short_is_said_to_be_damaged(tmp_path: Path) -> None:
     (tmp_path / "a.avif").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnreadableImage, match="not an image, or a damaged one"):
         decode(tmp_path / "a.avif", 8, 8, 3)
+
+
+def tiff(path: Path, *more: Image.Image) -> Path:
+    RED.save(path, save_all=True, append_images=more)
+    return path
+
+
+@pytest.mark.parametrize("tag", [(254, 1), (254, 4), (255, 2)])
+def test_tiff_with_a_smaller_copy_or_a_mask_is_one_page(tmp_path: Path, tag: tuple[int, int]) -> None:
+    copy = RED.resize((4, 4))
+    copy.encoderinfo = {"tiffinfo": dict([tag])}  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(decode(tiff(tmp_path / "a.tif", copy), 8, 8, 3), np.asarray(RED))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("place", [10_000_000, 20, -1, -6])
+def test_tiff_whose_next_page_lies_nowhere_is_one_page(tmp_path: Path, place: int) -> None:
+    path = tiff(tmp_path / "a.tif")
+    content = bytearray(path.read_bytes())
+    tags = int.from_bytes(content[4:8], "little")
+    at = tags + 2 + 12 * int.from_bytes(content[tags : tags + 2], "little")
+    content[at : at + 4] = (place % len(content) if place < 0 else place).to_bytes(4, "little")
+    path.write_bytes(content)
+    with without_pillow_warnings():
+        np.testing.assert_array_equal(decode(path, 8, 8, 3), np.asarray(RED))
+
+
+def test_tiff_with_a_page_that_pillow_cannot_read_is_of_several(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "a.tif", RED.resize((4, 4)))
+    colours = b"\x06\x01\x03\0\x01\0\0\0"  # The tag of what the values are, which are red, green and blue: 2.
+    before, after = path.read_bytes().rsplit(colours + b"\x02", 1)
+    path.write_bytes(before + colours + b"\x63" + after)
+    with Image.open(path) as image, pytest.raises(SyntaxError, match="unknown pixel mode"):
+        image.seek(1)
+    with pytest.raises(UnreadableImage, match="2 pages, of which one would be used"):
+        decode(path, 8, 8, 3)
 
 
 def test_prediction_finds_what_training_finds(tmp_path: Path, paint: Make) -> None:

@@ -240,6 +240,16 @@ def test_table_of_a_folder_or_without_train_is_refused(
     )
 
 
+def test_table_of_a_study_is_read_as_before(
+    make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
+) -> None:
+    folder = make_folder({"images": 8})
+    rows = [(f"images/{n:03}.png", ("NA", "x")[n % 2], ("train", "test")[n // 4]) for n in range(8)]
+    table = write_table(folder / "l.csv", ("path", "label", "phase"), *rows)
+    refused(table, "column phase holds train, test, and seems to be the split")
+    assert prepared(table, classes=["NA", "x"])[0].classes == ("NA", "x")
+
+
 def test_group_of_a_table_in_two_parts_is_refused_by_name(
     make_folder: Make, refused: Callable[..., None]
 ) -> None:

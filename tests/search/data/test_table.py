@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from search.data.table import Row, has_labels, read_table
+from search.data.table import Row, has_labels, mixed_folder, read_table
+from search.data.table_columns import read_columns
 from search.errors import InputError
 
 ROWS = [("a/1.png", "cat", "train"), ("a/2.png", "dog", "val"), ("a/3.png", "dog", "Testing")]
@@ -131,6 +132,40 @@ def test_parquet_split_under_another_name_is_refused(tmp_path: Path) -> None:
         read_table(parquet_table(tmp_path, phase=["train", "test"], other=beyond_python("text")), None)
 
 
+@pytest.mark.parametrize("values", [[True, False], [1, None]])
+def test_parquet_split_of_yes_and_no_is_refused(tmp_path: Path, values: list[Any]) -> None:
+    with pytest.raises(InputError, match="column is_train seems to be the split"):
+        read_table(parquet_table(tmp_path, is_train=values), None)
+
+
+def test_parquet_column_that_is_not_used_is_read_no_further_than_its_words_are_few(tmp_path: Path) -> None:
+    rows = 1000
+    path = parquet_table(
+        tmp_path,
+        path=[f"{row}.png" for row in range(rows)],
+        label=["cat", "dog"] * (rows // 2),
+        caption=[f"picture {row}" for row in range(rows)],
+        phase=["a", "b"] * (rows // 2),
+    )
+    assert {name: len(values) for name, values in read_columns(path).items()} == {
+        "path": rows,
+        "label": rows,
+        "caption": 0,
+        "phase": 2,
+    }
+
+
+def test_parquet_column_that_is_not_used_may_be_damaged(tmp_path: Path) -> None:
+    path = parquet_table(tmp_path, caption=["one picture", "another"])
+    from pyarrow import parquet
+
+    damaged = bytearray(path.read_bytes())
+    start = parquet.ParquetFile(path).metadata.row_group(0).column(2).dictionary_page_offset
+    damaged[start : start + 20] = b"\xff" * 20
+    path.write_bytes(damaged)
+    assert [row.label for row in read_table(path, None)[0]] == ["cat", "dog"]
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +197,58 @@ def test_group_that_a_program_wrote_in_two_ways_is_one(tmp_path: Path) -> None:
 def test_image_that_is_there_twice_is_taken_once(tmp_path: Path) -> None:
     path = table(tmp_path, "path,label\n1.png,cat\n2.png,dog\n./1.png,cat\n")
     assert [row.path for row in read_table(path, None)[0]] == ["1.png", "2.png"]
+
+
+def test_known_classes_of_a_study_are_labels_whatever_they_are_called(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label\n1.png,NA\n2.png,0.5\n3.png,2.0\n")
+    labels = [row.label for row in read_table(path, None, classes=("0.5", "2", "NA"))[0]]
+    assert labels == ["NA", "0.5", "2"]
+
+
+def test_study_that_is_there_goes_on_with_a_split_under_another_name(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,phase,is_valid\n1.png,cat,train,0\n2.png,dog,test,1\n")
+    assert {row.part for row in read_table(path, None, classes=("cat", "dog"))[0]} == {""}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label,patient\n1.png,cat,val\n2.png,dog,test\n",
+        "path,label,source\n1.png,cat,training\n2.png,dog,Train\n3.png,dog,\n",
+        "path,label,is_valid\n1.png,cat,\n2.png,dog,\n",
+    ],
+    ids=["groups", "one part", "nothing"],
+)
+def test_column_that_cannot_be_a_hidden_split_is_left_alone(tmp_path: Path, text: str) -> None:
+    assert {row.part for row in read_table(table(tmp_path, text), "patient")[0]} == {""}
+
+
+@pytest.mark.parametrize(
+    ("columns", "labels"),
+    [
+        ("path,label", ("cat", "dog")),
+        ("path,label,is_train", ("cat,1", "dog,0")),
+        ("path,label", ("NA", "dog")),
+        ("path;label", ("0,5;", "1,5;")),
+    ],
+)
+def test_folder_of_several_labels_is_found_whatever_else_is_wrong_with_the_table(
+    tmp_path: Path, columns: str, labels: tuple[str, str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("1.png", "2.png"):
+        (tmp_path / "a" / name).touch()
+    between = ";" if ";" in columns else ","
+    rows = "".join(
+        f"a/{n}.png{between}{label.removesuffix(between)}\n" for n, label in enumerate(labels, start=1)
+    )
+    assert mixed_folder(table(tmp_path, f"{columns}\n{rows}")) == "a"
+
+
+def test_folder_of_one_label_and_an_empty_one_is_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "2.png").touch()
+    assert mixed_folder(table(tmp_path, "path,label\na/1.png,cat\na/2.png,\n")) == ""
 
 
 BAD = {

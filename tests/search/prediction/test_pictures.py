@@ -156,7 +156,7 @@ def test_picture_made_of_numbers_has_the_range_of_the_training_images() -> None:
         ("", "images is an empty text, which is no path: expected image files"),
         (
             np.zeros((6, 8, 4), np.uint8),
-            r"\(6, 8, 4\): grey .* Pass PIL.Image.fromarray\(images\) for one, which is",
+            r"\(6, 8, 4\): grey .* Pass PIL.Image.fromarray\(images\), of uint8 from 0 to 255, for one, which is",
         ),
         (
             np.zeros((3, 6, 8), np.uint8),
