@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,9 @@ def check_artifacts(where: str) -> None:
             f"artifacts {scheme}://***@{rest.rpartition('@')[2]}: credentials belong in the environment; {EXPECTED}"
         )
     if scheme == "":
+        if rest.startswith("~"):
+            user = Path(rest).parts[0]
+            raise ValueError(f"artifacts {where}: {user} is the home of no user of this host; {EXPECTED}")
         if not Path(rest).is_dir():
             raise ValueError(f"artifacts {where}: no such folder; {EXPECTED}")
     elif scheme not in ("s3", "gs") or not rest:
@@ -216,7 +220,7 @@ class CheckpointUploader:
 
 def _split(where: str) -> tuple[str, str]:
     scheme, separator, rest = where.partition("://")
-    return (scheme, rest) if separator else ("", where)
+    return (scheme, rest) if separator else ("", os.path.expanduser(where))  # noqa: PTH111
 
 
 def _import_library(scheme: str) -> None:

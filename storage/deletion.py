@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +22,9 @@ from storage.artifacts import Store, discard
 from storage.atomic import atomic_write
 from storage.database import Database
 from storage.paths import MARKERS, StudyPaths
+
+# What macOS leaves in every folder that somebody looks into.
+DESKTOP = ".DS_Store"
 
 
 @dataclass(frozen=True)
@@ -119,21 +121,27 @@ def remove(folder: Path, remains: Sequence[DeletionJournal], stores: Sequence[St
                 shutil.rmtree(path)  # It removes a link, and not what the link points to.
             else:
                 path.unlink()
-        if folder.is_dir() and not any(folder.iterdir()):
+        if folder.is_dir() and all(path.name == DESKTOP for path in folder.iterdir()):
+            (folder / DESKTOP).unlink(missing_ok=True)
             folder.rmdir()
     for one in remains:
         one.journal.unlink(missing_ok=True)
 
 
 def journals_of(root: Path, study: str) -> list[DeletionJournal]:
-    """The journals of deletions of studies of this name that were cut short; one that is damaged counts for nothing."""
+    """The journals of deletions of studies of this name that were cut short.
+
+    Of a damaged one nobody knows the database, so that it stays until the study's marker tells.
+    """
     journals = []
     for path in sorted(root.glob(".deleting-*.json")):
         match = re.fullmatch(rf"\.deleting-{re.escape(study)}\.([0-9a-f]*)\.json", path.name)
         if match is not None:
-            with suppress(ValueError, TypeError):  # The study's marker still tells of its files.
-                record = json.loads(path.read_text())
-                journals.append(replace(DeletionJournal(StudyPaths(root, study, match[1])), **record))
+            empty = DeletionJournal(StudyPaths(root, study, match[1]))
+            try:
+                journals.append(replace(empty, **json.loads(path.read_text())))
+            except (ValueError, TypeError):
+                journals.append(replace(empty, database=f"an unknown database ({path} is damaged)"))
     return journals
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKERS = ".study-*.json"
+# What a writer of a marker that was killed leaves beside it (``storage.atomic``).
+MARKERS_ASIDE = f".{8 * '[0-9a-f]'}.{MARKERS}"
 # The subfolders of a study's folder. What else lies there is somebody's, such as an export.
 OWN = (
     "checkpoints", "confirm", "engines", "logs", "models", "pictures", "predictions", "tensorboard", "trials",
@@ -37,10 +39,10 @@ class StudyPaths:
         return self.root / self.study
 
     def own(self) -> list[Path]:
-        """What is there of the study's folder that studies make: its subfolders, and the markers."""
+        """What is there of the study's folder that studies make: its subfolders, and the markers, whole or not."""
         subfolders = [self.folder / name for name in OWN]
         there = [path for path in subfolders if path.is_symlink() or path.exists()]
-        return [*there, *sorted(self.folder.glob(MARKERS))]
+        return [*there, *sorted(self.folder.glob(MARKERS)), *sorted(self.folder.glob(MARKERS_ASIDE))]
 
     @property
     def pictures(self) -> Path:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from search.config.interpreter import to_install
+from search.config.value_types import as_path
 from search.errors import InputError
 
 TENSORBOARD, MLFLOW = "tensorboard", "mlflow"
@@ -34,7 +35,8 @@ def parse_tracker(flag: str, word: str) -> TrackerWord:
         word: What was given.
 
     Raises:
-        InputError: There is no such tracker, it is not installed, or it is not said where it shall write.
+        InputError: There is no such tracker, it is not installed, it is not said where it shall write, or its
+            folder is in the home of a user who is unknown here.
     """
     name, colon, where = word.partition(":")
     if name not in PACKAGES or (colon and not where):
@@ -44,6 +46,8 @@ def parse_tracker(flag: str, word: str) -> TrackerWord:
         )
     if find_spec(PACKAGES[name]) is None:
         raise InputError(f"{flag} {name}: not installed here; {to_install(name)}, or leave it out")
+    if name == TENSORBOARD and where:
+        where = str(as_path(flag, where))
     if name == MLFLOW:
         if shown(where) != where:
             raise InputError(

@@ -53,6 +53,8 @@ def of_type(flag: str, value: Any, hint: Any, unit: str = "") -> Any:
         unit = f" of {unit}" if unit and kind in (int, float) else ""
         raise InputError(f"{flag} {value!r}: expected {EXPECTED[kind]}{unit}")
     if kind is Path:
+        if value == "":  # It would be the current folder.
+            raise InputError(f"{flag}: an empty text is no path; leave the flag out for its default")
         return as_path(flag, value)
     return kind(value) if kind in (int, float) else value
 
@@ -62,11 +64,14 @@ def as_path(flag: str, value: str | Path) -> Path:
 
     Args:
         flag: Named in the message.
-        value: A text or a path.
+        value: A text or a path; a text that begins with ``./~`` names a file or folder here.
 
     Raises:
         InputError: It begins with the name of a user who is unknown here, as ``~nobody/x``.
     """
+    # A path drops the ./, and whoever reads ~x then would look for x's home.
+    if str(value).startswith("./~"):
+        return Path(value).absolute()
     try:
         return Path(value).expanduser()
     except RuntimeError:

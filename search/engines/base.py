@@ -4,6 +4,7 @@ A worker is ``python -m search.worker``, which needs no engine: it reads everyth
 when a signal asks it to end, and may be started again at any time.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from storage.url import parse, redacted
 
 # The states of a worker that an engine started.
 WAITING, RUNNING, ENDED, ELSEWHERE, UNKNOWN = "waiting", "running", "ended", "elsewhere", "unknown"
+# How a line of a worker's own log begins: with the date and the level.
+LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 # What an engine needs to find its workers again: plain JSON.
 Facts = Mapping[str, Any]
 
@@ -106,9 +109,9 @@ def serves_one_host(engine: str, url: str, hosts: Sequence[str]) -> InputError:
 
 
 def last_error(log: Path) -> str:
-    """The last line of a log where it tells of an error; else empty, for whoever is killed ends at any line."""
+    """The last line of a log; empty where it is one of the worker's own log, at any of which whoever is killed ends."""
     try:
         lines = log.read_text(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    return lines[-1] if lines and "error: " in lines[-1] else ""
+    return lines[-1] if lines and not LOGGED.match(lines[-1]) else ""

@@ -36,9 +36,8 @@ until [ -n "$asked" ]; do
     [ -n "$interrupted" ] || break
   done
   worker=''
-  # It has said by itself why it ended: all trials are there, or it may not or cannot go on.
+  # It has had the last word: all trials are there, or it may not or cannot go on.
   if [ -z "$asked" ] && [ "$status" -le 128 ]; then
-    note "the worker has ended with status $status"
     exit "$status"
   fi
   [ -z "$asked" ] || break

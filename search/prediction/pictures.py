@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from search.config.value_types import as_path
 from search.data.arrays import check_images
 from search.data.base import Pixels, Say, log_line
 from search.data.decode import decode, decode_picture
@@ -96,7 +97,7 @@ def _pictures_of(given: Any, name: str, shape: InputShape, *, one: bool = False)
     if isinstance(given, (str, os.PathLike)):
         if not os.fspath(given):  # As a path it would be the current folder.
             raise InputError(f"{name} is an empty text, which is no path: {EXPECTED}")
-        yield from (Picture(str(file), file) for file in find_images([Path(given)]))
+        yield from (Picture(str(file), file) for file in find_images([as_path(name, os.fspath(given))]))
     elif isinstance(given, Image.Image):
         yield Picture(name, given)
     elif isinstance(given, np.ndarray):

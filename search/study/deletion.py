@@ -148,13 +148,14 @@ def _left(study: str, url: str, root: Path, found: LoadedStudy | None) -> _Left:
         if one.database in (here, "") and one.paths.uid not in (known if one.database else of_old)
     ]
     markers = markers_of(root / study)
-    written = {one.paths.uid for one in journals}
+    written = {one.paths.uid for one in journals if one.database in (here, "")}
     orphans = [
         DeletionJournal(StudyPaths(root, study, uid), None, database=here)
         for uid, database in markers.items()
         if database == here and uid not in known and uid not in written
     ]
-    others = {one.database for one in journals if one.database} | set(markers.values())
+    of_journals = {one.database for one in journals if one.database and one.paths.uid not in markers}
+    others = of_journals | set(markers.values())
     return _Left(unfinished, orphans, tuple(sorted(others - {here})))
 
 

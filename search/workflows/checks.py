@@ -1,5 +1,6 @@
 """What is checked of a search before anything is started: what is asked for, this host, and the export's place."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from search.config.settings import RunOptions
@@ -35,6 +36,9 @@ def check_here(options: RunOptions) -> tuple[str, list[ResourceSlot], Path]:
     try:
         return backend, slots, check_target(target) if options.export else target
     except InputError:  # Another place would be no mend where the study is a sweep, whose report lies there.
-        if (found := find_study(options.study, options.storage, options.root)) is not None:
+        found = None
+        with suppress(Exception):  # Where the database cannot be read, the refusal is said.
+            found = find_study(options.study, options.storage, options.root)
+        if found is not None:
             check_kind(found, sweep=False)
         raise

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from search.config.option import arguments_of
 from search.config.settings import ExportOptions
 from search.exporting.builder import build_export
-from search.exporting.choice import check_selection, choose_preferred, parse_without
+from search.exporting.choice import check_selection, choose_preferred, choose_trial, parse_without
 from search.exporting.entrants import UNBOUNDED, Bounds
 from search.exporting.export import Export
 from search.exporting.fallback import unless_default
@@ -92,17 +92,18 @@ def _requested(
     check_confirm(options.study, folds, options.confirm, config.length > 0)
     confirm = options.confirm or (refit and options.trial is None and can_race(config))
     without = parse_without(loaded, options.without)
+    check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
+    choose_trial(loaded, options.trial, without)  # It refuses before images are prepared for minutes.
+    # Looked for once, not for every file; the choice may read them, too.
+    loaded = replace(loaded, prepared=options.prepared or find_images(loaded, None, None, say).folder)
     best, preference = choose_preferred(loaded, options.trial, without, options.prefer)
     chosen = best
     if options.trial is None and not confirm and not can_race(config) and options.prefer == ACCURATE:
         chosen, why = unless_default(loaded, best, without)
         remark = " ".join(filter(None, (remark, why)))
         preference = preference if chosen is best else None  # What it says is of the best.
-    check_space(loaded, {"refit": refit, "confirm": confirm, "fine-tune": bool(options.fine_tune)})
     if not (refit or confirm):
         kept_weights(loaded, chosen)
-    # Looked for once, not for every file.
-    loaded = replace(loaded, prepared=options.prepared or find_images(loaded, None, None, say).folder)
     bring_backbones(loaded)
     loaded.leave_marker()
     request = ExportRequest(

@@ -453,3 +453,13 @@ def test_thread_ends_with_the_block(
     with CheckpointUploader(store, claim, "s", file):
         assert "uploads" in [thread.name for thread in threading.enumerate()]
     ended("uploads")
+
+
+def test_folder_begins_in_the_home_folder(
+    folder: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    check_artifacts("~/shared")
+    upload(open_artifacts("~/shared"), "one", file)
+    assert names(folder) == ["one"]
+    assert "~nobodyx is the home of no user of this host; expected" in refusal("~nobodyx/shared")

@@ -61,3 +61,9 @@ def test_trackers_are_asked_for_by_their_flags_name_in_python(monkeypatch):
     asked = arguments_of("join", WorkerOptions, lambda options: options.trackers)
     assert asked("s", log_to="tensorboard") == ("tensorboard",)
     assert asked("s", log_to=["tensorboard", "mlflow:http://h"]) == ["tensorboard", "mlflow:http://h"]
+
+
+def test_folder_of_tensorboard_begins_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.config.tracker_word.find_spec", lambda name: object())
+    monkeypatch.setenv("HOME", "/home/me")
+    assert parse_tracker("--log-to", "tensorboard:~/tb").where == "/home/me/tb"

@@ -90,3 +90,18 @@ def test_path_in_the_home_of_nobody_is_refused() -> None:
         InputError, match=r"^--x ~nobodyx/out: ~nobodyx is the home of no user of this host; give"
     ):
         as_path("--x", "~nobodyx/out")
+
+
+def test_path_that_is_called_as_a_home_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = as_path("--x", "./~nobodyx/out")
+    assert found == as_path("--x", found) == tmp_path / "~nobodyx" / "out"
+
+
+def test_empty_text_is_no_path() -> None:
+    with pytest.raises(
+        InputError, match=r"^--x: an empty text is no path; leave the flag out for its default$"
+    ):
+        of_type("--x", "", Path | None)

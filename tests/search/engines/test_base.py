@@ -12,7 +12,20 @@ from search.engines.base import last_error
     [
         ("one\nerror: no such study\n", "error: no such study"),
         ("slurmstepd: error: *** JOB 7 CANCELLED ***\n", "slurmstepd: error: *** JOB 7 CANCELLED ***"),
-        ("2026-11-30 14:00:00 INFO search: trial 3 begins\n", ""),
+        ("2026-11-30 14:00:00,123 INFO trial 3 begins\n", ""),
+        (
+            "Traceback\nModuleNotFoundError: No module named 'keras'\n",
+            "ModuleNotFoundError: No module named 'keras'",
+        ),
+        ("python: No module named search.worker\n", "python: No module named search.worker"),
+        (
+            "bash: line 1: python: No such file or directory",
+            "bash: line 1: python: No such file or directory",
+        ),
+        (
+            "2026-11-30 14:00:00 the worker has died 5 times",
+            "2026-11-30 14:00:00 the worker has died 5 times",
+        ),
         ("", ""),
     ],
 )

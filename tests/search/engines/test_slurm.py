@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from benchmarks.slurm import SlurmCluster
+from search.engines import slurm as engine
 from search.engines.base import ENDED
 from search.engines.started import read_started
 from search.study.study import LoadedStudy
@@ -104,3 +106,12 @@ def test_preempted_worker_and_one_out_of_time_give_their_trials_back_and_go_on_u
         # Each epoch was trained once, whoever trained it.
         assert epochs_trained(study, trial.number) == list(range(1, trial.last_step + 1))
     assert not any(process_exists(pid) for pid in pids(study))
+
+
+def test_worker_that_says_why_it_cannot_go_on_has_the_last_word(tmp_path: Path) -> None:
+    script = Path(engine.__file__).with_name("slurm_task.sh")
+    worker = ["bash", "-c", "echo error: no such study; exit 2"]
+    done = subprocess.run(
+        ["bash", script, tmp_path / "record", *worker], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "error: no such study\n")

@@ -195,3 +195,11 @@ def test_large_photograph_is_found_without_a_warning(files: Path, monkeypatch: p
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
     (files / "a.png").rename(files / "a")  # Pillow has to look into it to know that it is an image.
     assert len(find_images([files])) == 2
+
+
+def test_images_in_the_home_folder_are_found(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(files.parent))
+    assert [picture.name for picture in list_pictures(f"~/{files.name}", SHAPE)] == [
+        str(files / "a.png"),
+        str(files / "below" / "b.png"),
+    ]

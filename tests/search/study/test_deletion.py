@@ -36,7 +36,7 @@ from storage.artifacts import CHECKPOINT, upload
 from storage.claims import Claim, Claims
 from storage.connect import open_storage
 from storage.database import Database
-from storage.deletion import DeletionJournal, journals_of, remove
+from storage.deletion import DeletionJournal, journals_of, leave_marker, remove
 from storage.ledger import record_scoring, times_scored
 from storage.liveness import HEARTBEAT
 from storage.occupancy import EXPORTS, ExportAtWork
@@ -251,10 +251,32 @@ def test_what_a_damaged_marker_stands_for_stays(make: Make, deleting: Run, text:
     assert not study.paths.model(0, "ab").exists()
 
 
-def test_damaged_journal_stops_no_deletion(make: Make, deleting: Run) -> None:
+def test_damaged_journal_stops_no_deletion_and_is_told_of(make: Make, deleting: Run) -> None:
     study = make()
-    (study.paths.root / ".deleting-s.0abc.json").write_text("")
-    assert deleting(study, "--yes")[0] == 0
+    journal = study.paths.root / ".deleting-s.0abc.json"
+    journal.write_text("")
+    code, printed, _ = deleting(study, "--yes")
+    assert code == 0
+    assert f"all of this name that is of an unknown database ({journal} is damaged)" in printed
+
+
+def test_damaged_journal_goes_with_the_files_that_a_marker_tells_of(make: Make, deleting: Run) -> None:
+    study = make()
+    left = replace(study.paths, uid="0abc")
+    leave_marker(left, identity(study.url, study.paths.root))
+    journal = DeletionJournal(left).journal
+    journal.write_text("")
+    code, printed, _ = deleting(study, "--yes")
+    assert (code, "unknown database" in printed, journal.exists()) == (0, False, False)
+    assert not study.paths.folder.exists()
+
+
+def test_what_a_killed_writer_and_a_desktop_left_does_not_keep_the_folder(make: Make) -> None:
+    study = make()
+    for name in (".1234abcd..study-0abc.json", ".DS_Store"):
+        (study.paths.folder / name).write_text("")
+    delete_study("s", storage=study.url, root=study.paths.root)
+    assert not study.paths.folder.exists()
 
 
 def test_deletion_of_a_folder_that_is_a_link_removes_the_link_alone(make: Make, tmp_path: Path) -> None:

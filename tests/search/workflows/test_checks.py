@@ -25,3 +25,12 @@ def test_search_of_a_sweep_is_sent_to_its_own_command_not_to_another_folder(
     options = RunOptions.given(study.config.study, root=study.paths.root, storage=study.url, out=out)
     with pytest.raises(InputError, match=r"is a sweep; go on with python -m search\.sweep --study"):
         check_here(options)
+
+
+def test_place_of_an_export_is_refused_where_the_database_is_away(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("")
+    storage = "postgresql://me@127.0.0.1:1/none"
+    options = RunOptions.given("s", data="digits", root=tmp_path, storage=storage, out=out)
+    with pytest.raises(InputError, match=r"^--out .*: is a file"):
+        check_here(options)
