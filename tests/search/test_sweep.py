@@ -134,7 +134,7 @@ def test_cell_that_keeps_failing_is_given_up_and_tried_when_run_again(run, mend)
     given_up = run({"width": (4, 8)})
     assert cells(given_up) == cells(given_up, TrialState.FAIL) == Counter({(4, 0): 2, (8, 0): 2})
     assert (given_up.summary["runs_owed"], given_up.study.wanted) == (2, 2)
-    assert "2 of 2 runs failed (width=4: ValueError" in given_up.summary["sentence"]
+    assert "2 of 2 runs failed (width=4: FileNotFoundError" in given_up.summary["sentence"]
     mend()
     mended = run({"width": (4, 8)})
     assert cells(mended, TrialState.COMPLETE) == Counter([(4, 0), (8, 0)])
