@@ -12,8 +12,11 @@ from search.config.settings import SweepOptions
 def sweep(options: SweepOptions) -> None:
     """Train every combination of given values exactly once, or --repeat times, and say whether they differ.
 
+    It exits with 1 where a run has failed, or was not reached.
+
     The same command goes on where it was stopped; with longer lists it adds what is new.
     """
+    from search.workflows.sentences import has_all_trials
     from search.workflows.sweep import sweep_and_report
 
     result = sweep_and_report(options)
@@ -24,6 +27,8 @@ def sweep(options: SweepOptions) -> None:
         print_result(result.stopped)
     if result.by_user:
         raise typer.Exit(130)
+    if not has_all_trials(result.study):
+        raise typer.Exit(1)
 
 
 app = make_app(

@@ -1,10 +1,8 @@
 """Numbers, durations, amounts of compute and lists as people type them."""
 
-import ast
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -15,33 +13,24 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"(?P<number>\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 
 
-def parse_vary(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Values of each parameter, of ``filters=16,32`` and the like; numbers, true and false, or words.
+def parse_vary(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Values of each parameter, of ``filters=16,32`` and the like, as typed: what they mean the parameter decides.
 
     Raises:
         InputError: Not NAME=VALUES, no value, or something said twice.
     """
-    vary: dict[str, tuple[Any, ...]] = {}
+    vary: dict[str, tuple[str, ...]] = {}
     for text in texts:
         name, equals, listed = (part.strip() for part in text.partition("="))
-        words = [word.strip() for word in listed.split(",")]
+        words = tuple(word.strip() for word in listed.split(","))
         if not equals or not name or "" in words:
             raise InputError(f"--vary {text!r}: expected NAME=VALUES, such as filters=16,32,64")
-        values = tuple(map(_value, words))
-        if len(set(values)) != len(values) or name in vary:
+        if len(set(words)) != len(words) or name in vary:
             raise InputError(
                 f"--vary {text!r}: a value or a name is said twice; each cell is run once, or --repeat times"
             )
-        vary[name] = values
+        vary[name] = words
     return vary
-
-
-def _value(word: str) -> Any:
-    try:
-        value = ast.literal_eval(word.capitalize() if word.lower() in ("true", "false") else word)
-    except (ValueError, SyntaxError):
-        return word
-    return value if isinstance(value, int | float | str) else word
 
 
 def split_list(text: str) -> list[str]:

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-_PYTHON = re.compile(r"(?<![\w./~-])python(?= -m (?:search\.\w|pip ))")
+_PYTHON = re.compile(r"(?<![\w./~-])python(?= -m (?:search\.\w|tensorboard\.main |pip ))")
 
 
 def as_typed_here(text: str) -> str:

@@ -134,7 +134,8 @@ def check_default(
 def check_failures(trials: Sequence[FrozenTrial]) -> None:
     """Stop a study that fails ten times in a row for one reason, or on more than a third of its trials.
 
-    Reasons that differ in numbers and addresses alone are one: the name of a layer counts the layers before it.
+    Reasons that differ in numbers and addresses alone are one: the name of a layer counts the layers before it. The
+    second rule is not for sweeps, whose failing cells are tried twice, and whose others are wanted all the same.
 
     Args:
         trials: Those that have ended in this run; the second rule waits for twelve.
@@ -153,7 +154,8 @@ def check_failures(trials: Sequence[FrozenTrial]) -> None:
     last = f"the last one, trial {failed[-1].number}: {_reason(failed[-1])}"
     if streak >= SAME_REASON:
         raise StudyStopped(f"{streak} trials in a row failed for one reason; {last}")
-    if len(ended) >= LEAST_TRIALS and len(failed) > len(ended) / 3:
+    of_search = REPEAT not in failed[-1].user_attrs
+    if of_search and len(ended) >= LEAST_TRIALS and len(failed) > len(ended) / 3:
         raise StudyStopped(f"{len(failed)} of {len(ended)} trials failed; {last}")
 
 

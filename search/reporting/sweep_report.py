@@ -9,11 +9,11 @@ from search.exporting.folder import SWEEP_FILES, atomic_folder, check_target, re
 from search.exporting.writers import write_json
 from search.metrics.significance import compare_cells
 from search.plotting.sweep import write_sweep_curves, write_sweep_values
-from search.reporting.sweep_runs import SweepRun, finished_cells, read_runs, write_runs
+from search.reporting.sweep_runs import SweepRun, failed_sentence, finished_cells, read_runs, write_runs
 from search.study.class_balance import split_counts
 from search.study.prices import of_what
 from search.study.study import LoadedStudy
-from search.study.sweep_cells import SWEEP, cells_wanted
+from search.study.sweep_cells import SWEEP
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,7 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
     """
     sweep = study.optuna.user_attrs[SWEEP]
     varied = list(sweep["vary"])
-    trials = study.optuna.get_trials(deepcopy=False)
-    runs = read_runs(trials, varied)
+    runs = read_runs(study.optuna.get_trials(deepcopy=False), varied)
     cells = finished_cells(runs)
     images = sum(split_counts(study.config, study.dataset())["validation"])
     verdict = compare_cells(
@@ -39,7 +38,7 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
     )
     summary = {
         "study": study.config.study,
-        "sentence": verdict.sentence,
+        "sentence": " ".join(filter(None, (verdict.sentence, failed_sentence(runs, study.wanted)))),
         "differ": verdict.differ,
         "p": verdict.p,
         "validation_images": images,
@@ -48,7 +47,7 @@ def report_sweep(study: LoadedStudy, target: Path) -> dict[str, Any]:
         "fixed": {name: value for name, value in sweep["params"].items() if name not in varied},
         "vary": sweep["vary"],
         "runs_finished": sum(map(len, cells.values())),
-        "runs_owed": cells_wanted(trials),
+        "runs_owed": study.wanted,
         "cells": [_cell(of_cell) for of_cell in cells.values()],
         "not_finished": [
             {"trial": run.trial, **run.values, "state": run.state, "reason": run.recorded.get("reason", "")}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.formatting import describe, rank
+from search.formatting import count, describe, rank, shorten
 from search.study.sweep_cells import FIXED, REPEAT
 
 if TYPE_CHECKING:
@@ -88,6 +88,23 @@ def finished_cells(runs: Sequence[SweepRun]) -> dict[str, list[SweepRun]]:
         if run.state == "finished":
             cells.setdefault(describe(run.values), []).append(run)
     return cells
+
+
+def failed_sentence(runs: Sequence[SweepRun], wanted: int) -> str:
+    """How many runs have only failed, of which cells and why; empty where none has.
+
+    Args:
+        runs: Of the sweep.
+        wanted: How many finished runs it shall have.
+    """
+    tried = [(describe(run.values), run) for run in runs]
+    ended = {(cell, run.repeat) for cell, run in tried if run.state != "failed"}
+    failed = {(cell, run.repeat): run for cell, run in tried if (cell, run.repeat) not in ended}
+    if not failed:
+        return ""
+    reasons = {cell: shorten(str(run.recorded.get("reason", "")), 200) for (cell, _), run in failed.items()}
+    which = "; ".join(f"{cell}: {reason}" for cell, reason in reasons.items())
+    return f"{len(failed)} of {count(wanted, 'run')} failed ({which}); the same command tries them again."
 
 
 def write_runs(path: Path, runs: Sequence[SweepRun], varied: Sequence[str]) -> None:

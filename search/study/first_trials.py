@@ -62,7 +62,7 @@ def read_trial(item: Path | Mapping[str, Any]) -> Mapping[str, Any]:
         return item
     try:
         return tomllib.loads(as_path("--try", item).read_text())
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"--try {item}: cannot be read as TOML ({error}); expected lines such as filters = 32"
         ) from None
@@ -119,7 +119,7 @@ class _Tried(optuna.trial.FixedTrial):
             raise _Untried(f"{name} = {value!r} is no number; expected a value of {distribution}")
         try:
             inside = distribution._contains(distribution.to_internal_repr(value))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             inside = False
         if not inside:
             raise _Untried(

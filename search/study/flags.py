@@ -11,8 +11,9 @@ from search.config.study_settings import StudySettings
 from search.study.creation import ANY_COST
 from spaces import is_model
 
-# What is said of a run, each time anew.
+# What is said of a run or an export, each time anew.
 OF_RUN = (HostSettings, EngineSettings, ExportSettings)
+OF_EXPORT = {"export", "trial", "without", "formats", "baselines"}
 # Settings that depend on the place where the study lies, and do not change its results.
 PLACE_SETTINGS = {"artifacts", "grace"}
 
@@ -52,10 +53,10 @@ def flags_of_run(options: Options, *, budget: bool = True) -> list[str]:
     """The words of what somebody has said of a run that its study does not store: how it trains, bounds and exports.
 
     Args:
-        options: Of the run.
+        options: Of the run, or of an export.
         budget: Whether its budget is among them.
     """
-    taken = {field.name for record in OF_RUN for field, _ in options_of(record)} | {"export"}
+    taken = {field.name for record in OF_RUN for field, _ in options_of(record)} | OF_EXPORT
     return _said(options, taken | ({"budget"} if budget else set()))
 
 
@@ -82,4 +83,4 @@ def _words(flag: str, about: Option, value: Any) -> list[str]:
         return [word for one in value for word in (flag, str(one))]
     if about.unit == FLOPS:
         return [flag, f"{value:.15g}FLOP"]
-    return [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return [flag, ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)]

@@ -1,5 +1,6 @@
 """The cells of a sweep, one for each combination of the varied values: how they are queued, and which are retried."""
 
+import ast
 import itertools
 import json
 import logging
@@ -113,12 +114,13 @@ def _cells(
             f"--vary {unknown[0]}: no parameter of space {config.space}; expected one of "
             f"{', '.join(sorted(params))}"
         )
-    for name, listed in vary.items():  # As Python gives them; a flag's are checked where they are parsed.
+    for name, listed in vary.items():
         if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
             raise InputError(
                 f"--vary { {name: listed}!r}: expected a list of values for {name}, such as [16, 32, 64]"
             )
-        if any(value in listed[:place] for place, value in enumerate(listed)):
+        # By their words, for to Python 1 and True are the same.
+        if len({repr(_as(value, params[name])) for value in listed}) < len(listed):
             raise InputError(f"--vary { {name: list(listed)}!r}: a value is said twice; expected each once")
     cells, left_out = [], []
     for combination in itertools.product(*vary.values()):
@@ -183,12 +185,26 @@ def _default(space: Space, config: StudyConfig) -> Params:
 
 
 def _as(value: Any, like: Any) -> Any:
-    """A value in the type of the base's value, so that 1 and 1.0 are one cell."""
+    """A value in the type of the base's value, so that 1 and 1.0 are one cell, and the text 1 stays a text."""
+    if isinstance(value, str) and not isinstance(like, str):
+        value = _read(value)
     both = (value, like)
     if any(isinstance(one, bool) or not isinstance(one, int | float) for one in both):
         return value
-    same = type(like)(value)
+    try:
+        same = type(like)(value)
+    except (OverflowError, ValueError):  # No integer is infinite, and no float as large as some integers.
+        return value
     return same if same == value else value
+
+
+def _read(word: str) -> Any:
+    """A number, or true or false, of its word; any other word as it is."""
+    try:
+        value = ast.literal_eval(word.capitalize() if word.lower() in ("true", "false") else word)
+    except (ValueError, SyntaxError):
+        return word
+    return value if isinstance(value, int | float | str) else word
 
 
 def _merged(earlier: Sequence[Any], now: Sequence[Any], like: Any) -> list[Any]:

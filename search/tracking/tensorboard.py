@@ -5,6 +5,7 @@ written to a plain file.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ class TensorBoard:
     word = TENSORBOARD
 
     def __init__(self, folder: Path) -> None:
-        self.look = f"tensorboard --logdir {folder}"
+        self.look = shlex.join(["python", "-m", "tensorboard.main", "--logdir", str(folder)])
         self._folder = folder
         self._records: RecordWriter | None = None
 

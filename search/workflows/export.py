@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.config.option import arguments_of
 from search.config.settings import ExportOptions
+from search.errors import StudyStopped, TrialInterrupted
 from search.exporting.builder import build_export
 from search.exporting.choice import check_selection, choose_preferred, choose_trial, parse_without
 from search.exporting.entrants import UNBOUNDED, Bounds
@@ -27,6 +28,7 @@ from search.study.backbones import bring_backbones
 from search.study.compatibility import find_images
 from search.study.ending import can_race
 from search.study.finding import load_study
+from search.study.flags import flags_of_run
 from search.study.request import check_confirm, check_fine_tune, check_preference, check_refit, refits
 from search.study.study import LoadedStudy
 from search.web.study_page import feed_export
@@ -39,6 +41,7 @@ def make_export(
     there: Callable[[], Export | None] = lambda: None,
     bounds: Bounds = UNBOUNDED,
     remark: str = "",
+    command: str = "",
 ) -> Export:
     """Score a trial's model on the test images, once, and write model, figures and pictures into one folder.
 
@@ -48,6 +51,7 @@ def make_export(
             commands that search a study together end together, and one of them exports it.
         bounds: What bounds a race and the final training.
         remark: A sentence for the words of the export.
+        command: What goes on with it where a training was killed (default: the same export).
 
     Returns:
         The export.
@@ -69,7 +73,13 @@ def make_export(
         if found := there():
             return found
         check_target(target)  # Another may have been there until now.
-        export = build_export(target, request, running, confirm=confirm, bounds=bounds)
+        try:
+            export = build_export(target, request, running, confirm=confirm, bounds=bounds)
+        except StudyStopped as stopped:
+            if not isinstance(stopped.__cause__, TrialInterrupted):
+                raise
+            command = command or loaded.command("export", *flags_of_run(options))
+            raise StudyStopped(f"{stopped}; go on with: {command}") from stopped
     feed_export(request.loaded, target, export.summary, export.report)
     return export
 

@@ -18,6 +18,7 @@ from search.exporting.export import Export
 from search.process.fork_server import ForkServer
 from search.study.compute import compute_spent
 from search.study.ending import Ending
+from search.study.flags import flags_of_run
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
 from search.study.study import LoadedStudy
@@ -132,7 +133,7 @@ def _export(
     if not wanted["refit"]:
         wanted["refit_epochs"] = None  # There is no time for them, which the remark says.
     asked = ExportOptions.given(**wanted, server=server, prepared=study.prepared)
-    return make_export(asked, there, bounds, remark)
+    return make_export(asked, there, bounds, remark, study.command("run", *flags_of_run(options)))
 
 
 def _why_stopped(study: LoadedStudy, options: RunOptions, stop: Stop, started: Started | None) -> str:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -132,7 +133,8 @@ def test_failed_cells_are_tried_again_after_all_others(run, mend, monkeypatch: p
 def test_cell_that_keeps_failing_is_given_up_and_tried_when_run_again(run, mend) -> None:
     given_up = run({"width": (4, 8)})
     assert cells(given_up) == cells(given_up, TrialState.FAIL) == Counter({(4, 0): 2, (8, 0): 2})
-    assert given_up.summary["runs_owed"] == 0
+    assert (given_up.summary["runs_owed"], given_up.study.wanted) == (2, 2)
+    assert "2 of 2 runs failed (width=4: FileNotFoundError" in given_up.summary["sentence"]
     mend()
     mended = run({"width": (4, 8)})
     assert cells(mended, TrialState.COMPLETE) == Counter([(4, 0), (8, 0)])
@@ -152,6 +154,18 @@ def test_sweep_whose_every_cell_is_too_large_is_refused(run, places) -> None:
     with pytest.raises(InputError, match="every cell is too large"):
         run({"width": (16, 32)}, max_parameters=1000)
     assert not places["root"].exists()
+
+
+@pytest.mark.parametrize(("finished", "code"), [(2, 0), (1, 1), (0, 1)])
+def test_sweep_exits_with_1_unless_every_run_is_finished(
+    finished: int, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study: Any = SimpleNamespace(wanted=2, finished=lambda: [None] * finished)
+    result = SweepResult(study, "", False, tmp_path, {"sentence": "Only one cell has finished."})
+    monkeypatch.setattr("search.workflows.sweep.sweep_and_report", lambda options: result)
+    with pytest.raises(SystemExit) as end:
+        main(app, ["--study", "s"])
+    assert end.value.code == code
 
 
 def test_search_and_sweep_do_not_go_on_with_each_other(run, places) -> None:

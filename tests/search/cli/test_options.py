@@ -71,7 +71,7 @@ def test_values_are_parsed_by_type_and_unit(tmp_path: Path) -> None:
 
 def test_lists_and_varied_values_are_taken_apart() -> None:
     assert run(ExportOptions, "--study", "s", "--format", "onnx, litert").formats == ("onnx", "litert")
-    assert run(SweepOptions, "--study", "s", "--vary", "filters=16,32").vary == {"filters": (16, 32)}
+    assert run(SweepOptions, "--study", "s", "--vary", "filters=16,32").vary == {"filters": ("16", "32")}
 
 
 def test_value_out_of_range_is_refused_before_the_command_runs() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.config.interpreter import as_typed_here
+from search.tracking.tensorboard import TensorBoard
 
 ASKED = "no such file; run python -m search.prefetch --backbone x once"
 
@@ -48,6 +49,11 @@ def test_python_that_lies_elsewhere_is_named_by_its_whole_path(
     (tmp_path / "my data").mkdir()
     monkeypatch.chdir(tmp_path / "my data")
     assert as_typed_here(ASKED) == ASKED.replace("python", str(environment / "python"))
+
+
+def test_command_of_tensorboard_is_typed_here_too(environment: Path) -> None:
+    look = TensorBoard(Path("my studies")).look
+    assert as_typed_here(look) == ".venv/bin/python -m tensorboard.main --logdir 'my studies'"
 
 
 def test_other_words_and_commands_stay(environment: Path) -> None:

@@ -22,6 +22,7 @@ from search.process.fork_server import ForkServer
 from search.study.compute import compute_spent
 from search.study.finding import load_study
 from search.study.study import LoadedStudy
+from search.study.sweep_cells import REPEAT
 from storage.checkpoints import read_checkpoint
 from storage.claims import INTERRUPTIONS, WITHOUT_PROGRESS, Claims, is_refused
 from storage.memory import HOST, WAITING_WITH_MOST
@@ -221,6 +222,14 @@ def test_success_breaks_a_row_of_failures() -> None:
 def test_failures_of_a_third_of_the_trials_stop_the_study() -> None:
     with pytest.raises(StudyStopped, match=r"5 of 13 trials failed; the last one, trial 12: broke 4"):
         check_failures(ended(*[""] * 8, *(f"broke {number}" for number in range(5))))
+
+
+def test_failures_of_a_third_of_a_sweeps_trials_do_not_stop_it() -> None:
+    """Eight cells, of which four fail twice, ended without a report."""
+    trials = ended(*[""] * 4, *(f"broke {word}" for word in "abcdabcd"))
+    for trial in trials:
+        trial.user_attrs[REPEAT] = 0
+    check_failures(trials)
 
 
 def test_early_failures_do_not_stop_a_short_study() -> None:

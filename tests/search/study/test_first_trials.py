@@ -103,6 +103,7 @@ def test_configuration_to_try_is_checked_and_handed_back() -> None:
     ("change", "named"),
     [
         ({"width": 1000}, "width = 1000 is outside"),
+        ({"rate": 10**330}, "rate = 1000"),
         ({"width": "wide"}, "width = 'wide' is no number"),
         ({"rate": -1.0}, "rate = -1.0 is outside"),
         ({"depth": 3}, "depth is not sampled by this space; expected dropout, rate, width"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import optuna
@@ -13,7 +14,8 @@ from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.study.seeds import seed_number
 from search.study.study import WANTED
-from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep, cells_wanted, next_retry
+from search.study.sweep_cells import FIXED, REPEAT, SWEEP, Sweep, _as, cells_wanted, next_retry
+from spaces.contract import Cost, InputSpec, Params
 from spaces.notebook_nets import notebook_nets
 
 
@@ -82,10 +84,46 @@ def test_cell_over_the_spaces_own_bounds_is_left_out_too(queue, capsys: pytest.C
     assert "left out: filters=1024, dense_width=256: 59,0" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("listed", [16, "16", [], [16, 16]])
+@pytest.mark.parametrize("listed", [16, "16", [], [16, 16], ["16", "16.0"]])
 def test_values_that_are_no_list_of_different_ones_are_refused(queue, listed: Any) -> None:
     with pytest.raises(InputError, match=r"^--vary \{'filters': .*expected"):
         queue(vary={"filters": listed})
+
+
+@pytest.mark.parametrize("value", ["1e400", float("nan"), float("inf"), 10**330])
+def test_number_that_no_parameter_has_is_refused(queue, value: Any) -> None:
+    for name in ("filters", "block_dropout"):
+        with pytest.raises(InputError, match=rf"^--vary {name}=.* is outside what this space samples"):
+            queue(vary={name: [value]})
+
+
+def test_values_are_read_as_their_parameter_takes_them() -> None:
+    values = [_as(word, like) for word in ("16", "1e-3", "true", "a") for like in (8, 0.5, False, "b")]
+    assert list(map(repr, values)) == list(
+        map(repr, [16, 16.0, 16, "16", 0.001, 0.001, 0.001, "1e-3", *[True] * 3, "true", *["a"] * 4])
+    )
+
+
+def test_texts_that_look_like_numbers_and_truth_are_varied(config: StudyConfig, study: optuna.Study) -> None:
+    """``name=1`` was refused while 1 is listed, and ``name=true,1,x`` was said to be twice the same."""
+    sweep = Sweep({"name": ("true", "1", "x")}, values={"name": "x"})
+    sweep.queueing(Texts(), config)(study)
+    assert [trial.system_attrs[FIXED]["name"] for trial in study.trials] == ["true", "1", "x"]
+
+
+class Texts(ModuleType):
+    """A space of one parameter, whose choices are texts."""
+
+    def __init__(self) -> None:
+        super().__init__("texts")
+
+    @staticmethod
+    def sample(trial: optuna.trial.BaseTrial, spec: InputSpec) -> Params:
+        return {"name": trial.suggest_categorical("name", ["true", "1", "x"])}
+
+    @staticmethod
+    def cost(params: Params, spec: InputSpec) -> Cost:
+        return Cost(1, 1)
 
 
 def test_bound_of_a_cell_that_is_too_large_is_said_exactly(queue, config: StudyConfig) -> None:

@@ -193,8 +193,8 @@ def test_trackers_are_made_once_each_in_their_places(
     words = ["tensorboard", "tensorboard:t", "mlflow:sqlite:///m.db", "tensorboard"]
     own, elsewhere, mlflow = make_trackers(words, study)
     assert [type(one) for one in (own, elsewhere, mlflow)] == [TensorBoard, TensorBoard, MLflow]
-    assert own.look == f"tensorboard --logdir {study.paths.folder}{os.sep}tensorboard"
-    assert elsewhere.look == f"tensorboard --logdir t{os.sep}small"
+    assert own.look == f"python -m tensorboard.main --logdir {study.paths.folder}{os.sep}tensorboard"
+    assert elsewhere.look == f"python -m tensorboard.main --logdir t{os.sep}small"
     assert mlflow.look == "experiment small at sqlite:///m.db"
 
 
