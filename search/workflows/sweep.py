@@ -1,5 +1,6 @@
 """A sweep: every combination of given values, and what they come to."""
 
+import logging
 import time
 
 from search.config.option import arguments_of
@@ -7,6 +8,7 @@ from search.config.settings import SweepOptions
 from search.data.threads import cores
 from search.engines.resources import make_slots
 from search.engines.started import recorded
+from search.errors import StudyStopped
 from search.execution.stop_requests import Stop
 from search.exporting.folder import SWEEP_FILES, check_target, default_folder
 from search.process.choice import check_backend
@@ -19,6 +21,8 @@ from search.workflows.results import SweepResult
 from search.workflows.searching import feed, search
 from search.workflows.sentences import how_to_go_on
 
+logger = logging.getLogger(__name__)
+
 
 def sweep_and_report(options: SweepOptions) -> SweepResult:
     """Run every combination of the varied values, and report; run again, go on or add what is new.
@@ -28,7 +32,7 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
 
     Raises:
         InputError: Something given is wrong.
-        StudyStopped: Trials keep failing.
+        StudyStopped: Trials keep failing; where some have finished, the report is written.
     """
     begun = time.monotonic()
     # First: of a search its own command is the mend, wherever its export lies.
@@ -42,7 +46,14 @@ def sweep_and_report(options: SweepOptions) -> SweepResult:
         with ForkServer(backend) as server:
             feed(opened, server)
             with recorded(opened.paths, len(slots)):
-                search(opened, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers)
+                try:
+                    search(
+                        opened, server, slots, stop, gpu_memory=options.gpu_memory, trackers=options.trackers
+                    )
+                except StudyStopped:
+                    if opened.finished():  # What these came to is told all the same.
+                        logger.info("%s\nwritten to %s", report_sweep(opened, target)["sentence"], target)
+                    raise
     summary = {} if stop.by_user else report_sweep(opened, target)
     stopped = how_to_go_on(stop, opened, options, "sweep")
     opened.storage.retrying.clear_deadline()

@@ -17,7 +17,7 @@ from PIL import Image
 from search.cli.app import main
 from search.config.settings import RunOptions
 from search.data import Dataset
-from search.errors import InputError
+from search.errors import InputError, StudyStopped
 from search.exporting.folder import FILES
 from search.study.opening import open_study
 from search.study.sweep_cells import REPEAT, next_retry
@@ -139,6 +139,21 @@ def test_cell_that_keeps_failing_is_given_up_and_tried_when_run_again(run, mend)
     mended = run({"width": (4, 8)})
     assert cells(mended, TrialState.COMPLETE) == Counter([(4, 0), (8, 0)])
     assert len(mended.study.optuna.trials) == 6
+
+
+@pytest.mark.slow
+def test_sweep_that_failures_end_reports_what_has_finished(
+    run, places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise StudyStopped("10 trials in a row failed for one reason")
+
+    run({"width": (4,)})
+    monkeypatch.setattr("search.workflows.sweep.search", stopped)
+    with pytest.raises(StudyStopped, match="10 trials in a row"):
+        run({"width": (4, 8)})
+    summary = json.loads((places["out"] / "sweep.json").read_text())
+    assert (summary["runs_finished"], summary["runs_owed"]) == (1, 2)
 
 
 @pytest.mark.slow
