@@ -74,6 +74,11 @@ class Facts:
         return self.config.direction == "minimize"
 
     @property
+    def summary(self) -> Mapping[str, Any]:
+        """What its export says of itself; empty where there is none."""
+        return {} if self.exported is None else self.exported.summary
+
+    @property
     def versions(self) -> Mapping[str, str]:
         """The versions of the libraries that the study was begun with."""
         return dict(self.attributes.get(VERSIONS, {}))
@@ -119,10 +124,9 @@ class Facts:
     @cached_property
     def passed_over(self) -> int | None:
         """Number of the trial in whose place the default was exported, as the export says; None where none was."""
-        summary: Mapping[str, Any] = {} if self.exported is None else self.exported.summary
-        if "passed_over" in summary:
-            return int(summary["passed_over"])
-        words = " ".join(summary.get("words", ())).lower()  # Older exports say it in words alone.
+        if "passed_over" in self.summary:
+            return int(self.summary["passed_over"])
+        words = " ".join(self.summary.get("words", ())).lower()  # Older exports say it in words alone.
         return next((trial.number for trial in self.trials if passed_over(trial.number) in words), None)
 
     @cached_property
@@ -143,8 +147,7 @@ class Facts:
         for one in self.config.backbones:
             if one.name == known.get("params", {}).get("backbone"):
                 known["backbone"] = {"name": one.name, "parameters": one.parameters}
-        of_export = {} if self.exported is None else self.exported.summary
-        return known | {key: value for key, value in of_export.items() if value is not None}
+        return known | {key: value for key, value in self.summary.items() if value is not None}
 
     @property
     def subject(self) -> TrialFacts | None:

@@ -28,8 +28,7 @@ def cost_section(facts: Facts) -> Section | None:
     shown = axes_that_vary(nets)
     if not shown:
         return None
-    exported = None if facts.exported is None else facts.exported.summary.get("trial")
-    marks = Marks(facts.default, exported, of_what(facts.config))
+    marks = Marks(facts.default, facts.summary.get("trial"), of_what(facts.config))
     names = preferences(facts, nets)
     charts = [
         Chart(

@@ -166,7 +166,7 @@ def _toml(value: Any) -> str:
 def _versions(facts: Facts) -> Table:
     """Versions, device and seeds of the study when it was begun, of the trial, and of the export."""
     trial = facts.subject
-    exported: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    exported = facts.summary
     recorded: Mapping[str, Any] = {} if trial is None else trial.recorded
     begun, trained = facts.versions, recorded.get("versions") or {}
     of_export = exported.get("versions") or {}

@@ -86,9 +86,7 @@ def result_section(facts: Facts, why_no_export: str) -> Section:
                     "note",
                 )
             )
-    if facts.undecided and (
-        facts.exported is None or facts.undecided not in facts.exported.summary.get("words", [])
-    ):
+    if facts.undecided and facts.undecided not in facts.summary.get("words", []):
         blocks.append(Text(facts.undecided, "warning"))
     blocks += [_figures(facts, trial), *_notes(facts), _configuration(facts, trial)]
     return Section("result", "Best configuration", blocks)
@@ -130,7 +128,7 @@ def _figures(facts: Facts, trial: TrialFacts) -> Table:
 
 
 def _notes(facts: Facts) -> list[Text]:
-    summary: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    summary = facts.summary
     race = summary.get("confirm")
     # One against the default is on images, or folds, of its own.
     images = "images that chose no trial" if race and "default" in race else "the same validation images"

@@ -1,9 +1,7 @@
 """The first thing on the page: how good, how sure, on what, how large and fast, and what to do next."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from search.exporting.backbone import whole_parameters
 from search.exporting.preference import gap_words
@@ -60,8 +58,8 @@ def _how_sure(facts: Facts) -> Tile:
 def _on_what(facts: Facts) -> Tile:
     config = facts.config
     what = f"{count(len(config.classes), 'class', 'classes')}, {config.height}x{config.width} pixels"
-    if facts.exported is not None and facts.exported.summary.get("train_images"):
-        what += f"; trained on {facts.exported.summary['train_images']:,} images"
+    if images := facts.summary.get("train_images"):
+        what += f"; trained on {images:,} images"
     return "On what", Path(config.data).name, what
 
 
@@ -140,7 +138,7 @@ def _search(facts: Facts) -> list[Tile]:
 
 def _validation(facts: Facts, trial: TrialFacts) -> Tile:
     value, origin = trial.value, f"trial {trial.number}, by which it was chosen"
-    summary: Mapping[str, Any] = {} if facts.exported is None else facts.exported.summary
+    summary = facts.summary
     race = summary.get("confirm")
     if summary.get("prefer", ACCURATE) != ACCURATE:
         origin = f"trial {trial.number}, chosen by it and by its cost"
