@@ -28,6 +28,8 @@ HEALTH = {
     "health_check_timeout_ms": 20_000,
 }
 NODE = "RAY_RAYLET_PID"
+# Stopped, ended and not yet waited for, or gone.
+STILL = (b"T", b"t", b"Z", b"X", b"0")
 
 
 def missing() -> str:
@@ -95,6 +97,9 @@ class RayCluster:
         for pid in ours:  # None is to see another one's end.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
+        over = time.monotonic() + STOP_SECONDS
+        while any(_stat(pid)[0] not in STILL for pid in ours) and time.monotonic() < over:
+            time.sleep(0.001)  # A process is asked to stop, and goes on until it next has a processor.
         _kill(node, ours)
 
     def seats(self) -> list[int]:

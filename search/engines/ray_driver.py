@@ -1,7 +1,8 @@
 """Asks a Ray cluster what ``ray_engine.py`` wants of it: a program of its own, which knows Ray and nothing of ours.
 
 It reads one request, a JSON object, from standard input, does what its ``do`` says, prints the answer as JSON and ends;
-or prints one line to standard error and ends with 1. So nothing of Ray's is in a process of a search: no threads, no
+or prints one line that says why not and ends with 1. What Ray itself prints, of a node that it has lost, say, goes to
+standard error, wherever Ray meant it to go. So nothing of Ray's is in a process of a search: no threads, no
 signal handlers, no sudden end where a cluster ends. What it leaves on the cluster needs it no more.
 
 Each worker has a seat there: a detached actor, which Ray starts anew on whatever node has room when its process or its
@@ -47,16 +48,19 @@ class Seat:
         given = {**os.environ, **environment}
         if "OMP_NUM_THREADS" not in environment:  # Then it is Ray's; a training has its own number.
             given.pop("OMP_NUM_THREADS", None)
-        # The task ends with its input, which a process leaves however it dies; the task's output ends with the task.
+        # The task ends with its input, which a process leaves however it dies. Its output ends with the task, which
+        # says there that the worker has ended for good.
         self._task = subprocess.Popen(
             [*task, turn, *command], env=given, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         threading.Thread(target=self._wait, name="task", daemon=True).start()
 
     def _wait(self) -> None:
-        if self._task.stdout is not None:
-            self._task.stdout.read()
-        ray.kill(self._actor)  # For good: an actor whose process merely ends is started anew.
+        has_ended = self._task.stdout is not None and self._task.stdout.read()
+        if has_ended or self._task.wait():  # Or it could not begin.
+            ray.kill(self._actor)  # For good: an actor whose process merely ends is started anew.
+        else:
+            os._exit(1)  # The task was killed, as with its node, where it dies a moment before its seat.
 
     def where(self) -> str:
         """The host of the worker."""
@@ -152,6 +156,8 @@ def _in_words(error: BaseException) -> str:
 def main() -> int:
     """Answer the one request."""
     asked = json.load(sys.stdin)
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     try:
         ray.init(
             address=asked["address"] or "auto",
@@ -159,11 +165,12 @@ def main() -> int:
             log_to_driver=False,
             logging_level=logging.CRITICAL,
         )
-        print(json.dumps({"nodes": nodes, "start": start, "state": state, "stop": stop}[asked["do"]](asked)))
+        words = json.dumps({"nodes": nodes, "start": start, "state": state, "stop": stop}[asked["do"]](asked))
+        status = 0
     except Exception as error:  # One line for people, whatever it is.
-        print(_in_words(error), file=sys.stderr)
-        return 1
-    return 0
+        words, status = _in_words(error), 1
+    print(words, file=answer, flush=True)
+    return status
 
 
 if __name__ == "__main__":

@@ -170,9 +170,12 @@ def _ask(do: str, address: str, access: Mapping[str, str] | None = None, **more:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _NoAnswer(str(error)) from None
-    if done.returncode:
-        raise _NoAnswer((done.stderr.strip().splitlines() or ["Ray says nothing"])[-1])
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    if done.returncode or not done.stdout:
+        said = (
+            done.stdout or done.stderr.strip() or "Ray says nothing"
+        )  # It may have died before it said why.
+        raise _NoAnswer(said.splitlines()[-1])
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 

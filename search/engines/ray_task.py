@@ -6,10 +6,12 @@ What it and the worker say goes to LOG. RECORD says that the workers are wanted;
 again. COMMAND is the worker, which gives its trial back and ends on SIGTERM. It gets that once this process's standard
 input ends, as it does when the seat closes it, and when the seat's process dies, however it does.
 
-Ray kills the children of a process that it ends, with SIGKILL; so this is none: it leaves its parent at once. Its
-standard output, on which it says nothing, tells the seat by its end that this process has ended.
+Ray kills the children of a process that it ends, with SIGKILL; so this is none: it leaves its parent at once. The end
+of its standard output tells the seat that this process has ended. A last word there says that the worker has ended for
+good. Without it, this process was killed: the worker is asked to end, and the seat is to begin again.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -17,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import FrameType
@@ -25,6 +28,9 @@ from types import FrameType
 SOON_SECONDS, MOST_EARLY_DEATHS = 10.0, 5
 # A worker gives its trial back within twenty seconds.
 KILL_SECONDS = 30
+PR_SET_PDEATHSIG = 1
+LIBRARY = ctypes.CDLL(None)
+LAST_WORD = b"ended"
 
 
 class Task:
@@ -55,7 +61,11 @@ class Task:
                 return self._note("the workers are not wanted any more")
             began = time.monotonic()
             self._worker = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                preexec_fn=_end_with_the_task if sys.platform == "linux" else None,
             )
             if self._asked:  # Before there was a worker to tell it.
                 self._worker.terminate()
@@ -73,23 +83,32 @@ class Task:
         self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {words}\n".encode())
 
 
+def _end_with_the_task() -> None:
+    LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def main(log: str, record: str, turn: str, *command: str) -> None:
     """Mind the worker of ``command``, in a process that is nobody's child."""
     if os.fork():
         os._exit(0)
     os.setsid()
-    with Path(log).open("ab", buffering=0) as said:
-        task = Task(command, said, Path(record))
-        signal.signal(signal.SIGTERM, task.on_term)
-        signal.signal(signal.SIGALRM, task.on_alarm)
+    try:
+        with Path(log).open("ab", buffering=0) as said:
+            task = Task(command, said, Path(record))
+            signal.signal(signal.SIGTERM, task.on_term)
+            signal.signal(signal.SIGALRM, task.on_alarm)
+            threading.Thread(target=_listen, name="seat", daemon=True).start()
+            task.run(again=turn == "again")
+    finally:
+        with suppress(BrokenPipeError):  # The seat is gone.
+            os.write(1, LAST_WORD)
 
-        def listen() -> None:
-            while os.read(0, 64):
-                pass
-            os.kill(os.getpid(), signal.SIGTERM)
 
-        threading.Thread(target=listen, name="seat", daemon=True).start()
-        task.run(again=turn == "again")
+def _listen() -> None:
+    """Take the end of the input for the request to end."""
+    while os.read(0, 64):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -329,13 +329,13 @@ def small_disk() -> Callable[[Path], AbstractContextManager[Path]]:
 
 @pytest.fixture
 def until() -> Callable[..., Any]:
-    """Wait until what is called gives something true, and give that."""
+    """Wait until what is called gives something true, and give that; the end of the wait says how it ``stands``."""
 
-    def wait(ready: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def wait(ready: Callable[[], Any], seconds: float = 60.0, stands: Callable[[], Any] = str) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := ready()):
             if time.monotonic() > deadline:
-                pytest.fail(f"it did not come to this within {seconds:.0f} s")
+                pytest.fail(f"it did not come to this within {seconds:.0f} s {stands()}")
             time.sleep(0.02)
         return found
 

@@ -16,7 +16,7 @@ from search.errors import InputError
 from search.study.study import LoadedStudy
 from storage.checkpoints import read_checkpoint
 from storage.process_identity import process_exists
-from tests.search.engines.clusters import pids, started
+from tests.search.engines.clusters import parent, pids, started
 
 ENDLESS = 10_000
 PATIENCE = 240.0
@@ -35,6 +35,10 @@ def here(ray_cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> RayCluster
 
 def logs(study: LoadedStudy) -> str:
     return "".join(log.read_text() for log in (study.paths.folder / "logs").glob("ray-*.log"))
+
+
+def states(study: LoadedStudy) -> list[str]:
+    return sorted(worker.state for worker in started(study).state())
 
 
 @pytest.mark.slow
@@ -57,7 +61,7 @@ def test_study_whose_worker_is_killed_ends_with_exactly_n_trials_and_nothing_lef
 
 
 @pytest.mark.soak
-def test_worker_whose_seat_is_killed_or_node_is_lost_comes_back_until_stopped(
+def test_worker_whose_task_or_seat_is_killed_or_node_is_lost_comes_back_until_stopped(
     here: RayCluster, search, until, far
 ) -> None:
     study = search(engine="ray:cpus=1", workers=2, trials=2, epochs=ENDLESS, detach=True).study
@@ -74,17 +78,19 @@ def test_worker_whose_seat_is_killed_or_node_is_lost_comes_back_until_stopped(
     until(lambda: not any(process_exists(pid) for pid in first), PATIENCE)
     assert [trial.number for trial in study.optuna.trials] == [0, 1]
     second = until(lambda: others(first), PATIENCE)
+    os.kill(parent(second[0]), signal.SIGKILL)
+    second = until(lambda: others(second[:1]), PATIENCE)
 
     here.lose_node()
     until(lambda: sum(process_exists(pid) for pid in second) == 1, PATIENCE)
-    until(lambda: sorted(worker.state for worker in started(study).state()) == [RUNNING, WAITING], PATIENCE)
+    until(lambda: states(study) == [RUNNING, WAITING], PATIENCE, lambda: [*states(study), logs(study)])
     here.start_node()
     (kept,) = [pid for pid in second if process_exists(pid)]
     until(lambda: len({*others([pid for pid in second if pid != kept])}) == 2, PATIENCE)
 
     was = started(study)
     was.by.stop(was.facts)
-    until(lambda: {worker.state for worker in was.state()} == {ENDED}, PATIENCE)
+    until(lambda: {worker.state for worker in was.state()} == {ENDED}, PATIENCE, lambda: [*was.state()])
     assert [trial.state for trial in study.optuna.trials] == [TrialState.WAITING] * 2
     assert all(read_checkpoint(*study.paths.checkpoints(number)) for number in range(2))
     assert not any(process_exists(pid) for pid in pids(study))

@@ -1,5 +1,8 @@
 """The process that minds a worker on Ray, without Ray: it starts it again, and ends it when the seat is gone."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from search.engines.ray_engine import DRIVER, TASK
+from search.engines.ray_task import LAST_WORD
 from storage.process_identity import process_exists
+from tests.search.engines.clusters import parent
 
 WORKERS = {
     "ends": "echo one line; exit 3",
@@ -16,6 +21,27 @@ WORKERS = {
     "dies": "kill -9 $$",
     "stays": 'trap "echo given back; exit 0" TERM; echo $$; while :; do sleep 0.05; done',
 }
+
+# It prints as Ray does of a node that is lost: from Python and past it, while it is asked and at its end.
+RAY = """
+import atexit, os
+from types import SimpleNamespace
+
+def init(**options):
+    print("a node is lost")
+    atexit.register(os.write, 1, b"a node is lost")
+
+def nodes():
+    return []
+
+def get_runtime_context():
+    return SimpleNamespace(gcs_address="there:1")
+
+def no_names(**options):
+    raise OSError("no names")
+
+util = SimpleNamespace(list_named_actors=no_names)
+"""
 
 Seat = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -51,7 +77,7 @@ def seat(tmp_path: Path) -> Iterator[Seat]:
 
 
 def said(task: "subprocess.Popen[bytes]") -> bytes:
-    """What the task has said to its seat, which is nothing, once it has ended."""
+    """What the task has said to its seat, once it has ended."""
     assert task.stdout is not None
     return task.stdout.read()
 
@@ -59,7 +85,7 @@ def said(task: "subprocess.Popen[bytes]") -> bytes:
 def test_worker_that_says_why_it_ends_is_not_started_again_and_has_the_last_word(
     seat: Seat, tmp_path: Path
 ) -> None:
-    assert said(seat("ends")) == b""
+    assert said(seat("ends")) == LAST_WORD
     assert (tmp_path / "log").read_text() == "one line\n"
 
 
@@ -87,9 +113,48 @@ def test_worker_is_asked_to_end_when_the_seat_is_gone(seat: Seat, tmp_path: Path
     assert process_exists(pid)
     assert task.stdin is not None
     task.stdin.close()
-    said(task)
+    assert said(task) == LAST_WORD
     assert log.read_text() == f"{pid}\ngiven back\n"
     assert not process_exists(pid)
+
+
+def test_task_that_is_killed_has_no_last_word_and_its_worker_is_asked_to_end(
+    seat: Seat, tmp_path: Path, until
+) -> None:
+    task = seat("stays")
+    log = tmp_path / "log"
+    until(lambda: log.exists() and log.read_text().endswith("\n"))
+    pid = int(log.read_text())
+    os.kill(parent(pid), signal.SIGKILL)
+    assert said(task) == b""
+    until(lambda: not process_exists(pid))
+    assert log.read_text() == f"{pid}\ngiven back\n"
+
+
+def test_task_that_cannot_write_its_log_has_a_last_word(seat: Seat, tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    assert said(seat("stays")) == LAST_WORD
+
+
+@pytest.mark.parametrize(
+    ("do", "status", "answer"), [("nodes", 0, {"address": "there:1", "hosts": []}), ("state", 1, "no names")]
+)
+def test_answer_of_the_driver_is_apart_from_what_ray_prints(
+    do: str, status: int, answer: object, tmp_path: Path
+) -> None:
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/__init__.py").write_text(RAY)
+    (tmp_path / "ray/exceptions.py").write_text("ActorUnavailableError = RayActorError = OSError")
+    done = subprocess.run(
+        [sys.executable, "-P", str(DRIVER)],
+        input=json.dumps({"do": do, "address": "", "names": []}),
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    assert (json.loads(done.stdout) if status == 0 else done.stdout.strip()) == answer
+    assert done.stderr.count("a node is lost") == 2
 
 
 def test_worker_is_not_started_again_where_the_record_is_gone(seat: Seat, tmp_path: Path) -> None:
