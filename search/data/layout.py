@@ -9,6 +9,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from search.data.image_files import IMAGE_ENDINGS, is_file, is_folder, is_hidden, is_passed_over
@@ -101,23 +102,26 @@ def folders_in(path: Path) -> list[str]:
 def refuse_two_levels(layout: Layout) -> None:
     """Refuse folders of which two levels may be the classes: ``fold1/cat/`` and ``fold2/cat/``, or ``cat/masks/``.
 
-    Folders of a class may hold folders of any name. Where two of them hold nothing but folders of the same names, those
-    may be the classes as well.
+    Folders of a class may hold folders of any name. Where two of them hold nothing but folders, and more than half of
+    those of the one have the names of the other's, those may be the classes as well: a class that lies in one fold
+    alone makes the others no less of a class. A single folder inside one is gone through.
 
     Raises:
         InputError: There are such; the message says what to do for either reading.
     """
     for part in layout.parts.values():
-        alike: dict[tuple[str, ...], list[str]] = {}
+        inside: dict[str, set[str]] = {}
         for name in folders_in(part):
-            inside = tuple(folders_in(part / name))
-            if len(inside) > 1 and not _has_images(part / name):
-                alike.setdefault(inside, []).append(name)
-        for inside, names in alike.items():
-            if len(names) > 1:
-                inner, outer = _slashes([*inside]), _slashes(names)
+            innermost, folders = _innermost(part / name)
+            if len(folders) > 1 and not _has_images(innermost):
+                inside[name] = set(folders)
+        for one, other in combinations(inside, 2):
+            shared = inside[one] & inside[other]
+            if 2 * len(shared) > min(len(inside[one]), len(inside[other])):
+                inner = _slashes(sorted(shared))
+                outer = _slashes([name for name, folders in inside.items() if shared <= folders])
                 raise InputError(
-                    f"--data {part}: {outer} hold no images of their own but the same folders {inner}: expected one "
+                    f"--data {part}: {outer} hold no images of their own but share the folders {inner}: expected one "
                     f"level of classes; if {inner} are the classes, put all images of each into one folder; if {outer} "
                     "are, put their images right into them, without masks and the like, or, where the inner folders "
                     "are patients or the like, name these by --groups"

@@ -41,6 +41,10 @@ UNDERSTOOD: dict[str, tuple[list[str], dict[str, str]]] = {
         ["training/a/1.png", "validation/a/1.png", "testing/a/1.png"],
         {"train": "training", "validation": "validation", "test": "testing"},
     ),
+    "a competition's two test parts": (
+        ["Training/a/1.png", "PublicTest/a/1.png", "PrivateTest/a/1.png"],
+        {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"},
+    ),
     "names with set, unpacked into themselves": (
         ["training_set/training_set/a/1.png", "test_set/test_set/a/1.png"],
         {"train": "training_set/training_set", "test": "test_set/test_set"},
@@ -110,7 +114,13 @@ def test_folder_that_can_be_read_in_two_ways_is_refused(lay_out: Make, name: str
     ("files", "said"),
     [
         (["fold1/cat/1.png", "fold1/dog/1.png", "fold2/cat/1.png", "fold2/dog/1.png"],
-         r"fold1/, fold2/ hold no images of their own but the same folders cat/, dog/: .* if cat/, dog/ are"),
+         r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/: .* if cat/, dog/ are"),
+        (["fold1/cat/1.png", "fold1/dog/1.png", "fold2/cat/1.png", "fold2/dog/1.png", "fold2/bird/1.png"],
+         r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/: .* if cat/, dog/ are"),
+        (["fold1/cat/1.png", "fold1/dog/1.png", "fold1/emu/1.png", "fold2/cat/1.png", "fold2/dog/1.png",
+          "fold2/bird/1.png"], r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/"),
+        (["fold1/photos/cat/1.png", "fold1/photos/dog/1.png", "fold2/photos/cat/1.png", "fold2/photos/dog/1.png"],
+         r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/"),
         (["train/ill/images/1.png", "train/ill/masks/1.png", "train/well/images/1.png", "train/well/masks/1.png",
           "test/ill/1.png"], "ill/, well/ hold no images .* if ill/, well/ are, put their images right into them"),
     ],
@@ -130,6 +140,16 @@ def test_folders_of_which_two_levels_may_be_the_classes_are_refused(
         ["a/1.png", "a/x/1.png", "a/y/1.png", "b/1.png", "b/x/1.png", "b/y/1.png"],
         ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/z/1.png"],
         ["a/x/1.png", "b/x/1.png"],
+        [
+            "a/p1/1.png",
+            "a/p2/1.png",
+            "a/p3/1.png",
+            "a/p4/1.png",
+            "b/p3/1.png",
+            "b/p4/1.png",
+            "b/p5/1.png",
+            "b/p6/1.png",
+        ],
     ],
 )
 def test_folders_inside_classes_that_cannot_be_classes_are_legal(lay_out: Make, files: list[str]) -> None:

@@ -161,7 +161,7 @@ def test_folders_of_which_two_levels_may_be_the_classes_are_refused_without_grou
     make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
 ) -> None:
     folder = make_folder({f"{kind}/p{patient}": 2 for kind in "ab" for patient in range(10)})
-    refused(folder, "a/, b/ hold no images of their own but the same folders p0/, .* name these by --groups")
+    refused(folder, "a/, b/ hold no images of their own but share the folders p0/, .* name these by --groups")
     assert prepared(folder, groups="p[0-9]")[0].classes == ("a", "b")
     assert prepared(folder, classes=["a", "b"])[0].classes == ("a", "b")
 
