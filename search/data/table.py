@@ -54,15 +54,15 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(TABLES)
 
 
-def has_labels(path: Path) -> bool:
-    """Whether a table has columns of paths and labels, by its first line; perhaps, where that cannot be read."""
+def has_columns(path: Path, *kinds: Sequence[str]) -> bool:
+    """Whether a table has columns of these usual names, by its first line; perhaps, where that cannot be read."""
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         return True
     try:
         names = read_columns(path, rows=0)
     except InputError:
         return False
-    return all(any(plain_name(name) in usual for name in names) for usual in (PATH, LABEL))
+    return all(any(plain_name(name) in usual for name in names) for usual in kinds)
 
 
 def read_table(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.data.layout import Layout, refuse_two_levels, understand
+from search.data.layout import Layout, refuse_masks, refuse_two_levels, understand
 from search.errors import InputError
 
 Make = Callable[..., Path]
@@ -154,6 +154,31 @@ def test_folders_of_which_two_levels_may_be_the_classes_are_refused(
 )
 def test_folders_inside_classes_that_cannot_be_classes_are_legal(lay_out: Make, files: list[str]) -> None:
     refuse_two_levels(understand(lay_out(*files)))
+
+
+def test_folder_that_holds_the_folders_beside_it_once_more_is_refused(lay_out: Make) -> None:
+    layout = understand(lay_out("cat/1.png", "dog/1.png", "all/cat/1.png", "all/dog/1.png"))
+    with pytest.raises(
+        InputError, match=r"all/ holds the folders cat/, dog/, as are beside it: .*; if all/ is a copy"
+    ):
+        refuse_two_levels(layout)
+
+
+@pytest.mark.parametrize("outer", ["", "train/"])
+def test_images_beside_masks_are_refused(lay_out: Make, outer: str) -> None:
+    files = [
+        f"{outer}Images/1.png",
+        f"{outer}annotations/trimaps/1.png",
+        "test/cat/1.png" if outer else "1.png",
+    ]
+    with pytest.raises(
+        InputError, match=r"Images/ beside annotations/ are no classes: .*; put the images of each"
+    ):
+        refuse_masks(understand(lay_out(*files)))
+
+
+def test_class_called_mask_is_legal(lay_out: Make) -> None:
+    refuse_masks(understand(lay_out("mask/1.png", "no_mask/1.png")))
 
 
 def test_tables_of_labels_are_found_beside_folders(lay_out: Make) -> None:

@@ -291,6 +291,15 @@ def test_table_beside_images_is_used_and_beside_classes_is_told(
     )
 
 
+def test_split_without_labels_beside_classes_is_told(make_folder: Make, prepared: Callable[..., Any]) -> None:
+    folder = make_folder({"a": 4, "b": 4})
+    table = write_table(folder / "split.csv", ("path", "split"), ("a/000.png", "test"))
+    _, said = prepared(folder)
+    assert (
+        f"warning: {table} has a split, and is not used, since it has no labels: to take it, add" in said[2]
+    )
+
+
 def test_table_that_divides_the_folders_beside_it_is_refused(
     make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
 ) -> None:

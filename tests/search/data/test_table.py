@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from search.data.table import Row, has_labels, mixed_folder, read_table
-from search.data.table_columns import read_columns
+from search.data.table import Row, has_columns, mixed_folder, read_table
+from search.data.table_columns import LABEL, PATH, read_columns
 from search.errors import InputError
 
 ROWS = [("a/1.png", "cat", "train"), ("a/2.png", "dog", "val"), ("a/3.png", "dog", "Testing")]
@@ -412,6 +412,6 @@ def test_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_table_has_labels_if_its_first_line_names_both_columns(tmp_path: Path) -> None:
-    assert has_labels(table(tmp_path, "image,label\n"))
-    assert not has_labels(table(tmp_path, "image,width\n"))
-    assert not has_labels(table(tmp_path, ""))
+    assert has_columns(table(tmp_path, "image,label\n"), PATH, LABEL)
+    assert not has_columns(table(tmp_path, "image,width\n"), PATH, LABEL)
+    assert not has_columns(table(tmp_path, ""), PATH, LABEL)
