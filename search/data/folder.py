@@ -20,7 +20,7 @@ from search.data.image_files import (
     skipped_words,
 )
 from search.data.layout import Layout, folders_in
-from search.data.part_names import TEST, TRAIN, VALIDATION
+from search.data.part_names import TEST, TRAIN, VALIDATION, part_of
 from search.errors import InputError
 from search.formatting import count
 
@@ -161,6 +161,11 @@ class FolderSource(FileSource):
             notes.append(
                 f"warning: not used, since in no class's folder: {count(len(self.loose), 'image file')} (the first is "
                 f"{self.loose[0]})"
+            )
+        for name in filter(part_of, self.parts.get("", {})):
+            notes.append(
+                f"warning: {name}/ is taken for a class, since its images lie right in it: if they are a part, move it "
+                "elsewhere, or sort them into folders of the classes"
             )
         if self.hidden:
             notes.append(

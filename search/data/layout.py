@@ -144,8 +144,8 @@ def _refuse_copy(part: Path, inside: Mapping[str, set[str]]) -> None:
         if 2 * len(folders & beside) > len(folders):
             again = _slashes(sorted(folders & beside))
             raise InputError(
-                f"--data {part}: {name}/ holds the folders {again}, as are beside it: expected one level of classes; if "
-                f"{name}/ is a copy, move it elsewhere, if it holds more images of these classes, put them into the "
+                f"--data {part}: {name}/ holds the folders {again}, as are beside it: expected one level of classes; "
+                f"if {name}/ is a copy, move it elsewhere, if it holds more images of these classes, put them into the "
                 "folders beside it, and if it is a class, put its images right into it"
             )
 

@@ -32,5 +32,6 @@ def part_of(name: str) -> str:
 
 
 def parts_mentioned(name: str) -> set[str]:
-    """The parts that a name speaks of, whatever else is in it, such as ``seg_train`` or ``my test photos``."""
-    return {WORDS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in WORDS}
+    """The parts that a name speaks of, whatever else is in it: ``seg_train``, ``trainA``, ``my test photos``."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return {WORDS[word] for word in re.split(r"[^a-z]+", apart.lower()) if word in WORDS}

@@ -152,9 +152,8 @@ def file_source(
                 )
         if not asked["classes"]:
             refuse_masks(layout)
-        # Groups are mostly such inner folders, in each class again.
-        if not asked["classes"] and asked["groups"] is None:
-            refuse_two_levels(layout)
+            if asked["groups"] is None:  # Groups are mostly such inner folders, in each class again.
+                refuse_two_levels(layout)
         return FolderSource(layout=layout, path=folder, name=str(path), **asked)
     if len(layout.tables) > 1:
         names = ", ".join(table.name for table in layout.tables)

@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from search.config.interpreter import to_install
 from search.data.groups import named
@@ -49,22 +49,7 @@ def read_columns(path: Path, groups: str | None = None, rows: int | None = None)
         return _read_parquet(path, groups, rows)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            head = file.readline()
-            file.seek(0)
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(reader, [])]
-            found: list[list[str]] = [[] for _ in names]
-            used = [_is_used(name, groups) for name in names]
-            for values in reader if rows is None else ():
-                if values and len(values) != len(names):
-                    raise InputError(
-                        f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
-                        f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
-                    )
-                for column, value, whole in zip(found, map(str.strip, values), used, strict=False):
-                    if whole or (len(column) <= MOST_WORDS and value not in column):
-                        column.append(value)
+            return _read_csv(path, file, groups, rows)
     except UnicodeDecodeError as error:
         raise InputError(f"--data {path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from error
     except csv.Error as error:
@@ -73,6 +58,25 @@ def read_columns(path: Path, groups: str | None = None, rows: int | None = None)
         ) from error
     except OSError as error:
         raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
+
+
+def _read_csv(path: Path, file: TextIO, groups: str | None, rows: int | None) -> dict[str, list[str]]:
+    head = file.readline()
+    file.seek(0)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    names = [name.strip() for name in next(reader, [])]
+    found: list[list[str]] = [[] for _ in names]
+    used = [_is_used(name, groups) for name in names]
+    for values in reader if rows is None else ():
+        if values and len(values) != len(names):
+            raise InputError(
+                f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
+                f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
+            )
+        for column, value, whole in zip(found, map(str.strip, values), used, strict=False):
+            if whole or (len(column) <= MOST_WORDS and value not in column):
+                column.append(value)
     _refuse_twice(path, names)
     return {
         name: column if whole or len(column) <= MOST_WORDS else []

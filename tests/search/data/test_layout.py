@@ -95,6 +95,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {
         ["train/a/1.png", "bus/1.png"],
         "train/ is a class, give it another",
     ),
+    "domains to be translated": (
+        ["trainA/1.png", "trainB/1.png", "testA/1.png", "testB/1.png"],
+        "testA/, testB/, trainA/, trainB/ look like parts, and would be taken for classes",
+    ),
     "unusual names": (
         ["seg_train/a/1.png", "seg_test/a/1.png"],
         "look like parts, and would be taken for classes",

@@ -291,6 +291,14 @@ def test_table_beside_images_is_used_and_beside_classes_is_told(
     )
 
 
+def test_class_that_is_called_as_a_part_is_told(make_folder: Make, prepared: Callable[..., Any]) -> None:
+    dataset, said = prepared(make_folder({"a": 4, "test": 4}))
+    assert dataset.classes == ("a", "test")
+    assert (
+        "warning: test/ is taken for a class, since its images lie right in it: if they are a part" in said[2]
+    )
+
+
 def test_split_without_labels_beside_classes_is_told(make_folder: Make, prepared: Callable[..., Any]) -> None:
     folder = make_folder({"a": 4, "b": 4})
     table = write_table(folder / "split.csv", ("path", "split"), ("a/000.png", "test"))
