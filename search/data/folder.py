@@ -20,7 +20,7 @@ from search.data.image_files import (
     skipped_words,
 )
 from search.data.layout import Layout, folders_in
-from search.data.part_names import TEST, TRAIN, VALIDATION
+from search.data.part_names import TEST, TRAIN, VALIDATION, part_of
 from search.errors import InputError
 from search.formatting import count
 
@@ -162,6 +162,11 @@ class FolderSource(FileSource):
                 f"warning: not used, since in no class's folder: {count(len(self.loose), 'image file')} (the first is "
                 f"{self.loose[0]})"
             )
+        for name in filter(part_of, self.parts.get("", {})):
+            notes.append(
+                f"warning: {name}/ is taken for a class, since its images lie right in it: if they are a part, move it "
+                "elsewhere, or sort them into folders of the classes"
+            )
         if self.hidden:
             notes.append(
                 f"warning: not used, since hidden: {count(len(self.hidden), 'folder')} of images beside the classes "
@@ -174,6 +179,11 @@ class FolderSource(FileSource):
             notes.append(
                 f"warning: {tables[0]} has labels too, and is not used: to take them and not the folders' names, pass "
                 f"--data {tables[0]}"
+            )
+        if "" in self.parts and (splits := self.layout.splits):
+            notes.append(
+                f"warning: {splits[0]} has a split, and is not used, since it has no labels: to take it, add them as a "
+                f"column label and pass --data {splits[0]}"
             )
         return notes
 

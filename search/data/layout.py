@@ -7,14 +7,19 @@ test images that were trained on. So a part is known by its name alone (``train`
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from search.data.image_files import IMAGE_ENDINGS, is_file, is_folder, is_hidden, is_passed_over
 from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned
-from search.data.table import has_labels, is_table
+from search.data.table import has_columns, is_table
+from search.data.table_columns import LABEL, PATH, SPLIT
 from search.errors import InputError
+
+IMAGES = ("images", "image", "imgs", "img", "jpegimages")
+NO_IMAGES = ("masks", "mask", "annotations", "annotation", "labels", "label", "segmentations", "trimaps")
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,14 @@ class Layout:
             under an empty name, with a folder for each class in it.
         unused: The names of folders beside those.
         tables: Tables of paths and labels beside them.
+        splits: Tables of paths and parts beside them, without labels.
     """
 
     root: Path
     parts: Mapping[str, Path]
     unused: tuple[str, ...] = ()
     tables: tuple[Path, ...] = ()
+    splits: tuple[Path, ...] = ()
 
     @property
     def has_classes(self) -> bool:
@@ -72,13 +79,15 @@ def understand(path: Path) -> Layout:
                 f"--data {root}: has {_slashes(names)}, which all may be the {role} part: expected one; put their "
                 "images together, or move the others elsewhere"
             )
-    tables = _tables(root)
+    tables, splits = _tables(root), _tables(root, SPLIT)
     if TRAIN in roles and len(roles) > 1:
         parts = {role: _part(root / roles[role][0]) for role in (TRAIN, VALIDATION, TEST) if role in roles}
         used = [names[0] for names in roles.values()]
-        return Layout(root, parts, tuple(name for name in inside if name not in used), tables)
+        return Layout(root, parts, tuple(name for name in inside if name not in used), tables, splits)
     _check_plain(root, inside, roles)
-    return Layout(root, {"": root}, tables=tables)
+    return Layout(
+        root, {"": root}, tables=tables, splits=tuple(path for path in splits if path not in tables)
+    )
 
 
 def folders_in(path: Path) -> list[str]:
@@ -101,27 +110,61 @@ def folders_in(path: Path) -> list[str]:
 def refuse_two_levels(layout: Layout) -> None:
     """Refuse folders of which two levels may be the classes: ``fold1/cat/`` and ``fold2/cat/``, or ``cat/masks/``.
 
-    Folders of a class may hold folders of any name. Where two of them hold nothing but folders of the same names, those
-    may be the classes as well.
+    Folders of a class may hold folders of any name. Where two of them hold nothing but folders, and more than half of
+    those of the one have the names of the other's, those may be the classes as well: a class that lies in one fold
+    alone makes the others no less of a class. A single folder inside one is gone through. So with one that holds the
+    folders beside it once more, which may be a copy of all.
 
     Raises:
         InputError: There are such; the message says what to do for either reading.
     """
     for part in layout.parts.values():
-        alike: dict[tuple[str, ...], list[str]] = {}
+        inside: dict[str, set[str]] = {}
         for name in folders_in(part):
-            inside = tuple(folders_in(part / name))
-            if len(inside) > 1 and not _has_images(part / name):
-                alike.setdefault(inside, []).append(name)
-        for inside, names in alike.items():
-            if len(names) > 1:
-                inner, outer = _slashes([*inside]), _slashes(names)
+            innermost, folders = _innermost(part / name)
+            if len(folders) > 1 and not _has_images(innermost):
+                inside[name] = set(folders)
+        _refuse_copy(part, inside)
+        for one, other in combinations(inside, 2):
+            shared = inside[one] & inside[other]
+            if 2 * len(shared) > min(len(inside[one]), len(inside[other])):
+                inner = _slashes(sorted(shared))
+                outer = _slashes([name for name, folders in inside.items() if shared <= folders])
                 raise InputError(
-                    f"--data {part}: {outer} hold no images of their own but the same folders {inner}: expected one "
+                    f"--data {part}: {outer} hold no images of their own but share the folders {inner}: expected one "
                     f"level of classes; if {inner} are the classes, put all images of each into one folder; if {outer} "
                     "are, put their images right into them, without masks and the like, or, where the inner folders "
                     "are patients or the like, name these by --groups"
                 )
+
+
+def _refuse_copy(part: Path, inside: Mapping[str, set[str]]) -> None:
+    beside = set(folders_in(part))
+    for name, folders in inside.items():
+        if 2 * len(folders & beside) > len(folders):
+            again = _slashes(sorted(folders & beside))
+            raise InputError(
+                f"--data {part}: {name}/ holds the folders {again}, as are beside it: expected one level of classes; "
+                f"if {name}/ is a copy, move it elsewhere, if it holds more images of these classes, put them into the "
+                "folders beside it, and if it is a class, put its images right into it"
+            )
+
+
+def refuse_masks(layout: Layout) -> None:
+    """Refuse a folder of images beside one of what belongs to them, as of segmentation: neither is a class.
+
+    Raises:
+        InputError: There are such.
+    """
+    for part in layout.parts.values():
+        names = folders_in(part)
+        images, others = ([name for name in names if name.lower() in usual] for usual in (IMAGES, NO_IMAGES))
+        if images and others:
+            raise InputError(
+                f"--data {part}: {_slashes(images)} beside {_slashes(others)} are no classes: expected a folder of "
+                "images for each class; put the images of each class into a folder of its name, or name all images "
+                "with their labels in a table and pass that as --data"
+            )
 
 
 def _innermost(path: Path) -> tuple[Path, list[str]]:
@@ -178,9 +221,9 @@ def _has_images(folder: Path) -> bool:
     return any(name.lower().endswith(IMAGE_ENDINGS) for name in _files(folder))
 
 
-def _tables(root: Path) -> tuple[Path, ...]:
+def _tables(root: Path, usual: Sequence[str] = LABEL) -> tuple[Path, ...]:
     tables = (root / name for name in _files(root) if is_table(Path(name)))
-    return tuple(table for table in tables if has_labels(table))
+    return tuple(table for table in tables if has_columns(table, PATH, usual))
 
 
 def _files(folder: Path) -> list[str]:

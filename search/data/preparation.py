@@ -21,7 +21,7 @@ from search.data.folder import FolderSource
 from search.data.groups import check_pattern
 from search.data.image_files import without_pillow_warnings
 from search.data.keras_datasets import KERAS_SETS, KerasSource
-from search.data.layout import refuse_two_levels, understand
+from search.data.layout import refuse_masks, refuse_two_levels, understand
 from search.data.npz import NpzSource
 from search.data.resizing import STRETCH, Sizing
 from search.data.table import is_table, mixed_folder
@@ -150,9 +150,10 @@ def file_source(
                     f"{folder_of_several}/ several labels: expected one reading; to take its labels pass --data "
                     f"{table}, to take the folders' names move it elsewhere"
                 )
-        # Groups are mostly such inner folders, in each class again.
-        if not asked["classes"] and asked["groups"] is None:
-            refuse_two_levels(layout)
+        if not asked["classes"]:
+            refuse_masks(layout)
+            if asked["groups"] is None:  # Groups are mostly such inner folders, in each class again.
+                refuse_two_levels(layout)
         return FolderSource(layout=layout, path=folder, name=str(path), **asked)
     if len(layout.tables) > 1:
         names = ", ".join(table.name for table in layout.tables)

@@ -15,14 +15,19 @@ from typing import NamedTuple
 
 from search.data.class_order import is_no_value
 from search.data.groups import named
-from search.data.part_names import part_of
-from search.data.table_columns import LABEL, PATH, SPLIT, Columns, plain_name, read_columns
+from search.data.hidden_split import refuse_hidden_split, refuse_split_by_folders
+from search.data.part_names import part_of, plain_name
+from search.data.table_columns import LABEL, PATH, SPLIT, Columns, read_columns
 from search.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet")
 # A number that is no whole one is a quantity and no class; some countries write a comma in it. With an exponent, as
 # NumPy writes all numbers into a text, it may be whole.
 FRACTION = re.compile(r"[-+]?\d*[.,]\d*[1-9]\d*([eE][-+]?\d+)?|[-+]?\d+([.,]\d*)?[eE][-+]?\d+")
+PIXELS = (
+    ", or, where the pixels themselves stand in the table, save those of each row as an image file and name it in a "
+    "column path (pixels that stand in a table are not read)"
+)
 # Of a file's name, in bytes, on all usual file systems.
 LONGEST = 255
 WHOLE = re.compile(r"([-+]?\d+)\.0*")
@@ -49,15 +54,15 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(TABLES)
 
 
-def has_labels(path: Path) -> bool:
-    """Whether a table has columns of paths and labels, by its first line; perhaps, where that cannot be read."""
+def has_columns(path: Path, *kinds: Sequence[str]) -> bool:
+    """Whether a table has columns of these usual names, by its first line; perhaps, where that cannot be read."""
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         return True
     try:
         names = read_columns(path, rows=0)
     except InputError:
         return False
-    return all(any(plain_name(name) in usual for name in names) for usual in (PATH, LABEL))
+    return all(any(plain_name(name) in usual for name in names) for usual in kinds)
 
 
 def read_table(
@@ -87,7 +92,8 @@ def read_table(
     if split := _find(path, columns, "splits", SPLIT, needed=False):
         kept["split"] = columns[split]
     elif not classes:
-        _refuse_hidden_split(path, columns, groups)
+        refuse_hidden_split(path, columns, groups)
+        refuse_split_by_folders(path, paths)
     if groups is not None and by_column:
         kept[groups] = columns[groups]
     for name, values in kept.items():
@@ -143,32 +149,9 @@ def _find(path: Path, columns: Columns, what: str, usual: Sequence[str], *, need
     if not found and needed:
         raise InputError(
             f"--data {path}: no column of {what}: expected one called {', '.join(usual[:4])} or the like; it has "
-            f"{named(list(columns)) or 'none'}; rename one"
+            f"{named(list(columns)) or 'none'}; rename one{PIXELS if usual is PATH and columns else ''}"
         )
     return found[0] if found else ""
-
-
-def _refuse_hidden_split(path: Path, columns: Columns, groups: str | None) -> None:
-    """Refuse a split under a name that is none of ``SPLIT``: its test images would be trained on.
-
-    It is known by its values (``train`` and ``test``), or by a name of its own (``is_train``). The column of groups is
-    used, and is none; nor is one that names a single part, or nothing.
-    """
-    for name, values in columns.items():
-        words = [value for value in dict.fromkeys(values) if not is_no_value(value)]
-        if not words or name == groups or plain_name(name) in (*PATH, *LABEL):
-            continue
-        parts = set(map(part_of, words))
-        if len(parts) > 1 and all(parts):
-            raise InputError(
-                f"--data {path}: column {name} holds {named(words)}, and seems to be the split, which would not be "
-                "used: expected it to be called split; rename it, or remove it"
-            )
-        if part_of(plain_name(name).removeprefix("is")) and plain_name(name).startswith("is"):
-            raise InputError(
-                f"--data {path}: column {name} seems to be the split, which would not be used: expected one called "
-                "split, with train, validation or test in each row; write it so, or remove it"
-            )
 
 
 def _classes(path: Path, labels: Sequence[str], known: Sequence[str]) -> list[str]:

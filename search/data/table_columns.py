@@ -1,13 +1,14 @@
 """The columns of a table as text, read from ``.csv``, ``.tsv`` or, with ``pyarrow``, ``.parquet``."""
 
 import csv
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from search.config.interpreter import to_install
 from search.data.groups import named
+from search.data.part_names import plain_name
 from search.errors import InputError
 
 Columns = Mapping[str, Sequence[str]]
@@ -22,6 +23,8 @@ SPLIT = ("split", "part", "set", "subset")
 DELIMITERS = ",;\t|"
 # Of a column that tells the parts: names of three parts, in a few ways.
 MOST_WORDS = 10
+# The mean size of a column's values, in bytes, and what its pages and their headers may have beside these.
+MOST_OF_A_WORD, MOST_OF_A_PATH, OVERHEAD = 64, 1024, 4096
 # Rows that are read at once of a column that is not used.
 BATCH = 256
 # What Arrow raises where Python has no such value; its own errors are among these.
@@ -31,8 +34,8 @@ UNREADABLE = (ValueError, OverflowError, LookupError, NotImplementedError)
 def read_columns(path: Path, groups: str | None = None, rows: int | None = None) -> dict[str, list[str]]:
     """Read the columns of a table as text, empty where there is no value.
 
-    Of a .parquet table, only those that are used hold their values: paths, labels, splits and groups. Others hold
-    each value once where these are few, as those of a split are, and else nothing.
+    Only those that are used hold their values: paths, labels, splits and groups. Others hold each value once where
+    these are few, as those of a split are, and else nothing.
 
     Args:
         path: The table.
@@ -46,20 +49,7 @@ def read_columns(path: Path, groups: str | None = None, rows: int | None = None)
         return _read_parquet(path, groups, rows)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            head = file.readline()
-            file.seek(0)
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            names = [name.strip() for name in next(reader, [])]
-            found: list[list[str]] = [[] for _ in names]
-            for values in reader if rows is None else ():
-                if values and len(values) != len(names):
-                    raise InputError(
-                        f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
-                        f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
-                    )
-                for column, value in zip(found, values, strict=False):
-                    column.append(value.strip())
+            return _read_csv(path, file, groups, rows)
     except UnicodeDecodeError as error:
         raise InputError(f"--data {path}: not UTF-8 ({error.reason}); save it as CSV UTF-8") from error
     except csv.Error as error:
@@ -68,8 +58,30 @@ def read_columns(path: Path, groups: str | None = None, rows: int | None = None)
         ) from error
     except OSError as error:
         raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
+
+
+def _read_csv(path: Path, file: TextIO, groups: str | None, rows: int | None) -> dict[str, list[str]]:
+    head = file.readline()
+    file.seek(0)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    names = [name.strip() for name in next(reader, [])]
+    found: list[list[str]] = [[] for _ in names]
+    used = [_is_used(name, groups) for name in names]
+    for values in reader if rows is None else ():
+        if values and len(values) != len(names):
+            raise InputError(
+                f"--data {path}: line {reader.line_num} has {len(values)} values, and the first line names "
+                f"{len(names)} columns; put values that hold {delimiter!r} into quotes"
+            )
+        for column, value, whole in zip(found, map(str.strip, values), used, strict=False):
+            if whole or (len(column) <= MOST_WORDS and value not in column):
+                column.append(value)
     _refuse_twice(path, names)
-    return dict(zip(names, found, strict=True))
+    return {
+        name: column if whole or len(column) <= MOST_WORDS else []
+        for name, column, whole in zip(names, found, used, strict=True)
+    }
 
 
 def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str, list[str]]:
@@ -89,7 +101,13 @@ def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str,
         _refuse_twice(path, names)
         types = {name: file.schema_arrow.field(name).type for name in names}
         plain = [name for name in names if not pyarrow.types.is_nested(types[name])]
-        used = [name for name in plain if plain_name(name) in (*PATH, *LABEL, *SPLIT) or name == groups]
+        used = [name for name in plain if _is_used(name, groups)]
+        sizes = _bytes_a_row(file.metadata)
+        if images := [name for name in used if sizes[name] > MOST_OF_A_PATH]:
+            raise InputError(
+                f"--data {path}: column {images[0]} holds far more than a path or a name in each row; expected text "
+                "(images that stand in a table are not read); save them as files and name these, or remove this column"
+            )
         table = file.read(columns=used)
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -97,16 +115,32 @@ def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str,
             f"--data {path}: no .parquet table that can be read ({reason}); save it again"
         ) from error
     return {
-        name: _texts(path, name, table[name]) if name in used else _few_words(file, name) for name in plain
+        name: _texts(path, name, table[name]) if name in used else _few_words(file, name, sizes[name])
+        for name in plain
     }
 
 
-def _few_words(file: Any, name: str) -> list[str]:
-    """The different values of a column that is not used, as far as it may be a split: they are few.
+def _bytes_a_row(metadata: Any) -> Counter[str]:
+    """The mean size of each column's values, as the file states it, without what a small table has beside them."""
+    sizes: Counter[str] = Counter()
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            sizes[chunk.path_in_schema] += chunk.total_uncompressed_size
+    return Counter({name: (size - OVERHEAD) // max(metadata.num_rows, 1) for name, size in sizes.items()})
 
-    It is read no further than that is known: it may hold images. What is in it may be damaged, or beyond Python, such
-    as a time in nanoseconds, and nobody asks for it.
+
+def _is_used(name: str, groups: str | None) -> bool:
+    return plain_name(name) in (*PATH, *LABEL, *SPLIT) or name == groups
+
+
+def _few_words(file: Any, name: str, size: int) -> list[str]:
+    """The different values of a column that is not used, as far as it may be a split: they are short and few.
+
+    It is read no further than that is known, and Arrow reads a whole row group at least: of images, gigabytes. What is
+    in it may be damaged, or beyond Python, such as a time in nanoseconds, and nobody asks for it.
     """
+    if size > MOST_OF_A_WORD:
+        return []
     found: dict[str, None] = {}
     try:
         for batch in file.iter_batches(BATCH, columns=[name]):
@@ -146,8 +180,3 @@ def _refuse_twice(path: Path, names: Sequence[str]) -> None:
         raise InputError(
             f"--data {path}: has several columns called {named(twice)}; give each a name of its own"
         )
-
-
-def plain_name(name: str) -> str:
-    """A column's name in small letters, without spaces, hyphens and underscores: ``imagepath`` of ``Image Path``."""
-    return re.sub(r"[\s_-]", "", name.lower())

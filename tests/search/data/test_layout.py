@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.data.layout import Layout, refuse_two_levels, understand
+from search.data.layout import Layout, refuse_masks, refuse_two_levels, understand
 from search.errors import InputError
 
 Make = Callable[..., Path]
@@ -40,6 +40,10 @@ UNDERSTOOD: dict[str, tuple[list[str], dict[str, str]]] = {
     "long names": (
         ["training/a/1.png", "validation/a/1.png", "testing/a/1.png"],
         {"train": "training", "validation": "validation", "test": "testing"},
+    ),
+    "a competition's two test parts": (
+        ["Training/a/1.png", "PublicTest/a/1.png", "PrivateTest/a/1.png"],
+        {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"},
     ),
     "names with set, unpacked into themselves": (
         ["training_set/training_set/a/1.png", "test_set/test_set/a/1.png"],
@@ -91,6 +95,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {
         ["train/a/1.png", "bus/1.png"],
         "train/ is a class, give it another",
     ),
+    "domains to be translated": (
+        ["trainA/1.png", "trainB/1.png", "testA/1.png", "testB/1.png"],
+        "testA/, testB/, trainA/, trainB/ look like parts, and would be taken for classes",
+    ),
     "unusual names": (
         ["seg_train/a/1.png", "seg_test/a/1.png"],
         "look like parts, and would be taken for classes",
@@ -110,7 +118,13 @@ def test_folder_that_can_be_read_in_two_ways_is_refused(lay_out: Make, name: str
     ("files", "said"),
     [
         (["fold1/cat/1.png", "fold1/dog/1.png", "fold2/cat/1.png", "fold2/dog/1.png"],
-         r"fold1/, fold2/ hold no images of their own but the same folders cat/, dog/: .* if cat/, dog/ are"),
+         r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/: .* if cat/, dog/ are"),
+        (["fold1/cat/1.png", "fold1/dog/1.png", "fold2/cat/1.png", "fold2/dog/1.png", "fold2/bird/1.png"],
+         r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/: .* if cat/, dog/ are"),
+        (["fold1/cat/1.png", "fold1/dog/1.png", "fold1/emu/1.png", "fold2/cat/1.png", "fold2/dog/1.png",
+          "fold2/bird/1.png"], r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/"),
+        (["fold1/photos/cat/1.png", "fold1/photos/dog/1.png", "fold2/photos/cat/1.png", "fold2/photos/dog/1.png"],
+         r"fold1/, fold2/ hold no images of their own but share the folders cat/, dog/"),
         (["train/ill/images/1.png", "train/ill/masks/1.png", "train/well/images/1.png", "train/well/masks/1.png",
           "test/ill/1.png"], "ill/, well/ hold no images .* if ill/, well/ are, put their images right into them"),
     ],
@@ -130,10 +144,45 @@ def test_folders_of_which_two_levels_may_be_the_classes_are_refused(
         ["a/1.png", "a/x/1.png", "a/y/1.png", "b/1.png", "b/x/1.png", "b/y/1.png"],
         ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/z/1.png"],
         ["a/x/1.png", "b/x/1.png"],
+        [
+            "a/p1/1.png",
+            "a/p2/1.png",
+            "a/p3/1.png",
+            "a/p4/1.png",
+            "b/p3/1.png",
+            "b/p4/1.png",
+            "b/p5/1.png",
+            "b/p6/1.png",
+        ],
     ],
 )
 def test_folders_inside_classes_that_cannot_be_classes_are_legal(lay_out: Make, files: list[str]) -> None:
     refuse_two_levels(understand(lay_out(*files)))
+
+
+def test_folder_that_holds_the_folders_beside_it_once_more_is_refused(lay_out: Make) -> None:
+    layout = understand(lay_out("cat/1.png", "dog/1.png", "all/cat/1.png", "all/dog/1.png"))
+    with pytest.raises(
+        InputError, match=r"all/ holds the folders cat/, dog/, as are beside it: .*; if all/ is a copy"
+    ):
+        refuse_two_levels(layout)
+
+
+@pytest.mark.parametrize("outer", ["", "train/"])
+def test_images_beside_masks_are_refused(lay_out: Make, outer: str) -> None:
+    files = [
+        f"{outer}Images/1.png",
+        f"{outer}annotations/trimaps/1.png",
+        "test/cat/1.png" if outer else "1.png",
+    ]
+    with pytest.raises(
+        InputError, match=r"Images/ beside annotations/ are no classes: .*; put the images of each"
+    ):
+        refuse_masks(understand(lay_out(*files)))
+
+
+def test_class_called_mask_is_legal(lay_out: Make) -> None:
+    refuse_masks(understand(lay_out("mask/1.png", "no_mask/1.png")))
 
 
 def test_tables_of_labels_are_found_beside_folders(lay_out: Make) -> None:

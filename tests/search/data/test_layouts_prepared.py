@@ -161,7 +161,7 @@ def test_folders_of_which_two_levels_may_be_the_classes_are_refused_without_grou
     make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
 ) -> None:
     folder = make_folder({f"{kind}/p{patient}": 2 for kind in "ab" for patient in range(10)})
-    refused(folder, "a/, b/ hold no images of their own but the same folders p0/, .* name these by --groups")
+    refused(folder, "a/, b/ hold no images of their own but share the folders p0/, .* name these by --groups")
     assert prepared(folder, groups="p[0-9]")[0].classes == ("a", "b")
     assert prepared(folder, classes=["a", "b"])[0].classes == ("a", "b")
 
@@ -288,6 +288,23 @@ def test_table_beside_images_is_used_and_beside_classes_is_told(
     assert dataset.classes == ("a", "b")
     assert any(
         line.startswith("warning: ") and "l.csv has labels too, and is not used" in line for line in said
+    )
+
+
+def test_class_that_is_called_as_a_part_is_told(make_folder: Make, prepared: Callable[..., Any]) -> None:
+    dataset, said = prepared(make_folder({"a": 4, "test": 4}))
+    assert dataset.classes == ("a", "test")
+    assert (
+        "warning: test/ is taken for a class, since its images lie right in it: if they are a part" in said[2]
+    )
+
+
+def test_split_without_labels_beside_classes_is_told(make_folder: Make, prepared: Callable[..., Any]) -> None:
+    folder = make_folder({"a": 4, "b": 4})
+    table = write_table(folder / "split.csv", ("path", "split"), ("a/000.png", "test"))
+    _, said = prepared(folder)
+    assert (
+        f"warning: {table} has a split, and is not used, since it has no labels: to take it, add" in said[2]
     )
 
 

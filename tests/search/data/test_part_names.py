@@ -14,6 +14,9 @@ from search.data.part_names import part_of, parts_mentioned
         ("testing", "test"),
         ("test_set", "test"),
         ("Train images", "train"),
+        ("trainval", "train"),
+        ("PublicTest", "validation"),
+        ("private_test", "test"),
         ("trainer", ""),
         ("test_tube", ""),
         ("cat", ""),
@@ -25,4 +28,5 @@ def test_part_is_known_by_its_whole_name(name: str, part: str) -> None:
 
 def test_parts_are_mentioned_by_words_of_a_name() -> None:
     assert parts_mentioned("seg_train") == {"train"}
-    assert parts_mentioned("latest strain") == set()
+    assert parts_mentioned("trainA") == parts_mentioned("horsesTrain") == {"train"}
+    assert parts_mentioned("latest strain") == parts_mentioned("bestTrainer") == set()

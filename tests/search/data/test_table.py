@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from search.data.table import Row, has_labels, mixed_folder, read_table
-from search.data.table_columns import read_columns
+from search.data.table import Row, has_columns, mixed_folder, read_table
+from search.data.table_columns import LABEL, PATH, read_columns
 from search.errors import InputError
 
 ROWS = [("a/1.png", "cat", "train"), ("a/2.png", "dog", "val"), ("a/3.png", "dog", "Testing")]
@@ -38,6 +38,11 @@ def test_columns_are_found_by_their_usual_names(
 def test_tsv_is_divided_by_tabs_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     path = table(tmp_path, "\ufeffpath\tlabel\na,b.png\tcat, or dog\n", "labels.tsv")
     assert read_table(path, None)[0] == [Row("a,b.png", "cat, or dog", "", "")]
+
+
+def test_public_test_of_a_competition_validates_and_its_private_test_tests(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,split\n1.png,3,Training\n2.png,4,PublicTest\n3.png,4,PrivateTest\n")
+    assert [row.part for row in read_table(path, None)[0]] == ["train", "validation", "test"]
 
 
 def test_quoted_values_hold_delimiters(tmp_path: Path) -> None:
@@ -166,6 +171,45 @@ def test_parquet_column_that_is_not_used_may_be_damaged(tmp_path: Path) -> None:
     assert [row.label for row in read_table(path, None)[0]] == ["cat", "dog"]
 
 
+def test_parquet_column_of_images_that_is_not_used_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [bytes([number]) * 10_000 for number in range(2)]
+    path = parquet_table(tmp_path, picture=images, boxes=[[1], [2]], phase=["a", "b"])
+    from pyarrow import parquet
+
+    read: list[str] = []
+    for method in ("read", "iter_batches"):
+        real = getattr(parquet.ParquetFile, method)
+
+        def spied(*args: Any, columns: list[str], real: Any = real, **options: Any) -> Any:
+            read.extend(columns)
+            return real(*args, columns=columns, **options)
+
+        monkeypatch.setattr(parquet.ParquetFile, method, spied)
+    assert list(read_columns(path)) == ["path", "label", "picture", "phase"]
+    assert read == ["path", "label", "phase"]
+
+
+def test_parquet_column_of_images_in_the_place_of_paths_is_refused_unread(tmp_path: Path) -> None:
+    path = parquet_table(tmp_path, path=[b"\xff" * 10_000, b"\xfe" * 10_000])
+    with pytest.raises(
+        InputError, match=r"column path holds far more than a path .*; expected text .*; save them"
+    ):
+        read_table(path, None)
+
+
+def test_csv_column_that_is_not_used_holds_its_words_where_they_are_few(tmp_path: Path) -> None:
+    rows = "".join(f"{row}.png,cat,picture {row},{'ab'[row % 2]}\n" for row in range(20))
+    columns = read_columns(table(tmp_path, f"path,label,caption,phase\n{rows}"))
+    assert {name: len(values) for name, values in columns.items()} == {
+        "path": 20,
+        "label": 20,
+        "caption": 0,
+        "phase": 2,
+    }
+
+
 def test_parquet_without_pyarrow_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,11 +260,15 @@ def test_study_that_is_there_goes_on_with_a_split_under_another_name(tmp_path: P
         "path,label,patient\n1.png,cat,val\n2.png,dog,test\n",
         "path,label,source\n1.png,cat,training\n2.png,dog,Train\n3.png,dog,\n",
         "path,label,is_valid\n1.png,cat,\n2.png,dog,\n",
+        "path,label,test\n1.png,cat,PCR\n2.png,dog,antigen\n",
+        "path,label,valid\n1.png,cat,1\n2.png,dog,1\n",
+        "path,label\n/test/train/1.png,cat\n/test/train/2.png,dog\n",
+        "path,label,split\ntrain/1.png,cat,train\ntest/2.png,dog,train\n",
     ],
-    ids=["groups", "one part", "nothing"],
+    ids=["groups", "one part", "nothing", "no yes and no", "yes alone", "one folder", "split"],
 )
 def test_column_that_cannot_be_a_hidden_split_is_left_alone(tmp_path: Path, text: str) -> None:
-    assert {row.part for row in read_table(table(tmp_path, text), "patient")[0]} == {""}
+    assert len({row.part for row in read_table(table(tmp_path, text), "patient")[0]}) == 1
 
 
 @pytest.mark.parametrize(
@@ -287,6 +335,11 @@ BAD = {
         r"\(row 1\); fill it in, or remove these rows; if 'None' is a real one, rename it",
     ),
     "a database's word for no label": ("path,label\n1.png,null\n2.png,cat\n", "if 'null' is a real one"),
+    "pixels and no paths": (
+        "emotion,pixels,Usage\n0,70 80 82,Training\n",
+        "no column of paths: .*; it has emotion, pixels, Usage; rename one, or, where the pixels themselves stand in "
+        "the table, save those of each row as an image file and name it in a column path",
+    ),
     "pixels": (
         f"image,label\n{' '.join(map(str, range(100, 200)))},cat\n",
         r"row 1 has '100 101 .*'\.\.\. of 399 characters for a path, which no file can be called; .*pixels that stand",
@@ -301,6 +354,22 @@ BAD = {
     "a split under another name": (
         "path,label,Data Set\n1.png,cat,Training\n2.png,dog,test\n3.png,dog,\n",
         "column Data Set holds Training, test, and seems to be the split, .*; rename it, or remove it",
+    ),
+    "a split of FER2013": (
+        "path,label,Usage\n1.png,3,Training\n2.png,4,PublicTest\n3.png,4,PrivateTest\n",
+        "column Usage holds Training, PublicTest, PrivateTest, and seems to be the split, .*; rename it, or remove it",
+    ),
+    "a split under another name with words that are no parts": (
+        "path,label,phase\n1.png,cat,train\n2.png,dog,dev\n3.png,dog,test\n",
+        "column phase holds train, dev, test, and seems to be the split",
+    ),
+    "a split of yes and no that is called as a part": (
+        "path,label,test\n1.png,cat,0\n2.png,dog,1\n",
+        "column test seems to be the split, which would not be used",
+    ),
+    "a split in the folders of paths": (
+        "path,label\ntrain/1.png,cat\ntest\\2.png,dog\n",
+        "its images lie in folders test, train, and no column says which .*: expected one called split, .*; add it, or",
     ),
     "a split of yes and no": (
         "path,label,is_train\n1.png,cat,1\n",
@@ -343,6 +412,6 @@ def test_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_table_has_labels_if_its_first_line_names_both_columns(tmp_path: Path) -> None:
-    assert has_labels(table(tmp_path, "image,label\n"))
-    assert not has_labels(table(tmp_path, "image,width\n"))
-    assert not has_labels(table(tmp_path, ""))
+    assert has_columns(table(tmp_path, "image,label\n"), PATH, LABEL)
+    assert not has_columns(table(tmp_path, "image,width\n"), PATH, LABEL)
+    assert not has_columns(table(tmp_path, ""), PATH, LABEL)
