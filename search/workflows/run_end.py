@@ -6,13 +6,17 @@ from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.execution.kept_time import Pace, Rates
 from search.exporting.entrants import Bounds
-from search.formatting import duration
+from search.formatting import duration, rough_duration
 from search.study.ending import Ending, division, longer_final, most_final, plan_ending, trial_compute
+from search.study.fold_results import SPENT
 from search.study.request import refits, time_of_all
-from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
+from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN, paid_compute, training_speed
 from search.study.study import LoadedStudy
 
 logger = logging.getLogger(__name__)
+
+# What comes before the first step of a search: a framework is imported, a child started, a net traced.
+START_SECONDS = 15.0
 
 
 def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
@@ -36,6 +40,29 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
     most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
     logger.info(division(config, end, study.wanted, options.budget, most))
     return end
+
+
+def warn_of_first_trial(study: LoadedStudy, options: RunOptions, taken: float) -> None:
+    """Warn, before anything is trained, of a ``--timeout`` in which even the first trial can't finish.
+
+    Args:
+        study: The open study.
+        options: Of the run.
+        taken: Seconds since the start of the command.
+    """
+    time, trial = time_of_all(options), trial_compute(study.config)
+    begun = any(one.user_attrs.get(SPENT) for one in study.optuna.get_trials(deepcopy=False))
+    speed = None if time is None or taken > time or begun else training_speed()
+    if time is None or speed is None:
+        return
+    a_second = paid_compute(EXPORT_SECONDS + 1, None, speed, in_folds=study.config.folds > 0)
+    ends = taken + START_SECONDS + trial / a_second
+    if ends > time:
+        logger.warning(
+            f"--timeout {rough_duration(time)}: on this machine the first trial would end about {rough_duration(ends)} "
+            f"after the start of the command, so that there is nothing to export; allow at least "
+            f"{rough_duration(ends + EXPORT_SECONDS)}"
+        )
 
 
 def _says_length(options: RunOptions) -> bool:
