@@ -7,8 +7,8 @@ from search.config.study_config import StudyConfig
 from search.execution.kept_time import Pace, Rates
 from search.exporting.entrants import Bounds
 from search.formatting import duration, rough_duration
+from search.study.compute import compute_of
 from search.study.ending import Ending, division, longer_final, most_final, plan_ending, trial_compute
-from search.study.fold_results import SPENT
 from search.study.request import refits, time_of_all
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN, paid_compute, training_speed
 from search.study.study import LoadedStudy
@@ -51,7 +51,7 @@ def warn_of_first_trial(study: LoadedStudy, options: RunOptions, taken: float) -
         taken: Seconds since the start of the command.
     """
     time, trial = time_of_all(options), trial_compute(study.config)
-    begun = any(one.user_attrs.get(SPENT) for one in study.optuna.get_trials(deepcopy=False))
+    begun = compute_of(study.optuna.get_trials(deepcopy=False)) > 0
     speed = None if time is None or taken > time or begun else training_speed()
     if time is None or speed is None:
         return
@@ -60,7 +60,7 @@ def warn_of_first_trial(study: LoadedStudy, options: RunOptions, taken: float) -
     if ends > time:
         logger.warning(
             f"--timeout {rough_duration(time)}: on this machine the first trial would end about {rough_duration(ends)} "
-            f"after the start of the command, so that there is nothing to export; allow at least "
+            f"after the start of the command, so that there would be nothing to export; allow at least "
             f"{rough_duration(ends + EXPORT_SECONDS)}"
         )
 

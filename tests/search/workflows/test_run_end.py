@@ -8,7 +8,6 @@ import pytest
 from search.config.settings import RunOptions
 from search.execution.kept_time import Rates
 from search.study.ending import Ending
-from search.study.fold_results import SPENT
 from search.workflows import run_end
 from search.workflows.run_end import bounds_of_end, warn_of_first_trial
 
@@ -159,7 +158,7 @@ def test_time_too_short_for_the_first_trial_is_warned_of_before_it(
 ) -> None:
     """The same command with ``--timeout 15s`` ended without a trial time after time, and never said what would do."""
     monkeypatch.setattr(run_end, "training_speed", lambda: 1e12)
-    trial = SimpleNamespace(user_attrs={SPENT: {"starting": 9.0}} if begun else {})
+    trial = SimpleNamespace(user_attrs={"compute": 1e12} if begun else {}, intermediate_values={})
     study: Any = SimpleNamespace(
         config=SimpleNamespace(length=A_TRIAL, folds=folds),
         optuna=SimpleNamespace(get_trials=lambda deepcopy: [trial]),
