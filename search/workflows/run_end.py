@@ -2,6 +2,8 @@
 
 import logging
 
+from optuna.trial import TrialState
+
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.execution.kept_time import Pace, Rates
@@ -9,8 +11,9 @@ from search.exporting.entrants import Bounds
 from search.formatting import duration, rough_duration
 from search.study.compute import compute_of
 from search.study.ending import Ending, division, longer_final, most_final, plan_ending, trial_compute
+from search.study.fold_results import SPENT
 from search.study.request import refits, time_of_all
-from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN, paid_compute, training_speed
+from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN, SLOWER_IN_FOLDS, training_speed
 from search.study.study import LoadedStudy
 
 logger = logging.getLogger(__name__)
@@ -50,19 +53,33 @@ def warn_of_first_trial(study: LoadedStudy, options: RunOptions, taken: float) -
         options: Of the run.
         taken: Seconds since the start of the command.
     """
-    time, trial = time_of_all(options), trial_compute(study.config)
-    begun = compute_of(study.optuna.get_trials(deepcopy=False)) > 0
-    speed = None if time is None or taken > time or begun else training_speed()
-    if time is None or speed is None:
+    time = time_of_all(options)
+    seconds = None if time is None or taken > time else _first_trial(study)
+    if time is None or seconds is None:
         return
-    a_second = paid_compute(EXPORT_SECONDS + 1, None, speed, in_folds=study.config.folds > 0)
-    ends = taken + START_SECONDS + trial / a_second
+    ends = taken + START_SECONDS + seconds
     if ends > time:
         logger.warning(
             f"--timeout {rough_duration(time)}: on this machine the first trial would end about {rough_duration(ends)} "
             f"after the start of the command, so that there would be nothing to export; allow at least "
             f"{rough_duration(ends + EXPORT_SECONDS)}"
         )
+
+
+def _first_trial(study: LoadedStudy) -> float | None:
+    """Seconds that the first trial still trains: by the pace of what was trained, else by what the cores can do.
+
+    They are not known on a GPU, and None too where one has finished.
+    """
+    trials, trial = study.optuna.get_trials(deepcopy=False), trial_compute(study.config)
+    if any(one.state == TrialState.COMPLETE for one in trials):
+        return None
+    if done := compute_of(trials):
+        seconds = sum(float(one.user_attrs.get(SPENT, {}).get("training", 0.0)) for one in trials)
+        begun = max((compute_of([one]) for one in trials if not one.state.is_finished()), default=0.0)
+        return seconds / done * max(0.0, trial - begun)
+    slower = SLOWER_IN_FOLDS if study.config.folds else 1.0
+    return None if (speed := training_speed()) is None else slower * trial / speed
 
 
 def _says_length(options: RunOptions) -> bool:

@@ -4,10 +4,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from search.config.settings import RunOptions
 from search.execution.kept_time import Rates
 from search.study.ending import Ending
+from search.study.fold_results import SPENT
 from search.workflows import run_end
 from search.workflows.run_end import bounds_of_end, warn_of_first_trial
 
@@ -139,13 +141,18 @@ def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_
     assert (found.final, found.grows, found.whole) == (END.final, True, 1e15)
 
 
+BEGUN = {"compute": 5e12, SPENT: {"training": 20.0}}
+
+
 @pytest.mark.parametrize(
-    ("timeout", "folds", "begun", "warned"),
+    ("timeout", "folds", "state", "facts", "warned"),
     [
-        (30.0, 0, False, "would end about 40 s after the start of the command"),
-        (45.0, 0, False, ""),
-        (30.0, 0, True, ""),  # Its pace is known, and it goes on.
-        (60.0, 2, False, "allow at least 2 min"),
+        (30.0, 0, TrialState.WAITING, {}, "would end about 40 s after the start of the command"),
+        (45.0, 0, TrialState.WAITING, {}, ""),
+        (60.0, 2, TrialState.WAITING, {}, "allow at least 2 min"),
+        (60.0, 0, TrialState.WAITING, BEGUN, "would end about 80 s after the start of the command"),
+        (85.0, 0, TrialState.WAITING, BEGUN, ""),
+        (30.0, 0, TrialState.COMPLETE, BEGUN, ""),
     ],
 )
 def test_time_too_short_for_the_first_trial_is_warned_of_before_it(
@@ -153,12 +160,13 @@ def test_time_too_short_for_the_first_trial_is_warned_of_before_it(
     capsys: pytest.CaptureFixture[str],
     timeout: float,
     folds: int,
-    begun: bool,
+    state: TrialState,
+    facts: dict[str, Any],
     warned: str,
 ) -> None:
     """The same command with ``--timeout 15s`` ended without a trial time after time, and never said what would do."""
     monkeypatch.setattr(run_end, "training_speed", lambda: 1e12)
-    trial = SimpleNamespace(user_attrs={"compute": 1e12} if begun else {}, intermediate_values={})
+    trial = SimpleNamespace(user_attrs=facts, intermediate_values={}, state=state)
     study: Any = SimpleNamespace(
         config=SimpleNamespace(length=A_TRIAL, folds=folds),
         optuna=SimpleNamespace(get_trials=lambda deepcopy: [trial]),
