@@ -99,7 +99,7 @@ class Retrying:
         """Give up once the time is over; before that, tell people that a call waits, for what, and how long."""
         now, why, until = time.monotonic(), reason(error), min(started + self.timeouts.retry, self._deadline)
         if now > until:
-            raise DatabaseGone(f"the database did not answer for {now - started:.0f} s ({why})")
+            raise DatabaseGone(f"the database did not answer for {now - started:.0f} s ({why})") from None
         is_full = any(words in why.lower() for words in FULL)
         if (is_full or now - started > PATIENCE) and now - self._told > SILENCE:
             self._told = now
