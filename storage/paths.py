@@ -5,7 +5,7 @@ paused until its trial went to another worker writes beside the new owner's file
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MARKERS = ".study-*.json"
@@ -32,11 +32,16 @@ class StudyPaths:
     root: Path
     study: str
     uid: str = ""
+    _full: Path = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_full", (self.root / self.study).absolute())
 
     @property
     def folder(self) -> Path:
-        """The folder of all files of this study."""
-        return self.root / self.study
+        """The folder of all files of this study; in full once the process has left where it was named from."""
+        named = self.root / self.study
+        return named if named.absolute() == self._full else self._full
 
     def own(self) -> list[Path]:
         """What is there of the study's folder that studies make: its subfolders, and the markers, whole or not."""

@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 FIRST_PAUSE = 0.05
 # Seconds after which people are told that a call waits, and from one such line to the next.
 PATIENCE, SILENCE = 10.0, 60.0
+# What the drivers say of a full disk, which people are told of at once: no waiting alone mends it.
+FULL = ("disk is full", "no space left on device")
 SLICE_SECONDS = 0.2
 # What drivers also report as operational errors, though waiting does not help.
 FATAL = (
@@ -88,21 +90,23 @@ class Retrying:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                now = time.monotonic()
-                if now > min(started + self.timeouts.retry, self._deadline):
-                    raise DatabaseGone(
-                        f"the database did not answer for {now - started:.0f} s ({reason(error)})"
-                    ) from None
-                if now - started > PATIENCE and now - self._told > SILENCE:
-                    self._told = now
-                    logger.warning(
-                        "the database does not answer (%s); it is asked again for up to %.0f s more",
-                        reason(error),
-                        min(started + self.timeouts.retry, self._deadline) - now,
-                    )
+                self._end_or_tell(error, started)
             tries += 1
             self._wait(random.uniform(0.2, 1) * pause)
             pause = min(2 * pause, self.timeouts.pause)
+
+    def _end_or_tell(self, error: Exception, started: float) -> None:
+        """Give up once the time is over; before that, tell people that a call waits, for what, and how long."""
+        now, why, until = time.monotonic(), reason(error), min(started + self.timeouts.retry, self._deadline)
+        if now > until:
+            raise DatabaseGone(f"the database did not answer for {now - started:.0f} s ({why})") from None
+        is_full = any(words in why.lower() for words in FULL)
+        if (is_full or now - started > PATIENCE) and now - self._told > SILENCE:
+            self._told = now
+            trouble = "has no room left on its disk: free some" if is_full else "does not answer"
+            logger.warning(
+                f"the database {trouble} ({why}); it is asked again for up to {until - now:.0f} s more"
+            )
 
     def _wait(self, seconds: float) -> None:
         over = time.monotonic() + seconds

@@ -146,7 +146,7 @@ def open_dataset(folder: Path) -> Dataset:
             folder,
             ", ".join(unknown),
         )
-    return Dataset(folder=folder, **{name: value for name, value in meta.items() if name in known})
+    return Dataset(folder=folder.absolute(), **{name: value for name, value in meta.items() if name in known})
 
 
 def _open(folder: Path, what: str) -> tuple[Pixels, Labels]:

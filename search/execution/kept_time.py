@@ -81,8 +81,8 @@ class Pace:
         """Seconds to keep free after the search.
 
         Where there would be too little time for the search, first the race is not waited for, then the final training,
-        unless it may be shorter than planned. Nothing can follow a search without a trial: until one has finished, only
-        the time of an export is kept, however slow the first is.
+        unless it may be shorter than planned. Nothing can follow a search without a trial: until one has finished, no
+        time is kept, however slow the first is. The export may then be late by as much as it takes.
 
         Args:
             final: Returns FLOPs of the final training, given the rates; these are None until they are known.
@@ -93,7 +93,7 @@ class Pace:
         most = (1 - LEAST_SEARCH) * timeout
         trials = self.trials()
         if not any(trial.state == TrialState.COMPLETE for trial in trials):
-            return min(EXPORT_SECONDS, most)
+            return 0.0
         rates = self._rates_of(trials)
         planned = final(rates)
         if rates is None:

@@ -33,13 +33,14 @@ from search.exporting.sentences import final_sentence, no_race_sentence
 from search.exporting.summary import check_recorded_value, summarise
 from search.exporting.training_plans import refit_checkpoint, trial_plan
 from search.exporting.verification import verify_in_fresh_process
+from search.exporting.weights import refit_name
 from search.exporting.writers import trained_on, write_files
 from search.formatting import Passing
 from search.metrics.classification import Scores
 from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study import ending
-from search.study.compute import compute_spent
+from search.study.compute import compute_spent, last_recorded
 from search.study.scorings import times_images_scored
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
@@ -129,11 +130,14 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     loaded = request.loaded
     planned = float(loaded.config.final) if bounds.final is None else bounds.final
     left = bounds.left(compute_spent(loaded))
-    begun = refit_checkpoint(loaded, request.trial, request.refit_epochs).exists()
-    if begun and loaded.final <= left:
+    checkpoint = refit_checkpoint(loaded, request.trial, request.refit_epochs)
+    begun = last_recorded(loaded, refit_name(request.trial, checkpoint))[1] if checkpoint.exists() else None
+    if begun is not None and loaded.final <= left + begun:
         planned = loaded.final
     elif bounds.grows and planned >= loaded.config.final:
         planned = ending.grown_final(loaded.config, planned, left)
+    if planned != loaded.final:
+        checkpoint.unlink(missing_ok=True)  # It is of another length: what it took stays spent.
     loaded.plan_final(planned)
     if loaded.final != loaded.config.final:
         request.say(final_sentence(loaded.config.final, loaded.final))

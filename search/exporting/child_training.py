@@ -61,6 +61,7 @@ def run_training(
     name: str,
     server: "ForkServer",
     say: Callable[[str], None],
+    seen: Callable[[float], None] = lambda images: None,
 ) -> TrainingResult:
     """Run a training to its end, in one line. One that was interrupted goes on from its last checkpoint.
 
@@ -71,6 +72,7 @@ def run_training(
         name: What the training is called in lines and messages: ``refit`` or ``fine-tune``, as its flag.
         server: Starts the child.
         say: Gets lines for a person.
+        seen: Told after every epoch at how many images it has looked so far, before an interruption too.
 
     Raises:
         TrialFailed: The training crashed, or memory ran out twice.
@@ -87,7 +89,7 @@ def run_training(
         server,
         loaded.paths.worker_log("export"),
         threads,
-        lambda child: follow_epochs(child, plan, name, say),
+        lambda child: follow_epochs(child, plan, name, say, seen),
         lambda line: say(f"{name}: {line}"),
     )
     history, length = done["history"], trained(done["epochs"], plan.unit)
@@ -165,11 +167,16 @@ def _stopping(child: "Child", follow: Callable[["Child"], dict[str, Any]]) -> di
 
 
 def follow_epochs(
-    child: "Child", plan: "TrainingPlan", name: str, say: Callable[[str], None]
+    child: "Child",
+    plan: "TrainingPlan",
+    name: str,
+    say: Callable[[str], None],
+    seen: Callable[[float], None],
 ) -> dict[str, Any]:
     """Follow a training to its end, in one line; stop it where it diverges. See ``run_training``."""
 
     def go_on(message: Mapping[str, Any]) -> bool:
+        seen(message["images_seen"])
         if not math.isfinite(message["loss"]):
             raise StudyStopped(
                 f"the {name} diverged in {plan.unit} {message['epoch']} (its loss is no number); nothing exported: "
@@ -186,20 +193,20 @@ def wait_until_done(child: "Child", go_on: Callable[[Mapping[str, Any]], bool]) 
 
     Args:
         child: The child that trains.
-        go_on: Asked after every epoch, with the child's message, whether the training shall go on.
+        go_on: Asked after every epoch whether the training shall go on, with the child's message and ``images_seen``.
 
     Returns:
         The message that ends the training, with the ``device`` added.
     """
-    device = ""
+    device, images = "", 0.0
     while True:
         message = child.result()
         if message["kind"] == "done":
             return {**message, "device": device}
         if message["kind"] == "built":
-            device = message["device"]
+            device, images = message["device"], message["epoch_images"]
         elif message["kind"] == "epoch":
-            child.send({"go": go_on(message)})
+            child.send({"go": go_on({**message, "images_seen": images * message["epoch"]})})
 
 
 def epoch_line(message: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The weights that an export starts from: those that scored in the search, or a refit on all training images."""
 
 import shutil
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from search.errors import InputError
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import refit_plan
 from search.formatting import EIGHTH, EPOCH
-from search.study.compute import record_compute
+from search.study.compute import last_recorded, record_compute
 from search.study.study import MODEL, LoadedStudy
 from storage.artifacts import try_fetch
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from search.exporting.request import ExportRequest
     from search.process.fork_server import ForkServer
+
+# How often the compute of a refit is recorded while it is trained: it may be stopped at any time.
+RECORD_SECONDS = 1.0
 
 
 def find_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path | None:
@@ -89,7 +93,26 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
     """
     loaded, trial = request.loaded, request.trial
     plan = refit_plan(loaded, trial, request.refit_epochs, model, request.gpu_memory)
-    training = run_training(loaded, trial, plan, "refit", server, request.say)
-    when = datetime.now(UTC).isoformat(timespec="seconds")  # Made again, it takes as much again.
-    record_compute(loaded, f"final training, trial {trial.number}, {when}", training.facts["compute"])
+    what, recorded = _name_of_refit(loaded, trial, Path(str(plan.checkpoint))), -RECORD_SECONDS
+
+    def seen(images: float) -> None:
+        nonlocal recorded
+        if time.monotonic() - recorded >= RECORD_SECONDS:
+            record_compute(loaded, what, 3.0 * trial.user_attrs["flops"] * images)
+            recorded = time.monotonic()
+
+    training = run_training(loaded, trial, plan, "refit", server, request.say, seen)
+    record_compute(loaded, what, training.facts["compute"])
     return training
+
+
+def _name_of_refit(loaded: LoadedStudy, trial: "FrozenTrial", checkpoint: Path) -> str:
+    """What a refit's compute is recorded under: one that goes on is the same, one made again takes as much again."""
+    begun = last_recorded(loaded, refit_name(trial, checkpoint))[0] if checkpoint.exists() else ""
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    return begun or f"{refit_name(trial, checkpoint)}{when}"
+
+
+def refit_name(trial: "FrozenTrial", checkpoint: Path) -> str:
+    """How the names begin under which the compute of a trial's refits with this checkpoint is recorded."""
+    return f"final training, trial {trial.number}, {checkpoint.stem}, "

@@ -199,18 +199,20 @@ def _figures(
 def _areas(trial: Scores, times: npt.NDArray[np.int64]) -> Floats:
     """The AUC of a trial on each draw, ``(draws,)``, as ``Scores.auc`` has it; NaN where a draw has one class alone.
 
-    To sort each draw would take minutes. So the images are sorted once, and each pair of an image of the class and one
-    of another, which lies below it or (counted half) beside it, counts as often as it is drawn.
+    To sort each draw would take minutes. So the images are sorted once, and each image of the class counts as often as
+    it is drawn, with as many drawn others as lie below it, or (counted half) beside it. Those of its own class among
+    them are half of all their pairs.
     """
-    found = []
+    found, drawn = [], np.ascontiguousarray(times.T)
     for one in np.unique(trial.labels):
-        order = np.argsort(trial.probabilities[:, one], kind="stable")
-        equal = np.flatnonzero(np.diff(trial.probabilities[order, one], prepend=-1.0))
-        inside = np.add.reduceat(times[:, order] * (trial.labels[order] == one), equal, axis=1)
-        others = np.add.reduceat(times[:, order], equal, axis=1) - inside
-        below = others.cumsum(axis=1) - others / 2
+        values, own = trial.probabilities[:, one], trial.labels == one
+        order = np.argsort(values)
+        below = np.pad(drawn[order].cumsum(axis=0), ((1, 0), (0, 0)))
+        first, last = (np.searchsorted(values[order], values[own], side) for side in ("left", "right"))
+        inside = drawn[own].sum(axis=0)
+        wins = (drawn[own] * (below[first] + below[last])).sum(axis=0) - inside**2
         with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that is meant.
-            found.append((inside * below).sum(axis=1) / (inside.sum(axis=1) * others.sum(axis=1)))
+            found.append(wins / (2 * inside * (below[-1] - inside)))
     return mean_of_defined(np.stack(found, axis=1))
 
 

@@ -32,6 +32,12 @@ def record_compute(study: LoadedStudy, what: str, flops: float) -> None:
     study.storage.exclusively("compute", record)
 
 
+def last_recorded(study: LoadedStudy, what: str) -> tuple[str, float]:
+    """The last training after the search whose name begins so, and its FLOPs; no name and 0 where there is none."""
+    after = study.optuna.user_attrs.get(AFTER_SEARCH, {})
+    return max(((name, flops) for name, flops in after.items() if name.startswith(what)), default=("", 0.0))
+
+
 def compute_of(trials: Sequence[FrozenTrial]) -> float:
     """FLOPs that these trials have trained and validated for; those of a running one's validation come at its end."""
     spent = 0.0

@@ -15,6 +15,7 @@ from search.execution.kept_time import Pace, keeping_time
 from search.execution.stop_requests import Stop
 from search.exporting.earlier import earlier_export
 from search.exporting.export import Export
+from search.formatting import duration
 from search.process.fork_server import ForkServer
 from search.study.compute import compute_spent
 from search.study.ending import Ending
@@ -25,7 +26,7 @@ from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
 from search.workflows.export import make_export
 from search.workflows.results import StudyResult
-from search.workflows.run_end import bounds_of_end, end_of_run, final_in_time, may_shrink
+from search.workflows.run_end import bounds_of_end, end_of_run, final_in_time, may_shrink, warn_of_first_trial
 from search.workflows.searching import feed, search, search_elsewhere
 from search.workflows.sentences import (
     already_exported,
@@ -64,6 +65,7 @@ def search_and_export(options: RunOptions) -> StudyResult:
             logger.info(nothing_searched(study))
             return StudyResult(study, "", False, found)
         end = end_of_run(study, options)
+        warn_of_first_trial(study, options, time.monotonic() - begun)
         # First of all, for their start takes its time, too.
         started = None if has_all_trials(study) else workers_elsewhere(study, options)
         feed(study, server)
@@ -108,7 +110,10 @@ def _export_there(study: LoadedStudy, options: RunOptions, target: Path) -> Expo
 
 def _bound(study: LoadedStudy, options: RunOptions, begun: float, end: Ending) -> Stop:
     """What ends the search: the time, counted from ``begun``, and its part of the budget."""
+    taken = time.monotonic() - begun
+    is_over = options.timeout is not None and taken > options.timeout
     return Stop(
+        reason=f"the time is up (--timeout): to prepare the search took {duration(taken)}" if is_over else "",
         deadline=None if options.timeout is None else begun + options.timeout,
         budget=None if options.budget is None else options.budget - end.compute,
         spent=lambda: compute_spent(study),

@@ -2,17 +2,24 @@
 
 import logging
 
+from optuna.trial import TrialState
+
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.execution.kept_time import Pace, Rates
 from search.exporting.entrants import Bounds
-from search.formatting import duration
+from search.formatting import duration, rough_duration
+from search.study.compute import compute_of
 from search.study.ending import Ending, division, longer_final, most_final, plan_ending, trial_compute
+from search.study.fold_results import SPENT
 from search.study.request import refits, time_of_all
-from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN
+from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN, SLOWER_IN_FOLDS, training_speed
 from search.study.study import LoadedStudy
 
 logger = logging.getLogger(__name__)
+
+# What comes before the first step of a search: a framework is imported, a child started, a net traced.
+START_SECONDS = 15.0
 
 
 def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
@@ -36,6 +43,43 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
     most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
     logger.info(division(config, end, study.wanted, options.budget, most))
     return end
+
+
+def warn_of_first_trial(study: LoadedStudy, options: RunOptions, taken: float) -> None:
+    """Warn, before anything is trained, of a ``--timeout`` in which even the first trial can't finish.
+
+    Args:
+        study: The open study.
+        options: Of the run.
+        taken: Seconds since the start of the command.
+    """
+    time = time_of_all(options)
+    seconds = None if time is None or taken > time else _first_trial(study)
+    if time is None or seconds is None:
+        return
+    ends = taken + START_SECONDS + seconds
+    if ends > time:
+        logger.warning(
+            f"--timeout {rough_duration(time)}: on this machine the first trial would end about {rough_duration(ends)} "
+            f"after the start of the command, so that there would be nothing to export; allow at least "
+            f"{rough_duration(ends + EXPORT_SECONDS)}"
+        )
+
+
+def _first_trial(study: LoadedStudy) -> float | None:
+    """Seconds that the first trial still trains: by the pace of what was trained, else by what the cores can do.
+
+    They are not known on a GPU, and None too where one has finished.
+    """
+    trials, trial = study.optuna.get_trials(deepcopy=False), trial_compute(study.config)
+    if any(one.state == TrialState.COMPLETE for one in trials):
+        return None
+    if done := compute_of(trials):
+        seconds = sum(float(one.user_attrs.get(SPENT, {}).get("training", 0.0)) for one in trials)
+        begun = max((compute_of([one]) for one in trials if not one.state.is_finished()), default=0.0)
+        return seconds / done * max(0.0, trial - begun)
+    slower = SLOWER_IN_FOLDS if study.config.folds else 1.0
+    return None if (speed := training_speed()) is None else slower * trial / speed
 
 
 def _says_length(options: RunOptions) -> bool:

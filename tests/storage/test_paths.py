@@ -30,6 +30,15 @@ def test_all_files_of_a_study_are_in_its_folder() -> None:
     assert all(path.is_relative_to(Path("studies") / "flowers") for path in made)
 
 
+def test_folder_is_meant_from_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    named = StudyPaths(Path("studies"), "flowers")
+    assert named.folder == Path("studies/flowers")
+    monkeypatch.chdir("elsewhere")
+    assert named.folder == tmp_path / "studies" / "flowers"
+
+
 def test_trials_sort_by_number() -> None:
     folders = [PATHS.trial(number) for number in (0, 9, 10, 99_999)]
     assert folders == sorted(folders)

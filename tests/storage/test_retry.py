@@ -158,7 +158,7 @@ def test_pauses_grow_up_to_the_longest_and_vary(monkeypatch: pytest.MonkeyPatch)
 def test_call_that_waits_long_says_so_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     monkeypatch.setattr("storage.retry.PATIENCE", -1.0)
     calls = Retrying(Timeouts(outage=100, pause=0.01))
-    failures = [OperationalError("", {}, Exception("database or disk is full"))] * 3
+    failures = [away()] * 3
     for _ in range(2):
         left = list(failures)
 
@@ -171,7 +171,14 @@ def test_call_that_waits_long_says_so_once_a_minute(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert said.startswith("warning: the database does not answer (")
-    assert "disk is full); it is asked again for up to 120 s more" in said
+    assert "connection refused); it is asked again for up to 120 s more" in said
+
+
+def test_full_disk_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Retrying(SOON).call(Failing(1, away("database or disk is full")))
+    assert capsys.readouterr().out.startswith(
+        "warning: the database has no room left on its disk: free some ("
+    )
 
 
 def test_hurried_call_gives_up_soon() -> None:

@@ -80,6 +80,14 @@ def test_open_dataset_gives_what_prepare_gave(make_folder: Make, cache: Path) ->
     json.dumps(dataset.preprocessing)
 
 
+def test_prepared_images_stay_where_they_were_named_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study stored ``cache/...``, and nobody found that after ``os.chdir``."""
+    monkeypatch.chdir(tmp_path)
+    assert prepare("digits", cache=Path("cache")).folder.parent == tmp_path / "cache"
+
+
 def test_open_dataset_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no prepared images in .*run again with --data"):
         open_dataset(tmp_path / "gone")

@@ -9,6 +9,7 @@ import pytest
 
 from search.exporting import builder
 from search.exporting.entrants import Bounds
+from search.study.compute import AFTER_SEARCH
 
 PLANNED = 100e12
 
@@ -16,7 +17,11 @@ PLANNED = 100e12
 class Planned:
     """A study whose final training takes 100 TFLOP, of which an earlier run may have planned and begun another."""
 
-    def __init__(self, folder: Path, final: float = PLANNED, *, begun: bool = False) -> None:
+    def __init__(
+        self, folder: Path, final: float = PLANNED, *, begun: bool = False, taken: float = 0.0
+    ) -> None:
+        recorded = {"final training, trial 3, 3-8, 2026-11-30T17:38:43+00:00": taken}
+        self.optuna = SimpleNamespace(user_attrs={AFTER_SEARCH: recorded})
         self.config = SimpleNamespace(final=PLANNED, epochs=8, early_stopping=0)
         self.final, self.said = final, list[str]()
         self.paths = SimpleNamespace(refit_checkpoint=lambda number, epochs: folder / f"{number}-{epochs}")
@@ -64,6 +69,17 @@ def test_final_training_that_was_begun_goes_on_as_it_was_planned(tmp_path: Path)
     assert study.plan(Bounds(final=PLANNED, grows=True, time_left=lambda: 180e12)) == 170e12
     assert study.plan(Bounds(final=PLANNED, grows=True, time_left=lambda: 140e12)) == 140e12
     assert Planned(tmp_path / "other", 170e12).plan(Bounds(final=PLANNED)) == PLANNED
+
+
+def test_what_a_final_training_has_taken_is_not_wanted_again_where_it_goes_on(tmp_path: Path) -> None:
+    study = Planned(tmp_path, 170e12, begun=True, taken=50e12)
+    assert study.plan(Bounds(whole=430e12, grows=True)) == 170e12
+
+
+def test_final_training_of_another_length_begins_anew(tmp_path: Path) -> None:
+    study = Planned(tmp_path, 170e12, begun=True)
+    assert study.plan(Bounds(whole=440e12, grows=True)) == 140e12
+    assert not (tmp_path / "3-8").exists()
 
 
 def test_export_that_is_stopped_says_that_the_same_command_goes_on(

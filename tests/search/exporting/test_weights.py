@@ -1,14 +1,19 @@
 """Which files of weights an export starts from."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState, create_trial
 
 from search.errors import InputError
-from search.exporting.weights import kept_weights
+from search.execution.worker import Worker
+from search.exporting import weights
+from search.exporting.weights import kept_weights, refit
+from search.study.compute import compute_spent
 
 
 def test_damaged_weights_are_none_and_a_refit_is_advised(tmp_path: Path) -> None:
@@ -27,3 +32,33 @@ def test_damaged_weights_are_none_and_a_refit_is_advised(tmp_path: Path) -> None
         InputError, match=r"^trial 3 of study s: its weights are not kept here, or damaged .*--refit"
     ):
         kept_weights(loaded, trial)
+
+
+def test_compute_of_an_interrupted_refit_is_spent_and_counted_once_where_it_goes_on(
+    make_worker: Callable[..., Worker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was counted at the end of the training alone, and of one that another followed never."""
+    loaded, checkpoint = make_worker().study, tmp_path / "refit-8.npz"
+    loaded.optuna.add_trial(create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs={"flops": 10}))
+    plan = SimpleNamespace(checkpoint=str(checkpoint))
+    monkeypatch.setattr(weights, "refit_plan", lambda *_: plan)
+    trial = loaded.optuna.trials[0]
+    request: Any = SimpleNamespace(
+        loaded=loaded, trial=trial, refit_epochs=None, gpu_memory=None, say=lambda line: None
+    )
+
+    def interrupted(*arguments: Any) -> None:
+        arguments[-1](100.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "run_training", interrupted)
+    server: Any = None
+    with pytest.raises(KeyboardInterrupt):
+        refit(request, tmp_path / "model.keras", server)
+    assert compute_spent(loaded) == 3 * 10 * 100
+
+    checkpoint.touch()
+    whole = SimpleNamespace(facts={"compute": 3.0 * 10 * 400})
+    monkeypatch.setattr(weights, "run_training", lambda *_: whole)
+    refit(request, tmp_path / "model.keras", server)
+    assert compute_spent(loaded) == 3 * 10 * 400

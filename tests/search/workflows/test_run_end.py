@@ -4,11 +4,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from search.config.settings import RunOptions
 from search.execution.kept_time import Rates
 from search.study.ending import Ending
-from search.workflows.run_end import bounds_of_end
+from search.study.fold_results import SPENT
+from search.workflows import run_end
+from search.workflows.run_end import bounds_of_end, warn_of_first_trial
 
 # A tera-FLOP takes a second.
 END = Ending(racers=2, rounds=2, training=10e12, final=100e12)
@@ -136,3 +139,39 @@ def test_without_a_time_the_final_training_is_as_planned_or_takes_what_a_budget_
     assert (bounds(0.0)[0].final, bounds(0.0)[0].grows) == (END.final, False)
     found, _ = bounds(0.0, budget=1e15)
     assert (found.final, found.grows, found.whole) == (END.final, True, 1e15)
+
+
+BEGUN = {"compute": 5e12, SPENT: {"training": 20.0}}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "folds", "state", "facts", "warned"),
+    [
+        (30.0, 0, TrialState.WAITING, {}, "would end about 40 s after the start of the command"),
+        (45.0, 0, TrialState.WAITING, {}, ""),
+        (60.0, 2, TrialState.WAITING, {}, "allow at least 2 min"),
+        (60.0, 0, TrialState.WAITING, BEGUN, "would end about 80 s after the start of the command"),
+        (85.0, 0, TrialState.WAITING, BEGUN, ""),
+        (30.0, 0, TrialState.COMPLETE, BEGUN, ""),
+    ],
+)
+def test_time_too_short_for_the_first_trial_is_warned_of_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    timeout: float,
+    folds: int,
+    state: TrialState,
+    facts: dict[str, Any],
+    warned: str,
+) -> None:
+    """The same command with ``--timeout 15s`` ended without a trial time after time, and never said what would do."""
+    monkeypatch.setattr(run_end, "training_speed", lambda: 1e12)
+    trial = SimpleNamespace(user_attrs=facts, intermediate_values={}, state=state)
+    study: Any = SimpleNamespace(
+        config=SimpleNamespace(length=A_TRIAL, folds=folds),
+        optuna=SimpleNamespace(get_trials=lambda deepcopy: [trial]),
+    )
+    warn_of_first_trial(study, RunOptions.given("s", data="digits", timeout=timeout), taken=5.0)
+    said = capsys.readouterr().out
+    assert warned in said
+    assert bool(said) == bool(warned)
