@@ -133,7 +133,12 @@ class Watched(Training):
         given = (self.images, self.labels, self.chosen, self.batch, self.plan.input_spec.classes)
         recipe = self.plan.recipe
         feed = StreamFeed(
-            *given, seed=self.plan.seed, strength=recipe.augmentation, flip=self.plan.flip, first=done, count=over
+            *given,
+            seed=self.plan.seed,
+            strength=recipe.augmentation,
+            flip=self.plan.flip,
+            first=done,
+            count=over,
         )
         self.fitted.fit(feed, verbose=0, shuffle=False)
         self.cycle.go_back()

@@ -73,23 +73,26 @@ def confirm_best(
         say(f"no race: {course.why_none}")
         return course.why_none
     forget_others(loaded, course.trials)
-    loaded.begin_race(course.takes)
+    loaded.begin_race(course.takes, course.times)
     racers = [Racer(trial) for trial in course.trials]
     default = "" if course.default is None else f" (trial {course.default} is the default)"
     share = f"{percent(COMPUTE_SHARE)} of the search's compute"
     if course.takes:
         share = f"{ending.flops(course.takes)}"
+    long = f" and {course.times:.2g} times as long as a trial" if course.times > 1 else ""
     say(
         f"confirm: a race of trials {', '.join(str(racer.trial.number) for racer in racers)}{default}, each trained "
-        f"again with up to {course.rounds} seeds, for at most {share}"
+        f"again with up to {course.rounds} seeds{long}, for at most {share}"
     )
     images, counts = other_images(loaded)
     rounds = {race_seed(config, round_): round_ for round_ in range(course.rounds)}
 
     def train(trial: "FrozenTrial", seed: int, keep: bool) -> RaceRun:
         keep = keep and not config.folds
-        apart = images(rounds[seed])
-        return run_once(loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory, apart=apart)
+        apart, times = images(rounds[seed]), course.times
+        return run_once(
+            loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory, times=times, apart=apart
+        )
 
     step = one_image(config.metric, counts, config.classes)
     return run_race(config, racers, searched(loaded), step, train, say, course)
@@ -172,7 +175,16 @@ def run_race(
             "number); nothing exported: export without --confirm, or search on"
         )
     return Race(
-        config, racers, seeds, reason, search_compute, course.default, step, course.prefer, course.best
+        config,
+        racers,
+        seeds,
+        reason,
+        search_compute,
+        default=course.default,
+        step=step,
+        prefer=course.prefer,
+        best=course.best,
+        times=course.times,
     )
 
 

@@ -47,6 +47,7 @@ class Course:
         why_none: Why there is no race; empty where there is one.
         prefer: What is to be exported of those that race.
         best: Number of the search's best trial, which may have been left out; None where none is complete.
+        times: So many times as long as its trial's each training is.
     """
 
     trials: "Sequence[FrozenTrial]"
@@ -57,6 +58,7 @@ class Course:
     why_none: str = ""
     prefer: str = ACCURATE
     best: int | None = None
+    times: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ def plot_course(
         refit=refit,
         configurations=entrants,
         most=bounds.most,
+        planned=bounds.final,
         run_before=loaded.race,
+        times_before=loaded.race_times,
     )
     trials = contenders(best, default, planned.racers)
     why = ""
@@ -123,7 +127,9 @@ def plot_course(
     elif not planned.racers:
         why = f"it would take {ending.flops(ending.least_race(config))} at least, more than its part of the whole"
     number = None if default is None else default.number
-    return Course(trials, planned.rounds, math.inf, planned.race, number, why, prefer, first)
+    return Course(
+        trials, planned.rounds, math.inf, planned.race, number, why, prefer, first, times=planned.times
+    )
 
 
 def ranked_for_race(

@@ -72,6 +72,7 @@ class Race:
         step: See ``eliminations``.
         prefer: What is exported of the racers: the most ``accurate``, or a cheaper one, see ``preference``.
         best: Number of the search's best trial, which need not race; None where none is complete.
+        times: So many times as long as a trial's each training was.
     """
 
     config: "StudyConfig"
@@ -83,6 +84,7 @@ class Race:
     step: float = 0.0
     prefer: str = ACCURATE
     best: int | None = None
+    times: float = 1.0
 
     @property
     def racing(self) -> list[Racer]:

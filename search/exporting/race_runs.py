@@ -73,9 +73,10 @@ def run_once(
     *,
     keep: bool,
     gpu_memory: float | None = None,
+    times: float = 1.0,
     apart: Mapping[str, Any] = MappingProxyType({}),
 ) -> RaceRun:
-    """Train a trial's configuration exactly as the search did, but with another seed.
+    """Train a trial's configuration as the search did, but with another seed, and perhaps for longer.
 
     A training that an earlier call has finished is read from its record. One that was interrupted goes on from its last
     epoch.
@@ -88,6 +89,7 @@ def run_once(
         say: Gets lines for a person.
         keep: Whether to keep the weights.
         gpu_memory: GB to take of a GPU at most.
+        times: So many times as long as its trial's the training is, at equal compute.
         apart: What else the plan has that is not the trial's: the images that this round validates on.
 
     Raises:
@@ -95,7 +97,7 @@ def run_once(
     """
     number, paths = trial.number, loaded.paths
     record, weights, checkpoint = (paths.race_file(number, seed, kind) for kind in ("json", "keras", "npz"))
-    plan = race_plan(loaded, trial, seed, checkpoint, weights if keep else None, gpu_memory)
+    plan = race_plan(loaded, trial, seed, checkpoint, weights if keep else None, gpu_memory, times)
     plan = dataclasses.replace(plan, **apart)
     identity = f"{plan.identity} {server.backend}"
     outcome = read_record(record, identity)

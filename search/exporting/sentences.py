@@ -183,8 +183,9 @@ def _winner(race: Race) -> str:
     by = f"has the best {mean}," if winner is race.most_accurate else f"is preferred, with a {mean} of"
     if race.default is not None:
         by = f"is chosen, with a {mean} of"
+    long = f", {race.times:.2g} times as long as a trial," if race.times > 1 else ""
     text = (
-        f"Race: of {who}, trained again with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
+        f"Race: of {who}, trained again{long} with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
         f"{figure(metric, winner.mean or 0.0)}{spread}"
     )
     if race.best is None:

@@ -110,10 +110,14 @@ def race_plan(
     checkpoint: Path,
     weights: Path | None,
     gpu_memory: float | None,
+    times: float = 1.0,
 ) -> "TrainingPlan":
-    """The trial's training with another seed."""
+    """The trial's training with another seed, in a search at equal compute so many times as long."""
+    config, plan = loaded.config, trial_plan(loaded, trial, gpu_memory)
+    if plan.steps and times != 1:
+        plan = set_length(plan, times * config.length, trial.user_attrs["flops"], config.training_images)
     return dataclasses.replace(
-        trial_plan(loaded, trial, gpu_memory),
+        plan,
         seed=seed,
         checkpoint=str(checkpoint),
         checkpoint_seconds=0.0,  # Every epoch: there is nobody but the next export to go on with it.

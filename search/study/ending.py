@@ -15,6 +15,8 @@ A race of three configurations, the default among them, has three seeds; where t
 two configurations with three, and two with two. Where even those are too much there is none. Each training of the race
 makes the passes of a trial, which are the passes of the final training. In K folds, whose trainings are 1 / K of a
 trial, each seed takes K rounds, one a fold: so many values have a spread, and where two seeds are too much one does.
+Where the final training is longer (below), so is each training of the race; and where no race of that length is paid
+for, the smallest is as long as is.
 
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
 has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
@@ -35,6 +37,12 @@ of the default, N images and W as above, or with ``--timeout`` as much as that t
     F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes,
 
 so far as two trials and all of the race's share are left beside it.
+
+What leads after 20 passes need not after 80: small nets have learnt by 20 all that they will. On 1,000 images of
+Fashion-MNIST, nets of a third of the default's cost led it by 1.3 points after 20 passes, and by 0.0 after 80
+(``benchmarks/table/photo_cnn_1000_near_fashion_4x.csv``); in a search they won the race, and the export was worse than
+the default. So the race is as long as the final training, as far as its share pays: two seeds of two configurations,
+9 C in all, have 9 / 4 = 2.25 C each.
 
 A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
 nobody has asked for give way to a part held out where two trials in them, the race's share and the longer F are more
@@ -70,6 +78,8 @@ MOST_GROWTH = 2.0
 MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 80_000, 0.4
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
+# What sums of floating-point numbers may be apart.
+ROUNDING = 1e-9
 # More images would cost more than they tell; with fewer of a class, nothing is set aside of it.
 MOST_IMAGES, LEAST_OF_A_CLASS = 10_000, 10
 
@@ -118,12 +128,14 @@ class Ending:
         rounds: Number of trainings of each.
         training: FLOPs of one of these trainings, validation included.
         final: FLOPs of the final training; 0 where there is none.
+        times: So many times as long as a trial's each of the race's trainings is.
     """
 
     racers: int = 0
     rounds: int = 0
     training: float = 0.0
     final: float = 0.0
+    times: float = 1.0
 
     @property
     def race(self) -> float:
@@ -147,7 +159,9 @@ def plan_ending(
     most: float | None = None,
     longer: bool = False,
     epochs: int | None = None,
+    planned: float | None = None,
     run_before: float = 0.0,
+    times_before: float = 0.0,
 ) -> Ending:
     """What the end of a run takes, by the rule at the head of this module.
 
@@ -161,21 +175,33 @@ def plan_ending(
         most: A further bound of what the race takes, FLOPs, such as by the time that is left.
         longer: Whether the final training may be longer than the passes of a trial take.
         epochs: Its length, where somebody has said it in epochs.
+        planned: FLOPs of it, where these are known.
         run_before: FLOPs of a race that was run before, whose trainings are there; where no time bounds it.
+        times_before: How long these are, in trainings of a trial; 0 where there are none. They count, where
+            a race of that length is paid for.
     """
     final = said_final(config, epochs) if refit else 0.0
     whole = (trials * trial_compute(config) + final) / (1 - SHARE) if whole is None else whole
     if refit and longer:
         final = longer_final(config, whole)
+    if refit and planned is not None:
+        final = planned
     if not (race and can_race(config)):
         return Ending(final=final)
-    training, trainings = training_compute(config), max(1, config.folds)
-    allowed = min(RACERS * SEEDS * trainings * training, SHARE * whole)
-    allowed = max(allowed, run_before) if most is None else min(allowed, most)
+    trainings = max(1, config.folds)
+    allowed = min(RACERS * SEEDS * trainings * training_compute(config), SHARE * whole)
+    allowed = max(allowed, run_before * (1 + ROUNDING)) if most is None else min(allowed, most)
+    times = times_before or max(1.0, min(MOST_LONGER, final / (config.final or math.inf)))
     for racers, seeds in _courses(config):
-        if racers <= configurations and racers * seeds * trainings * training <= allowed:
-            return Ending(racers, seeds * trainings, training, final)
-    return Ending(final=final)
+        rounds = seeds * trainings
+        if racers <= configurations and racers * rounds * training_compute(config, times) <= allowed:
+            return Ending(racers, rounds, training_compute(config, times), final, times)
+    # The smallest, as long as is paid for.
+    paid = allowed / (racers * rounds)
+    if racers > configurations or paid < training_compute(config):
+        return Ending(final=final)
+    times = 1.0 + (paid - training_compute(config)) / config.length
+    return Ending(racers, rounds, paid, final, times)
 
 
 def least_race(config: StudyConfig) -> float:
@@ -234,14 +260,19 @@ def most_final(config: StudyConfig, *, longer: bool) -> float:
     return max(MOST_GROWTH * config.final, longer_final(config, math.inf) if longer else 0.0)
 
 
-def training_compute(config: StudyConfig) -> float:
-    """FLOPs of one training of the race, with all that its validation takes of a net of the default's size."""
+def training_compute(config: StudyConfig, times: float = 1.0) -> float:
+    """FLOPs of one training of the race, so many times as long as a trial's.
+
+    With all that its validation takes of a net of the default's size.
+    """
     forward = config.length / (3 * config.final_epochs * config.training_images)
     a_fold = config.training_images / max(1, config.folds - 1)
     images = a_fold if config.folds else config.race_images / PARTS_OF_IMAGES
     early = config.epochs - 1
     validated = (2 if config.flip else 1) * (early * min(images, EARLY_IMAGES) + images)
-    return config.length + forward * (validated + early * min(STATISTICS_IMAGES, config.training_images))
+    return times * config.length + forward * (
+        validated + early * min(STATISTICS_IMAGES, config.training_images)
+    )
 
 
 def trial_compute(config: StudyConfig) -> float:

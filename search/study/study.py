@@ -42,8 +42,8 @@ MODEL, KEPT = "model_artifact", "kept_models"
 FINAL = "final_compute"
 # Whether somebody has said with --final how long it is.
 FINAL_SAID = "final_said"
-# What a race takes that was begun.
-RACE = "race_compute"
+# What a race takes that was begun, and how long its trainings are, in trainings of a trial.
+RACE, RACE_TIMES = "race_compute", "race_times"
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,15 @@ class LoadedStudy:
         """FLOPs of the largest race that was begun; 0 where none was."""
         return float(self.optuna.user_attrs.get(RACE, 0.0))
 
-    def begin_race(self, flops: float) -> None:
+    @property
+    def race_times(self) -> float:
+        """How long the trainings of a race are that was begun, in trainings of a trial; 0 where none was."""
+        return float(self.optuna.user_attrs.get(RACE_TIMES, 1.0 if self.race else 0.0))
+
+    def begin_race(self, flops: float, times: float) -> None:
         """Store what a race takes: its trainings are there, and a later export runs it again for nothing."""
+        if flops and not self.race:
+            self.optuna.set_user_attr(RACE_TIMES, times)
         if flops > self.race:
             self.optuna.set_user_attr(RACE, flops)
 

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from search.errors import StudyStopped
-from search.exporting.training_plans import refit_epochs, refit_plan
+from search.exporting.training_plans import race_plan, refit_epochs, refit_plan
 
 
 def trial_kept_at(epoch: int, params: dict[str, object]) -> optuna.trial.FrozenTrial:
@@ -32,6 +32,16 @@ def test_final_training_that_has_grown_has_more_steps(make_worker, tmp_path: Pat
     planned = refit_plan(study, trial, None, tmp_path / "model.keras", None).steps
     study.plan_final(8e9)
     assert refit_plan(study, trial, None, tmp_path / "model.keras", None).steps == 2 * planned > 0
+
+
+def test_race_as_long_as_the_final_training_has_more_steps_of_the_same_batches(make_worker) -> None:
+    compute = {"length": 10**9, "final": 4 * 10**9, "final_epochs": 5.0, "training_images": 200}
+    study = make_worker(epochs=8, **compute).study
+    trial = trial_kept_at(8, {"width": 4, "rate": 0.1, "dropout": 0.0, "fault": "", "once": ""})
+    short, long = (race_plan(study, trial, 1, Path("c"), None, None, times) for times in (1.0, 2.5))
+    assert long.steps == pytest.approx(2.5 * short.steps, abs=1)
+    assert (long.recipe, long.epochs, long.seed) == (short.recipe, short.epochs, 1)
+    assert long.identity != short.identity
 
 
 def test_refit_without_early_stopping_is_as_long_as_a_trial(make_worker) -> None:

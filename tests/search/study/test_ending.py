@@ -94,6 +94,43 @@ def test_folds_race_with_one_seed_where_two_are_too_many(trainings: int, racers:
     assert (found.racers, found.rounds) == (racers, rounds)
 
 
+FEW = dataclasses.replace(CONFIG, training_images=400, race_images=30)
+FEW_IN_FOLDS = dataclasses.replace(FOLDS, training_images=400)
+
+
+def test_race_is_as_long_as_a_longer_final_training_as_far_as_its_share_pays() -> None:
+    """Small nets led after the passes of a trial, and no more after those of the final training."""
+    found = planned(10e15, FEW, longer=True)
+    assert (found.racers, found.rounds) == (2, 2)
+    assert 9 / 4 < found.times < 5 / 2  # What validation takes is no more for that.
+    assert found.race == pytest.approx(9 * training_compute(FEW))
+    assert found.training == pytest.approx(training_compute(FEW, found.times))
+    twice = planned(10e15, dataclasses.replace(FEW, training_images=800), longer=True)
+    assert (twice.racers, twice.rounds, twice.times) == (2, 2, 2.0)
+    in_folds = planned(1e17, FEW_IN_FOLDS, longer=True)
+    assert (in_folds.racers, in_folds.rounds, in_folds.times) == (2, 5, 4.0)
+
+
+def test_race_of_a_small_share_is_no_shorter_than_a_trial() -> None:
+    least = least_race(FEW)
+    assert planned(10e15, FEW, longer=True, most=least).times == pytest.approx(1.0)
+    assert planned(10e15, FEW, longer=True, most=0.99 * least).racers == 0
+
+
+def test_race_is_as_long_as_a_final_training_whose_length_is_known() -> None:
+    assert planned(1e17, FEW_IN_FOLDS, planned=3 * 200e12).times == pytest.approx(3.0)
+    assert planned(1e17, FEW_IN_FOLDS, planned=0.5 * 200e12).times == 1.0
+
+
+def test_race_that_was_begun_keeps_its_length() -> None:
+    """Its trainings are there; of another length they would be made again."""
+    found = planned(1e17, FEW_IN_FOLDS, planned=4 * 200e12, times_before=1.5)
+    assert (found.racers, found.rounds, found.times) == (3, 10, 1.5)
+    shorter = planned(1e17, FEW_IN_FOLDS, times_before=1.5, most=1.2 * least_race(FEW_IN_FOLDS))
+    assert (shorter.racers, shorter.rounds) == (2, 5)
+    assert 1 < shorter.times < 1.5
+
+
 def test_least_race_is_of_two_configurations_and_two_seeds_or_of_folds() -> None:
     assert least_race(CONFIG) == 4 * training_compute(CONFIG)
     assert least_race(FOLDS) == 10 * training_compute(FOLDS)
@@ -169,6 +206,9 @@ def test_race_that_was_run_before_is_run_again_for_nothing() -> None:
     assert planned(None, trials=1).race == 0
     assert planned(None, trials=1, run_before=first.race).race == first.race
     assert planned(None, trials=1, run_before=first.race, most=0.0).race == 0  # Others may race now.
+    long = planned(1e15, FEW, longer=True)
+    before = {"run_before": long.race, "times_before": long.times}
+    assert planned(None, FEW, trials=1, **before) == dataclasses.replace(long, final=200e12)
 
 
 def test_final_training_is_given_what_is_left_up_to_twice_its_length() -> None:
