@@ -39,9 +39,9 @@ of the default, N images and W as above, or with ``--timeout`` as much as that t
 so far as two trials and all of the race's share are left beside it.
 
 What leads after 20 passes need not after 80: small nets have learnt by 20 all that they will. On 1,000 images of
-Fashion-MNIST, nets of a third of the default's cost led it by 1.3 points after 20 passes, and by 0.0 after 80
-(``benchmarks/table/photo_cnn_1000_near_fashion_4x.csv``); in a search they won the race, and the export was worse than
-the default. So the race is as long as the final training, as far as its share pays: two seeds of two configurations,
+Fashion-MNIST two nets of a third of the default's cost led it by 1.3 points after 20 passes, and were level with it
+after 80; the best of nine after 80 leads it by 0.8 and was none of these (docs/measurements.md).
+So the race is as long as the final training, as far as its share pays: two seeds of two configurations,
 9 C in all, have 9 / 4 = 2.25 C each.
 
 A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
