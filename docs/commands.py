@@ -23,8 +23,9 @@ function with the flags as its arguments; a few names differ, as `--studies`, wh
 
 | exit code | what it means |
 | --- | --- |
-| 0 | It is done. |
-| 1 | Not all was done: the search ended itself, you declined, a file could not be read. Or the program has a fault. |
+| 0 | It is done; so is a search that your `--timeout` or `--budget` has ended, once a trial of it is complete. |
+| 1 | It is not done: failures have ended the search, or no trial of it is complete; a sweep has not all its runs, you \
+declined, a file could not be read. Or the program has a fault. |
 | 2 | The input is wrong. One line says what was given, what was expected and how to mend it. |
 | 130 | You stopped it. |
 

@@ -15,7 +15,8 @@ def run(options: RunCommandOptions) -> None:
 
     With --study and --data alone it looks at the images, chooses the rest, and says what; --explain says it only.
 
-    It exits with 1 where no trial is complete, so that there is nothing to export.
+    It exits with 1 where failures have ended the search, or where no trial is complete, so that there is nothing to
+    export. A search that --timeout or --budget has ended with a complete trial is done, and exits with 0.
 
     Ctrl-C stops at the next batch and loses no finished epoch: the same command goes on. --trials counts the finished
     trials of the whole study, so that a larger number adds to it.

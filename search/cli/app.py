@@ -1,8 +1,8 @@
 """What every command has in common: plain help with an example, one-line errors, human values, exit codes.
 
 A command module is a function first; around it stands ``app = make_app(function, example=...)`` and, at the
-end, ``main(app)``. Exit codes: 0 done, 1 the search stopped by itself or the program has a fault, 2 wrong input, 130
-interrupted.
+end, ``main(app)``. Exit codes: 0 done, as far as the limits that were asked for allow; 1 it failed, came to nothing or
+the program has a fault; 2 wrong input; 130 interrupted.
 """
 
 import contextlib

@@ -45,6 +45,8 @@ class StudyConfig(StudySettings):
         backbones: Those that a space over a frozen backbone chooses from; it sees the images at ``image_size``.
         fold_of: The fold of each training image, a letter each, see ``search.data.folds.deal_folds``; empty without
             folds, and in studies of older versions, which dealt them anew in every process.
+        test_digest: Of the test images, the same at every image size; empty in studies of older versions, and of images
+            that these have prepared.
         unknown: What a newer version has stored beside these and this one does not know; kept.
     """
 
@@ -65,6 +67,7 @@ class StudyConfig(StudySettings):
     race_images: int = 0
     backbones: tuple[Backbone, ...] = ()
     fold_of: str = field(default="", repr=False)
+    test_digest: str = ""
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

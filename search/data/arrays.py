@@ -12,6 +12,7 @@ from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
 from search.data.class_order import in_order, is_no_value, unlike_words, wanted_request
+from search.data.duplicates import digests
 from search.data.given_arrays import as_array
 from search.data.groups import named
 from search.data.pixel_range import (
@@ -145,7 +146,9 @@ def load_arrays(
         channels=channels,
         flip=channels == 3 if flip is None else flip,
         train=Part(y_train, partial(_fill, x_train, name, sizing.method)),
-        test=Part(y_test, partial(_fill, x_test, name, sizing.method)),
+        test=Part(
+            y_test, partial(_fill, x_test, name, sizing.method), digests=partial(_digests, x_test, name)
+        ),
         method=sizing.method,
         depth=REFUSED if name in (BOOLEAN, EIGHT) else name,
         notes=(*pixels, *_missing(y_test, tuple(classes) or names, what)),
@@ -264,17 +267,25 @@ def _check_lengths(images: Array, labels: Labels, x_name: str, y_name: str) -> N
 def _fill(images: Array, name: str, method: str, out: Pixels, say: Say) -> None:
     height, width = out.shape[1:3]
     for start in range(0, len(images), BLOCK):
-        block = images[start : start + BLOCK]
-        if block.dtype == bool:
-            pixels = block * np.uint8(255)
-        else:
-            pixels = block if block.dtype == np.uint8 else to_pixels(block, name)
+        pixels = _eight_bits(images[start : start + BLOCK], name)
         if pixels.shape[1:3] == (height, width):
             out[start : start + BLOCK] = pixels
             continue
         for index, image in enumerate(pixels, start):
             picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
             out[index] = as_pixels(resize(picture, height, width, method))
+
+
+def _eight_bits(block: Array, name: str) -> Pixels:
+    if block.dtype == bool:
+        return block * np.uint8(255)
+    return block if block.dtype == np.uint8 else to_pixels(block, name)
+
+
+def _digests(images: Array, name: str) -> list[bytes]:
+    """Of the pixels of each image at its own size."""
+    blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
+    return [digest for block in blocks for digest in digests(_eight_bits(block, name)).tolist()]
 
 
 def _size(images: Array) -> str:

@@ -35,12 +35,14 @@ class Part:
         names: What a person knows each image by, such as its path inside the data's folder; empty where images have
             numbers alone.
         root: The folder that these paths begin in; empty where there are none.
+        digests: Gives the digest of each image as the source has it, of whichever size; none where it knows none.
     """
 
     labels: Labels
     fill: Callable[[Pixels, Say], None]
     names: Sequence[str] = ()
     root: str = ""
+    digests: Callable[[], Sequence[bytes]] = list
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from search.data.decode import DEPTH, preprocessing
 from search.data.disk_space import lack_of_room
 from search.data.duplicates import Place, duplicate_notes, example_words, find_duplicates
 from search.data.image_names import NAMES, write_names
+from search.data.originals import digest_of
 from search.data.pixel_range import REFUSED, UNMARKED
 from search.data.resizing import STRETCH
 from search.errors import InputError
@@ -69,7 +70,9 @@ def find_prepared(cache: Path, key: str, say: Say) -> Dataset | None:
     for note in entry["notes"]:
         say(note)
     # The same content may come from several sources, such as a folder and an .npz file: this request's one counts.
-    return dataclasses.replace(dataset, source=entry["source"], flip=entry["flip"])
+    # Older versions wrote no digest of the test images.
+    digest = entry.get("test_digest", dataset.test_digest)
+    return dataclasses.replace(dataset, source=entry["source"], flip=entry["flip"], test_digest=digest)
 
 
 @contextmanager
@@ -138,7 +141,8 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         _publish(partial, cache / fingerprint)
         notes = [*loaded.notes, *alike_words(loaded.classes), *blanks, *duplicates]
-        entry = {"fingerprint": fingerprint, "source": source, "flip": loaded.flip, "notes": notes}
+        entry = {name: meta[name] for name in ("fingerprint", "source", "flip", "test_digest")}
+        entry["notes"] = notes
         with atomic_write(cache / "requests" / f"{key}.json") as aside:
             aside.write_text(json.dumps(entry), encoding="utf-8")
     except OSError as error:
@@ -172,6 +176,7 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
         "test_counts": counts[1].tolist(),
         **({"validation_images": loaded.validation} if loaded.validation else {}),
         **({"groups": len(set(loaded.groups))} if loaded.groups else {}),
+        "test_digest": digest_of(loaded.test),
         "preprocessing": preprocessing(
             loaded.height, loaded.width, loaded.channels, loaded.method, loaded.depth
         ),

@@ -48,6 +48,8 @@ class Dataset:
         validation_images: How many of the training images, the last ones, are the data's own validation part; 0 where
             it has none.
         groups: The number of groups of training images that no split may divide; 0 where there are none.
+        test_digest: Of the test images at whatever size, see ``search.data.originals``; empty if they were prepared
+            before that was known.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class Dataset:
     duplicates: dict[str, int] = field(default_factory=dict)
     validation_images: int = 0
     groups: int = 0
+    test_digest: str = ""
 
     def train(self) -> tuple[Pixels, Labels]:
         """Open the training images ``(N, H, W, C)``, uint8, and labels ``(N,)``, int64, memory-mapped and read-only.

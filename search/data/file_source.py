@@ -24,6 +24,7 @@ from search.data.decode import Header, decode, decode_all, read_header
 from search.data.deep_files import Deep
 from search.data.found_files import ClassImages, Found, Images, counts_of, flatten
 from search.data.groups import check_apart, groups_by_pattern, named
+from search.data.originals import file_digests
 from search.data.part_names import TEST, TRAIN, VALIDATION
 from search.data.pixel_range import RULE
 from search.data.resizing import Sizing
@@ -190,7 +191,8 @@ class FileSource(ABC):
         self, part: Images, next_ones: Sequence[str], images: dict[str, ClassImages], depth: str
     ) -> Part:
         fill = partial(self._fill, part.paths, next_ones, images, depth)
-        return Part(part.labels, fill, [self._relative(path) for path in part.paths], str(self.path))
+        names = [self._relative(path) for path in part.paths]
+        return Part(part.labels, fill, names, str(self.path), partial(file_digests, part.paths))
 
     def _fill(
         self,

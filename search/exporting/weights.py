@@ -109,7 +109,7 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
 def _name_of_refit(loaded: LoadedStudy, trial: "FrozenTrial", checkpoint: Path) -> str:
     """What a refit's compute is recorded under: one that goes on is the same, one made again takes as much again."""
     begun = last_recorded(loaded, refit_name(trial, checkpoint))[0] if checkpoint.exists() else ""
-    when = datetime.now(UTC).isoformat(timespec="seconds")
+    when = datetime.now(UTC).isoformat(timespec="microseconds")
     return begun or f"{refit_name(trial, checkpoint)}{when}"
 
 

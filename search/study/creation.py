@@ -147,6 +147,7 @@ def new_config(
         width=dataset.width,
         channels=dataset.channels,
         validation_images=dataset.validation_images,
+        test_digest=dataset.test_digest,
         **settings,
     )
 

@@ -11,16 +11,22 @@ from storage.ledger import times_scored_by_all
 
 
 def times_images_scored(study: LoadedStudy, storage: BaseStorage | None = None) -> int:
-    """How often all studies of the database with the same prepared images have scored the test images.
+    """How often all studies of the database with the same test images have scored them.
+
+    They are the same at another image size, too. Studies that know no digest of them are those with the same prepared
+    images.
 
     Args:
         study: The open study.
         storage: The database as it is to be read; by default with retries.
     """
+    ours = study.config
 
     def of_the_same(attributes: Mapping[str, Any]) -> bool:
         if CONFIG not in attributes:  # Nobody's, or somebody else's.
             return False
-        return bool(json.loads(attributes[CONFIG])["fingerprint"] == study.config.fingerprint)
+        theirs = json.loads(attributes[CONFIG])
+        is_same = bool(ours.test_digest) and theirs.get("test_digest") == ours.test_digest
+        return is_same or bool(theirs["fingerprint"] == ours.fingerprint)
 
     return times_scored_by_all(storage or study.storage, of_the_same)

@@ -80,7 +80,8 @@ def make_export(
                 raise
             command = command or loaded.command("export", *flags_of_run(options))
             raise StudyStopped(f"{stopped}; go on with: {command}") from stopped
-    feed_export(request.loaded, target, export.summary, export.report)
+        # Here, for whoever waits for the folder shows the export, too, and would attach each picture beside ours.
+        feed_export(request.loaded, target, export.summary, export.report)
     return export
 
 

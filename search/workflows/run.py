@@ -23,6 +23,7 @@ from search.study.flags import flags_of_run
 from search.study.opening import open_study
 from search.study.outcome import why_none_complete
 from search.study.study import LoadedStudy
+from search.web.study_page import feed_export
 from search.workflows.checks import check_here
 from search.workflows.export import make_export
 from search.workflows.results import StudyResult
@@ -105,6 +106,8 @@ def _export_there(study: LoadedStudy, options: RunOptions, target: Path) -> Expo
     found = earlier_export(target, study, options)
     if found is not None:
         logger.info(already_exported(study, found))
+        # That command may have been killed before the dashboard had it.
+        feed_export(study, found.folder, found.summary, found.report)
     return found
 
 

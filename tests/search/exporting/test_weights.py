@@ -34,18 +34,34 @@ def test_damaged_weights_are_none_and_a_refit_is_advised(tmp_path: Path) -> None
         kept_weights(loaded, trial)
 
 
-def test_compute_of_an_interrupted_refit_is_spent_and_counted_once_where_it_goes_on(
-    make_worker: Callable[..., Worker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was counted at the end of the training alone, and of one that another followed never."""
-    loaded, checkpoint = make_worker().study, tmp_path / "refit-8.npz"
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return tmp_path / "refit-8.npz"
+
+
+@pytest.fixture
+def request_of_refit(
+    make_worker: Callable[..., Worker], checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Asks for a refit of a trial of 10 FLOPs an image."""
+    loaded = make_worker().study
     loaded.optuna.add_trial(create_trial(state=TrialState.COMPLETE, value=0.5, user_attrs={"flops": 10}))
     plan = SimpleNamespace(checkpoint=str(checkpoint))
     monkeypatch.setattr(weights, "refit_plan", lambda *_: plan)
-    trial = loaded.optuna.trials[0]
-    request: Any = SimpleNamespace(
-        loaded=loaded, trial=trial, refit_epochs=None, gpu_memory=None, say=lambda line: None
+    return SimpleNamespace(
+        loaded=loaded,
+        trial=loaded.optuna.trials[0],
+        refit_epochs=None,
+        gpu_memory=None,
+        say=lambda line: None,
     )
+
+
+def test_compute_of_an_interrupted_refit_is_spent_and_counted_once_where_it_goes_on(
+    request_of_refit: Any, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was counted at the end of the training alone, and of one that another followed never."""
+    request, loaded = request_of_refit, request_of_refit.loaded
 
     def interrupted(*arguments: Any) -> None:
         arguments[-1](100.0)
@@ -62,3 +78,15 @@ def test_compute_of_an_interrupted_refit_is_spent_and_counted_once_where_it_goes
     monkeypatch.setattr(weights, "run_training", lambda *_: whole)
     refit(request, tmp_path / "model.keras", server)
     assert compute_spent(loaded) == 3 * 10 * 400
+
+
+def test_compute_of_two_refits_of_a_trial_within_a_second_is_counted_twice(
+    request_of_refit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their records were named by whole seconds, and the second took the place of the first."""
+    whole = SimpleNamespace(facts={"compute": 3.0 * 10 * 400})
+    monkeypatch.setattr(weights, "run_training", lambda *_: whole)
+    server: Any = None
+    for _ in range(2):
+        refit(request_of_refit, tmp_path / "model.keras", server)
+    assert compute_spent(request_of_refit.loaded) == 2 * 3 * 10 * 400

@@ -95,6 +95,17 @@ def test_run_that_came_to_nothing_exits_with_1_and_says_so(
     assert (end.value.code, capsys.readouterr().err) == (1, said)
 
 
+def test_run_that_a_limit_has_ended_with_a_complete_trial_exits_with_0(
+    study: LoadedStudy, run_app: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(study, TrialState.COMPLETE, 0.5)
+    result = StudyResult(study, "the time is up (--timeout): 1 of 4 trials finished", False, None)
+    monkeypatch.setattr("search.workflows.run.search_and_export", lambda options: result)
+    code, said, complained = run_app(app, "--study", "s")
+    assert (code, complained) == (0, "")
+    assert result.stopped in said
+
+
 def test_trial_that_search_run_did_not_train_is_not_chosen(study: LoadedStudy) -> None:
     add(study, TrialState.COMPLETE, 0.9, ours=False)
     with pytest.raises(
