@@ -322,6 +322,7 @@ def division(
     parts = [search]
     if ending.racers:
         passes = " of one fold" if config.folds else ""
+        passes += f", {ending.times:.2g} times as long as a trial's" if ending.times > 1 else ""
         parts.append(
             f"{'' if budget is not None else 'up to '}{flops(ending.race)} for a race of the best and the default, "
             f"{count(ending.racers * ending.rounds, 'training')}{passes}"

@@ -164,6 +164,9 @@ def test_first_screen_says_how_a_budget_is_divided() -> None:
     assert division(FOLDS, planned(None, FOLDS), 50, None).startswith(
         "compute: 50 trials of 0.2 PFLOP; up to "
     )
+    assert "10 trainings of one fold, 4 times as long as a trial's; " in division(
+        FEW_IN_FOLDS, planned(1e17, FEW_IN_FOLDS, longer=True), 50, None
+    )
 
 
 def test_final_training_of_few_images_is_up_to_four_times_as_long_within_two_fifths_of_the_whole() -> None:
