@@ -30,6 +30,7 @@ from search.study import ending
 from search.study.class_balance import split_counts
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
+from search.study.race_images import race_images
 from search.study.request import compute_of_all, preset_of, time_of_all
 from search.study.speed import HELD_OUT, longest_final, paid_compute, training_speed
 from spaces import UserModel, has_backbone
@@ -95,7 +96,7 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     speed = None if time is None else training_speed()
     if config.folds and "folds" not in options.requested:
         config = _with_folds_that_fit(config, options, final, final / (3 * default), speed)
-    config = dataclasses.replace(config, race_images=ending.race_images(config, dataset))
+    config = dataclasses.replace(config, race_images=race_images(config, dataset))
     training = sum(split_counts(config, dataset)["training"])
     if final < LEAST_PASSES * 3 * default * images:
         raise InputError(
