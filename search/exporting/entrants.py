@@ -116,7 +116,7 @@ def plot_course(
         most=bounds.most,
         planned=bounds.final,
         run_before=loaded.race,
-        times_before=loaded.race_times,
+        times_before=_times_before(loaded, contenders(best, default, RACERS), default),
     )
     trials = contenders(best, default, planned.racers)
     why = ""
@@ -130,6 +130,15 @@ def plot_course(
     return Course(
         trials, planned.rounds, math.inf, planned.race, number, why, prefer, first, times=planned.times
     )
+
+
+def _times_before(
+    loaded: LoadedStudy, racers: "Sequence[FrozenTrial]", default: "FrozenTrial | None"
+) -> float:
+    """How long the trainings are that an earlier race has made of others than the default; 0 where it has none."""
+    rivals = {trial.number for trial in racers if default is None or trial.number != default.number}
+    raced = {number for _, number in loaded.paths.race_files()}
+    return loaded.race_times if rivals & raced else 0.0
 
 
 def ranked_for_race(

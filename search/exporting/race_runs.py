@@ -114,7 +114,8 @@ def run_once(
     if plan.steps:
         images = 3 * outcome["images_seen"] + outcome["images_validated"]
         compute = float(trial.user_attrs["flops"]) * images
-        record_compute(loaded, f"race, trial {number}, seed {seed}", compute)
+        long = "" if times == 1 else f", {times:.6g} times as long"
+        record_compute(loaded, f"race, trial {number}, seed {seed}{long}", compute)
     value = None if lost else float(outcome["history"][plan.value_name][outcome["kept_epoch"] - 1])
     if value is not None and not math.isfinite(value):  # As the recall of a class that these images lack.
         value = None

@@ -15,8 +15,8 @@ A race of three configurations, the default among them, has three seeds; where t
 two configurations with three, and two with two. Where even those are too much there is none. Each training of the race
 makes the passes of a trial, which are the passes of the final training. In K folds, whose trainings are 1 / K of a
 trial, each seed takes K rounds, one a fold: so many values have a spread, and where two seeds are too much one does.
-Where the final training is longer (below), so is each training of the race; and where no race of that length is paid
-for, the smallest is as long as is.
+Where the final training is longer (below), so is each training of the race, up to a fifth less; and where no race of
+that length is paid for, the smallest is as long as is.
 
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
 has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
@@ -75,6 +75,8 @@ MOST_GROWTH = 2.0
 MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 80_000, 0.4
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
+# The part of that length that the race's trainings have at least before another configuration or seed goes.
+SHORTER = 0.8
 # What sums of floating-point numbers may be apart.
 ROUNDING = 1e-9
 
@@ -142,8 +144,8 @@ def plan_ending(
         epochs: Its length, where somebody has said it in epochs.
         planned: FLOPs of it, where these are known.
         run_before: FLOPs of a race that was run before, whose trainings are there; where no time bounds it.
-        times_before: How long these are, in trainings of a trial; 0 where there are none. They count, where
-            a race of that length is paid for.
+        times_before: How long trainings of its racers are that are there, in trainings of a trial; 0 where none are.
+            It keeps that length, or is not run: of another, they would be made again.
     """
     final = said_final(config, epochs) if refit else 0.0
     whole = (trials * trial_compute(config) + final) / (1 - SHARE) if whole is None else whole
@@ -153,20 +155,35 @@ def plan_ending(
         final = planned
     if not (race and can_race(config)):
         return Ending(final=final)
-    trainings = max(1, config.folds)
-    allowed = min(RACERS * SEEDS * trainings * training_compute(config), SHARE * whole)
-    allowed = max(allowed, run_before * (1 + ROUNDING)) if most is None else min(allowed, most)
-    times = times_before or max(1.0, min(MOST_LONGER, final / (config.final or math.inf)))
-    for racers, seeds in _courses(config):
-        rounds = seeds * trainings
-        if racers <= configurations and racers * rounds * training_compute(config, times) <= allowed:
-            return Ending(racers, rounds, training_compute(config, times), final, times)
-    # The smallest, as long as is paid for.
-    paid = allowed / (racers * rounds)
-    if racers > configurations or paid < training_compute(config):
-        return Ending(final=final)
-    times = 1.0 + (paid - training_compute(config)) / config.length
-    return Ending(racers, rounds, paid, final, times)
+    allowed = min(RACERS * SEEDS * max(1, config.folds) * training_compute(config), SHARE * whole)
+    allowed = max(allowed, run_before) if most is None else min(allowed, most)
+    wanted = times_before or max(1.0, min(MOST_LONGER, final / (config.final or math.inf)))
+    racers, rounds, times = _paid_for(config, allowed, configurations, wanted, keeps=times_before > 0)
+    return Ending(racers, rounds, training_compute(config, times) if racers else 0.0, final, times)
+
+
+def _paid_for(
+    config: StudyConfig, allowed: float, configurations: int, wanted: float, *, keeps: bool
+) -> tuple[int, int, float]:
+    """The race that so much compute pays for: configurations, rounds, and how many times as long as a trial.
+
+    Args:
+        config: The study's.
+        allowed: FLOPs.
+        configurations: How many there are to race.
+        wanted: How long its trainings are to be, in trainings of a trial.
+        keeps: Whether they have that length or are not run.
+    """
+    courses = [course for course in _courses(config) if course[0] <= configurations]
+    for racers, seeds in courses:
+        rounds = seeds * max(1, config.folds)
+        paid = 1.0 + (allowed / (racers * rounds) - training_compute(config)) / config.length
+        shortest = wanted if keeps else max(1.0, SHORTER * wanted)
+        if (racers, seeds) == courses[-1] and not keeps:
+            shortest = 1.0
+        if (times := paid * (1 + ROUNDING)) >= shortest:
+            return racers, rounds, min(wanted, times)
+    return 0, 0, 1.0
 
 
 def least_race(config: StudyConfig) -> float:

@@ -98,20 +98,21 @@ class LoadedStudy:
 
     @property
     def race(self) -> float:
-        """FLOPs of the largest race that was begun; 0 where none was."""
+        """FLOPs of the largest race that was begun, of those of its length; 0 where none was."""
         return float(self.optuna.user_attrs.get(RACE, 0.0))
 
     @property
     def race_times(self) -> float:
-        """How long the trainings of a race are that was begun, in trainings of a trial; 0 where none was."""
-        return float(self.optuna.user_attrs.get(RACE_TIMES, 1.0 if self.race else 0.0))
+        """How long the trainings of the race are that was begun last, in trainings of a trial."""
+        return float(self.optuna.user_attrs.get(RACE_TIMES, 1.0))
 
     def begin_race(self, flops: float, times: float) -> None:
         """Store what a race takes: its trainings are there, and a later export runs it again for nothing."""
-        if flops and not self.race:
+        if times != self.race_times:
             self.optuna.set_user_attr(RACE_TIMES, times)
-        if flops > self.race:
-            self.optuna.set_user_attr(RACE, flops)
+        elif flops <= self.race:
+            return
+        self.optuna.set_user_attr(RACE, flops)
 
     def plan_final(self, flops: float) -> None:
         """Store what the final training takes."""

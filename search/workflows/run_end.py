@@ -39,7 +39,6 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
         longer=longer,
         epochs=options.refit_epochs,
         run_before=study.race,
-        times_before=study.race_times,
     )
     most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
     logger.info(division(config, end, study.wanted, options.budget, most))

@@ -232,6 +232,34 @@ def test_race_is_on_images_that_no_trial_has_seen(
     assert not plot_course(study, bounds=Bounds(whole=1.0)).why_none
 
 
+@pytest.mark.usefixtures("all_race")
+def test_race_is_as_long_as_the_final_training_and_keeps_its_length(
+    searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
+) -> None:
+    study, said = searched_by_compute(), []
+    bounds = Bounds(final=2.0 * study.config.final)
+    found = confirm_best(study, fast_server, said.append, bounds=bounds)
+    assert isinstance(found, Race)
+    assert 1.5 < found.times <= 2.0
+    assert f"{found.times:.2g} times as long as a trial" in said[0]
+    assert (
+        f"trained again, {found.times:.2g} times as long as a trial, with" in race_sentences(found, True)[0]
+    )
+    recorded = study.optuna.user_attrs[AFTER_SEARCH]
+    assert sum(recorded.values()) == pytest.approx(found.compute)
+
+    again = confirm_best(study, fast_server, lambda line: None)
+    assert isinstance(again, Race)
+    assert (again.times, again.compute) == (found.times, found.compute)
+    assert study.optuna.user_attrs[AFTER_SEARCH] == recorded, "nothing is trained again, or counted twice"
+    less = 0.99 * plot_course(study).takes
+    assert plot_course(study, bounds=Bounds(most=less, final=bounds.final)).times in (1.0, found.times)
+    for path, number in study.paths.race_files():
+        if number != found.default:
+            path.unlink()
+    assert plot_course(study).times == 1.0, "others may race as long as is right for them"
+
+
 def test_rounds_validate_on_parts_of_the_race_images(
     searched_by_compute: Callable[..., LoadedStudy],
 ) -> None:
