@@ -9,17 +9,20 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import product
 from pathlib import Path
 
-from search.data.image_files import IMAGE_ENDINGS, is_file, is_folder, is_hidden, is_passed_over
-from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned
+from search.data.image_files import IMAGE_ENDINGS, is_file, is_folder, is_hidden, is_passed_over, look_into
+from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned, without_secondary
 from search.data.table import has_columns, is_table
 from search.data.table_columns import LABEL, PATH, SPLIT
 from search.errors import InputError
 
 IMAGES = ("images", "image", "imgs", "img", "jpegimages")
-NO_IMAGES = ("masks", "mask", "annotations", "annotation", "labels", "label", "segmentations", "trimaps")
+SEGMENTATIONS = ("segmentations", "segmentationclass", "segmentationobject", "trimaps")
+NO_IMAGES = ("masks", "mask", "annotations", "annotation", "labels", "label", "attributes", *SEGMENTATIONS)
+# So many folders are compared with all others: of thousands, all pairs take seconds.
+COMPARED = 50
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def understand(path: Path) -> Layout:
     for name in inside:
         if role := part_of(name):
             roles.setdefault(role, []).append(name)
+    roles = {role: without_secondary(names) for role, names in roles.items()}
     for role, names in roles.items():
         if len(names) > 1 and TRAIN in roles:
             raise InputError(
@@ -110,10 +114,10 @@ def folders_in(path: Path) -> list[str]:
 def refuse_two_levels(layout: Layout) -> None:
     """Refuse folders of which two levels may be the classes: ``fold1/cat/`` and ``fold2/cat/``, or ``cat/masks/``.
 
-    Folders of a class may hold folders of any name. Where two of them hold nothing but folders, and more than half of
-    those of the one have the names of the other's, those may be the classes as well: a class that lies in one fold
-    alone makes the others no less of a class. A single folder inside one is gone through. So with one that holds the
-    folders beside it once more, which may be a copy of all.
+    Folders of a class may hold folders of any name. Where two of them hold nothing but folders, and they share more
+    than half of those of the one that has more, those may be the classes as well: a class that lies in one fold alone
+    makes the others no less of a class. Folders that are numbered are none. A single folder inside one is gone
+    through. So with one that holds the folders beside it once more, which may be a copy of all.
 
     Raises:
         InputError: There are such; the message says what to do for either reading.
@@ -125,9 +129,10 @@ def refuse_two_levels(layout: Layout) -> None:
             if len(folders) > 1 and not _has_images(innermost):
                 inside[name] = set(folders)
         _refuse_copy(part, inside)
-        for one, other in combinations(inside, 2):
+        named = [name for name, folders in inside.items() if not "".join(folders).isdigit()]
+        for one, other in product(named[:COMPARED], named):
             shared = inside[one] & inside[other]
-            if 2 * len(shared) > min(len(inside[one]), len(inside[other])):
+            if one != other and 2 * len(shared) > max(len(inside[one]), len(inside[other])):
                 inner = _slashes(sorted(shared))
                 outer = _slashes([name for name, folders in inside.items() if shared <= folders])
                 raise InputError(
@@ -141,17 +146,20 @@ def refuse_two_levels(layout: Layout) -> None:
 def _refuse_copy(part: Path, inside: Mapping[str, set[str]]) -> None:
     beside = set(folders_in(part))
     for name, folders in inside.items():
-        if 2 * len(folders & beside) > len(folders):
+        numbered = "".join((name, *folders)).isdigit()
+        if not numbered and 2 * len(folders & beside) > len(folders):
             again = _slashes(sorted(folders & beside))
             raise InputError(
                 f"--data {part}: {name}/ holds the folders {again}, as are beside it: expected one level of classes; "
                 f"if {name}/ is a copy, move it elsewhere, if it holds more images of these classes, put them into the "
-                "folders beside it, and if it is a class, put its images right into it"
+                "folders beside it, and if it is a class, put its images right into it, or give its folders other names"
             )
 
 
 def refuse_masks(layout: Layout) -> None:
     """Refuse a folder of images beside one of what belongs to them, as of segmentation: neither is a class.
+
+    Where other folders of images lie beside them, all are classes.
 
     Raises:
         InputError: There are such.
@@ -159,12 +167,21 @@ def refuse_masks(layout: Layout) -> None:
     for part in layout.parts.values():
         names = folders_in(part)
         images, others = ([name for name in names if name.lower() in usual] for usual in (IMAGES, NO_IMAGES))
-        if images and others:
-            raise InputError(
-                f"--data {part}: {_slashes(images)} beside {_slashes(others)} are no classes: expected a folder of "
-                "images for each class; put the images of each class into a folder of its name, or name all images "
-                "with their labels in a table and pass that as --data"
-            )
+        if not images or not others:
+            continue
+        if any(_has_images_within(part / name) for name in names if name not in (*images, *others)):
+            continue
+        inner = [name for name in images if folders_in(part / name)] if part == layout.root else []
+        fix = (
+            f"if the folders in {inner[0]}/ are the classes, pass --data {part / inner[0]}"
+            if inner
+            else "put the images of each class into a folder of its name, or name all images with their labels in a "
+            "table and pass that as --data"
+        )
+        raise InputError(
+            f"--data {part}: {_slashes(images)} beside {_slashes(others)} seem to be no classes: expected a folder of "
+            f"images for each class; {fix}; if {_slashes([*images, *others])} are classes, rename them"
+        )
 
 
 def _innermost(path: Path) -> tuple[Path, list[str]]:
@@ -208,17 +225,21 @@ def _check_plain(root: Path, inside: list[str], roles: Mapping[str, list[str]]) 
                 f"--data {root}: {name}/ has {_slashes(within)} in it: expected train/<class>/ and test/<class>/; move "
                 f"the classes into the parts or, if {name}/ is a data set of its own, pass --data {root / name}"
             )
-    likely = [name for name in inside if parts_mentioned(name)]
-    found = set().union(*(parts_mentioned(name) for name in likely))
+    likely = parts_mentioned(inside)
+    found = set().union(*likely.values())
     if TRAIN in found and len(found) > 1 and len(likely) > 1:
         raise InputError(
-            f"--data {root}: {_slashes(likely)} look like parts, and would be taken for classes: rename them to "
+            f"--data {root}: {_slashes(list(likely))} look like parts, and would be taken for classes: rename them to "
             "train/, validation/ and test/, or, if they are classes, give them names without these words"
         )
 
 
 def _has_images(folder: Path) -> bool:
     return any(name.lower().endswith(IMAGE_ENDINGS) for name in _files(folder))
+
+
+def _has_images_within(folder: Path) -> bool:
+    return any(file.path.lower().endswith(IMAGE_ENDINGS) for file in look_into(str(folder)).files)
 
 
 def _tables(root: Path, usual: Sequence[str] = LABEL) -> tuple[Path, ...]:

@@ -93,7 +93,7 @@ def read_table(
         kept["split"] = columns[split]
     elif not classes:
         refuse_hidden_split(path, columns, groups)
-        refuse_split_by_folders(path, paths)
+        refuse_split_by_folders(path, paths, labels)
     if groups is not None and by_column:
         kept[groups] = columns[groups]
     for name, values in kept.items():

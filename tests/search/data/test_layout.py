@@ -45,6 +45,16 @@ UNDERSTOOD: dict[str, tuple[list[str], dict[str, str]]] = {
         ["Training/a/1.png", "PublicTest/a/1.png", "PrivateTest/a/1.png"],
         {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"},
     ),
+    "training images alone beside those with validation": (
+        ["train/a/1.png", "trainval/a/1.png", "test/a/1.png"],
+        {"train": "train", "test": "test"},
+    ),
+    "a test part beside another one of a competition": (
+        ["train/a/1.png", "test/a/1.png", "private_test/a/1.png"],
+        {"train": "train", "test": "test"},
+    ),
+    "classes in camel case": (["TrainStation/1.png", "TestTube/1.png", "Bus/1.png"], {"": "."}),
+    "classes in camel case that begin small": (["trainStation/1.png", "valDisere/1.png"], {"": "."}),
     "names with set, unpacked into themselves": (
         ["training_set/training_set/a/1.png", "test_set/test_set/a/1.png"],
         {"train": "training_set/training_set", "test": "test_set/test_set"},
@@ -76,6 +86,7 @@ def test_only_class_beside_images_is_no_outer_folder(lay_out: Make) -> None:
 
 def test_folders_beside_parts_are_told(lay_out: Make) -> None:
     assert understand(lay_out("train/a/1.png", "test/a/1.png", "extra/1.png")).unused == ("extra",)
+    assert understand(lay_out("trainval/a/1.png")).unused == ("extra", "trainval")
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
@@ -144,6 +155,10 @@ def test_folders_of_which_two_levels_may_be_the_classes_are_refused(
         ["a/1.png", "a/x/1.png", "a/y/1.png", "b/1.png", "b/x/1.png", "b/y/1.png"],
         ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/z/1.png"],
         ["a/x/1.png", "b/x/1.png"],
+        ["cat/000/1.png", "cat/001/1.png", "dog/000/1.png", "dog/001/1.png", "dog/002/1.png"],
+        ["cat/2019/1.png", "cat/2020/1.png", "dog/2019/1.png", "dog/2020/1.png"],
+        ["0/1.png", "1/1.png", "2/0/1.png", "2/1/1.png"],
+        ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/y/1.png", "b/z/1.png", "b/w/1.png"],
         [
             "a/p1/1.png",
             "a/p2/1.png",
@@ -168,6 +183,25 @@ def test_folder_that_holds_the_folders_beside_it_once_more_is_refused(lay_out: M
         refuse_two_levels(layout)
 
 
+def test_class_that_holds_folders_called_as_those_beside_it_is_told_what_to_do(lay_out: Make) -> None:
+    layout = understand(lay_out("left/1.png", "right/1.png", "both/left/1.png", "both/right/1.png"))
+    with pytest.raises(
+        InputError, match="if it is a class, put its images right into it, or give its folders other names"
+    ):
+        refuse_two_levels(layout)
+
+
+def test_thousands_of_classes_with_folders_are_compared_with_the_first(
+    lay_out: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.data.layout.COMPARED", 1)
+    own = [f"{name}/{name}{inner}/1.png" for name in "abc" for inner in range(2)]
+    refuse_two_levels(understand(lay_out(*own)))
+    layout = understand(lay_out("z/a0/1.png", "z/a1/1.png"))
+    with pytest.raises(InputError, match="a/, z/ hold no images of their own but share"):
+        refuse_two_levels(layout)
+
+
 @pytest.mark.parametrize("outer", ["", "train/"])
 def test_images_beside_masks_are_refused(lay_out: Make, outer: str) -> None:
     files = [
@@ -176,13 +210,36 @@ def test_images_beside_masks_are_refused(lay_out: Make, outer: str) -> None:
         "test/cat/1.png" if outer else "1.png",
     ]
     with pytest.raises(
-        InputError, match=r"Images/ beside annotations/ are no classes: .*; put the images of each"
+        InputError,
+        match=r"Images/ beside annotations/ seem to be no classes: .*; put the images of each .*, rename them",
     ):
         refuse_masks(understand(lay_out(*files)))
 
 
 def test_class_called_mask_is_legal(lay_out: Make) -> None:
     refuse_masks(understand(lay_out("mask/1.png", "no_mask/1.png")))
+
+
+@pytest.mark.parametrize("names", ["image label text", "Figure Image Label Table", "image mask hat"])
+def test_images_and_masks_beside_other_images_are_classes(lay_out: Make, names: str) -> None:
+    refuse_masks(understand(lay_out(*(f"{name}/deeper/1.png" for name in names.split()))))
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["Annotation/dog/1", "lists/train_list.mat"],
+        ["labels/train1.txt", "imdb/imdb.mat"],
+        ["attributes/attributes.txt", "parts/parts.txt"],
+        ["Annotations/1.xml", "ImageSets/Main/trainval.txt", "SegmentationClass/1.png"],
+    ],
+)
+def test_classes_inside_images_beside_what_belongs_to_them_are_told(lay_out: Make, others: list[str]) -> None:
+    root = lay_out("Images/dog/1.png", "Images/cat/1.png", *others)
+    with pytest.raises(
+        InputError, match=f"if the folders in Images/ are the classes, pass --data {root}/Images;"
+    ):
+        refuse_masks(understand(root))
 
 
 def test_tables_of_labels_are_found_beside_folders(lay_out: Make) -> None:

@@ -308,6 +308,23 @@ def test_split_without_labels_beside_classes_is_told(make_folder: Make, prepared
     )
 
 
+def test_classes_of_a_study_in_camel_case_are_found_again(
+    make_folder: Make, prepared: Callable[..., Any]
+) -> None:
+    classes = ("Bus", "TestTube", "TrainStation")
+    folder = make_folder(dict.fromkeys(classes, 4))
+    assert prepared(folder)[0].classes == prepared(folder, classes=classes)[0].classes == classes
+
+
+def test_part_of_a_secondary_name_is_said_to_be_unused(
+    make_folder: Make, prepared: Callable[..., Any]
+) -> None:
+    names = ("train", "trainval", "test", "private_test")
+    dataset, said = prepared(make_folder({f"{name}/{label}": 3 for name in names for label in "ab"}))
+    assert (dataset.train_counts, dataset.test_counts) == ((3, 3), (3, 3))
+    assert any(line.endswith("are used, not private_test, trainval") for line in said)
+
+
 def test_table_that_divides_the_folders_beside_it_is_refused(
     make_folder: Make, prepared: Callable[..., Any], refused: Callable[..., None]
 ) -> None:

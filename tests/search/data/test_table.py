@@ -262,13 +262,34 @@ def test_study_that_is_there_goes_on_with_a_split_under_another_name(tmp_path: P
         "path,label,is_valid\n1.png,cat,\n2.png,dog,\n",
         "path,label,test\n1.png,cat,PCR\n2.png,dog,antigen\n",
         "path,label,valid\n1.png,cat,1\n2.png,dog,1\n",
+        "path,label,valid\n1.png,cat,1\n2.png,dog,0\n",
+        "path,label,bus,train,car\n1.png,bus,1,0,0\n2.png,train,0,1,0\n",
         "path,label\n/test/train/1.png,cat\n/test/train/2.png,dog\n",
-        "path,label,split\ntrain/1.png,cat,train\ntest/2.png,dog,train\n",
+        "path,label\n/data/val/train/1.png,train\n/data/val/bus/2.png,bus\n",
+        "path,label\nval/train/1.png,cat\nval/bus/2.png,dog\n",
+        "path,label\ntrain/1.png,train\ntest/2.png,test\nbus/3.png,bus\n",
     ],
-    ids=["groups", "one part", "nothing", "no yes and no", "yes alone", "one folder", "split"],
+    ids=[
+        "groups",
+        "one part",
+        "nothing",
+        "no yes and no",
+        "yes alone",
+        "quality",
+        "a column for each class",
+        "one folder",
+        "a class called train",
+        "a part that all are in",
+        "folders called as labels",
+    ],
 )
 def test_column_that_cannot_be_a_hidden_split_is_left_alone(tmp_path: Path, text: str) -> None:
-    assert len({row.part for row in read_table(table(tmp_path, text), "patient")[0]}) == 1
+    assert {row.part for row in read_table(table(tmp_path, text), "patient")[0]} == {""}
+
+
+def test_folders_beside_a_split_say_nothing(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,split\ntrain/1.png,cat,train\ntest/2.png,dog,train\n")
+    assert {row.part for row in read_table(path, None)[0]} == {"train"}
 
 
 @pytest.mark.parametrize(
@@ -365,7 +386,15 @@ BAD = {
     ),
     "a split of yes and no that is called as a part": (
         "path,label,test\n1.png,cat,0\n2.png,dog,1\n",
-        "column test seems to be the split, which would not be used",
+        "column test seems to be the split, which would not be used: .*; if it is none, rename it",
+    ),
+    "a column of yes and no for each part": (
+        "path,label,train,test\n1.png,cat,1,0\n2.png,dog,0,1\n",
+        "column train seems to be the split, which would not be used",
+    ),
+    "a split in folders inside one that all are in": (
+        "path,label\nval/a/train/1.png,cat\nval/a/test/2.png,dog\n",
+        "its images lie in folders test, train, and no column says which",
     ),
     "a split in the folders of paths": (
         "path,label\ntrain/1.png,cat\ntest\\2.png,dog\n",
