@@ -98,15 +98,20 @@ class Retrying:
     def _end_or_tell(self, error: Exception, started: float) -> None:
         """Give up once the time is over; before that, tell people that a call waits, for what, and how long."""
         now, why, until = time.monotonic(), reason(error), min(started + self.timeouts.retry, self._deadline)
-        if now > until:
-            raise DatabaseGone(f"the database did not answer for {now - started:.0f} s ({why})") from None
         is_full = any(words in why.lower() for words in FULL)
+        no_room = f"the database has no room left on its disk: free some ({why})"
+        if now > until:
+            waited = f"for {now - started:.0f} s"
+            told = (
+                f"{no_room}; it was asked again {waited}"
+                if is_full
+                else f"the database did not answer {waited} ({why})"
+            )
+            raise DatabaseGone(told) from None
         if (is_full or now - started > PATIENCE) and now - self._told > SILENCE:
             self._told = now
-            trouble = "has no room left on its disk: free some" if is_full else "does not answer"
-            logger.warning(
-                f"the database {trouble} ({why}); it is asked again for up to {until - now:.0f} s more"
-            )
+            told = no_room if is_full else f"the database does not answer ({why})"
+            logger.warning(f"{told}; it is asked again for up to {until - now:.0f} s more")
 
     def _wait(self, seconds: float) -> None:
         over = time.monotonic() + seconds

@@ -53,8 +53,8 @@ class RequestSettings(ImageSettings, NameSettings):
     )
     timeout: float | None = option(
         None,
-        "Be done so long after the start of the command: a search ends early enough for the race and the final "
-        "training, and gives its running trial back.",
+        "Be done so long after the start of the command: a search that has a complete trial ends early enough for the "
+        "race and the final training, and gives its running trial back.",
         low=0,
         unit=SECONDS,
         metavar="TIME",

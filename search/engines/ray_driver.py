@@ -150,7 +150,7 @@ def _in_words(error: BaseException) -> str:
             "RAY_AUTH_TOKEN_PATH to name the file with its token, which ray get-auth-token --generate makes; or "
             "RAY_AUTH_MODE=disabled, for a cluster that wants none"
         )
-    return said[:MOST_LETTERS]
+    return said[:MOST_LETTERS] or type(error).__name__
 
 
 def main() -> int:

@@ -171,10 +171,9 @@ def _ask(do: str, address: str, access: Mapping[str, str] | None = None, **more:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _NoAnswer(str(error)) from None
     if done.returncode or not done.stdout:
-        said = (
-            done.stdout or done.stderr.strip() or "Ray says nothing"
-        )  # It may have died before it said why.
-        raise _NoAnswer(said.splitlines()[-1])
+        # It may have died before it said why, or after an answer.
+        why = done.stdout.strip() if done.returncode == 1 else ""
+        raise _NoAnswer((why or done.stderr.strip() or "Ray says nothing").splitlines()[-1])
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

@@ -82,7 +82,8 @@ class Pace:
 
         Where there would be too little time for the search, first the race is not waited for, then the final training,
         unless it may be shorter than planned. Nothing can follow a search without a trial: until one has finished, no
-        time is kept, however slow the first is. The export may then be late by as much as it takes.
+        time is kept, however slow the first is. The export may then be late by as much as it takes, and by the final
+        training where that is made all the same: in folds and with ``--refit``.
 
         Args:
             final: Returns FLOPs of the final training, given the rates; these are None until they are known.

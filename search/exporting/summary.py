@@ -190,6 +190,7 @@ def race_figures(race: Race) -> dict[str, Any]:
         "mean": winner.mean,
         "standard_deviation": winner.deviation,
         "rounds": len(race.seeds),
+        "times": race.times,
         "seeds": list(race.seeds),
         "seed_of_the_weights": race.seeds[0],
         "compute": race.compute,

@@ -93,12 +93,17 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
     """
     loaded, trial = request.loaded, request.trial
     plan = refit_plan(loaded, trial, request.refit_epochs, model, request.gpu_memory)
-    what, recorded = _name_of_refit(loaded, trial, Path(str(plan.checkpoint))), -RECORD_SECONDS
+    checkpoint, per_image = Path(str(plan.checkpoint)), 3.0 * trial.user_attrs["flops"]
+    what, recorded, last = _name_of_refit(loaded, trial, checkpoint), -RECORD_SECONDS, 0.0
 
     def seen(images: float) -> None:
-        nonlocal recorded
+        nonlocal what, recorded, last
+        if images <= last:  # Memory had run out and it begins anew: what was spent until then stays spent.
+            record_compute(loaded, what, per_image * last)
+            what, recorded = _new_name(trial, checkpoint), -RECORD_SECONDS
+        last = images
         if time.monotonic() - recorded >= RECORD_SECONDS:
-            record_compute(loaded, what, 3.0 * trial.user_attrs["flops"] * images)
+            record_compute(loaded, what, per_image * images)
             recorded = time.monotonic()
 
     training = run_training(loaded, trial, plan, "refit", server, request.say, seen)
@@ -109,8 +114,11 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
 def _name_of_refit(loaded: LoadedStudy, trial: "FrozenTrial", checkpoint: Path) -> str:
     """What a refit's compute is recorded under: one that goes on is the same, one made again takes as much again."""
     begun = last_recorded(loaded, refit_name(trial, checkpoint))[0] if checkpoint.exists() else ""
-    when = datetime.now(UTC).isoformat(timespec="microseconds")
-    return begun or f"{refit_name(trial, checkpoint)}{when}"
+    return begun or _new_name(trial, checkpoint)
+
+
+def _new_name(trial: "FrozenTrial", checkpoint: Path) -> str:
+    return f"{refit_name(trial, checkpoint)}{datetime.now(UTC).isoformat(timespec='microseconds')}"
 
 
 def refit_name(trial: "FrozenTrial", checkpoint: Path) -> str:

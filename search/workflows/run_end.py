@@ -69,10 +69,10 @@ def warn_of_first_trial(study: LoadedStudy, options: RunOptions, taken: float) -
 def _first_trial(study: LoadedStudy) -> float | None:
     """Seconds that the first trial still trains: by the pace of what was trained, else by what the cores can do.
 
-    They are not known on a GPU, and None too where one has finished.
+    They are not known on a GPU, nor where trials count epochs, and None too where one has finished.
     """
     trials, trial = study.optuna.get_trials(deepcopy=False), trial_compute(study.config)
-    if any(one.state == TrialState.COMPLETE for one in trials):
+    if not trial or any(one.state == TrialState.COMPLETE for one in trials):
         return None
     if done := compute_of(trials):
         seconds = sum(float(one.user_attrs.get(SPENT, {}).get("training", 0.0)) for one in trials)

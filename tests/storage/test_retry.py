@@ -1,6 +1,7 @@
 """Which failures are tried again, for how long, and what is said in the end."""
 
 import itertools
+import re
 import threading
 import time
 import traceback
@@ -178,6 +179,16 @@ def test_full_disk_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     Retrying(SOON).call(Failing(1, away("database or disk is full")))
     assert capsys.readouterr().out.startswith(
         "warning: the database has no room left on its disk: free some ("
+    )
+
+
+def test_full_disk_is_said_at_the_end_in_the_words_of_the_warning() -> None:
+    """It ended in "the database did not answer", which sends people to look at a server."""
+    raised = gone(Retrying(SOON), away("could not extend file: No space left on device"))
+    assert re.fullmatch(
+        r"the database has no room left on its disk: free some \(could not extend .* on device\); "
+        r"it was asked again for \d+ s",
+        str(raised),
     )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.ray_engine import DRIVER, TASK
+from search.engines.ray_engine import DRIVER, TASK, RayEngine
 from search.engines.ray_task import LAST_WORD
+from search.errors import InputError
 from storage.process_identity import process_exists
 from tests.search.engines.clusters import parent
 
@@ -155,6 +156,28 @@ def test_answer_of_the_driver_is_apart_from_what_ray_prints(
     assert done.returncode == status
     assert (json.loads(done.stdout) if status == 0 else done.stdout.strip()) == answer
     assert done.stderr.count("a node is lost") == 2
+
+
+DIES = "atexit.register(lambda: (os.write(2, b'one\\nthe raylet died\\n'), os._exit(134)))"
+
+
+@pytest.mark.parametrize(
+    ("begins", "why"),
+    [("raise TimeoutError()", "TimeoutError"), (DIES, "the raylet died")],
+    ids=["error without words", "death after the answer"],
+)
+def test_reason_why_ray_does_not_answer_has_words(
+    begins: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason had been empty, and of a driver that died after its answer the JSON of that."""
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/__init__.py").write_text(RAY.replace('print("a node is lost")', begins))
+    (tmp_path / "ray/exceptions.py").write_text("ActorUnavailableError = RayActorError = OSError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("search.engines.ray_engine.find_spec", lambda name: True)
+    with pytest.raises(InputError, match=f"^--engine ray: {why}$"):
+        RayEngine({}).check("sqlite:///s.db", 1, None, None)
 
 
 def test_worker_is_not_started_again_where_the_record_is_gone(seat: Seat, tmp_path: Path) -> None:

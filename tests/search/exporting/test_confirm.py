@@ -133,6 +133,12 @@ def test_figures_have_the_spread_and_what_the_search_had_promised() -> None:
     assert "had scored 97.0 %, 6.0 points better than this mean" in race_sentences(found, False)[2]
 
 
+def test_figures_have_how_many_times_as_long_as_a_trial_the_trainings_were() -> None:
+    found, _ = race(UNDECIDED)
+    assert race_figures(found)["times"] == 1.0
+    assert race_figures(dataclasses.replace(found, times=2.5))["times"] == 2.5
+
+
 def test_race_in_a_space_that_counts_no_operations_says_nothing_of_compute() -> None:
     found = dataclasses.replace(race(UNDECIDED)[0], search_compute=0.0)
 

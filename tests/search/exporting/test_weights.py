@@ -90,3 +90,27 @@ def test_compute_of_two_refits_of_a_trial_within_a_second_is_counted_twice(
     for _ in range(2):
         refit(request_of_refit, tmp_path / "model.keras", server)
     assert compute_spent(request_of_refit.loaded) == 2 * 3 * 10 * 400
+
+
+def test_compute_of_a_refit_that_begins_anew_after_memory_ran_out_is_all_spent(
+    request_of_refit: Any, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of 300 images fell to 100 as the training began again with half batches."""
+    request, loaded = request_of_refit, request_of_refit.loaded
+
+    def out_of_memory(*arguments: Any) -> None:
+        for images in (100.0, 200.0, 300.0, 100.0):
+            arguments[-1](images)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "run_training", out_of_memory)
+    server: Any = None
+    with pytest.raises(KeyboardInterrupt):
+        refit(request, tmp_path / "model.keras", server)
+    assert compute_spent(loaded) == 3 * 10 * (300 + 100)
+
+    checkpoint.touch()  # Of the second attempt, which goes on.
+    whole = SimpleNamespace(facts={"compute": 3.0 * 10 * 400})
+    monkeypatch.setattr(weights, "run_training", lambda *_: whole)
+    refit(request, tmp_path / "model.keras", server)
+    assert compute_spent(loaded) == 3 * 10 * (300 + 400)

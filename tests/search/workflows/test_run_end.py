@@ -175,3 +175,15 @@ def test_time_too_short_for_the_first_trial_is_warned_of_before_it(
     said = capsys.readouterr().out
     assert warned in said
     assert bool(said) == bool(warned)
+
+
+def test_nothing_is_told_of_a_first_trial_whose_compute_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where trials count epochs, their compute was taken for 0."""
+    monkeypatch.setattr(run_end, "training_speed", lambda: 1e12)
+    study: Any = SimpleNamespace(
+        config=SimpleNamespace(length=0, folds=0), optuna=SimpleNamespace(get_trials=lambda deepcopy: [])
+    )
+    warn_of_first_trial(study, RunOptions.given("s", data="digits", timeout=10.0, epochs=9), taken=5.0)
+    assert not capsys.readouterr().out
