@@ -116,8 +116,9 @@ def refuse_two_levels(layout: Layout) -> None:
 
     Folders of a class may hold folders of any name. Where two of them hold nothing but folders, and they share more
     than half of those of the one that has more, those may be the classes as well: a class that lies in one fold alone
-    makes the others no less of a class. Folders that are numbered are none. A single folder inside one is gone
-    through. So with one that holds the folders beside it once more, which may be a copy of all.
+    makes the others no less of a class. Numbers alone may be parts of a large folder, unless all are the same. A single
+    folder inside one is gone through. So with one that holds the folders beside it once more, which may be a copy of
+    all.
 
     Raises:
         InputError: There are such; the message says what to do for either reading.
@@ -129,10 +130,10 @@ def refuse_two_levels(layout: Layout) -> None:
             if len(folders) > 1 and not _has_images(innermost):
                 inside[name] = set(folders)
         _refuse_copy(part, inside)
-        named = [name for name, folders in inside.items() if not "".join(folders).isdigit()]
-        for one, other in product(named[:COMPARED], named):
-            shared = inside[one] & inside[other]
-            if one != other and 2 * len(shared) > max(len(inside[one]), len(inside[other])):
+        for one, other in product([*inside][:COMPARED], inside):
+            shared, more = inside[one] & inside[other], max(len(inside[one]), len(inside[other]))
+            least = more if "".join(shared).isdigit() else more // 2 + 1
+            if one != other and len(shared) >= least:
                 inner = _slashes(sorted(shared))
                 outer = _slashes([name for name, folders in inside.items() if shared <= folders])
                 raise InputError(
