@@ -225,6 +225,7 @@ def test_data_with_a_validation_part_of_its_own_is_not_dealt_into_folds() -> Non
         width=8,
         channels=1,
         source="d",
+        test_digest="",
         flip=False,
         validation_images=20,
         train_counts=(50, 50),
