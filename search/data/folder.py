@@ -180,7 +180,7 @@ class FolderSource(FileSource):
                 f"warning: {tables[0]} has labels too, and is not used: to take them and not the folders' names, pass "
                 f"--data {tables[0]}"
             )
-        if "" in self.parts and (splits := self.layout.splits):
+        if splits := self.layout.splits:
             notes.append(
                 f"warning: {splits[0]} has a split, and is not used, since it has no labels: to take it, add them as a "
                 f"column label and pass --data {splits[0]}"

@@ -35,7 +35,7 @@ class Layout:
             under an empty name, with a folder for each class in it.
         unused: The names of folders beside those.
         tables: Tables of paths and labels beside them.
-        splits: Tables of paths and parts beside them, without labels.
+        splits: Tables of paths and parts beside folders of classes alone, without labels.
     """
 
     root: Path
@@ -83,15 +83,14 @@ def understand(path: Path) -> Layout:
                 f"--data {root}: has {_slashes(names)}, which all may be the {role} part: expected one; put their "
                 "images together, or move the others elsewhere"
             )
-    tables, splits = _tables(root), _tables(root, SPLIT)
+    tables = _tables(root)
     if TRAIN in roles and len(roles) > 1:
         parts = {role: _part(root / roles[role][0]) for role in (TRAIN, VALIDATION, TEST) if role in roles}
         used = [names[0] for names in roles.values()]
-        return Layout(root, parts, tuple(name for name in inside if name not in used), tables, splits)
+        return Layout(root, parts, tuple(name for name in inside if name not in used), tables)
     _check_plain(root, inside, roles)
-    return Layout(
-        root, {"": root}, tables=tables, splits=tuple(path for path in splits if path not in tables)
-    )
+    splits = tuple(path for path in _tables(root, SPLIT) if path not in tables)
+    return Layout(root, {"": root}, tables=tables, splits=splits)
 
 
 def folders_in(path: Path) -> list[str]:

@@ -13,6 +13,7 @@ from search.data import Dataset
 from search.data.splits import SplitRule
 from search.study.creation import new_config
 from search.study.race_images import race_images
+from tests.search.study.test_ending import CONFIG
 
 
 def config_of(digits: Dataset, **options: Any) -> StudyConfig:
@@ -50,16 +51,5 @@ def test_no_race_images_where_a_part_of_them_gives_the_metric_no_value(
     dataset: Any = SimpleNamespace(
         train=lambda: (None, labels), rule=SplitRule, train_counts=np.bincount(labels), test_counts=(1, 1)
     )
-    two = StudyConfig(
-        study="s",
-        data="d",
-        fingerprint="f",
-        classes=("a", "b"),
-        height=8,
-        width=8,
-        channels=1,
-        epochs=8,
-        training_images=300,
-    )
-    config = dataclasses.replace(two, metric=metric, validation=0.2)
+    config = dataclasses.replace(CONFIG, metric=metric, validation=0.2, race_images=0)
     assert race_images(config, dataset) == images
