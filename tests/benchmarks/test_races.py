@@ -32,8 +32,16 @@ def test_better_configurations_are_found_and_worse_ones_are_not() -> None:
     assert set(worse["points"].values()) == {0.0}
 
 
+def test_races_as_long_as_the_final_training_find_what_lasts() -> None:
+    """What leads after a trial's length says nothing here of what does after the final's."""
+    sure = races.Case(2.0, 2.0, *races.IN_FOLDS, others=3, lasting=0.0)
+    found = races.simulate_lengths(sure, 100)
+    assert found["points"]["3 x 3, 3 times as long"] > found["points"]["3 x 9, 1 times as long"] + 0.5
+    assert found["worse"]["3 x 3, 3 times as long"] < found["worse"]["3 x 9, 1 times as long"]
+
+
 def test_table_has_a_row_for_each_case(tmp_path: Path) -> None:
     races.main(["--races", "2", "--out", str(tmp_path)])
     assert len(json.loads((tmp_path / "races.json").read_text())["cases"]) == len(races.CASES)
     lines = (tmp_path / "races.md").read_text().splitlines()
-    assert sum(line.startswith("| ") for line in lines) == len(races.CASES) + 2
+    assert sum(line.startswith("| ") for line in lines) == len(races.CASES) + len(races.LENGTHS) + 2 * 3
