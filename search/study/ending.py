@@ -44,7 +44,7 @@ after 80; the best of nine after 80 leads it by 0.8 and was none of these (docs/
 So the race is as long as the final training, as far as its share pays: two seeds of two configurations,
 9 C in all, have 9 / 4 = 2.25 C each; in three folds one seed of three configurations, which are nine trainings of a
 third of a trial, each 3 times as long. A third configuration is worth more than the last quarter of the length: made-up
-races in three folds gain 0.77 points at 3 times, and 0.59 of two configurations at 4 (``benchmarks/races.py``).
+races in three folds gain 0.78 points at 3 times, and 0.60 of two configurations at 4 (``benchmarks/races.py``).
 
 A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
 nobody has asked for give way to a part held out where two trials in them, the race's share and the longer F are more
