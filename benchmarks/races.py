@@ -15,8 +15,8 @@ which it is more than half a point behind (``worse``), for exporting
 
 A second table asks how long a race's trainings should be, where the final training is four times as long as a trial:
 what is true after a trial's length is another value than what is true after the final's, and has the correlation
-``lasting`` with it. A training of the race that is t times as long as a trial has log(t) / log(4) of the way from the one
-to the other. All these races take at most as much as nine trials that are not pruned.
+``lasting`` with it. A training of the race that is t times as long as a trial has log(t) / log(4) of the way from the
+one to the other. All these races take at most as much as nine trials that are not pruned.
 
     python benchmarks/races.py [--races 3000]
 """
@@ -97,7 +97,7 @@ CASES = (
 # As on 1,000 images in three folds, each of which is a round, and on 333 of them held out.
 IN_FOLDS, HELD_OUT = (0.8, 1.2), (1.2, 1.2)
 LONGEST = 4.0
-# Of each the first is as before races were longer, the second what ``search.study.ending`` takes, the others are beside it.
+# Of each the first is as before races were longer, the second what ``search.study.ending`` takes.
 SHAPES = {
     IN_FOLDS: (Shape(3, 9, 1), Shape(3, 3, 3), Shape(2, 3, 4), Shape(2, 6, 2.25), Shape(4, 3, 2.25)),
     HELD_OUT: (Shape(3, 3, 1), Shape(2, 2, 2.25), Shape(3, 2, 1.5), Shape(2, 3, 1.5)),
