@@ -110,7 +110,7 @@ def eight_bits(image: Image.Image, found: Deep | None, name: str | None) -> Imag
         return image
     if name == REFUSED:
         raise Misfit(
-            f"more than 8 bits a pixel ({found.kind}), where the training images have 8: save it as they are"
+            f"more than 8 bits a pixel ({found.kind}), where the training images have 8: save it as 8 bits"
         )
     if not found.grey:
         if name != FULL:

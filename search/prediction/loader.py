@@ -27,6 +27,9 @@ from search.prediction.output import Prediction
 from search.prediction.pictures import InputShape, Picture
 from search.process import backends
 
+# Of an export; the summary has the temperature, without which confidences would be other ones.
+NEEDED = ("model.keras", "labels.json", "preprocessing.json", "summary.json")
+
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
@@ -66,12 +69,12 @@ def read_export(folder: Path) -> tuple[list[str], InputShape]:
         else ""
     )
     if not folder.is_dir():
+        if folder.is_file() and (folder.parent / NEEDED[0]).is_file():
+            meant = f"; {folder.parent} is one"
         raise InputError(
             f"--model {folder}: no such folder; expected one that search.export made, exports/STUDY{meant}"
         )
-    missing = [
-        name for name in ("model.keras", "labels.json", "preprocessing.json") if not (folder / name).is_file()
-    ]
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
         raise InputError(
             f"--model {folder}: is no export, it has no {missing[0]}{meant or '; make one with search.export'}"
@@ -118,17 +121,17 @@ def _check_class_names(folder: Path, labels: Sequence[str]) -> None:
 def read_temperature(folder: Path) -> float:
     """Read what an export's outputs are divided by before they become confidences.
 
+    Args:
+        folder: The export's, as ``read_export`` has found it.
+
     Returns:
         The temperature; 1 where the export has none, as one of an older version.
 
     Raises:
         InputError: What its ``summary.json`` has is no temperature.
     """
-    summary = folder / "summary.json"
-    if not summary.is_file():
-        return 1.0
     try:
-        facts = json.loads(summary.read_text(encoding="utf-8"))
+        facts = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         temperature = float(facts.get("calibration", {}).get("temperature", 1.0))
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"--model {folder}: its summary.json is spoilt ({error}); export again") from None

@@ -1,7 +1,8 @@
 """What ``predict_images`` is given, as single pictures: files, folders, arrays, and pictures that Pillow has opened."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from search.data.resizing import as_pixels, resize
 from search.errors import InputError
 from search.formatting import count
 
+# As a path an address has one stroke less.
+WEB = re.compile(r"(https?|ftp|s3|gs):/", re.IGNORECASE)
 EXPECTED = "expected image files, folders of them, arrays (N, H, W, C), or pictures that Pillow has opened"
 
 
@@ -79,7 +82,7 @@ def list_pictures(images: Any, shape: InputShape) -> list[Picture]:
     """
     if isinstance(images, (str, os.PathLike, np.ndarray, Image.Image)):
         found = list(_pictures_of(images, "images", shape))
-    elif isinstance(images, Iterable):
+    elif isinstance(images, Iterable) and not isinstance(images, Mapping):
         found = [
             one
             for place, given in enumerate(images)
@@ -170,6 +173,8 @@ def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
     again = 0
     for path in given:
         if not path.is_dir():
+            if WEB.match(str(path)):
+                raise InputError(f"{path}: pictures are not fetched from the web; expected an image file on this host")
             if path.exists() and not path.is_file():  # It would be waited for.
                 raise InputError(f"{path}: a pipe or a device; expected an image file or a folder of them")
             files = [path]

@@ -130,7 +130,7 @@ class DemoApplication:
 
     def _predict(self, environ: Environ) -> dict[str, Any]:
         most = _top(environ)
-        if str(environ.get("CONTENT_TYPE", "")).startswith("multipart/"):
+        if str(environ.get("CONTENT_TYPE", "")).lower().startswith("multipart/"):
             raise Refused(415, f"this is a form; {HOW}")
         if wait := self._rate.wait_for(str(environ.get("REMOTE_ADDR", ""))):
             raise Refused(429, f"more than {PER_SECOND} pictures a second; wait {wait:.1f} s", wait)
@@ -163,10 +163,10 @@ def _top(environ: Environ) -> int:
     given = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
     if unknown := set(given) - {"top"}:
         raise Refused(400, f"?{sorted(unknown)[0]}: unknown; expected ?top=K or nothing")
-    text = given.get("top", [str(TOP)])[-1]
-    if not re.fullmatch(r"\d{1,6}", text) or not int(text):
-        raise Refused(400, f"?top={text}: expected a whole number of 1 or more")
-    return int(text)
+    texts = given.get("top", [str(TOP)])
+    if len(texts) > 1 or not re.fullmatch(r"[0-9]{1,6}", texts[0]) or not int(texts[0]):
+        raise Refused(400, f"?top={'&top='.join(texts)}: expected a whole number of 1 or more, once")
+    return int(texts[0])
 
 
 def _json(value: Any) -> bytes:

@@ -125,6 +125,7 @@ def make_exports(here: Path) -> None:
         "labels.json": json.dumps(["cats", "dogs"]),
         "preprocessing.json": json.dumps({"height": 8, "width": 8, "channels": 3, "resize": "stretch"}),
         "model.keras": "no archive",
+        "summary.json": "{}",
     }
     for name, changed in {
         "no_model": {"model.keras": None},

@@ -55,6 +55,7 @@ def test_wrong_input_is_one_line(
         Path(name, "model.keras").touch()
         Path(name, "labels.json").write_text('["a", "b"]')
         Path(name, "preprocessing.json").write_text('{"height": 8, "width": 8, "channels": 1}')
+        Path(name, "summary.json").write_text("{}")
     Path("spoilt", "examples.npz").write_bytes(b"PK no examples")
     with pytest.raises(SystemExit) as ended:
         main(app, given)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -265,6 +266,32 @@ def test_export_that_says_nothing_of_a_temperature_is_taken_as_it_is(model: Path
     (old / "summary.json").write_text("{}")
 
     assert read_temperature(old) == 1
+
+
+def test_export_without_its_summary_is_refused(model: Path, photos: Path, tmp_path: Path) -> None:
+    """Its confidences had been those of another temperature, without a word."""
+    copied = shutil.copytree(model, tmp_path / "copied")
+    (copied / "summary.json").unlink()
+
+    with pytest.raises(InputError, match=r"is no export, it has no summary\.json; make one with"):
+        predict_images(copied, [photos / "a.png"])
+
+
+def test_file_of_an_export_is_answered_with_its_folder(model: Path, photos: Path) -> None:
+    with pytest.raises(InputError, match=rf"no such folder; .*; {re.escape(str(model))} is one"):
+        predict_images(model / "model.keras", [photos / "a.png"])
+
+
+@pytest.mark.parametrize("address", ["https://example.com/a.jpg", "s3://photos/a.jpg"])
+def test_address_in_the_web_is_no_file(model: Path, address: str) -> None:
+    with pytest.raises(InputError, match=r"^(https|s3):/.*a\.jpg: pictures are not fetched from the web; expected"):
+        predict_images(model, [address])
+
+
+def test_images_under_names_are_refused(model: Path, photos: Path) -> None:
+    """Their names had been taken for paths."""
+    with pytest.raises(InputError, match=r"images is of type dict: expected image files"):
+        predict_images(model, {"a": np.zeros((8, 8), "uint8")})
 
 
 def test_predict_needs_no_database(model: Path, photos: Path, tmp_path: Path) -> None:

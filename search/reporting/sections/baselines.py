@@ -51,21 +51,23 @@ def _table(facts: Facts, exported: ExportReader) -> Table:
         ]
         for name, figures in models.items()
     ]
-    if matrix:
-        rows.append(_largest_class(facts, matrix))
+    sizes = np.sum([counts for part, counts in facts.counts.items() if part != "test"], axis=0)
+    if matrix and facts.counts:  # Else the images are not on this host; the test images choose no class.
+        rows.append(_largest_class(facts, matrix, sizes))
     head = ["model", "test accuracy", "95 % interval", "macro F1", "training images", "how"]
     return Table("The net beside baselines, on the same test images", head, rows, text_columns=(5,))
 
 
-def _largest_class(facts: Facts, matrix: Sequence[Sequence[int]]) -> list[Cell]:
-    """The baseline that always answers with the most frequent class."""
-    sizes = [sum(row) for row in matrix]
-    largest, images = max(sizes), sum(sizes)
-    name = facts.config.classes[sizes.index(largest)]
-    accuracy = largest / images
-    always = np.zeros((len(sizes), len(sizes)), np.int64)
-    always[:, sizes.index(largest)] = sizes
-    how = f"always {name}, the most frequent" if largest > min(sizes) else "always one and the same, any"
+def _largest_class(facts: Facts, matrix: Sequence[Sequence[int]], sizes: np.ndarray) -> list[Cell]:
+    """The baseline that always answers with the class that most images have that are not test images."""
+    tested = np.sum(matrix, axis=1)
+    largest, images = int(sizes.argmax()), int(tested.sum())
+    accuracy = int(tested[largest]) / images
+    always = np.zeros((len(tested), len(tested)), np.int64)
+    always[:, largest] = tested
+    how = f"always {facts.config.classes[largest]}, the most frequent"
+    if (sizes == sizes[largest]).sum() > 1:
+        how = f"always {facts.config.classes[largest]}, one of the most frequent"
     return [
         "one class",
         percent_or_dash(accuracy),

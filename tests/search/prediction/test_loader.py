@@ -22,6 +22,7 @@ def test_labels_that_are_no_list_of_names_are_refused(tmp_path: Path, labels: st
         ("model.keras", ""),
         ("labels.json", labels),
         ("preprocessing.json", json.dumps(facts)),
+        ("summary.json", "{}"),
     ):
         (tmp_path / name).write_text(text)
     with pytest.raises(
@@ -84,6 +85,7 @@ def export(tmp_path: Path) -> Path:
     embed_class_names("keras", tmp_path / "model.keras", ["a", "b", "c"])
     (tmp_path / "labels.json").write_text('["a", "b", "c"]')
     (tmp_path / "preprocessing.json").write_text(json.dumps(NET_FACTS))
+    (tmp_path / "summary.json").write_text("{}")
     return tmp_path
 
 
