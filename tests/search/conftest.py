@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,15 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return prepare("digits", cache=tmp_path_factory.mktemp("digits"), say=lambda line: None)
 
 
-@pytest.fixture
-def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Callable[..., Worker]:
-    """Make a worker on a new study of digits and ``in_child/small_space.py``; settings are a StudyConfig's.
+@pytest.fixture(scope="session")
+def make_worker_in(digits: Dataset, fast_server: ForkServer) -> Callable[..., Worker]:
+    """Make a worker on a new study of digits and ``in_child/small_space.py`` below a root; settings are a StudyConfig's.
 
     It trains in NumPy, unless ``server`` is ``fork_server``. An epoch then takes ``epoch_seconds`` at least.
     """
 
     def make(
+        root: Path,
         study: str = "small",
         server: Any = fast_server,
         stop: Stop | None = None,
@@ -122,7 +124,6 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
         of_data = ("fingerprint", "classes", "height", "width", "channels")
         seen = {name: getattr(digits, name) for name in of_data}
         config = StudyConfig(study, **{**fixed, **seen, "epochs": 2, "images": 200, **settings})
-        root = tmp_path / "studies"
         root.mkdir(exist_ok=True)
         made = create_study(config, digits.folder, storage, root, timeouts=times)
         assert made is not None
@@ -138,6 +139,12 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
         )
 
     return make
+
+
+@pytest.fixture
+def make_worker(make_worker_in: Callable[..., Worker], tmp_path: Path) -> Callable[..., Worker]:
+    """The same, below a root of the test's own."""
+    return partial(make_worker_in, tmp_path / "studies")
 
 
 @pytest.fixture(scope="module")
