@@ -56,9 +56,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.rel
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def python(
-    *argv: str, cwd: Path, timeout: int = 280, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def python(*argv: str, cwd: Path, timeout: int = 280, **environment: str) -> subprocess.CompletedProcess[str]:
     """A fresh process in ``cwd``, with a home and so a cache of its own."""
     home = {"HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache")}
     environ = {**os.environ, "PYTHONPATH": str(ROOT), **home, **environment}

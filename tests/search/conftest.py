@@ -99,7 +99,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="session")
 def make_worker_in(digits: Dataset, fast_server: ForkServer) -> Callable[..., Worker]:
-    """Make a worker on a new study of digits and ``in_child/small_space.py`` below a root; settings are a StudyConfig's.
+    """Make a worker on a new study of digits and ``in_child/small_space.py`` below a root; settings: a StudyConfig's.
 
     It trains in NumPy, unless ``server`` is ``fork_server``. An epoch then takes ``epoch_seconds`` at least.
     """

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -14,6 +15,7 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.earlier import earlier_export
 from search.exporting.folder import FILES
+from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
 from search.workflows.run import search_and_export
 from storage.ledger import times_scored
@@ -171,9 +173,14 @@ def test_finished_study_whose_command_is_run_again_does_nothing(
 
 
 def test_export_that_another_command_of_the_search_has_made_is_not_made_again(
-    study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    study: LoadedStudy,
+    folder: Path,
+    fast_server: ForkServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     before = times_scored(study.optuna)
+    monkeypatch.setattr("search.workflows.run.ForkServer", lambda backend: nullcontext(fast_server))
     monkeypatch.setattr("search.workflows.run.search", lambda *_, **__: None)
     monkeypatch.setattr("search.workflows.export.build_export", lambda *_, **__: pytest.fail("it exports"))
     study.want(3)  # As it was when both began.
