@@ -210,19 +210,6 @@ def said_by_made() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def made(
-    searched: LoadedStudy,
-    fork_server: ForkServer,
-    tmp_path_factory: pytest.TempPathFactory,
-    said_by_made: list[str],
-) -> Export:
-    """The best trial of ``searched``, exported; not to be written to."""
-    out = tmp_path_factory.mktemp("exports") / "tiny"
-    root = searched.paths.root
-    return export_study("tiny", root=root, out=out, server=fork_server, say=said_by_made.append)
-
-
-@pytest.fixture(scope="session")
 def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Export a study's best trial, by the real writers, from made-up outputs; of files where they are to have names."""
 
@@ -260,8 +247,8 @@ def warm_checks(
 ) -> Callable[[], AbstractContextManager[None]]:
     """Within ``warm_checks()`` an export's files are checked in children of the fork server.
 
-    They say the same as the fresh processes, which import TensorFlow for seconds each; the files of ``made`` were
-    checked in those.
+    They say the same as the fresh processes, which import TensorFlow for seconds each; ``test_verification`` and
+    ``test_whole_search`` have one of those.
     """
     log = tmp_path_factory.mktemp("checks") / "log.txt"
 
@@ -286,6 +273,21 @@ def warm_checks(
             yield
 
     return warm
+
+
+@pytest.fixture(scope="session")
+def made(
+    searched: LoadedStudy,
+    fork_server: ForkServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    said_by_made: list[str],
+    warm_checks: Callable[[], AbstractContextManager[None]],
+) -> Export:
+    """The best trial of ``searched``, exported, its files checked as ``warm_checks`` does; not to be written to."""
+    out = tmp_path_factory.mktemp("exports") / "tiny"
+    root = searched.paths.root
+    with warm_checks():
+        return export_study("tiny", root=root, out=out, server=fork_server, say=said_by_made.append)
 
 
 @pytest.fixture(scope="session")
