@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +97,15 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return prepare("digits", cache=tmp_path_factory.mktemp("digits"), say=lambda line: None)
 
 
-@pytest.fixture
-def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Callable[..., Worker]:
-    """Make a worker on a new study of digits and ``in_child/small_space.py``; settings are a StudyConfig's.
+@pytest.fixture(scope="session")
+def make_worker_in(digits: Dataset, fast_server: ForkServer) -> Callable[..., Worker]:
+    """Make a worker on a new study of digits and ``in_child/small_space.py`` below a root; settings: a StudyConfig's.
 
     It trains in NumPy, unless ``server`` is ``fork_server``. An epoch then takes ``epoch_seconds`` at least.
     """
 
     def make(
+        root: Path,
         study: str = "small",
         server: Any = fast_server,
         stop: Stop | None = None,
@@ -122,7 +124,6 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
         of_data = ("fingerprint", "classes", "height", "width", "channels")
         seen = {name: getattr(digits, name) for name in of_data}
         config = StudyConfig(study, **{**fixed, **seen, "epochs": 2, "images": 200, **settings})
-        root = tmp_path / "studies"
         root.mkdir(exist_ok=True)
         made = create_study(config, digits.folder, storage, root, timeouts=times)
         assert made is not None
@@ -138,6 +139,12 @@ def make_worker(digits: Dataset, fast_server: ForkServer, tmp_path: Path) -> Cal
         )
 
     return make
+
+
+@pytest.fixture
+def make_worker(make_worker_in: Callable[..., Worker], tmp_path: Path) -> Callable[..., Worker]:
+    """The same, below a root of the test's own."""
+    return partial(make_worker_in, tmp_path / "studies")
 
 
 @pytest.fixture(scope="module")
@@ -203,19 +210,6 @@ def said_by_made() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def made(
-    searched: LoadedStudy,
-    fork_server: ForkServer,
-    tmp_path_factory: pytest.TempPathFactory,
-    said_by_made: list[str],
-) -> Export:
-    """The best trial of ``searched``, exported; not to be written to."""
-    out = tmp_path_factory.mktemp("exports") / "tiny"
-    root = searched.paths.root
-    return export_study("tiny", root=root, out=out, server=fork_server, say=said_by_made.append)
-
-
-@pytest.fixture(scope="session")
 def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Export a study's best trial, by the real writers, from made-up outputs; of files where they are to have names."""
 
@@ -253,8 +247,8 @@ def warm_checks(
 ) -> Callable[[], AbstractContextManager[None]]:
     """Within ``warm_checks()`` an export's files are checked in children of the fork server.
 
-    They say the same as the fresh processes, which import TensorFlow for seconds each; the files of ``made`` were
-    checked in those.
+    They say the same as the fresh processes, which import TensorFlow for seconds each; ``test_verification`` and
+    ``test_whole_search`` have one of those.
     """
     log = tmp_path_factory.mktemp("checks") / "log.txt"
 
@@ -279,6 +273,21 @@ def warm_checks(
             yield
 
     return warm
+
+
+@pytest.fixture(scope="session")
+def made(
+    searched: LoadedStudy,
+    fork_server: ForkServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    said_by_made: list[str],
+    warm_checks: Callable[[], AbstractContextManager[None]],
+) -> Export:
+    """The best trial of ``searched``, exported, its files checked as ``warm_checks`` does; not to be written to."""
+    out = tmp_path_factory.mktemp("exports") / "tiny"
+    root = searched.paths.root
+    with warm_checks():
+        return export_study("tiny", root=root, out=out, server=fork_server, say=said_by_made.append)
 
 
 @pytest.fixture(scope="session")

@@ -264,7 +264,7 @@ CASES: dict[str, str] = {
     f"{NEW} --epochs 2 --confirm --folds 3": "--confirm",
     f"{NEW} --fine-tune 3": "--fine-tune 3",
     f"{NEW} --fine-tune 0": "--fine-tune 0",
-    f"{NEW} --backbone MobileNetV2": "--backbone MobileNetV2",
+    f"{NEW} --space cnn --backbone MobileNetV2": "--backbone MobileNetV2",
     f"{NEW} --preset unheard_of": "unheard_of",
     f"{NEW} --artifacts ftp://host/x": "ftp",
     f"{NEW} --artifacts s3://": "s3://",

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +81,16 @@ def test_worker_that_finished_a_trial_has_loaded_no_framework(blind: Blind) -> N
 
 
 @pytest.mark.slow
-def test_export_works_once_the_test_images_are_back(blind: Blind, fork_server: ForkServer) -> None:
+def test_export_works_once_the_test_images_are_back(
+    blind: Blind, fork_server: ForkServer, warm_checks: Callable[[], AbstractContextManager[None]]
+) -> None:
     for path, content in blind.sealed.items():
         path.write_bytes(content)
     root = blind.place / "studies"
-    export = export_study(
-        "law", root=root, out=blind.place / "out", server=fork_server, say=lambda line: None
-    )
+    with warm_checks():
+        export = export_study(
+            "law", root=root, out=blind.place / "out", server=fork_server, say=lambda line: None
+        )
     assert export.confusion_matrix.sum() == sum(blind.dataset.test_counts)
     assert load_study("law", None, root).optuna.user_attrs["test_ledger"][0]["trial"] == 0
 

@@ -11,6 +11,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -194,9 +195,12 @@ def test_kept_study_in_folds_goes_on_with_its_second_fold(training: Command, pla
 
 
 @pytest.mark.slow
-def test_kept_trial_is_exported_as_it_was_then(training: Command, place: Path) -> None:
+def test_kept_trial_is_exported_as_it_was_then(
+    training: Command, place: Path, warm_checks: Callable[[], AbstractContextManager[None]]
+) -> None:
     before, rows = summary_of(place, "kept"), predictions_of(place, "kept")
-    training("export", "--study", "kept")
+    with warm_checks():
+        training("export", "--study", "kept")
     after = summary_of(place, "kept")
 
     assert after["trial"] == before["trial"] == 2

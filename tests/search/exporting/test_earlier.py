@@ -1,7 +1,9 @@
 """The command of a finished study run again: what is exported already is found, and nothing else is taken for it."""
 
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -13,23 +15,31 @@ from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting.earlier import earlier_export
 from search.exporting.folder import FILES
+from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
 from search.workflows.run import search_and_export
 from storage.ledger import times_scored
 
 
-@pytest.fixture
-def study(make_worker: Callable[..., Worker]) -> LoadedStudy:
-    worker = make_worker("small")
+@pytest.fixture(scope="module")
+def study(make_worker_in: Callable[..., Worker], tmp_path_factory: pytest.TempPathFactory) -> LoadedStudy:
+    """A study of two trials, both finished; what a test changes of it, it changes back."""
+    worker = make_worker_in(tmp_path_factory.mktemp("earlier") / "studies")
     work(worker, lambda: 2)
     worker.study.want(2)
     return worker.study
 
 
-@pytest.fixture
-def folder(study: LoadedStudy, export_of: Callable[..., Path]) -> Path:
+@pytest.fixture(scope="module")
+def written(study: LoadedStudy, export_of: Callable[..., Path]) -> Path:
     """An export of the best trial, as the real writers make it, with something in the place of a model."""
     return completed(export_of(study))
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of it, of the test's own."""
+    return shutil.copytree(written, tmp_path / "export")
 
 
 def completed(folder: Path) -> Path:
@@ -101,7 +111,7 @@ def test_export_of_a_races_winner_is_as_long_as_that_trial_asks_not_the_searchs_
     """A head that is fitted exactly has one epoch: the same command exported again, and scored, at every call."""
     best, winner = study.ranked()
     monkeypatch.setattr("search.exporting.earlier.ranked_for_race", lambda *_: [best, winner])
-    best.user_attrs["planned_epochs"] = 1
+    monkeypatch.setitem(best.user_attrs, "planned_epochs", 1)
     raced = [{"trial": trial.number, "search_value": trial.value} for trial in (best, winner)]
     about = {"trial": winner.number, "value": winner.value, "params": winner.user_attrs["params"]}
     summary = json.loads((folder / "summary.json").read_text())
@@ -163,13 +173,21 @@ def test_finished_study_whose_command_is_run_again_does_nothing(
 
 
 def test_export_that_another_command_of_the_search_has_made_is_not_made_again(
-    study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    study: LoadedStudy,
+    folder: Path,
+    fast_server: ForkServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    study.want(3)  # As it was when both began.
     before = times_scored(study.optuna)
+    monkeypatch.setattr("search.workflows.run.ForkServer", lambda backend: nullcontext(fast_server))
     monkeypatch.setattr("search.workflows.run.search", lambda *_, **__: None)
     monkeypatch.setattr("search.workflows.export.build_export", lambda *_, **__: pytest.fail("it exports"))
-    result = search_and_export(asked(study, out=folder))
+    study.want(3)  # As it was when both began.
+    try:
+        result = search_and_export(asked(study, out=folder))
+    finally:
+        study.want(2)
     assert result.export is not None
     assert result.export.folder == folder
     assert times_scored(study.optuna) == before

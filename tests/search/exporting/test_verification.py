@@ -1,4 +1,4 @@
-"""The check of a real file; ``made`` has had it in a fresh process, whose other ends are those of ``test_formats``."""
+"""The check of a real file, once in a fresh process; the other ends of such a one are those of ``test_formats``."""
 
 from pathlib import Path
 
@@ -53,9 +53,8 @@ def stored(
     return place / "scores.npz"
 
 
-def test_reload_says_nothing_of_a_good_file(model: Path, stored: Path, warm_checks) -> None:
-    with warm_checks():
-        builder.verify_in_fresh_process("keras", model, stored, "tensorflow", "the exported file")
+def test_reload_says_nothing_of_a_good_file(model: Path, stored: Path) -> None:
+    builder.verify_in_fresh_process("keras", model, stored, "tensorflow", "the exported file")
 
 
 def test_reload_tells_other_weights(model: Path, stored: Path, searched: LoadedStudy, warm_checks) -> None:
