@@ -174,7 +174,9 @@ def find_images(given: Sequence[Path], say: Say = log_line) -> list[Path]:
     for path in given:
         if not path.is_dir():
             if WEB.match(str(path)):
-                raise InputError(f"{path}: pictures are not fetched from the web; expected an image file on this host")
+                raise InputError(
+                    f"{path}: pictures are not fetched from the web; expected an image file on this host"
+                )
             if path.exists() and not path.is_file():  # It would be waited for.
                 raise InputError(f"{path}: a pipe or a device; expected an image file or a folder of them")
             files = [path]

@@ -284,7 +284,9 @@ def test_file_of_an_export_is_answered_with_its_folder(model: Path, photos: Path
 
 @pytest.mark.parametrize("address", ["https://example.com/a.jpg", "s3://photos/a.jpg"])
 def test_address_in_the_web_is_no_file(model: Path, address: str) -> None:
-    with pytest.raises(InputError, match=r"^(https|s3):/.*a\.jpg: pictures are not fetched from the web; expected"):
+    with pytest.raises(
+        InputError, match=r"^(https|s3):/.*a\.jpg: pictures are not fetched from the web; expected"
+    ):
         predict_images(model, [address])
 
 
