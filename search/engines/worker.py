@@ -11,8 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.engines.resources import ResourceSlot
 from search.execution.stop_requests import Stop, catching_signals
-from search.execution.trial import WORKER_LOG
-from search.execution.worker import Worker
+from search.execution.worker import WORKER_LOG, Worker
 from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study import sweep_cells

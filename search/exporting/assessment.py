@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search.execution.trial import PLANNED_EPOCHS
+from search.execution.planning import PLANNED_EPOCHS
 from search.formatting import percent
 from search.metrics.calibration import BINS, calibration_error
 from search.metrics.generalization import Fit

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from search.execution.trial import plan_training
+from search.execution.planning import plan_training
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting import confirm, entrants
