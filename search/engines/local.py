@@ -252,9 +252,8 @@ def _listen_to_starter(stop: Stop) -> None:
 def main() -> int:
     """Run one worker as specified on standard input, and return its exit status."""
     this_process_is_ours()
-    with os.fdopen(
-        0, "rb", buffering=0, closefd=False
-    ) as starter:  # What follows the line is not for this reader.
+    # Unbuffered: what follows the line is not for this reader.
+    with os.fdopen(0, "rb", buffering=0, closefd=False) as starter:
         spec: dict[str, Any] = json.loads(starter.readline())
     stop = Stop()
     _listen_to_starter(stop)
