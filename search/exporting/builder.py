@@ -16,6 +16,7 @@ from search.data.familiarity import FILE as FAMILIARITY
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.exporting import examples
 from search.exporting.architecture import describe_in_child
+from search.exporting.assessment import check_recorded_value
 from search.exporting.backbone import backbone_facts, cached_features, keep_familiarity
 from search.exporting.baking import bake_temperature, with_temperature
 from search.exporting.class_names import embed_class_names
@@ -27,10 +28,11 @@ from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats
 from search.exporting.model import ModelFiles, make_model
 from search.exporting.out_of_fold import look_out_of_fold
+from search.exporting.race_words import no_race_sentence
 from search.exporting.request import ExportRequest
 from search.exporting.scoring_result import score_in_child
-from search.exporting.sentences import final_sentence, no_race_sentence
-from search.exporting.summary import check_recorded_value, summarise
+from search.exporting.sentences import final_sentence
+from search.exporting.summary import summarise
 from search.exporting.training_plans import refit_checkpoint, trial_plan
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.weights import refit_name
