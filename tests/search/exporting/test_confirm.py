@@ -19,6 +19,7 @@ from search.exporting.confirm import confirm_best, run_race
 from search.exporting.entrants import Course, distinct
 from search.exporting.export import Export
 from search.exporting.race import Race, Racer
+from search.exporting.race_rule import COMPUTE_SHARE
 from search.exporting.race_runs import RaceRun
 from search.exporting.race_words import race_sentences
 from search.exporting.writers import draw_race
@@ -49,7 +50,8 @@ def race(table: dict[int, list[Any]], compute: float = 1e9, config: Any = CONFIG
         return RaceRun(seed, {}, table[of.number][place], 100.0, Path("weights") if keep else None)
 
     racers = [Racer(trial(number, 0.97 - place / 100)) for place, number in enumerate(table)]
-    return run_race(config, racers, compute, 1 / 1000, train, lambda line: None), trained
+    course = Course((), allowed=COMPUTE_SHARE * compute)
+    return run_race(config, racers, compute, 1 / 1000, train, lambda line: None, course), trained
 
 
 def test_every_configuration_is_trained_with_the_same_seeds() -> None:
