@@ -17,7 +17,7 @@ from chaos_faults import Monkey
 from chaos_processes import NO_ROOM, marked
 
 import spaces
-from search.execution.trial import plan_training
+from search.execution.planning import plan_training
 from search.exporting.weights import find_weights
 from search.process import backends
 from search.study.proposal import recipe_of

@@ -81,7 +81,7 @@ def marked(mark: str) -> dict[str, list[int]]:
             leads = os.getsid(pid) == pid
             role = (
                 ("fork server" if leads else "child") if FORKER in line
-                else "worker" if "search.engines.local" in line
+                else "worker" if "search.engines.local_worker" in line
                 else "command" if "chaos_command" in line
                 else "other"
             )  # fmt: skip

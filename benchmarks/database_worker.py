@@ -19,7 +19,8 @@ from optuna.trial import TrialState
 
 from storage.claims import Claims
 from storage.connect import open_storage
-from storage.database import Database, Guard
+from storage.database import Database
+from storage.locks import Guard
 
 CALLS = ("claim", "sample", "report", "prune", "beat", "tell")
 SLEEP, LOCK = "sleep", "lock"

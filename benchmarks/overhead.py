@@ -34,6 +34,7 @@ from unittest.mock import patch
 
 from record import make_parser, print_table, write_result
 
+import search.execution.endings
 import search.execution.trial
 from search.config.settings import RunOptions
 from search.data.threads import cores
@@ -106,6 +107,7 @@ class Timeline:
             (Child, "receive", self._receive),
             (Child, "send", self._send),
             (search.execution.trial, "feed_trial", self._fed),
+            (search.execution.endings, "feed_trial", self._fed),
             (search.execution.trial, "feed_best", self._fed),
         ):
             self._wrapped.enter_context(patch.object(owner, name, wrap(getattr(owner, name))))

@@ -155,6 +155,11 @@ def shorten_path(path: str, most: int) -> str:
     return name if len(name) <= most else "…" + name[1 - most :]
 
 
+def plain_value(value: Any) -> str:
+    """A parameter's value: ``0.0003162``, ``64``, ``relu``."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def describe(values: Mapping[str, Any]) -> str:
     """Varied values in words: ``filters=16, dense_width=64``."""
     return ", ".join(f"{name}={value}" for name, value in values.items())

@@ -42,9 +42,8 @@ def read_facts(path: Path) -> dict[str, Any] | None:
             return _facts(archive)
     except MemoryError:
         raise
-    except (
-        Exception
-    ):  # Of a damaged file anything may come: zipfile, zlib and NumPy have an error each for every byte.
+    # Of a damaged file anything may come: zipfile, zlib and NumPy have an error each for every byte.
+    except Exception:
         return None
 
 

@@ -417,11 +417,12 @@ class Claims:
         attributes = self.new_trial(trials)
         if attributes is None:
             return None
+        # With its first sign of life, in one transaction.
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             system_attrs={HEARTBEAT: self.sign_of_life(token), **attributes.get("system_attrs", {})},
             user_attrs=attributes.get("user_attrs"),
-        )  # With its first sign of life, in one transaction.
+        )
         trial_id = self.database.create_new_trial(self.study_id, template)
         return Claim(self, trial_id, self.database.get_trial_number_from_id(trial_id), token)
 

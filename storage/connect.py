@@ -20,8 +20,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import InvalidatePoolError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from storage.database import LEAST_HOLD_SECONDS, LONGEST_WAIT_SECONDS, Database, advisory_lock, file_lock
+from storage.database import Database
 from storage.errors import DatabaseGone, LockLost
+from storage.locks import LEAST_HOLD_SECONDS, LONGEST_WAIT_SECONDS, advisory_lock, file_lock
 from storage.rdb import LeanStorage
 from storage.retry import Retrying, is_refusal, reason
 from storage.timeouts import Timeouts

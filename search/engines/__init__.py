@@ -1,10 +1,10 @@
 """Engines start N workers, say how they are, and stop them, and do nothing else.
 
-``local`` is what a command uses that runs workers itself: processes that share its fork server and end with it. The
-others are of ``base.Engine``, and their workers outlive the command: ``detached`` on this host, ``slurm`` and
-``ray_engine`` on a cluster. ``started`` keeps what was started on record, ``ordering`` says which workers a search has,
-and ``attending`` waits for them. ``kubernetes`` writes what a cluster is to start, and leaves the rest to it.
-``resources`` divides a host among its workers.
+``local`` is what a command uses that runs workers itself: processes (``local_worker``) that share its fork server and
+end with it. The others are of ``base.Engine``, and their workers outlive the command: ``detached`` on this host,
+``slurm`` and ``ray_engine`` on a cluster. ``started`` keeps what was started on record, ``ordering`` says which workers
+a search has, and ``attending`` waits for them. ``kubernetes`` writes what a cluster is to start, and leaves the rest to
+it. ``resources`` divides a host among its workers.
 """
 
 from typing import TYPE_CHECKING

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from search.config.option import flag_of
+from search.config.settings import ManifestOptions, RunOptions
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
 from storage.url import parse, redacted
@@ -91,6 +93,17 @@ class Engine(Protocol):
         Raises:
             InputError: It cannot be done from this host.
         """
+
+
+def worker_flags(options: RunOptions | ManifestOptions, names: Sequence[str]) -> list[str]:
+    """What a worker is given of its starter's options: those of these names that were asked for, and the trackers."""
+    flags: list[str] = []
+    for name in names:
+        if name in options.requested:
+            flags += [flag_of(options, name), str(getattr(options, name))]
+    for word in options.trackers:
+        flags += [flag_of(options, "trackers"), word]
+    return flags
 
 
 def is_alive(worker: StartedWorker) -> bool:

@@ -15,6 +15,7 @@ import yaml
 
 from search.config.option import flag_of
 from search.config.settings import ManifestOptions
+from search.engines.base import worker_flags
 from search.engines.resources import check_shares
 from search.errors import InputError
 from search.execution.stop_requests import EXIT_SECONDS
@@ -169,11 +170,7 @@ def _pod(options: ManifestOptions, artifacts: str | None) -> dict[str, Any]:
 
 def _worker(options: ManifestOptions, artifacts: str | None) -> dict[str, Any]:
     command = ["python", "-m", "search.worker", "--patient", "--study", options.study]
-    for name in ("root", "backend", "gpu_memory", "gpus", "per_gpu"):
-        if name in options.requested:
-            command += [flag_of(options, name), str(getattr(options, name))]
-    for word in options.trackers:
-        command += [flag_of(options, "trackers"), word]
+    command += worker_flags(options, ("root", "backend", "gpu_memory", "gpus", "per_gpu"))
     amounts = {"cpu": options.cpu, "memory": options.memory} | ({GPU: "1"} if options.gpus else {})
     worker: dict[str, Any] = {
         "name": "worker",

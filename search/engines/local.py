@@ -1,12 +1,8 @@
 """Workers in processes of their own on this host, which share one fork server; a worker that dies is started again.
 
-Each is ``python -m search.engines.local``, which reads its specification from standard input, so that no password
-stands in a list of processes. Further lines ask it to stop: not signals, since a scheduler may have sent one to every
-process of a job already, and a second one would leave the trial's child no time. It ends, requeuing its trial, when the
-process that started it is gone.
-
-The fork server is the starter's. A worker that finds it gone, or without an answer, gives its trial back and ends; it
-is started again with a line to the next server, which the starter starts.
+Each is ``python -m search.engines.local_worker``. The fork server is this process's. A worker that finds it gone, or
+without an answer, gives its trial back and ends; it is started again with a line to the next server, which this process
+starts.
 """
 
 import contextlib
@@ -15,37 +11,26 @@ import errno
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from search.engines.local_worker import AT_ONCE, ERROR, NO_ROOM, REFUSED, SERVER_GONE, STOP, STOPPED
 from search.engines.resources import ResourceSlot
-from search.engines.worker import run_worker
-from search.errors import DiskFull, InputError, ServerGone, StudyStopped, is_disk_full
-from search.execution.stop_requests import EXIT_SECONDS, Stop, ending_in_time, this_process_is_ours
+from search.errors import DiskFull, InputError, ServerGone, StudyStopped
+from search.execution.stop_requests import EXIT_SECONDS, Stop
 from search.process.fork_server import ForkServer
 from search.process.module_path import module_path
-from search.study.compute import compute_spent
-from search.study.finding import load_study
 from search.study.study import LoadedStudy
 from storage.process_identity import worker_name
-from storage.timeouts import Timeouts
 
 # A worker that dies sooner than this after its start, so often in a row, will do so for ever.
 SOON_SECONDS = 10.0
 MOST_EARLY_DEATHS = 5
 LOOK_SECONDS = 0.2
-# How a worker says why it ended. None is 1, with which Python ends a process that has a fault of its own.
-STOPPED, REFUSED, NO_ROOM, SERVER_GONE = 3, 4, 5, 6
-# What a worker is told over its standard input.
-STOP, AT_ONCE = b"stop\n", b"now\n"
-ERROR = "error: "
 
 
 @dataclasses.dataclass
@@ -152,7 +137,7 @@ class LocalWorkers:
         log.parent.mkdir(parents=True, exist_ok=True)
         with line, log.open("ab") as printed:
             process = subprocess.Popen(
-                [sys.executable, "-m", "search.engines.local"],
+                [sys.executable, "-m", "search.engines.local_worker"],
                 stdin=subprocess.PIPE,
                 bufsize=0,  # What a worker that has died did not take is not tried again when its end is closed.
                 stdout=printed,
@@ -232,77 +217,3 @@ def rename_log(log: Path, named: Path) -> Path:
         named = named.with_stem(f"{named.stem}-{log.stem.rpartition('-')[2]}")
     log.rename(named)
     return named
-
-
-def _listen_to_starter(stop: Stop) -> None:
-    """Stop as the starter says, or once its end of our standard input is closed."""
-
-    def listen() -> None:
-        while words := os.read(0, 64):
-            if not stop.by_user:
-                stop.on_signal(signal.SIGTERM)
-            if AT_ONCE in words:
-                stop.now = True
-        if not stop.by_user:
-            stop.on_signal(signal.SIGHUP)
-
-    threading.Thread(target=listen, name="starter", daemon=True).start()
-
-
-def main() -> int:
-    """Run one worker as specified on standard input, and return its exit status."""
-    this_process_is_ours()
-    with os.fdopen(
-        0, "rb", buffering=0, closefd=False
-    ) as starter:  # What follows the line is not for this reader.
-        spec: dict[str, Any] = json.loads(starter.readline())
-    stop = Stop()
-    _listen_to_starter(stop)
-    try:
-        with ending_in_time(stop):
-            _work_as(spec, stop)
-    except InputError as error:
-        return _say(error, REFUSED)
-    except ServerGone as error:
-        return _say(error, SERVER_GONE)
-    except StudyStopped as error:
-        return _say(error, NO_ROOM if isinstance(error, DiskFull) else STOPPED)
-    except Exception as error:
-        if not is_disk_full(error):
-            raise
-        return _say(DiskFull(error), NO_ROOM)
-    return 130 if stop.by_user else 0
-
-
-def _say(error: Exception, status: int) -> int:
-    """Leave the reason of the end in the log, if there is room for it, and return the exit status."""
-    with contextlib.suppress(OSError):
-        print(f"{ERROR}{error}", flush=True)
-    # What could not be printed would be tried again at the exit, and the status be Python's own.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        os.dup2(nowhere, number)
-    return status
-
-
-def _work_as(spec: dict[str, Any], stop: Stop) -> None:
-    times = Timeouts(**spec["times"])
-    found = load_study(spec["study"], spec["storage"], Path(spec["root"]), times, patient=True)
-    study = dataclasses.replace(found, prepared=Path(spec["prepared"]))
-    if spec["timeout"] is not None:
-        stop.deadline = time.monotonic() + spec["timeout"]
-    stop.budget, stop.spent = spec["budget"], lambda: compute_spent(study)
-    with ForkServer(spec["backend"], socket.socket(fileno=spec["line"])) as server:
-        run_worker(
-            study,
-            server,
-            stop,
-            ResourceSlot(**spec["slot"]),
-            gpu_memory=spec["gpu_memory"],
-            checkpoint_seconds=spec["checkpoint_seconds"],
-            trackers=spec["trackers"],
-        )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

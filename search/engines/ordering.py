@@ -5,7 +5,7 @@ import sys
 from search.config.engine_word import LOCAL, parse_engine
 from search.config.option import flag_of
 from search.config.settings import RunOptions
-from search.engines.base import Order
+from search.engines.base import Order, worker_flags
 from search.engines.started import Started, at_work, make_engine, new_record, start
 from search.errors import InputError
 from search.process.module_path import module_path
@@ -55,12 +55,11 @@ def workers_elsewhere(study: LoadedStudy, options: RunOptions) -> Started | None
 
 def _order(study: LoadedStudy, options: RunOptions) -> Order:
     command = [sys.executable, "-m", "search.worker", "--patient", "--study", study.config.study]
-    command += ["--studies", str(study.paths.root)]
-    for name in ("backend", "cache", "gpu_memory"):
-        if name in options.requested:
-            command += [flag_of(options, name), str(getattr(options, name))]
-    for word in options.trackers:
-        command += [flag_of(options, "trackers"), word]
+    command += [
+        "--studies",
+        str(study.paths.root),
+        *worker_flags(options, ("backend", "cache", "gpu_memory")),
+    ]
     # By their whole paths: other terminals, in other folders, read them.
     logs = study.paths.folder.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)

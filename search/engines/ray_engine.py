@@ -18,6 +18,7 @@ from typing import Any
 
 from search.config.interpreter import to_install
 from search.engines.base import ENDED, RUNNING, UNKNOWN, WAITING, Facts, Order, last_error, serves_one_host
+from search.engines.resources import check_per_gpu
 from search.errors import InputError
 from search.study.snapshot import StartedWorker
 from storage.process_identity import hostname
@@ -52,8 +53,7 @@ class RayEngine:
 
     def check(self, url: str, workers: int | None, gpus: str | None, per_gpu: int | None) -> None:
         """See ``Engine``. An SQLite database is for this host alone, which all nodes may be on."""
-        if per_gpu is not None and gpus is None:
-            raise InputError(f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all as well")
+        check_per_gpu(gpus, per_gpu)
         if find_spec("ray") is None:
             raise InputError(f"--engine ray: Ray is not installed here; {to_install('ray')}")
         try:

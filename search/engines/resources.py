@@ -90,13 +90,22 @@ def check_shares(workers: int | None, gpus: str | None, per_gpu: int | None) -> 
     Raises:
         InputError: They would not.
     """
-    if per_gpu is not None and gpus is None:
-        raise InputError(f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all as well")
+    check_per_gpu(gpus, per_gpu)
     if (workers or per_gpu or 1) % (per_gpu or 1):
         raise InputError(
             f"--workers {workers}: {per_gpu} share a GPU, and each GPU is a task of its own; expected a multiple "
             f"of --per-gpu {per_gpu}"
         )
+
+
+def check_per_gpu(gpus: str | None, per_gpu: int | None) -> None:
+    """Refuse a share of each GPU where workers have none that a scheduler gives out.
+
+    Raises:
+        InputError: They have none.
+    """
+    if per_gpu is not None and gpus is None:
+        raise InputError(f"--per-gpu {per_gpu} says nothing without --gpus: expected --gpus all as well")
 
 
 def _memory(workers: int, gpu: str, sharing: int, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """One worker: everything from an open study to the end of its loop, the same for every engine."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.engines.resources import ResourceSlot
 from search.execution.stop_requests import Stop, catching_signals
-from search.execution.trial import WORKER_LOG
-from search.execution.worker import Worker
+from search.execution.worker import WORKER_LOG, Worker
 from search.execution.worker_loop import work
 from search.process.fork_server import ForkServer
 from search.study import sweep_cells
@@ -23,6 +22,7 @@ from storage.claims import Claims, sampled_trial
 from storage.memory import GPU
 from storage.process_identity import worker_name
 
+NextTrial = Callable[[list[FrozenTrial]], dict[str, Any] | None]
 # Of the twenty seconds that a stop may take, what the database may have: after the child's ten.
 HURRY_SECONDS = 14.0
 
@@ -45,13 +45,7 @@ def run_worker(
         ServerGone: ``server`` is another process's, and has ended or does not answer.
     """
     name = worker_name()
-    sweep = sweep_cells.SWEEP in study.optuna.user_attrs
-    listed = [] if sweep else listed_configurations(study)
-
-    def next_sample(trials: list[FrozenTrial]) -> dict[str, Any] | None:
-        """Another trial of a search, unless all configurations have one."""
-        return None if listed and count_left(listed, trials) <= 0 else sampled_trial(trials)
-
+    next_trial, wanted = _trials_to_run(study)
     worker = Worker(
         study,
         server,
@@ -59,7 +53,7 @@ def run_worker(
             study.storage,
             study.study_id,
             name,
-            new_trial=sweep_cells.next_retry if sweep else next_sample,
+            new_trial=next_trial,
             memory=bounded(slot.memory, gpu_memory),
         ),
         stop,
@@ -70,13 +64,6 @@ def run_worker(
     )
     retrying = study.storage.retrying
     stop.on_hurry = lambda: retrying.set_deadline(HURRY_SECONDS)
-
-    def wanted() -> int:
-        trials = study.optuna.get_trials(deepcopy=False) if sweep or listed else []
-        if sweep:
-            return sweep_cells.cells_wanted(trials)
-        return 0 if is_exhausted(listed, trials) else study.wanted
-
     with (
         logging_to(study.paths.worker_log(name)),
         catching_signals(stop),
@@ -84,6 +71,31 @@ def run_worker(
         listening(trackers, study, lambda: stop.by_user) as worker.listener,
     ):
         work(worker, wanted)
+
+
+def _trials_to_run(study: LoadedStudy) -> tuple[NextTrial, Callable[[], int]]:
+    """Which trials a study is to have.
+
+    Returns:
+        What gives the attributes of another trial, see ``Claims.new_trial``; and what gives how many finished trials
+        the study shall have.
+    """
+    if sweep_cells.SWEEP in study.optuna.user_attrs:
+        return sweep_cells.next_retry, lambda: sweep_cells.cells_wanted(
+            study.optuna.get_trials(deepcopy=False)
+        )
+    listed = listed_configurations(study)
+    if not listed:
+        return sampled_trial, lambda: study.wanted
+
+    def next_sample(trials: list[FrozenTrial]) -> dict[str, Any] | None:
+        """Another trial, unless all configurations have one."""
+        return None if count_left(listed, trials) <= 0 else sampled_trial(trials)
+
+    def wanted() -> int:
+        return 0 if is_exhausted(listed, study.optuna.get_trials(deepcopy=False)) else study.wanted
+
+    return next_sample, wanted
 
 
 def bounded(memory: Mapping[str, int], gpu_memory: float | None) -> Mapping[str, int]:

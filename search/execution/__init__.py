@@ -1,8 +1,9 @@
 """A worker's loop, and a trial's life from claim to end.
 
-Which configuration comes next is decided in ``samplers``, which trial ends early in ``pruning``, when a worker stops
-in ``stop_requests``. Which trial a worker runs next is decided in ``storage.claims``; early stopping, by the
-validation loss, in ``search.training.training``.
+``trial`` reads as a trial lives; ``planning`` says what it trains, ``endings`` how it ends. Which configuration comes
+next is decided in ``samplers``, which trial ends early in ``pruning``, when a worker stops in ``stop_requests``. Which
+trial a worker runs next is decided in ``storage.claims``; early stopping, by the validation loss, in
+``search.training.training``.
 """
 
 from typing import TYPE_CHECKING

@@ -68,13 +68,8 @@ class Reporter:
         # The first epoch that this training has told of, and when.
         self._first: tuple[int, float] | None = None
         self._listener = listener or Listener()
-        self._claim, self._heartbeat, self._stop, self._trial, self._plan = (
-            claim,
-            heartbeat,
-            stop,
-            trial,
-            plan,
-        )
+        self._claim, self._heartbeat, self._stop = claim, heartbeat, stop
+        self._trial, self._plan = trial, plan
         # Epochs done again after an interruption are stored already.
         self._reported = set(trial.storage.get_trial(trial._trial_id).intermediate_values)
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue()

@@ -1,5 +1,6 @@
 """What a worker has at hand."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from storage.claims import Claims
 
 # How long pictures are waited for where the worker is asked to stop, and how often it is looked whether it is.
 HURRIED_SECONDS, SLICE_SECONDS = 3.0, 0.1
+# For the worker's log file alone: the screen shows the same in its own way.
+WORKER_LOG = logging.getLogger(f"{__name__}.log")
+WORKER_LOG.propagate = False
+WORKER_LOG.setLevel(logging.INFO)
 
 
 @dataclass

@@ -1,11 +1,16 @@
-"""What the scores say of the exported net: whether it over- or underfits, and how far to trust its confidences."""
+"""What the scores say of the exported net: whether it is what the search recorded, how it fits, its calibration."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search.execution.trial import PLANNED_EPOCHS
+import numpy as np
+
+from search.config.study_config import StudyConfig
+from search.errors import StudyStopped
+from search.execution.planning import PLANNED_EPOCHS
 from search.formatting import percent
 from search.metrics.calibration import BINS, calibration_error
+from search.metrics.classification import Scores, one_image
 from search.metrics.generalization import Fit
 from search.study.fold_results import FOLDS, at_kept_epoch
 
@@ -13,6 +18,33 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.exporting.scoring_result import ScoringResult
+
+# The exported file's validation figure may differ by so much from the trial's: other batches round otherwise, and on a
+# GPU kernels do; trials of older versions were validated there in bfloat16, where the file is in float32.
+SAME_VALUE, SAME_VALUE_GPU = 2e-3, 2e-2
+
+
+def check_recorded_value(config: StudyConfig, value: float | None, validation: Scores, device: str) -> None:
+    """Check that the exported file scores what the search recorded for the trial.
+
+    Args:
+        config: The study's settings.
+        value: The recorded value.
+        validation: Scores of the exported file.
+        device: Where the recorded value was computed.
+
+    Raises:
+        StudyStopped: It does not, so that the file is not that of the weights that scored.
+    """
+    scored = validation.figure(config.metric, config.classes)
+    counts = np.bincount(validation.labels, minlength=len(config.classes)).tolist()
+    step = max(1 / len(validation.labels), one_image(config.metric, counts, config.classes))
+    allowed = max(SAME_VALUE if device == "cpu" else SAME_VALUE_GPU, 2 * step) * max(1.0, abs(value or 0.0))
+    if value is not None and not abs(scored - value) <= allowed:
+        raise StudyStopped(
+            f"the kept weights score a validation {config.metric} of {scored:.4f} where the trial recorded "
+            f"{value:.4f}; nothing exported: pass --refit to train its configuration again"
+        )
 
 
 @dataclass(frozen=True)

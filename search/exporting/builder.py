@@ -16,22 +16,26 @@ from search.data.familiarity import FILE as FAMILIARITY
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
 from search.exporting import examples
 from search.exporting.architecture import describe_in_child
-from search.exporting.backbone import backbone_facts, cached_features, keep_familiarity
+from search.exporting.assessment import check_recorded_value
+from search.exporting.backbone import backbone_facts, keep_familiarity
 from search.exporting.baking import bake_temperature, with_temperature
+from search.exporting.child_training import TrainingResult
 from search.exporting.class_names import embed_class_names
 from search.exporting.confirm import confirm_best
 from search.exporting.entrants import UNBOUNDED, Bounds, default_trial
 from search.exporting.export import Export
-from search.exporting.fallback import unless_default
+from search.exporting.fallback import default_unless_ahead
+from search.exporting.fine_tuning import FineTuned
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, IMAGES, write_formats
 from search.exporting.model import ModelFiles, make_model
 from search.exporting.out_of_fold import look_out_of_fold
+from search.exporting.race_words import no_race_sentence
 from search.exporting.request import ExportRequest
-from search.exporting.scoring_result import score_in_child
-from search.exporting.sentences import final_sentence, no_race_sentence
-from search.exporting.summary import check_recorded_value, summarise
-from search.exporting.training_plans import refit_checkpoint, trial_plan
+from search.exporting.scoring_result import ScoringResult, score_in_child, scoring_payload
+from search.exporting.sentences import final_sentence
+from search.exporting.summary import summarise
+from search.exporting.training_plans import refit_checkpoint
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.weights import refit_name
 from search.exporting.writers import trained_on, write_files
@@ -83,26 +87,7 @@ def _build(
     loaded = request.loaded
     try:
         if confirm:
-            race = confirm_best(
-                loaded,
-                server,
-                request.say,
-                request.gpu_memory,
-                request.without,
-                bounds,
-                request.refit,
-                request.prefer,
-            )
-            if isinstance(race, str):
-                trial, why = request.trial, ""
-                if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
-                    trial, why = unless_default(loaded, trial, request.without)
-                remark = " ".join(filter(None, (request.remark, why)))
-                if trial is not request.trial:  # The preference is of the best.
-                    request = replace(request, passed_over=request.trial.number, preference=None)
-                request = replace(request, no_race=race, trial=trial, remark=remark)
-            else:
-                request = replace(request, trial=race.exported_trial, race=race, preference=race.preference)
+            request = _after_race(request, server, bounds)
             planned = bounds.grows or bounds.final is not None
             if planned and request.refit and request.refit_epochs is None and loaded.config.length:
                 _plan_final(request, bounds)
@@ -120,6 +105,27 @@ def _build(
     if request.fine_tune:
         loaded.paths.tuning_checkpoint(number, request.fine_tune, request.refit).unlink(missing_ok=True)
     return replace(export, folder=target)
+
+
+def _after_race(request: ExportRequest, server: "ForkServer", bounds: Bounds) -> ExportRequest:
+    """The request for what a race has found; where there can be none, for what is exported without one, and why."""
+    loaded = request.loaded
+    race = confirm_best(
+        loaded,
+        server,
+        request.say,
+        request.gpu_memory,
+        request.without,
+        bounds,
+        request.refit,
+        request.prefer,
+    )
+    if not isinstance(race, str):
+        return replace(request, trial=race.exported_trial, race=race, preference=race.preference)
+    request = replace(request, no_race=race)
+    if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
+        return default_unless_ahead(request)
+    return request
 
 
 def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
@@ -146,8 +152,7 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
 def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> Export:
     """Make every file of an export in the empty ``folder``, and check the model by loading it in a fresh process."""
     loaded, trial, say = request.loaded, request.trial, request.say
-    config, log = loaded.config, loaded.paths.worker_log("export")
-    model = folder / "model.keras"
+    config, model = loaded.config, folder / "model.keras"
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         training, files, tuned = make_model(request, model, scratch, server)
@@ -156,36 +161,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
             write_other_formats(request, model, scratch, server)
         flops = _describe(folder, request, training.refit, model, server)
         stored = scratch / "scores.npz"
-        # A net whose backbone was tuned is another than the folds' were.
-        out_of_fold = None
-        if request.refit and tuned is None:
-            out_of_fold = look_out_of_fold(loaded, trial, request.without)
-        payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
-        if payload["features"]:
-            fitted = trained_on(loaded.dataset(), config, training.refit)
-            keep_familiarity(folder / FAMILIARITY, payload["features"], fitted)
-        counted: list[int] = []
-
-        def before_test(validation: Scores, temperature: float | None) -> None:
-            if not request.refit:
-                value = trial.value if tuned is None else tuned.value_after
-                device = str(training.facts.get("device", "cpu"))
-                check_recorded_value(config, value, validation, device)
-            finish_files(request, model, stored, temperature, server)
-            # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
-            # Under a lock: two exports at once must not lose a count.
-            say(Passing("scoring the test images"))
-            counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request)))
-
-        threads = int(trial.user_attrs.get("threads") or 0)
-        fitting = f", fitting {' and '.join(request.baselines)}" if request.baselines else ""
-        say(Passing(f"scoring the validation images{fitting}"))
-        scored = replace(
-            score_in_child(server, payload, log, threads, before_test),
-            out_of_fold=out_of_fold,
-            baked=request.calibrated,
-        )
-        times, by_others = counted
+        scored, times, by_others = _score(request, files, training, tuned, stored, server)
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
@@ -196,6 +172,49 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         say(sentence)
     say(f"how far to trust trial {trial.number}, and why, is in the export's model_card.md")
     return Export(folder, summary, report, scored.test.confusion_matrix, list(config.classes))
+
+
+def _score(
+    request: ExportRequest,
+    files: ModelFiles,
+    training: TrainingResult,
+    tuned: FineTuned | None,
+    stored: Path,
+    server: "ForkServer",
+) -> tuple[ScoringResult, int, int]:
+    """Score the net; before the test images are opened, finish its files and check them.
+
+    Returns:
+        The scores, how often the test images have been scored, this time included, and how often of these by others.
+    """
+    loaded, trial, say = request.loaded, request.trial, request.say
+    # A net whose backbone was tuned is another than the folds' were.
+    out_of_fold = None
+    if request.refit and tuned is None:
+        out_of_fold = look_out_of_fold(loaded, trial, request.without)
+    payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
+    if payload["features"]:
+        fitted = trained_on(loaded.dataset(), loaded.config, training.refit)
+        keep_familiarity(files.model.with_name(FAMILIARITY), payload["features"], fitted)
+    counted: list[int] = []
+
+    def before_test(validation: Scores, temperature: float | None) -> None:
+        if not request.refit:
+            value = trial.value if tuned is None else tuned.value_after
+            device = str(training.facts.get("device", "cpu"))
+            check_recorded_value(loaded.config, value, validation, device)
+        finish_files(request, files.model, stored, temperature, server)
+        # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
+        # Under a lock: two exports at once must not lose a count.
+        say(Passing("scoring the test images"))
+        counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request)))
+
+    threads = int(trial.user_attrs.get("threads") or 0)
+    fitting = f", fitting {' and '.join(request.baselines)}" if request.baselines else ""
+    say(Passing(f"scoring the validation images{fitting}"))
+    scored = score_in_child(server, payload, loaded.paths.worker_log("export"), threads, before_test)
+    times, by_others = counted
+    return replace(scored, out_of_fold=out_of_fold, baked=request.calibrated), times, by_others
 
 
 def _describe(
@@ -288,41 +307,3 @@ def write_other_formats(request: ExportRequest, model: Path, scratch: Path, serv
         f"written and compared with Keras on {IMAGES} images: "
         + ", ".join(FORMATS[name].file for name in request.formats)
     )
-
-
-def scoring_payload(
-    request: ExportRequest, files: ModelFiles, stored: Path, temperature: float | None = None
-) -> dict[str, Any]:
-    """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``; see there."""
-    config = request.loaded.config
-    wanted = bool(config.backbones) and (files.head is not None or bool(request.baselines))
-    features = cached_features(request.loaded, request.trial, request.refit) if wanted else None
-    if wanted and request.baselines and features is None:
-        request.say(
-            "no baseline on the backbone's features: those of its training images are not on this host"
-        )
-    # A fine-tuned net has other features than the cached ones, on which the baselines are fitted.
-    frozen = trial_plan(request.loaded, request.trial) if features and files.head is None else None
-    return {
-        "model": str(files.model),
-        "dataset": str(request.loaded.dataset().folder),
-        "source": config.data,
-        "validation": config.validation,
-        "images": config.images,
-        "split_seed": config.seed,
-        "folds": config.folds,
-        "fold_of": config.fold_of,
-        # Raced weights are scored on what the race has measured them by; beside a refit they are on all such images.
-        "race": config.race_images,
-        "race_part": 0 if request.race and config.race_images else None,
-        "race_parts": 1 if request.refit else ending.PARTS_OF_IMAGES,
-        "out": str(stored),
-        "gpu_memory": request.gpu_memory,
-        "temperature": temperature,
-        "unseen": str(files.unseen) if files.unseen else None,
-        "head": str(files.head) if files.head else None,
-        "features": features,
-        "frozen": frozen.to_payload() if frozen else None,
-        "baselines": list(request.baselines),
-        "refit": request.refit,
-    }

@@ -41,9 +41,8 @@ def _keras(file: Path, names: Sequence[str]) -> None:
 
 
 def _litert(file: Path, names: Sequence[str]) -> None:
-    with zipfile.ZipFile(
-        file, "a"
-    ) as archive:  # At the end of a file that is none; LiteRT reads from the beginning.
+    # At the end of a file that is none; LiteRT reads from the beginning.
+    with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(LABELS, _lines(names))
 
 

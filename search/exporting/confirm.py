@@ -130,7 +130,7 @@ def run_race(
     step: float,
     train: Callable[["FrozenTrial", int, bool], RaceRun],
     say: Callable[[str], None],
-    course: Course | None = None,
+    course: Course,
 ) -> Race:
     """Run rounds until the race is over.
 
@@ -141,27 +141,14 @@ def run_race(
         step: What one validation image changes the metric by.
         train: Runs one training: of this trial's configuration, with this seed, keeping its weights or not.
         say: Gets lines for a person.
-        course: How far they race; None for as far as in a study whose trials count epochs.
+        course: How far they race.
 
     Raises:
         StudyStopped: Every configuration diverged.
     """
-    course = course or Course((), allowed=COMPUTE_SHARE * search_compute)
     seeds: list[int] = []
-    while True:
-        racing = [racer for racer in racers if not racer.eliminated]
-        spent = sum(run.compute for racer in racers for run in racer.runs)
-        next_round = sum(epoch_cost(racer.trial) * config.epochs for racer in racing)
-        lower = config.metric == "loss"
-        hopeless = course.prefer == ACCURATE and nobody_ahead(
-            values_of(racing), course.default, lower_is_better=lower
-        )
-        reason = why_over(
-            len(racing), len(seeds), spent, next_round, course.allowed, course.rounds, hopeless=hopeless
-        )
-        if reason:
-            break
-        seed = race_seed(config, len(seeds))
+    while not (reason := _why_over(config, racers, len(seeds), course)):
+        racing, seed = _racing(racers), race_seed(config, len(seeds))
         for racer in racing:
             run = train(racer.trial, seed, not seeds)
             racer.runs.append(run)
@@ -169,7 +156,7 @@ def run_race(
             say(f"confirm: round {len(seeds) + 1}, trial {racer.trial.number} with seed {seed}: {shown}")
         seeds.append(seed)
         eliminate(racing, config.metric, step, say)
-    if not racing:
+    if not _racing(racers):
         raise StudyStopped(
             "--confirm: every configuration diverged when it was trained again (a loss or the metric became no "
             "number); nothing exported: export without --confirm, or search on"
@@ -186,6 +173,21 @@ def run_race(
         best=course.best,
         times=course.times,
     )
+
+
+def _racing(racers: Sequence[Racer]) -> list[Racer]:
+    return [racer for racer in racers if not racer.eliminated]
+
+
+def _why_over(config: "StudyConfig", racers: Sequence[Racer], rounds: int, course: Course) -> str:
+    """Why the race ends before another round, as ``why_over`` has it; empty where it goes on."""
+    racing = _racing(racers)
+    spent = sum(run.compute for racer in racers for run in racer.runs)
+    next_round = sum(epoch_cost(racer.trial) * config.epochs for racer in racing)
+    hopeless = course.prefer == ACCURATE and nobody_ahead(
+        values_of(racing), course.default, lower_is_better=config.metric == "loss"
+    )
+    return why_over(len(racing), rounds, spent, next_round, course.allowed, course.rounds, hopeless=hopeless)
 
 
 def eliminate(racing: Sequence[Racer], metric: str, step: float, say: Callable[[str], None]) -> None:

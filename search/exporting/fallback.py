@@ -22,6 +22,7 @@ about that: where v is 80 %, by 9 points on 167 images, and by 1.6 on 5,000.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,8 @@ from search.study.study import LoadedStudy
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+    from search.exporting.request import ExportRequest
 
 # Metrics that vary about as the accuracy of as many images does.
 PROPORTIONS = ("accuracy", "macro_f1", "balanced_accuracy")
@@ -88,6 +91,14 @@ def unless_default(
     why = f", as {_by_luck(len(trials) - 1, lead)}" if differ else ""
     since = "" if differ else ", since the trials cannot be told apart"
     return default, (f"Exported is {name}{since}: {passed_over(best.number)} is {ahead.format('it')}{why}.")
+
+
+def default_unless_ahead(request: "ExportRequest") -> "ExportRequest":
+    """The request for the best trial, or for the default in its place, with the sentence on that; no race is run."""
+    trial, why = unless_default(request.loaded, request.trial, request.without)
+    if trial is not request.trial:  # The preference is of the best.
+        request = replace(request, trial=trial, passed_over=request.trial.number, preference=None)
+    return replace(request, remark=" ".join(filter(None, (request.remark, why))))
 
 
 def _by_values(loaded: LoadedStudy, best: "FrozenTrial", default: "FrozenTrial") -> "tuple[FrozenTrial, str]":

@@ -3,10 +3,10 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -166,6 +166,53 @@ class Race:
     def share(self) -> float:
         """Its compute over that of the search; 0 in a space that does not count its operations."""
         return self.compute / self.search_compute if self.search_compute else 0.0
+
+    def shrinkage(self, racer: Racer) -> float | None:
+        """How much better a racer's value in the search was than the mean of its fresh trainings; negative where worse.
+
+        None where it has diverged, or was pruned.
+        """
+        if racer.mean is None or racer.trial.value is None or not racer.is_complete:
+            return None
+        more = racer.trial.value - racer.mean
+        return -more if self.config.metric == "loss" else more
+
+    def figures(self) -> dict[str, Any]:
+        """The entry ``confirm`` of ``summary.json``: the race and each of its configurations."""
+        winner = self.winner
+        return {
+            "winner": winner.trial.number,
+            "decided": self.ended_because == "decided",
+            "ended_because": self.ended_because,
+            "metric": self.config.metric,
+            "mean": winner.mean,
+            "standard_deviation": winner.deviation,
+            "rounds": len(self.seeds),
+            "times": self.times,
+            "seeds": list(self.seeds),
+            "seed_of_the_weights": self.seeds[0],
+            "compute": self.compute,
+            "search_compute": self.search_compute,
+            **({} if self.default is None else {"default": self.default}),
+            "share_of_search_compute": self.share,
+            "configurations": [self._figures_of(racer) for racer in self.racers],
+        }
+
+    def _figures_of(self, racer: Racer) -> dict[str, Any]:
+        ahead = self.advantage_of(racer.trial.number)
+        return {
+            "trial": racer.trial.number,
+            "values": [run.value for run in racer.runs],
+            "mean": racer.mean,
+            "standard_deviation": racer.deviation,
+            "search_value": racer.trial.value,
+            **({} if racer.is_complete else {"pruned": True}),
+            "shrinkage": self.shrinkage(racer),
+            "dropped_after_round": len(racer.runs) if racer.eliminated else None,
+            "why_dropped": racer.eliminated or None,
+            **({} if ahead is None else {"beyond_the_default": asdict(ahead)}),
+            "params": racer.trial.user_attrs["params"],
+        }
 
     @property
     def weights(self) -> Path:

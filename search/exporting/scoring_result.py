@@ -1,4 +1,4 @@
-"""What the one pass over the test images gave, as the exporting process reads it from the scoring job."""
+"""The scoring job as the exporting process sees it: what it is asked, and what its pass over the test images gave."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from search.errors import StudyStopped
+from search.exporting.backbone import cached_features
 from search.exporting.out_of_fold import OutOfFold
+from search.exporting.training_plans import trial_plan
 from search.metrics.baselines import baseline_figures, scores_of_classes
 from search.metrics.classification import Integers, Scores
+from search.study import ending
 
 if TYPE_CHECKING:
+    from search.exporting.model import ModelFiles
+    from search.exporting.request import ExportRequest
     from search.process.fork_server import ForkServer
 
 
@@ -79,6 +84,44 @@ class ScoringResult:
     def as_exported(self, scores: Scores) -> Scores:
         """Scores of the outputs of the exported files, which may have the temperature inside."""
         return replace(scores, temperature=self.temperature or 1.0) if self.baked else scores
+
+
+def scoring_payload(
+    request: "ExportRequest", files: "ModelFiles", stored: Path, temperature: float | None = None
+) -> dict[str, Any]:
+    """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``; see there."""
+    config = request.loaded.config
+    wanted = bool(config.backbones) and (files.head is not None or bool(request.baselines))
+    features = cached_features(request.loaded, request.trial, request.refit) if wanted else None
+    if wanted and request.baselines and features is None:
+        request.say(
+            "no baseline on the backbone's features: those of its training images are not on this host"
+        )
+    # A fine-tuned net has other features than the cached ones, on which the baselines are fitted.
+    frozen = trial_plan(request.loaded, request.trial) if features and files.head is None else None
+    return {
+        "model": str(files.model),
+        "dataset": str(request.loaded.dataset().folder),
+        "source": config.data,
+        "validation": config.validation,
+        "images": config.images,
+        "split_seed": config.seed,
+        "folds": config.folds,
+        "fold_of": config.fold_of,
+        # Raced weights are scored on what the race has measured them by; beside a refit they are on all such images.
+        "race": config.race_images,
+        "race_part": 0 if request.race and config.race_images else None,
+        "race_parts": 1 if request.refit else ending.PARTS_OF_IMAGES,
+        "out": str(stored),
+        "gpu_memory": request.gpu_memory,
+        "temperature": temperature,
+        "unseen": str(files.unseen) if files.unseen else None,
+        "head": str(files.head) if files.head else None,
+        "features": features,
+        "frozen": frozen.to_payload() if frozen else None,
+        "baselines": list(request.baselines),
+        "refit": request.refit,
+    }
 
 
 def score_in_child(

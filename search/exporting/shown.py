@@ -8,7 +8,7 @@ from typing import Any
 
 from search.exporting.backbone import whole_parameters
 from search.exporting.summary import how_trained
-from search.formatting import percent, percent_range, si_units
+from search.formatting import percent, percent_range, plain_value, si_units
 from search.templates.loader import environment
 
 CURVES = "curves.png"
@@ -66,10 +66,9 @@ def _figures(folder: Path, summary: Mapping[str, Any]) -> Iterator[tuple[str, st
         cost = f", {si_units(summary['flops'], 'FLOP')} an image" if summary.get("flops") else ""
         time = f", {summary['milliseconds']:g} ms in batches" if summary.get("milliseconds") else ""
         yield "parameters", f"{si_units(whole_parameters(summary))}{cost}{time}"
-    yield "configuration", ", ".join(f"{name}={_plain(value)}" for name, value in summary["params"].items())
+    yield (
+        "configuration",
+        ", ".join(f"{name}={plain_value(value)}" for name, value in summary["params"].items()),
+    )
     here = Path.cwd()
     yield "folder", str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,68 +1,25 @@
 """``summary.json``: the flat facts of an export, with no path or host name of the machine it was made on."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from search.config.study_config import StudyConfig
-from search.errors import StudyStopped
-from search.exporting.assessment import assess_calibration, assess_fit, validated_images
+from search.exporting.assessment import assess_calibration, assess_fit
 from search.exporting.backbone import backbone_sentence
 from search.exporting.child_training import TrainingResult
-from search.exporting.race import Race, Racer
+from search.exporting.fold_words import fold_figures, fold_sentence, mean_of_folds_sentence
+from search.exporting.race import Race
+from search.exporting.race_words import race_sentences
 from search.exporting.scoring_result import ScoringResult
-from search.exporting.sentences import (
-    finished_folds,
-    fold_mean,
-    fold_sentence,
-    fold_values,
-    ledger_sentence,
-    mean_of_folds_sentence,
-    others_sentence,
-    race_sentences,
-    result_sentences,
-    shrinkage,
-    without_sentence,
-)
+from search.exporting.sentences import ledger_sentence, others_sentence, result_sentences, without_sentence
 from search.formatting import figure, metric_words
 from search.metrics.baselines import baseline_sentence
-from search.metrics.classification import Scores, one_image
+from search.metrics.classification import Scores
 from search.study.fold_results import at_kept_epoch
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-
-# The exported file's validation figure may differ by so much from the trial's: other batches round otherwise, and on a
-# GPU kernels do; trials of older versions were validated there in bfloat16, where the file is in float32.
-SAME_VALUE, SAME_VALUE_GPU = 2e-3, 2e-2
-
-
-def check_recorded_value(config: StudyConfig, value: float | None, validation: Scores, device: str) -> None:
-    """Check that the exported file scores what the search recorded for the trial.
-
-    Args:
-        config: The study's settings.
-        value: The recorded value.
-        validation: Scores of the exported file.
-        device: Where the recorded value was computed.
-
-    Raises:
-        StudyStopped: It does not, so that the file is not that of the weights that scored.
-    """
-    scored = validation.figure(config.metric, config.classes)
-    counts = np.bincount(validation.labels, minlength=len(config.classes)).tolist()
-    step = max(1 / len(validation.labels), one_image(config.metric, counts, config.classes))
-    allowed = max(SAME_VALUE if device == "cpu" else SAME_VALUE_GPU, 2 * step) * max(1.0, abs(value or 0.0))
-    if value is not None and not abs(scored - value) <= allowed:
-        raise StudyStopped(
-            f"the kept weights score a validation {config.metric} of {scored:.4f} where the trial recorded "
-            f"{value:.4f}; nothing exported: pass --refit to train its configuration again"
-        )
 
 
 def summarise(
@@ -132,7 +89,7 @@ def summarise(
         **({"milliseconds": scored.milliseconds} if scored.milliseconds else {}),
         **(fold_figures(trial, config.folds, scored.out_of_fold is not None) if config.folds else {}),
         **({"out_of_fold": scored.out_of_fold.figures(config.classes)} if scored.out_of_fold else {}),
-        **({"confirm": race_figures(race)} if race else {}),
+        **({"confirm": race.figures()} if race else {}),
     }
 
 
@@ -154,68 +111,6 @@ def how_trained(summary: Mapping[str, Any]) -> str:
 def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
     """Validation accuracy and loss of a trial at the epoch whose weights it kept; of a trial in folds, their means."""
     return at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
-
-
-def fold_figures(trial: "FrozenTrial", folds: int, calibrated: bool = False) -> dict[str, Any]:
-    """The values of a trial's finished folds, their mean and (sample) standard deviation.
-
-    Args:
-        trial: The trial.
-        folds: The number of its study's folds.
-        calibrated: Whether their predictions have given a temperature, or that there is no need of one.
-    """
-    values = fold_values(trial)
-    return {
-        "folds": folds,
-        "fold_values": values,
-        "fold_mean": fold_mean(trial) if values else None,
-        "fold_standard_deviation": stdev(values) if len(values) > 1 else None,
-        "validation_images": validated_images(trial),
-        "validation_note": (
-            f"validation figures are means over {finished_folds(trial, folds)} of the search trial, each by a net that "
-            "was trained without it; the exported weights were retrained on all training images, so that none is left "
-            + ("to validate them on" if calibrated else "to validate or calibrate them on")
-        ),
-    }
-
-
-def race_figures(race: Race) -> dict[str, Any]:
-    """The entry ``confirm``: the race and each of its configurations."""
-    winner = race.winner
-    return {
-        "winner": winner.trial.number,
-        "decided": race.ended_because == "decided",
-        "ended_because": race.ended_because,
-        "metric": race.config.metric,
-        "mean": winner.mean,
-        "standard_deviation": winner.deviation,
-        "rounds": len(race.seeds),
-        "times": race.times,
-        "seeds": list(race.seeds),
-        "seed_of_the_weights": race.seeds[0],
-        "compute": race.compute,
-        "search_compute": race.search_compute,
-        **({} if race.default is None else {"default": race.default}),
-        "share_of_search_compute": race.share,
-        "configurations": [_racer_figures(race, racer) for racer in race.racers],
-    }
-
-
-def _racer_figures(race: Race, racer: Racer) -> dict[str, Any]:
-    ahead = race.advantage_of(racer.trial.number)
-    return {
-        "trial": racer.trial.number,
-        "values": [run.value for run in racer.runs],
-        "mean": racer.mean,
-        "standard_deviation": racer.deviation,
-        "search_value": racer.trial.value,
-        **({} if racer.is_complete else {"pruned": True}),
-        "shrinkage": shrinkage(race, racer),
-        "dropped_after_round": len(racer.runs) if racer.eliminated else None,
-        "why_dropped": racer.eliminated or None,
-        **({} if ahead is None else {"beyond_the_default": dataclasses.asdict(ahead)}),
-        "params": racer.trial.user_attrs["params"],
-    }
 
 
 def _sentences(

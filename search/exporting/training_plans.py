@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.errors import SpaceFailed, StudyStopped
-from search.execution.trial import ACCUMULATE, PLANNED_EPOCHS, plan_training
+from search.execution.planning import ACCUMULATE, PLANNED_EPOCHS, plan_training
 from search.study.length import set_length
 from search.study.proposal import recipe_of
 from search.study.request import load_space

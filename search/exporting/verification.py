@@ -33,6 +33,7 @@ import numpy as np
 from search.errors import StudyStopped
 from search.metrics.classification import log_probabilities
 from search.metrics.inference import logits
+from search.process.module_path import module_path
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,7 +60,7 @@ def verify_in_fresh_process(file_format: str, file: Path, stored: Path, backend:
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
-        "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+        "PYTHONPATH": module_path(),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         # On a GPU the search may still hold most of the memory.
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",

@@ -7,7 +7,7 @@ vary, or was not measured, has no drawing.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.formatting import is_share, metric_words, si_units
 from search.metrics.preference import Priced, front
@@ -133,27 +133,8 @@ def _plot(
     best = front(known, lambda net: costs[net.number], lower_is_better=metric == "loss")
     # Bars of all would lie on each other: the noise of the others is alike.
     marked = {net.number for net in best} | {marks.default, marks.exported}
-    barred = [net for net in known if net.error and net.number in marked]
-    if barred:
-        axes.errorbar(
-            [costs[net.number] for net in barred],
-            [net.value for net in barred],
-            yerr=[net.error or 0.0 for net in barred],
-            fmt="none",
-            ecolor=colours["pruned"],
-            elinewidth=1,
-            capsize=2.5,
-            label="± one standard error",
-        )
-    points = [(costs[net.number], net.value) for net in known]
-    # A page's drawing has few elements; a picture shows nothing of lines without length.
-    if colours is COLOURS:
-        plot_dots(axes, points, colours["finished"], 6.5, 2.3, "trial")
-    else:
-        x, y = zip(*points, strict=True)
-        axes.plot(
-            x, y, "o", color=colours["finished"], markersize=5.5, zorder=2.3, linestyle="none", label="trial"
-        )
+    _plot_errors(axes, [net for net in known if net.error and net.number in marked], costs, colours)
+    _plot_nets(axes, [(costs[net.number], net.value) for net in known], colours)
     axes.step(
         [costs[net.number] for net in best],
         [net.value for net in best],
@@ -165,16 +146,13 @@ def _plot(
     )
     for net in known:
         if net.number == marks.default:
-            axes.plot(
-                [costs[net.number]],
-                [net.value],
-                "D",
-                color=colours["ink"],
-                markersize=6,
-                zorder=2.4,
-                linestyle="none",
-                label="default",
-            )
+            mark: dict[str, Any] = {
+                "color": colours["ink"],
+                "markersize": 6,
+                "zorder": 2.4,
+                "linestyle": "none",
+            }
+            axes.plot([costs[net.number]], [net.value], "D", **mark, label="default")
         if net.number == marks.exported:
             ring(axes, costs[net.number], net.value, colours["ink"], 11, "exported")
     _scale(axes, list(costs.values()), axis)
@@ -182,6 +160,33 @@ def _plot(
     axes.set_xlabel(f"{axis.label}{of}")
     if is_share(metric):
         in_percent(axes.yaxis)
+
+
+def _plot_errors(
+    axes: "Axes", nets: Sequence[Priced], costs: Mapping[int, float], colours: Mapping[str, str]
+) -> None:
+    if nets:
+        axes.errorbar(
+            [costs[net.number] for net in nets],
+            [net.value for net in nets],
+            yerr=[net.error or 0.0 for net in nets],
+            fmt="none",
+            ecolor=colours["pruned"],
+            elinewidth=1,
+            capsize=2.5,
+            label="± one standard error",
+        )
+
+
+def _plot_nets(axes: "Axes", points: Sequence[tuple[float, float]], colours: Mapping[str, str]) -> None:
+    """Plot a dot for each net: a page's drawing has few elements; a picture shows nothing of lines without length."""
+    if colours is COLOURS:
+        plot_dots(axes, points, colours["finished"], 6.5, 2.3, "trial")
+        return
+    x, y = zip(*points, strict=True)
+    axes.plot(
+        x, y, "o", color=colours["finished"], markersize=5.5, zorder=2.3, linestyle="none", label="trial"
+    )
 
 
 def _scale(axes: "Axes", costs: Sequence[float], axis: CostAxis) -> None:

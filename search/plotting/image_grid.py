@@ -124,20 +124,21 @@ def write_grid(path: Path, tiles: Sequence[Tile], title: str) -> None:
     column_width, row_height = SIDE + 0.15, box + lines * LINE + 0.15
     head = 0.45
     width, height = columns * column_width + 0.15, rows * row_height + head
-    figure = Figure(figsize=(width, height), dpi=DPI if len(tiles) <= MANY else DPI_OF_MANY)
+    dpi = DPI if len(tiles) <= MANY else DPI_OF_MANY
+    figure = Figure(figsize=(width, height), dpi=dpi)
     # One pair of axes for all, in inches from the top left, because a thousand pairs would take a minute.
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     for place, tile in enumerate(tiles):
         row, column = divmod(place, columns)
-        _draw_tile(axes, tile, 0.15 + column * column_width, head + row * row_height, box)
+        _draw_tile(axes, tile, 0.15 + column * column_width, head + row * row_height, box, dpi)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.text(0.15, head / 2, title, fontsize=11, va="center")
     figure.savefig(path)
 
 
-def _draw_tile(axes: "Axes", tile: Tile, left: float, top: float, box: float) -> None:
+def _draw_tile(axes: "Axes", tile: Tile, left: float, top: float, box: float, dpi: int) -> None:
     """Draw a picture in the middle of a box of ``SIDE`` by ``box`` inches, and the text under it."""
     height, width = tile.pixels.shape[:2]
     scale = SIDE / max(height, width)
@@ -150,7 +151,7 @@ def _draw_tile(axes: "Axes", tile: Tile, left: float, top: float, box: float) ->
         cmap="gray",
         vmin=0,
         vmax=255,
-        interpolation="nearest" if scale * DPI >= 1 else "antialiased",
+        interpolation="nearest" if scale * dpi >= 1 else "antialiased",
     )
     for number, line in enumerate(tile.lines):
         axes.text(

@@ -99,8 +99,3 @@ def macro_f1_interval(matrix: Sequence[Sequence[int]]) -> tuple[float, float]:
 def recorded_size(recorded: Mapping[str, Any], name: str, unit: str = "") -> str:
     """A net's size as its trial recorded it, such as ``parameters``, or a dash."""
     return si_units(float(recorded[name]), unit) if name in recorded else DASH
-
-
-def plain_value(value: Any) -> str:
-    """A parameter's value."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

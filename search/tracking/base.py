@@ -3,9 +3,15 @@
 It is called by one thread. Any of its methods may raise anything: ``search.tracking.listener`` sees to that.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+
+def tracker_name(name: str) -> str:
+    """A name with nothing in it that a tracker refuses, of which MLflow is the strictest."""
+    return re.sub(r"[^\w\-./ :]", "_", name)
 
 
 class Point(NamedTuple):

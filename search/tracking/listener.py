@@ -3,7 +3,6 @@
 import logging
 import math
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from search.config.tracker_word import TENSORBOARD, parse_tracker
 from search.study.fold_results import FOLDS
 from search.study.study import LoadedStudy
-from search.tracking.base import Ending, Point, TrackedTrial, Tracker
+from search.tracking.base import Ending, Point, TrackedTrial, Tracker, tracker_name
 from search.tracking.mlflow import MLflow
 from search.tracking.tensorboard import TensorBoard
 
@@ -175,7 +174,7 @@ def fold_points(trial: "optuna.Trial") -> list[Point]:
 def _numbers(values: Mapping[str, Any], step: int) -> list[Point]:
     """Points of what is a finite number, under names that every tracker takes."""
     return [
-        Point(re.sub(r"[^\w\-./ :]", "_", name), step, float(value))
+        Point(tracker_name(name), step, float(value))
         for name, value in values.items()
         if isinstance(value, int | float) and math.isfinite(value)
     ]

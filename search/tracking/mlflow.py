@@ -2,13 +2,12 @@
 
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from search.config.tracker_word import MLFLOW, shown
-from search.tracking.base import Ending, Point, TrackedTrial
+from search.tracking.base import Ending, Point, TrackedTrial, tracker_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,7 +65,8 @@ class MLflow:
         )
         self._run = made.info.run_id
         params = [
-            Param(_name(name), str(value)[:LONGEST_PARAM] or "''") for name, value in trial.params.items()
+            Param(tracker_name(name), str(value)[:LONGEST_PARAM] or "''")
+            for name, value in trial.params.items()
         ]
         for first in range(0, len(params), MOST_PARAMS):
             client.log_batch(self._run, params=params[first : first + MOST_PARAMS])
@@ -121,8 +121,3 @@ class MLflow:
             self._experiment = experiment.experiment_id
         self._client = client
         return client
-
-
-def _name(name: str) -> str:
-    """A name with nothing in it that MLflow refuses."""
-    return re.sub(r"[^\w\-./ :]", "_", name)

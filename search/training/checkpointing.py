@@ -103,9 +103,8 @@ def restore(model: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: l
 
 
 def _variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
-    metrics = {
-        id(variable) for variable in model.metrics_variables
-    }  # Reset at every epoch, made at the first.
+    # These are reset at every epoch, and made at the first.
+    metrics = {id(variable) for variable in model.metrics_variables}
     kept = [variable for variable in model.variables if id(variable) not in metrics]
     return [*kept, *optimizer.variables]
 

@@ -11,7 +11,7 @@ from waitress import create_server
 
 from search.config.option import check_number
 from search.errors import InputError
-from search.web.guard import Application
+from search.web.guard import EVERYWHERE, Application
 
 LEAST_LETTERS = 8
 
@@ -84,7 +84,7 @@ def serve(server: Any, host: str, path: str, say: Callable[[str], None]) -> None
     """
     # A browser asks for more at once than there are threads: they wait, and nobody need read of that.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    shown = socket.gethostname() if host in EVERYWHERE else f"[{host}]" if ":" in host else host
     say(f"http://{shown}:{port_of(server)}{path}")
     if not is_loopback(host):
         say(

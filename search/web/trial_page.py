@@ -102,9 +102,7 @@ def draw_trial(server: ForkServer, undrawn: Undrawn) -> None:
             log = study.paths.log(undrawn.number)
             for path in draw_in_child(server, Path(folder), log, dict(undrawn.payload)):
                 upload(study.pictures, undrawn.names[path.name], path)
-    except (
-        Exception
-    ) as error:  # A full disk, a child's end, a store's library: it concerns the pictures alone.
+    except Exception as error:  # A full disk, a child's end, a library's: it concerns the pictures alone.
         with suppress(OSError):  # Where this is printed to may lie on that disk, too.
             logger.warning(f"no pictures of trial {undrawn.number} for the dashboard: {error!r}"[:300])
         with suppress(Exception):  # The database may be away, or the study deleted.

@@ -16,7 +16,7 @@ from search.exporting.builder import build_export
 from search.exporting.choice import check_selection, choose_preferred, choose_trial, parse_without
 from search.exporting.entrants import UNBOUNDED, Bounds
 from search.exporting.export import Export
-from search.exporting.fallback import unless_default
+from search.exporting.fallback import default_unless_ahead
 from search.exporting.folder import check_target, reserved
 from search.exporting.formats import check_formats
 from search.exporting.request import ExportRequest, check_export, check_space
@@ -107,16 +107,7 @@ def _requested(
     choose_trial(loaded, options.trial, without)  # It refuses before images are prepared for minutes.
     # Looked for once, not for every file; the choice may read them, too.
     loaded = replace(loaded, prepared=options.prepared or find_images(loaded, None, None, say).folder)
-    best, preference = choose_preferred(loaded, options.trial, without, options.prefer)
-    chosen = best
-    if options.trial is None and not confirm and not can_race(config) and options.prefer == ACCURATE:
-        chosen, why = unless_default(loaded, best, without)
-        remark = " ".join(filter(None, (remark, why)))
-        preference = preference if chosen is best else None  # What it says is of the best.
-    if not (refit or confirm):
-        kept_weights(loaded, chosen)
-    bring_backbones(loaded)
-    loaded.leave_marker()
+    chosen, preference = choose_preferred(loaded, options.trial, without, options.prefer)
     request = ExportRequest(
         loaded,
         chosen,
@@ -133,9 +124,14 @@ def _requested(
         prefer=options.prefer,
         preference=preference,
         remark=remark,
-        passed_over=None if chosen is best else best.number,
         named=options.trial is not None,
     )
+    if options.trial is None and not confirm and not can_race(config) and options.prefer == ACCURATE:
+        request = default_unless_ahead(request)
+    if not (refit or confirm):
+        kept_weights(loaded, request.trial)
+    bring_backbones(loaded)
+    loaded.leave_marker()
     return request, confirm
 
 

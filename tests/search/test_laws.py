@@ -12,7 +12,7 @@ import pytest
 
 from search.data import Dataset
 from search.data.preparation import prepare
-from search.execution.trial import plan_training
+from search.execution.planning import plan_training
 from search.execution.worker import Worker
 from search.process.fork_server import ForkServer
 from search.study.finding import load_study

@@ -52,9 +52,9 @@ def live_in_time_zone(said: Connection, url: str, study_id: int, wanted: int, zo
 def hold_lock(said: Connection, url: str, trial_id: int, grace: float, least_hold: float) -> None:
     """Take the lock ``x``, read a trial's ``names``, and, once told, write them with one more."""
     import storage.connect
-    import storage.database
+    import storage.locks
 
-    storage.database.LEAST_HOLD_SECONDS = storage.connect.LEAST_HOLD_SECONDS = least_hold
+    storage.locks.LEAST_HOLD_SECONDS = storage.connect.LEAST_HOLD_SECONDS = least_hold
     database = open_storage(url, Timeouts(grace=grace, outage=60, pause=0.2))
 
     def add() -> None:

@@ -30,9 +30,10 @@ from sqlalchemy.exc import OperationalError
 from benchmarks.postgres import PostgresServer
 from storage.claims import Claims
 from storage.connect import open_storage
-from storage.database import Database, advisory_lock, file_lock
+from storage.database import Database
 from storage.errors import DatabaseGone, LockLost
 from storage.liveness import HEARTBEAT
+from storage.locks import advisory_lock, file_lock
 from storage.timeouts import Timeouts
 from tests.storage.processes import hold_lock
 
@@ -789,7 +790,7 @@ def test_lock_file_held_for_too_long_is_worth_another_try(tmp_path: Path) -> Non
 def test_advisory_lock_held_for_too_long_is_worth_another_try(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.LONGEST_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("storage.locks.LONGEST_WAIT_SECONDS", 0.2)
     url = postgres.database()
     late = lock_of("postgresql", url)
     with lock_of("postgresql", url), pytest.raises(OperationalError, match="lock timeout"):

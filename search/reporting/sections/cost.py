@@ -12,6 +12,10 @@ from search.reporting.formatting import DASH, metric_value
 from search.study.prices import has_points, of_what, operations_words
 
 MOST_ROWS = 12
+TIMED = (
+    "Time of an image, in batches, as it was validated: the least of all batches. Trials of other hosts or devices do "
+    "not compare."
+)
 ONE_BACKBONE = (
     "Parameters are those of backbone and head; operations and time are of the head alone, which is all that "
     "differs."
@@ -32,7 +36,9 @@ def cost_section(facts: Facts) -> Section | None:
     names = preferences(facts, nets)
     charts = [
         Chart(
-            draw_cost(nets, axis, marks, metric, _label(facts, nets, axis)), _caption(facts, axis), wide=False
+            draw_cost(nets, axis, marks, metric, _label(facts, nets, axis)),
+            TIMED if axis.name == "milliseconds" else "",
+            wide=False,
         )
         for axis in shown
     ]
@@ -78,15 +84,6 @@ def _words(facts: Facts, nets: Sequence[Priced]) -> str:
                 f"{metric_value(metric, chosen.value)}."
             )
     return text
-
-
-def _caption(facts: Facts, axis: CostAxis) -> str:
-    if axis.name == "milliseconds":
-        return (
-            "Time of an image, in batches, as it was validated: the least of all batches. Trials of other hosts or "
-            "devices do not compare."
-        )
-    return ""
 
 
 def _label(facts: Facts, nets: Sequence[Priced], axis: CostAxis) -> str:

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from search.formatting import count
+from search.formatting import count, plain_value
 from search.plotting.axes import are_numbers
 from search.plotting.study import draw_slice
 from search.reporting.elements import Bar, Block, Chart, Charts, Rows, Section, Table, Text
 from search.reporting.facts import Facts
-from search.reporting.formatting import metric_value, plain_value
+from search.reporting.formatting import metric_value
 from search.reporting.trial_facts import TrialFacts
 from search.study.finding import quiet
 

@@ -6,7 +6,7 @@ from typing import Any
 from search.exporting.assessment import validated_images
 from search.exporting.backbone import whole_parameters
 from search.exporting.sentences import ledger_sentence, others_sentence
-from search.formatting import count, metric_words
+from search.formatting import count, metric_words, plain_value
 from search.metrics.preference import ACCURATE
 from search.reporting.elements import Block, Section, Table, Text
 from search.reporting.facts import Facts
@@ -21,7 +21,6 @@ from search.reporting.formatting import (
     metric_value,
     percent_interval,
     percent_or_dash,
-    plain_value,
 )
 from search.reporting.sections.tiles import tiles
 from search.reporting.trial_facts import TrialFacts

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from search.formatting import duration
+from search.formatting import duration, plain_value
 from search.metrics.significance import compare_cells
 from search.plotting.sweep import write_sweep_curves, write_sweep_values
 from search.reporting.elements import Block, Rows, Section, Table, Text
 from search.reporting.facts import Facts
-from search.reporting.formatting import DASH, percent_or_dash, plain_value, recorded_size
+from search.reporting.formatting import DASH, percent_or_dash, recorded_size
 from search.reporting.pictures import drawn, png_picture
 from search.reporting.sweep_runs import SweepRun, finished_cells, read_runs
 from search.study.prices import of_what, operations_words

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from search.formatting import count, duration, si_units
+from search.formatting import count, duration, plain_value, si_units
 from search.metrics.preference import Priced
 from search.plotting.study import draw_all_curves, draw_history
 from search.reporting.elements import Block, Cell, Chart, Rows, Section, Table, Text
 from search.reporting.facts import Facts
-from search.reporting.formatting import DASH, metric_value, plain_value
+from search.reporting.formatting import DASH, metric_value
 from search.reporting.trial_facts import TrialFacts
 from search.study.length import length_words
 from search.study.prices import operations_words

@@ -14,15 +14,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.engines.local import (
-    AT_ONCE,
-    MOST_EARLY_DEATHS,
-    NO_ROOM,
-    SERVER_GONE,
-    STOP,
-    LocalWorkers,
-    rename_log,
-)
+from search.engines.local import MOST_EARLY_DEATHS, LocalWorkers, rename_log
+from search.engines.local_worker import AT_ONCE, NO_ROOM, SERVER_GONE, STOP
 from search.engines.resources import VISIBLE, ResourceSlot, make_slots
 from search.errors import DiskFull, InputError, StudyStopped
 from search.execution.stop_requests import Stop
@@ -94,7 +87,7 @@ def children_of(pid: int) -> dict[int, bytes]:
 
 
 def workers_now() -> list[int]:
-    return [pid for pid, line in children_of(os.getpid()).items() if b"search.engines.local" in line]
+    return [pid for pid, line in children_of(os.getpid()).items() if b"search.engines.local_worker" in line]
 
 
 @pytest.mark.slow
@@ -237,7 +230,7 @@ def test_disk_that_is_full_ends_all_workers_whose_logs_lie_there_too(open_digits
 
 FULL = """
 import sys
-from search.engines import local
+from search.engines import local_worker
 from search.errors import DiskFull
 
 def obey(order, stop):
@@ -247,8 +240,8 @@ def obey(order, stop):
         pass
     raise DiskFull("no space")
 
-local._work_as = obey
-sys.exit(local.main())
+local_worker._work_as = obey
+sys.exit(local_worker.main())
 """
 
 
@@ -293,7 +286,7 @@ def test_password_stands_in_no_command_line_and_no_file(
     lines = children_of(os.getpid())
     running.stop.on_signal(signal.SIGTERM)
     running.end()
-    assert any(b"search.engines.local" in line for line in lines.values())
+    assert any(b"search.engines.local_worker" in line for line in lines.values())
     assert not [line for line in lines.values() if b"sesame" in line]
     study.storage.close()  # SQLite's own two files go with the last connection, be it between two lines here.
     gc.collect()
@@ -358,7 +351,7 @@ def test_log_of_an_earlier_worker_of_that_name_stays(tmp_path: Path) -> None:
 
 TOLD = """
 import sys, time
-from search.engines import local
+from search.engines import local_worker
 
 def obey(spec, stop):
     print("ready", flush=True)
@@ -367,8 +360,8 @@ def obey(spec, stop):
     time.sleep(0.5)
     sys.stderr.write(f"{stop.by_user} {stop.now}")
 
-local._work_as = obey
-sys.exit(local.main())
+local_worker._work_as = obey
+sys.exit(local_worker.main())
 """
 
 

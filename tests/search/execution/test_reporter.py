@@ -11,8 +11,8 @@ import optuna
 import pytest
 
 from search.execution import reporter
+from search.execution.planning import plan_training
 from search.execution.reporter import VERDICT_SECONDS, Reporter
-from search.execution.trial import plan_training
 from search.execution.worker import Worker
 from search.study import built_cost
 from search.study.built_cost import BUILT_COST

@@ -19,9 +19,9 @@ from search.exporting.confirm import confirm_best, run_race
 from search.exporting.entrants import Course, distinct
 from search.exporting.export import Export
 from search.exporting.race import Race, Racer
+from search.exporting.race_rule import COMPUTE_SHARE
 from search.exporting.race_runs import RaceRun
-from search.exporting.sentences import race_sentences
-from search.exporting.summary import race_figures
+from search.exporting.race_words import race_sentences
 from search.exporting.writers import draw_race
 from search.process.child import Child
 from search.process.fork_server import ForkServer
@@ -50,7 +50,8 @@ def race(table: dict[int, list[Any]], compute: float = 1e9, config: Any = CONFIG
         return RaceRun(seed, {}, table[of.number][place], 100.0, Path("weights") if keep else None)
 
     racers = [Racer(trial(number, 0.97 - place / 100)) for place, number in enumerate(table)]
-    return run_race(config, racers, compute, 1 / 1000, train, lambda line: None), trained
+    course = Course((), allowed=COMPUTE_SHARE * compute)
+    return run_race(config, racers, compute, 1 / 1000, train, lambda line: None, course), trained
 
 
 def test_every_configuration_is_trained_with_the_same_seeds() -> None:
@@ -72,7 +73,7 @@ def test_race_that_stays_open_goes_to_the_best_mean_and_says_that_it_is_open() -
     found, _ = race(UNDECIDED)
 
     assert (found.ended_because, found.winner.trial.number) == ("rounds", 8)
-    assert not race_figures(found)["decided"]
+    assert not found.figures()["decided"]
     assert "not decided: trial 3 (92.6 %) may be as good" in race_sentences(found, refit=False)[1]
 
 
@@ -96,7 +97,7 @@ def test_race_of_a_single_round_has_no_spread() -> None:
     found, _ = race(UNDECIDED, compute=4 * 250.0)
     said = race_sentences(found, refit=False)
 
-    assert race_figures(found)["standard_deviation"] is None
+    assert found.figures()["standard_deviation"] is None
     assert "in one round, trial 8 has the best mean validation accuracy, 92.0 %." in said[0]
 
 
@@ -105,7 +106,7 @@ def test_configuration_that_diverges_drops_out() -> None:
 
     assert (found.ended_because, found.winner.trial.number) == ("decided", 8)
     assert "NaN or infinite" in found.racers[0].eliminated
-    assert race_figures(found)["configurations"][0]["values"] == [0.99, None]
+    assert found.figures()["configurations"][0]["values"] == [0.99, None]
 
 
 def test_race_in_which_all_diverge_stops() -> None:
@@ -118,31 +119,31 @@ def test_race_by_loss_goes_to_the_lowest() -> None:
     found, _ = race({3: [0.80, 0.85], 8: [0.30, 0.351]}, config=by_loss)
 
     assert found.winner.trial.number == 8
-    assert race_figures(found)["configurations"][1]["shrinkage"] == pytest.approx(0.3255 - 0.96)
+    assert found.figures()["configurations"][1]["shrinkage"] == pytest.approx(0.3255 - 0.96)
 
 
 def test_figures_have_the_spread_and_what_the_search_had_promised() -> None:
     found, _ = race({3: [0.90, 0.92], 8: [0.91, 0.90]}, compute=1600.0)
-    of_3 = race_figures(found)["configurations"][0]
+    of_3 = found.figures()["configurations"][0]
 
     assert of_3["mean"] == pytest.approx(0.91)
     assert of_3["standard_deviation"] == pytest.approx(0.0141, abs=1e-4)
     assert of_3["shrinkage"] == pytest.approx(0.97 - 0.91)
     assert (of_3["dropped_after_round"], of_3["why_dropped"]) == (None, None)
-    assert race_figures(found)["share_of_search_compute"] == 0.25
+    assert found.figures()["share_of_search_compute"] == 0.25
     assert "had scored 97.0 %, 6.0 points better than this mean" in race_sentences(found, False)[2]
 
 
 def test_figures_have_how_many_times_as_long_as_a_trial_the_trainings_were() -> None:
     found, _ = race(UNDECIDED)
-    assert race_figures(found)["times"] == 1.0
-    assert race_figures(dataclasses.replace(found, times=2.5))["times"] == 2.5
+    assert found.figures()["times"] == 1.0
+    assert dataclasses.replace(found, times=2.5).figures()["times"] == 2.5
 
 
 def test_race_in_a_space_that_counts_no_operations_says_nothing_of_compute() -> None:
     found = dataclasses.replace(race(UNDECIDED)[0], search_compute=0.0)
 
-    assert race_figures(found)["share_of_search_compute"] == 0.0
+    assert found.figures()["share_of_search_compute"] == 0.0
     assert "compute" not in race_sentences(found, refit=False)[3]
 
 
@@ -176,7 +177,7 @@ def test_value_of_a_pruned_trial_on_its_way_is_not_drawn_as_that_in_the_search(
     monkeypatch.setattr(writers, "write_race", lambda _, racers, *more: lines.extend(racers))
     draw_race(tmp_path / "race.png", found, refit=False)
     assert [line.in_search for line in lines] == [0.97, None]
-    assert [one.get("pruned") for one in race_figures(found)["configurations"]] == [None, True]
+    assert [one.get("pruned") for one in found.figures()["configurations"]] == [None, True]
 
 
 def test_picture_is_drawn_of_races_of_any_course(tmp_path: Path) -> None:
@@ -291,7 +292,7 @@ def test_race_run_again_trains_nothing_and_says_the_same(confirmed: Export, agai
     found, trainings = again()
 
     assert trainings == 0
-    assert race_figures(found) == confirmed.summary["confirm"]
+    assert found.figures() == confirmed.summary["confirm"]
 
 
 @pytest.mark.slow
@@ -303,7 +304,7 @@ def test_training_that_is_lost_is_done_again_with_the_same_value(
     found, trainings = again()
 
     assert trainings == 1
-    assert race_figures(found) == said
+    assert found.figures() == said
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from search.exporting.assessment import validated_images
-from search.exporting.sentences import fold_sentence
-from search.exporting.summary import fold_figures, validation_figures
+from search.exporting.fold_words import fold_figures, fold_sentence
+from search.exporting.summary import validation_figures
 
 
 def trial(*values: float) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from search.execution.trial import plan_training
+from search.execution.planning import plan_training
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
 from search.exporting import confirm, entrants
@@ -25,8 +25,7 @@ from search.exporting.entrants import (
 )
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
-from search.exporting.sentences import no_race_sentence, race_sentences, shrinkage
-from search.exporting.summary import race_figures
+from search.exporting.race_words import no_race_sentence, race_sentences
 from search.process.fork_server import ForkServer
 from search.study.compute import AFTER_SEARCH, compute_of, compute_spent
 from search.study.ending import PARTS_OF_IMAGES
@@ -79,7 +78,7 @@ def test_default_is_exported_where_another_has_the_same_mean() -> None:
         "Exported is the default configuration: none of those that have not dropped out is ahead of it; trial 5 is 0.0 "
         "points behind, with a standard error of 10.0 points."
     )
-    assert race_figures(found)["default"] == DEFAULT
+    assert found.figures()["default"] == DEFAULT
 
 
 def test_lead_within_its_noise_is_exported_and_said_to_be_little() -> None:
@@ -103,7 +102,7 @@ def test_lead_beyond_its_noise_is_exported_with_the_probability_that_it_is_bette
         "It is ahead of the default configuration by 2.2 points (standard error 0.7 points), and by 1.9 points "
         "when that is shrunk by its noise; the probability that it is better is 94.7 %."
     )
-    figures = {one["trial"]: one for one in race_figures(found)["configurations"]}
+    figures = {one["trial"]: one for one in found.figures()["configurations"]}
     assert figures[5]["beyond_the_default"]["probability"] == pytest.approx(0.947, abs=1e-3)
     assert "beyond_the_default" not in figures[DEFAULT]
 
@@ -143,7 +142,7 @@ def test_balanced_racer_is_the_cheapest_within_an_error_of_the_best_mean() -> No
         "of 3 racers within one standard error (1.1 points) of the best one, trial 5"
         in found.preference.sentence
     )
-    assert race_figures(found)["winner"] == 7
+    assert found.figures()["winner"] == 7
 
 
 def test_small_racer_may_have_dropped_out_if_it_is_near_enough() -> None:
@@ -364,7 +363,7 @@ def test_trials_that_were_pruned_late_race_where_the_default_alone_has_finished(
     assert isinstance(found, Race)
     assert {racer.trial.number for racer in found.racers} == {0, 4, 2}
     pruned = next(racer for racer in found.racers if racer.trial.number == 4)
-    assert shrinkage(found, pruned) is None
+    assert found.shrinkage(pruned) is None
     assert study.ranked()[0].number == 0, "what is pruned is not ranked among those that have finished"
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from search.formatting import shorten
 from search.metrics.classification import Scores
-from search.plotting.image_grid import RIGHT, Tile, write_grid, write_mistakes, write_samples
+from search.plotting.image_grid import MANY, RIGHT, Tile, write_grid, write_mistakes, write_samples
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -73,6 +73,16 @@ def test_grid_stays_one_picture_at_any_number(tmp_path: Path, count: int, most: 
 
     with Image.open(tmp_path / "grid.png") as picture:
         assert max(picture.size) < most
+
+
+def test_grid_of_many_pictures_shows_what_is_finer_than_its_dots_as_grey(tmp_path: Path) -> None:
+    """Of stripes it showed every second or third, as if the grid had as many dots as one of few pictures."""
+    stripes = np.zeros((150, 150, 1), np.uint8)
+    stripes[:, ::2] = 255
+    write_grid(tmp_path / "grid.png", [Tile(stripes, ())] * (MANY + 1), "many")
+    with Image.open(tmp_path / "grid.png") as grid:
+        of_first = np.asarray(grid.convert("L"))[60:100, 40:80]
+    assert of_first.std() < 40
 
 
 def test_grid_takes_pictures_of_several_shapes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.data import Dataset, prepare
 from search.errors import InputError
-from search.execution.trial import plan_training
+from search.execution.planning import plan_training
 from search.process.choice import check_backend
 from search.study import opening
 from search.study.class_balance import print_balance
