@@ -4,7 +4,7 @@ Whatever ``--data`` takes is looked at in the same way. What is wrong with it is
 """
 
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,6 @@ class Look:
         fewest: Training images of the smallest class, about as ``training``; 0 where only the images would tell.
         least: The shortest side of an image, in pixels.
         most: The longest side of an image, in pixels.
-        typical: The median of the images' shorter sides, in pixels.
         equal: Whether all images have one size.
         validated: Whether there is a validation part.
     """
@@ -49,7 +48,6 @@ class Look:
     fewest: int
     least: int
     most: int
-    typical: int
     equal: bool
     validated: bool = False
 
@@ -77,7 +75,7 @@ def look_at(
     if isinstance(data, str) and data in KNOWN:
         training, classes, side = KNOWN[data]
         training = round((1 - test) * training) if data == DIGITS else training
-        return Look(training, classes, 0, side, side, side, equal=True)
+        return Look(training, classes, 0, side, side, equal=True)
     settings: dict[str, Any] = {"sizing": Sizing(), "test": test, "seed": 0, "skip_damaged": True}
     source = file_source(data, True, cache, say, **settings, classes=(), groups=groups)
     if source is not None:
@@ -86,7 +84,7 @@ def look_at(
     if len(shape) not in (3, 4):
         return None
     sides = [int(side) for side in shape[1:3]]
-    return Look(int(shape[0]), labels, 0, min(sides), max(sides), min(sides), equal=True)
+    return Look(int(shape[0]), labels, 0, min(sides), max(sides), equal=True)
 
 
 def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
@@ -108,15 +106,11 @@ def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
         round(sum(training.values())) + validation,
         len(training),
         int(min(training.values(), default=0)),
-        *_sides(sizes),
+        min(map(min, sizes)),
+        max(map(max, sizes)),
         equal=len(set(sizes)) == 1,
         validated=validation > 0,
     )
-
-
-def _sides(sizes: Collection[tuple[int, int]]) -> tuple[int, int, int]:
-    """The shortest side, the longest, and the median of the shorter ones."""
-    return min(map(min, sizes)), max(map(max, sizes)), int(np.median([min(size) for size in sizes]))
 
 
 def _of_npz(path: Path) -> tuple[Sequence[int], int]:
