@@ -14,8 +14,9 @@ import numpy as np
 from search.data.base import Say, log_line
 from search.data.decode import read_header
 from search.data.file_source import FileSource
+from search.data.found_files import trained_on
 from search.data.keras_datasets import KERAS_SETS
-from search.data.part_names import TEST, TRAIN, VALIDATION
+from search.data.part_names import TEST, VALIDATION
 from search.data.preparation import file_source
 from search.data.resizing import Sizing
 from search.data.threads import map_in_threads
@@ -100,7 +101,7 @@ def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
     if not sizes:
         return None
     kept = 1.0 if TEST in images else 1.0 - test
-    training = {name: kept * len(files) for name, files in images.get(TRAIN, images.get("", {})).items()}
+    training = {name: kept * len(files) for name, files in trained_on(images).items()}
     validation = sum(len(files) for files in images.get(VALIDATION, {}).values())
     return Look(
         round(sum(training.values())) + validation,
