@@ -21,7 +21,7 @@ from search.data.folder import FolderSource
 from search.data.groups import check_pattern
 from search.data.image_files import without_pillow_warnings
 from search.data.keras_datasets import KERAS_SETS, KerasSource
-from search.data.layout import refuse_masks, refuse_two_levels, understand
+from search.data.layout import Layout, refuse_masks, refuse_two_levels, understand
 from search.data.npz import NpzSource
 from search.data.resizing import STRETCH, Sizing
 from search.data.table import is_table, mixed_folder
@@ -130,15 +130,28 @@ def file_source(
         ) from None
     if path.is_file() and is_table(path):
         return TableSource(table=path, path=path.parent, name=str(path), **asked)
-    if path.is_file() and is_archive(path):
-        folder = unpack(path, cache, say)
-    elif path.is_dir():
+    if path.is_dir():
         folder = path
+    elif path.is_file() and is_archive(path):
+        folder = unpack(path, cache, say)
     else:
         return None
     layout = understand(folder)
-    if not validation_part:
-        layout = layout.without_validation()
+    return _laid_out(layout if validation_part else layout.without_validation(), path, folder, asked)
+
+
+def _laid_out(layout: Layout, path: Path, folder: Path, asked: dict[str, Any]) -> FileSource:
+    """The source of a folder's images: its folders of classes, or else the table that lies in it.
+
+    Args:
+        layout: What the folder was understood as.
+        path: What the user named: the folder, or the archive of it.
+        folder: The folder, absolute.
+        asked: The settings of any source of files.
+
+    Raises:
+        InputError: There are two readings, or neither folders of classes nor one table.
+    """
     if layout.has_classes or not layout.tables:
         if asked["groups"] is not None:
             check_pattern(asked["groups"])
