@@ -12,9 +12,9 @@ from PIL import Image
 
 from search.data.base import Labels, Loaded, Part, Pixels, Say
 from search.data.class_order import in_order, is_no_value, unlike_words, wanted_request
-from search.data.duplicates import digests
 from search.data.given_arrays import as_array
 from search.data.groups import named
+from search.data.image_hashes import digests
 from search.data.pixel_range import (
     REFUSED,
     RULE,
