@@ -9,16 +9,9 @@ from typing import Any
 
 from search.data.class_order import in_order, order_request
 from search.data.file_source import FileSource
+from search.data.folder_content import FolderContent, is_file, is_folder, look_into
 from search.data.found_files import ClassImages, Found, trained_on
-from search.data.image_files import (
-    IMAGE_ENDINGS,
-    FolderContent,
-    is_file,
-    is_folder,
-    is_hidden,
-    look_into,
-    skipped_words,
-)
+from search.data.image_files import IMAGE_ENDINGS, is_hidden, skipped_words
 from search.data.layout import Layout, folders_in
 from search.data.part_names import TEST, TRAIN, VALIDATION, part_of
 from search.errors import InputError

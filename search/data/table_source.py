@@ -8,9 +8,9 @@ from typing import Any
 
 from search.data.class_order import in_order, order_request
 from search.data.file_source import FileSource
+from search.data.folder_content import File
 from search.data.found_files import ClassImages, Found, trained_on
 from search.data.groups import named
-from search.data.image_files import File
 from search.data.part_names import TEST, TRAIN, VALIDATION
 from search.data.table import Row, read_table
 from search.errors import InputError
