@@ -31,7 +31,6 @@ from search.execution.trial_files import TrialFiles, delete_leftovers
 from search.execution.worker import Worker
 from search.metrics.calibration import least_loss
 from search.study.built_cost import is_to_compare
-from search.study.compatibility import RAISED
 from search.study.configurations import Draw
 from search.study.fold_results import (
     PREDICTIONS,
@@ -51,6 +50,7 @@ from search.study.prices import DEFAULT
 from search.study.proposal import Proposal, asking_space, propose
 from search.study.seeds import seed_number, trial_seed
 from search.study.served_model import ServedModel, proposal_of
+from search.study.space_version import RAISED
 from search.study.study import MODEL, LoadedStudy
 from search.study.sweep_cells import REPEAT
 from search.training.plan import TrainingPlan

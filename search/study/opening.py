@@ -26,8 +26,6 @@ from search.study.compatibility import (
     check_preset,
     check_settings,
     find_images,
-    renew_space,
-    space_facts,
     surroundings,
 )
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
@@ -48,6 +46,7 @@ from search.study.request import (
     refits,
 )
 from search.study.served_model import ServedModel, check_served
+from search.study.space_version import renew_space, space_facts
 from search.study.study import DATASET, FINAL_SAID, LoadedStudy
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces import UserModel, has_backbone
