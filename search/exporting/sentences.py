@@ -11,11 +11,11 @@ from search.exporting.assessment import Calibration
 from search.exporting.preference import gap_words
 from search.exporting.race import Race, Racer
 from search.exporting.race_rule import COMPUTE_SHARE
-from search.formatting import accuracy_words, count, figure, metric_words, often, percent
+from search.formatting import accuracy_words, count, figure, flops, metric_words, often, percent
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
 from search.metrics.preference import ACCURATE
-from search.study.ending import can_race, flops
+from search.study.ending import can_race
 from search.study.fold_results import FOLDS, mean_value
 
 if TYPE_CHECKING:

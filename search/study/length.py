@@ -25,9 +25,9 @@ from search.config.study_config import StudyConfig
 from search.config.value_types import Final, as_final
 from search.data import Dataset
 from search.errors import InputError, SpaceFailed
-from search.formatting import EPOCH, count, rough_duration
-from search.study import ending
+from search.formatting import EPOCH, count, flops, rough_duration
 from search.study.class_balance import split_counts
+from search.study.final_length import fits
 from search.study.first_trials import first_trials
 from search.study.proposal import propose, propose_some
 from search.study.race_images import race_images
@@ -162,13 +162,11 @@ def _with_folds_that_fit(
     whole = paid_compute(time, compute_of_all(options), speed, in_folds=True)
     if options.final is not None or options.refit_epochs is not None:
         looks = math.inf  # It has the length that somebody has said.
-    if ending.fits(final, config.folds - 1, whole, looks):
+    if fits(final, config.folds - 1, whole, looks):
         return config
     by_time = whole != options.budget
     bound = (
-        f"--timeout {rough_duration(time or 0)} on this machine"
-        if by_time
-        else f"--budget {ending.flops(whole)}"
+        f"--timeout {rough_duration(time or 0)} on this machine" if by_time else f"--budget {flops(whole)}"
     )
     logger.info(
         f"a part is held out (--validation {HELD_OUT}): two trials in {config.folds} folds, a race and the final "
@@ -183,8 +181,8 @@ def _in_time(final: float, a_pass: float, share: float, timeout: float, speed: f
     if longest >= final:
         return final
     logger.info(
-        f"final training: {ending.flops(longest)}, all that fits in --timeout {rough_duration(timeout)} on this "
-        f"machine; without it {ending.flops(final)}; --final has it otherwise"
+        f"final training: {flops(longest)}, all that fits in --timeout {rough_duration(timeout)} on this "
+        f"machine; without it {flops(final)}; --final has it otherwise"
     )
     return longest
 
