@@ -45,7 +45,7 @@ RACERS, SEEDS = 3, 3
 FEWER, FEWER_IN_FOLDS = ((3, 2), (2, 3), (2, 2)), ((3, 1), (2, 1))
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
-# The part of the final training's length that the race's trainings have at least before another configuration or seed goes.
+# The part of the final training's length that the race's trainings have at least, before a configuration or seed goes.
 SHORTER = 0.8
 # What sums of floating-point numbers may be apart.
 ROUNDING = 1e-9
