@@ -326,3 +326,15 @@ def wilson(successes: int, count: int) -> tuple[float, float]:
 
     found = binomtest(successes, count).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
+
+
+def wilson_low(share: Any, images: Any, z: float) -> Any:
+    """The lower end of Wilson's interval for shares of so many images, numbers or arrays of them.
+
+    Args:
+        share: The shares, 0 to 1.
+        images: Of how many images.
+        z: Half the interval's width, in standard errors.
+    """
+    spread = z * np.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
+    return (share + z**2 / (2 * images) - spread) / (1 + z**2 / images)
