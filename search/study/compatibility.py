@@ -133,7 +133,7 @@ def check_preset(config: StudyConfig, options: RunOptions) -> None:
     if preset is None:
         return
     names = {field.name for field, _ in options_of(StudySettings)} - options.requested
-    settings = {name: value for name, value in vars(preset).items() if name in names and value is not None}
+    settings = preset.settings(names)
     if config.images is None:  # A preset's subset is dropped where there are not so many images.
         settings.pop("images", None)
     if config.length:
