@@ -72,7 +72,6 @@ def studies_at(place: PlaceSettings) -> list[Listed]:
 
 
 def _listed(one: StudySummary, now: float) -> Listed:
-
     counts = one.counts
     finished, failed = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0), counts.get("FAIL", 0)
     since = None if one.last_active is None else max(0.0, now - one.last_active)
