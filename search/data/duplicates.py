@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.data.base import Labels, Pixels
+from search.data.groups import linked
 from search.data.image_hashes import (
     BITS,
     NEAREST,
@@ -152,17 +153,13 @@ def twin_clusters(images: Pixels, most: int) -> Labels | None:
     Returns:
         The cluster of each image ``(N,)``; None where each is alone.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     _, equal = np.unique(digests(images), return_inverse=True)
     cluster = np.asarray(equal, np.int64)
     if min(images.shape[1:3]) >= SMALLEST and len(images) <= MOST_WITHIN:
         one, other = alike(hashes(images))
-        links = coo_array((np.ones(len(one)), (cluster[one], cluster[other])), shape=(len(images),) * 2)
-        joined = connected_components(links, directed=False)[1][cluster]
+        joined = linked(cluster[one], cluster[other], len(images))[cluster]
         if np.bincount(joined).max() <= most:
-            cluster = np.asarray(joined, np.int64)
+            cluster = joined
     return None if np.bincount(cluster).max() == 1 else cluster
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from search.data.base import Say, log_line
 from search.data.decode import read_header
+from search.data.digits import DIGITS
 from search.data.file_source import FileSource
 from search.data.found_files import trained_on
 from search.data.keras_datasets import KERAS_SETS
@@ -24,8 +25,7 @@ from search.data.threads import map_in_threads
 # So many headers, evenly over all files, tell of what sizes the images are; all are read when they are decoded.
 HEADERS = 1000
 # Sets that are known by name: training images, classes, and the side in pixels.
-DIGITS = "digits"  # They have no test images of their own.
-KNOWN = {DIGITS: (1797, 10, 8)}
+KNOWN = {DIGITS: (1797, 10, 8)}  # These have no test images of their own.
 KNOWN |= {name: (50_000, len(found.classes), 32) for name, found in KERAS_SETS.items() if "cifar" in name}
 KNOWN |= {name: (60_000, len(found.classes), 28) for name, found in KERAS_SETS.items() if "mnist" in name}
 

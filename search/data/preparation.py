@@ -15,7 +15,7 @@ from search.data.base import Say, Source, log_line
 from search.data.cache import cache_root, find_prepared, request_key, sole_writer, write_prepared
 from search.data.damage import DamagedImages, damage_lines, damage_words, write_listing
 from search.data.dataset import Dataset
-from search.data.digits import DigitsSource
+from search.data.digits import DIGITS, DigitsSource
 from search.data.file_source import FileSource
 from search.data.folder import FolderSource
 from search.data.groups import check_pattern
@@ -28,6 +28,9 @@ from search.data.table import is_table, mixed_folder
 from search.data.table_source import TableSource
 from search.errors import InputError
 from search.formatting import count
+
+# What ``--data`` takes for a known set, whatever lies in this folder.
+BY_NAME = (*KERAS_SETS, DIGITS)
 
 
 def prepare(
@@ -69,7 +72,7 @@ def prepare(
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
     """
-    if isinstance(data, str) and data in (*KERAS_SETS, "digits") and Path(data).is_dir():
+    if isinstance(data, str) and data in BY_NAME and Path(data).is_dir():
         say(
             f"warning: {data} is the known data set of this name; to take the folder here, pass --data ./{data}"
         )
@@ -119,7 +122,7 @@ def file_source(
     data: str | Path | Sequence[Any], validation_part: bool, cache: Path, say: Say, **asked: Any
 ) -> FileSource | None:
     """The source of image files in a folder or an archive, or named by a table; None if the data is none of these."""
-    if not isinstance(data, (str, Path)) or not data or data in KERAS_SETS or data == "digits":
+    if not isinstance(data, (str, Path)) or not data or data in BY_NAME:
         return None
     path = as_path("--data", data).absolute()
     try:
@@ -197,10 +200,10 @@ def _other_source(
         return array_source(data, sizing, classes)
     if data in KERAS_SETS:
         return KerasSource(str(data), sizing)
-    if data == "digits":
+    if data == DIGITS:
         return DigitsSource(sizing, test, seed)
     path = as_path("--data", data).absolute()
-    names = ", ".join(sorted([*KERAS_SETS, "digits"]))
+    names = ", ".join(sorted(BY_NAME))
     known = (
         f"one of {names}, a folder with a folder for each class, a zip or tar of one, a table (.csv, .tsv, .parquet), "
         "or an .npz file"

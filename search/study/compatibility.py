@@ -177,10 +177,6 @@ def find_images(
         InputError: They are other images, or nowhere.
     """
     config = found.config
-    settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
-    settings |= {"groups": config.groups, "validation_part": config.validation_images > 0}
-    settings |= {"seed": config.test_seed, "cache": cache, "say": say, "enlarge": not config.backbones}
-    settings |= {"skip_damaged": config.skip_damaged, "classes": config.classes}
     if data is None:
         if cache is not None:
             with contextlib.suppress(InputError):  # It is not there, or damaged.
@@ -200,7 +196,20 @@ def find_images(
                     f"study {config.study}'s images were in {data}, which is gone: say with --data where they are now, "
                     f"as in {command}"
                 ) from None
-    dataset = prepare(data, **settings)
+    dataset = prepare(
+        data,
+        image_size=config.image_size,
+        resize=config.resize,
+        test=config.test,
+        seed=config.test_seed,
+        cache=cache,
+        say=say,
+        enlarge=not config.backbones,
+        skip_damaged=config.skip_damaged,
+        classes=config.classes,
+        groups=config.groups,
+        validation_part=config.validation_images > 0,
+    )
     if dataset.fingerprint != config.fingerprint:
         # Before folders were looked into at any depth, a study was made without what lies deeper.
         deeper = ", and the same files in the subfolders of its classes" if _is_folder(data) else ""
