@@ -10,7 +10,7 @@ MODULES = [
     "search.exporting.race_rule",
     "search.exporting.verification",
     "search.metrics.calibration",
-    "search.metrics.classification",
+    "search.metrics.class_figures",
     "search.metrics.generalization",
     "search.metrics.preference",
     "search.metrics.selection",

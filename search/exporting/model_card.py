@@ -14,7 +14,8 @@ from search.exporting.fine_tuning import tuned_words
 from search.exporting.summary import how_trained
 from search.exporting.training_plans import FINE_TUNING_RATE
 from search.formatting import duration
-from search.metrics.classification import Scores, confusions
+from search.metrics.class_figures import confusions
+from search.metrics.classification import Scores
 from search.study.class_balance import split_counts
 from search.study.compute import compute_of
 from search.study.proposal import recipe_of
