@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from search.config.arguments import arguments_of
 from search.config.host_settings import PlaceSettings
-from search.config.option import arguments_of
 from search.errors import InputError
 from search.study.finding import storage_error
 from search.study.study import CONFIG, DATASET, WANTED
