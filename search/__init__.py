@@ -87,9 +87,8 @@ for _name in ("search", "spaces", "storage"):
     if not logging.getLogger(_name).handlers:
         logging.getLogger(_name).addHandler(_Lines())
         logging.getLogger(_name).setLevel(logging.INFO)
-        logging.getLogger(
-            _name
-        ).propagate = False  # --verbose shows what libraries log; this is shown anyway.
+        # --verbose shows what libraries log; this is shown anyway.
+        logging.getLogger(_name).propagate = False
 
 
 # "data.preparation" is no keyword, but a module of this package all the same.

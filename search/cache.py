@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,6 +38,15 @@ def show(listed: "list[Cached]") -> None:
     console.print(rows)
 
 
+def as_object(folder: Path, listed: "list[Cached]") -> dict[str, Any]:
+    """The list for scripts: plain values."""
+    fields = ("name", "kind", "what", "size", "used")
+    return {
+        "cache": str(folder),
+        "entries": [{name: getattr(one, name) for name in fields} for one in listed],
+    }
+
+
 def megabytes(size: int) -> str:
     """``12.3 MB``."""
     return f"{size / 1e6:,.1f} MB"
@@ -67,13 +76,7 @@ def cache(
     if as_json:
         if clear:
             raise InputError("--json lists and --clear removes: leave one of the two out")
-        fields = ("name", "kind", "what", "size", "used")
-        print(
-            json.dumps(
-                {"cache": str(folder), "entries": [{f: getattr(one, f) for f in fields} for one in listed]},
-                indent=2,
-            )
-        )
+        print(json.dumps(as_object(folder, listed), indent=2))
         return
     chosen = cache_contents.choose(listed, clear or ()) if clear else listed
     if not chosen:

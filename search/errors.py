@@ -164,6 +164,11 @@ class ServerGone(TrialInterrupted):
         super().__init__(reason, clean=True)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, or the name of its exception's class where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def failure_words(error: BaseException) -> str:
     """An exception in one line: its class, its first line, and where in the user's own code it was raised."""
     return join_words(type(error).__name__, str(error), place_of(error))
@@ -171,8 +176,8 @@ def failure_words(error: BaseException) -> str:
 
 def join_words(kind: str, message: str, place: str) -> str:
     """What ``failure_words`` gives, of its parts."""
-    first_line = KERAS_FRAME.sub(r"\1: ", STYLE.sub("", message).strip()).splitlines()[:1]
-    return ": ".join([kind, *first_line])[:300] + (f" ({place})" if place else "")
+    first = KERAS_FRAME.sub(r"\1: ", STYLE.sub("", message).strip()).splitlines()[:1]
+    return ": ".join([kind, *first])[:300] + (f" ({place})" if place else "")
 
 
 def place_of(error: BaseException) -> str:

@@ -119,6 +119,14 @@ def si_units(number: float, unit: str = "") -> str:
     return f"{number:g} {unit}".strip()
 
 
+def flops(amount: float) -> str:
+    """An amount of compute, such as ``0.7 PFLOP`` or ``45 GFLOP``."""
+    for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9)):
+        if amount >= 0.1 * size:
+            return f"{amount / size:,.3g} {prefix}FLOP"
+    return f"{amount / 1e6:,.3g} MFLOP"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """A number with its noun: ``1 trial``, ``12 trials``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,7 +1,8 @@
 """The named studies: which images, which space and how long; of a sweep also what it varies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Preset:
     validation: float | None = None
     base: str | None = None
     vary: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def settings(self, names: Set[str]) -> dict[str, Any]:
+        """What it says of settings of these names."""
+        return {name: value for name, value in vars(self).items() if name in names and value is not None}
 
 
 PRESETS = {

@@ -21,7 +21,7 @@ WATCH_SECONDS = 2.0
 
 
 def watching(study: str, storage: str | None, root: Path) -> "Callable[[], Snapshot]":
-    """What ``study_status`` does, with each call; the study is opened, and its ended trials are read, once.
+    """What ``look_once`` does, with each call; the study is opened, and its ended trials are read, once.
 
     A call raises ``DatabaseGone``.
     """

@@ -2,23 +2,17 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
-MODULES = [
-    "search.data.splits",
-    "search.exporting.race_rule",
-    "search.exporting.verification",
-    "search.metrics.calibration",
-    "search.metrics.classification",
-    "search.metrics.generalization",
-    "search.metrics.preference",
-    "search.metrics.selection",
-    "search.metrics.significance",
-    "search.reporting.formatting",
-    "spaces.arithmetic",
-    "spaces.recipe",
-]
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for package in ("search", "spaces", "storage")
+    for path in (ROOT / package).rglob("*.py")
+    if ">>> " in path.read_text("utf-8")
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

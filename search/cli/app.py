@@ -75,9 +75,8 @@ def main(app: typer.Typer, argv: Sequence[str] | None = None) -> NoReturn:
     """
     this_process_is_ours()
     if os.environ.get("NO_COLOR"):
-        os.environ["TERM"] = (
-            "dumb"  # Else rich drops the colours alone, and still prints bold and moves the cursor.
-        )
+        # Else rich drops the colours alone, and still prints bold and moves the cursor.
+        os.environ["TERM"] = "dumb"
     # A scheduler ends a command by SIGTERM: in good order, as Ctrl-C does. A search has its own way.
     signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
     code = _run(app, argv)

@@ -130,10 +130,6 @@ def _kind(record: type[Options], name: str) -> Any:
     return hint
 
 
-def _is(kind: Any, generic: Any) -> bool:
-    return typing.get_origin(kind) is generic
-
-
 def _annotation(record: type[Options], name: str) -> Any:
     (field, about), kind = option_of(record, name), _kind(record, name)
     value: Any = str
@@ -161,9 +157,9 @@ def _parsed(record: type[Options], name: str, typed: Any) -> Any:
         return None
     if about.unit in PARSERS:
         return PARSERS[about.unit](flag_of(record, name), typed)
-    if _is(kind, Mapping):
+    if typing.get_origin(kind) is Mapping:
         return parse_vary(typed)
-    if _is(kind, Sequence):
+    if typing.get_origin(kind) is Sequence:
         return tuple(typed) if about.repeatable else tuple(split_list(typed))
     return typed
 

@@ -1,8 +1,8 @@
 """The settings of studies, searches, workers and exports, each option in one place.
 
 ``option`` says what an option is, ``settings`` has those of each command, made of the groups in ``study_settings``,
-``host_settings`` and ``request_settings``, and ``study_config`` is the record of a study, which
-``search.study.finding`` stores in the database.
+``host_settings`` and ``request_settings``, ``arguments`` makes functions of them, and ``study_config`` is the record of
+a study, which ``search.study.finding`` stores in the database.
 """
 
 from typing import TYPE_CHECKING

@@ -17,7 +17,7 @@ from typing import NoReturn
 from search.data.base import Say
 from search.data.cache import sole_writer
 from search.data.disk_space import lack_of_room
-from search.errors import InputError
+from search.errors import InputError, first_line
 
 ZIP = (".zip",)
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -145,9 +145,8 @@ def _is_left_by_mac(name: str) -> bool:
 
 def _check_room(path: Path, folder: Path, sizes: Iterator[int]) -> None:
     total = 0
-    for (
-        size
-    ) in sizes:  # Of a packed tar each takes unpacking up to there: the first that is too much ends it.
+    # Of a packed tar each size takes unpacking up to there: the first that is too much ends it.
+    for size in sizes:
         total += size
         if lack := lack_of_room(folder, total, f"the files in {path}"):
             raise InputError(f"--data {path}: {lack}, or pass --cache FOLDER")
@@ -165,7 +164,7 @@ def _refuse(path: Path, partial: Path, error: Exception) -> NoReturn:
             "and pass the folder"
         ) from error
     kind = "zip" if path.name.lower().endswith(ZIP) else "tar"
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":- ")
+    reason = first_line(error).rstrip(":- ")
     raise InputError(
         f"--data {path}: damaged, or no {kind} ({reason}); copy or download it again, or unpack it yourself and pass "
         "the folder"

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from search.data.array_labels import class_numbers
 from search.data.base import Labels, Loaded, Part, Pixels, Say
-from search.data.class_order import in_order, is_no_value, unlike_words, wanted_request
-from search.data.duplicates import digests
+from search.data.class_order import wanted_request
 from search.data.given_arrays import as_array
 from search.data.groups import named
+from search.data.image_hashes import digests
 from search.data.pixel_range import (
     REFUSED,
     RULE,
@@ -133,7 +134,7 @@ def load_arrays(
             f"{what}: images of x_train are {_size(x_train)}, of x_test {_size(x_test)}: expected one size for both"
         )
     name = _range(x_train, x_test, what)
-    y_train, y_test, names = _labels(arrays, what, wanted)
+    y_train, y_test, names = class_numbers(arrays.y_train, arrays.y_test, what, wanted)
     _check_lengths(x_train, y_train, f"{what}: x_train", "y_train")
     _check_lengths(x_test, y_test, f"{what}: x_test", "y_test")
     channels = x_train.shape[3]
@@ -212,49 +213,6 @@ def _range(x_train: Array, x_test: Array, what: str) -> str:
 
 def _values(images: Array) -> Values:
     return merge(measure(images[start : start + BLOCK]) for start in range(0, len(images), BLOCK))
-
-
-def _labels(arrays: Arrays, what: str, wanted: Sequence[str]) -> tuple[Labels, Labels, tuple[str, ...]]:
-    train, test = _flat(arrays.y_train, f"{what}: y_train"), _flat(arrays.y_test, f"{what}: y_test")
-    known = np.unique(train)
-    if strange := [str(label) for label in np.unique(test) if label not in known]:
-        raise InputError(
-            f"{what}: y_test has the label {strange[0]}, which y_train has not"
-            f"{unlike_words(strange[0], map(str, known))}: labels out of range; expected the same classes in both"
-        )
-    if len(known) < 2:
-        raise InputError(f"{what}: y_train has one class ({known[0]}): expected at least two")
-    if known.dtype.kind != "U" and (known[0] != 0 or known[-1] != len(known) - 1):
-        raise InputError(
-            f"{what}: y_train has {len(known)} different labels from {known[0]} to {known[-1]}: labels out of range; "
-            f"expected whole numbers from 0 to {len(known) - 1}, none left out, or names"
-        )
-    names = [str(label) for label in known]
-    if unnamed := [name for name in names if is_no_value(name)]:
-        raise InputError(
-            f"{what}: y_train has the label {unnamed[0]!r}, which stands for none; give these images a class, or leave "
-            "them out; if it is a real one, rename it"
-        )
-    ordered = in_order(names, wanted)
-    number = np.array([ordered.index(name) for name in names], np.int64)
-    y_train, y_test = (number[np.searchsorted(known, labels)] for labels in (train, test))
-    return y_train, y_test, tuple(ordered)
-
-
-def _flat(labels: Array, name: str) -> Array:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) == 0:
-        raise InputError(
-            f"{name} has shape {labels.shape}: expected (images,); of one-hot labels pass y.argmax(axis=1)"
-        )
-    if labels.dtype == object and all(isinstance(label, str) for label in labels):
-        labels = labels.astype(str)
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all():
-        labels = labels.astype(np.int64)
-    if labels.dtype.kind not in "buiU":
-        raise InputError(f"{name} holds {labels.dtype}: expected whole numbers from 0, or names")
-    return labels.astype(np.int64) if labels.dtype.kind in "bu" else labels
 
 
 def _check_lengths(images: Array, labels: Labels, x_name: str, y_name: str) -> None:

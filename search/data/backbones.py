@@ -112,7 +112,7 @@ def ready_backbones(cache: Path) -> Iterator[tuple[str, str, Path]]:
     folder, prepared = backbones_folder(cache), {}
     for name in APPLICATIONS:
         try:
-            facts = json.loads((folder / f"{name}-{FORMAT.decode()}.json").read_text(encoding="utf-8"))
+            facts = json.loads(_entry(folder, name).read_text(encoding="utf-8"))
             prepared[str(facts["digest"])] = name
         except (OSError, ValueError, KeyError):
             continue
@@ -179,9 +179,9 @@ def _find(requested: str, cache: Path, say: Say) -> Backbone:
     folder = backbones_folder(cache)
     name = _name(requested)
     if requested in APPLICATIONS:
-        entry = folder / f"{requested}-{FORMAT.decode()}.json"
+        entry = _entry(folder, requested)
     elif is_preset(requested):
-        entry = folder / f"{digest_of_request(requested)}-{FORMAT.decode()}.json"
+        entry = _entry(folder, digest_of_request(requested))
     elif Path(requested).parent == folder.absolute() and _read(Path(requested).with_suffix(".json"), folder):
         entry = Path(requested).with_suffix(".json")  # It is one that was made ready before.
     else:
@@ -200,6 +200,11 @@ def _find(requested: str, cache: Path, say: Say) -> Backbone:
     except OSError as error:
         raise unwritable(folder, error) from error
     return Backbone(name=name, said=requested, **facts)
+
+
+def _entry(folder: Path, name: str) -> Path:
+    """The file that says which digest a name, or what a preset is made from, has on this host."""
+    return folder / f"{name}-{FORMAT.decode()}.json"
 
 
 def _is_named(requested: str) -> bool:

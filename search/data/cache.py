@@ -36,7 +36,6 @@ from storage.atomic import atomic_write
 
 # It is part of every key, and to be raised when the same files would be decoded to other pixels.
 FORMAT = 1
-SLICE = 1 << 24
 
 
 def cache_root() -> Path:
@@ -115,26 +114,20 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
     needed = (len(loaded.train.labels) + len(loaded.test.labels)) * int(np.prod(shape))
     if lack := lack_of_room(cache, needed, "the prepared images"):
         raise InputError(f"{lack}, or pass a smaller --image-size")
-    # Data sets whose pixels are equal differ if a new file is resized otherwise. Before there was a choice of methods
-    # all were stretched, and the fingerprints had none: they stay as they were.
-    header: list[Any] = [loaded.classes, shape, *([] if loaded.method == STRETCH else [loaded.method])]
-    # So do those whose deeper images have another range.
-    header += [] if loaded.depth in UNMARKED else [{DEPTH: loaded.depth}]
-    # Nor are those equal whose images may not be split alike.
-    header += [{"validation": loaded.validation}] if loaded.validation else []
-    header += [{"groups": list(loaded.groups)}] if loaded.groups else []
-    digest = hashlib.sha256(json.dumps(header, ensure_ascii=True).encode())
+    digest = _digest_beside_pixels(loaded)
     try:
         for folder, part in ((partial, loaded.train), (partial / SEALED, loaded.test)):
             folder.mkdir(parents=True)
             _write_part(folder, part, shape, say)
-            for file in (IMAGES, LABELS):
-                _update(digest, folder / file)
+            for name in (IMAGES, LABELS):
+                with (folder / name).open("rb") as file:
+                    hashlib.file_digest(file, lambda: digest)
         if loaded.groups:
             np.save(partial / GROUPS, np.array(loaded.groups, dtype=np.str_))
         fingerprint = digest.hexdigest()[:32]
-        blanks = _blanks(partial, loaded)
-        counts, duplicates = _duplicates(partial, loaded)
+        train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
+        blanks = blank_notes(train, loaded.train.labels, test, loaded.classes, loaded.train.names)
+        counts, duplicates = _duplicates(train, test, loaded)
         write_names(partial, source, loaded.train, duplicates)
         write_names(partial / SEALED, source, loaded.test)
         meta = {**_meta(fingerprint, source, loaded), "duplicates": counts}
@@ -151,6 +144,20 @@ def write_prepared(cache: Path, key: str, source: str, loaded: Loaded, say: Say)
     if dataset is None:
         raise InputError(f"the prepared images vanished from {cache} while they were written: run again")
     return dataset
+
+
+def _digest_beside_pixels(loaded: Loaded) -> Any:
+    """A digest that is begun with what tells data sets of the same pixels and labels apart."""
+    shape = (loaded.height, loaded.width, loaded.channels)
+    # Data sets whose pixels are equal differ if a new file is resized otherwise. Before there was a choice of methods
+    # all were stretched, and the fingerprints had none: they stay as they were.
+    header: list[Any] = [loaded.classes, shape, *([] if loaded.method == STRETCH else [loaded.method])]
+    # So do those whose deeper images have another range.
+    header += [] if loaded.depth in UNMARKED else [{DEPTH: loaded.depth}]
+    # Nor are those equal whose images may not be split alike.
+    header += [{"validation": loaded.validation}] if loaded.validation else []
+    header += [{"groups": list(loaded.groups)}] if loaded.groups else []
+    return hashlib.sha256(json.dumps(header, ensure_ascii=True).encode())
 
 
 def _write_part(folder: Path, part: Part, shape: tuple[int, ...], say: Say) -> None:
@@ -183,14 +190,8 @@ def _meta(fingerprint: str, source: str, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _blanks(partial: Path, loaded: Loaded) -> list[str]:
-    train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
-    return blank_notes(train, loaded.train.labels, test, loaded.classes, loaded.train.names)
-
-
-def _duplicates(partial: Path, loaded: Loaded) -> tuple[dict[str, int], list[str]]:
+def _duplicates(train: Pixels, test: Pixels, loaded: Loaded) -> tuple[dict[str, int], list[str]]:
     """The numbers of duplicates and notes about them: all that a search learns of what the test images look like."""
-    train, test = (np.load(folder / IMAGES, mmap_mode="r") for folder in (partial, partial / SEALED))
     found = find_duplicates(train, test, loaded.train.labels, loaded.test.labels)
     parts = {"training": loaded.train, "test": loaded.test}
 
@@ -255,12 +256,6 @@ def _sweep(cache: Path, own: str) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except Timeout:
             continue
-
-
-def _update(digest: Any, path: Path) -> None:
-    with path.open("rb") as file:
-        while block := file.read(SLICE):
-            digest.update(block)
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:

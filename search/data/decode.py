@@ -2,8 +2,8 @@
 
 import re
 import threading
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from search.data.pillow_faults import mend, refuse_damaged
 from search.data.pixel_range import REFUSED, Misfit, Values
 from search.data.resizing import STRETCH, as_pixels, resize
 from search.data.threads import map_in_threads
+from search.errors import first_line
 
 ORIENTATION_TAG = 0x0112
 # For each value of that EXIF tag, what brings the picture upright.
@@ -102,15 +103,10 @@ def decode(
     Raises:
         UnreadableImage: The file cannot be read or decoded, or is far too large; the message names it.
     """
-    try:
-        with open_image(path) as image:
-            mend(image)
-            refuse_damaged(image)
-            return _pixels(image, deep(image), height, width, channels, method, depth)
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file.
-        raise UnreadableImage(path, _reason(error)) from error
+    with _unreadable(path), open_image(path) as image:
+        mend(image)
+        refuse_damaged(image)
+        return _pixels(image, deep(image), height, width, channels, method, depth)
 
 
 def draft_side(height: int, width: int) -> int:
@@ -122,7 +118,7 @@ def decode_picture(
     picture: Image.Image, name: str, height: int, width: int, channels: int, method: str, depth: str | None
 ) -> Pixels:
     """As ``decode``, of a picture that somebody has opened and keeps; ``name`` is what messages call it."""
-    try:
+    with _unreadable(name):
         # A copy is loaded, and no longer tells of what kind the file was.
         name_of_file = getattr(picture, "filename", "")
         mend(picture)
@@ -130,10 +126,6 @@ def decode_picture(
         found, copy = deep(picture), picture.copy()
         picture.filename = name_of_file  # type: ignore[attr-defined]
         return _pixels(copy, found, height, width, channels, method, depth)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise UnreadableImage(name, _reason(error)) from error
 
 
 def _pixels(
@@ -147,7 +139,7 @@ def _pixels(
 ) -> Pixels:
     side = draft_side(height, width)
     image.draft(None, (side, side))  # None keeps the mode.
-    with _large_image if image.width * image.height > LARGE else nullcontext():
+    with _alone_if_large(image):
         image.load()
         # Not before: Pillow turns a TIFF upright while it loads it, and forgets the tag.
         orientation = orientation_of(image)
@@ -162,20 +154,15 @@ def read_header(path: str | Path) -> Header:
     Raises:
         UnreadableImage: As from ``decode``.
     """
-    try:
-        with open_image(path) as image:
-            mend(image)
-            found = deep(image)
-            width, height = image.size
-            if image.format == "TIFF":
-                width, height = (image.tag_v2[tag] for tag in TIFF_SIZE)  # type: ignore[attr-defined]
-            if orientation_of(image) >= 5:
-                width, height = height, width
-            return Header(height, width, _is_grey(image), found)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise UnreadableImage(path, _reason(error)) from error
+    with _unreadable(path), open_image(path) as image:
+        mend(image)
+        found = deep(image)
+        width, height = image.size
+        if image.format == "TIFF":
+            width, height = (image.tag_v2[tag] for tag in TIFF_SIZE)  # type: ignore[attr-defined]
+        if orientation_of(image) >= 5:
+            width, height = height, width
+        return Header(height, width, _is_grey(image), found)
 
 
 def read_values(path: str, found: Deep) -> Values:
@@ -188,15 +175,10 @@ def read_values(path: str, found: Deep) -> Values:
     Raises:
         UnreadableImage: As from ``decode``.
     """
-    try:
-        with open_image(path) as image, _large_image if image.width * image.height > LARGE else nullcontext():
-            mend(image)
-            image.load()
-            return measure_deep(image, found, path)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise UnreadableImage(path, _reason(error)) from error
+    with _unreadable(path), open_image(path) as image, _alone_if_large(image):
+        mend(image)
+        image.load()
+        return measure_deep(image, found, path)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -229,6 +211,21 @@ def decode_all(paths: Sequence[str], method: str, depth: str, out: Pixels, say: 
     return map_in_threads(decode_one, paths, "decoded", say)[1]
 
 
+@contextmanager
+def _unreadable(path: str | Path) -> Iterator[None]:
+    """Within the block, raise what goes wrong with a file as ``UnreadableImage``, which names it."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise nearly anything on a damaged file.
+        raise UnreadableImage(path, _reason(error)) from error
+
+
+def _alone_if_large(image: Image.Image) -> AbstractContextManager[Any]:
+    return _large_image if image.width * image.height > LARGE else nullcontext()
+
+
 def _is_grey(image: Image.Image) -> bool:
     if image.mode in ("P", "PA"):
         colours = np.asarray(image.convert("RGB"))
@@ -257,5 +254,4 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):  # Pillow raises it before it decodes anything.
         pixels, limit = re.findall(r"\d+", str(error))[:2]
         return f"too large to be decoded: {int(pixels):,} pixels, over the limit of {int(limit):,}"
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"a damaged image ({first_line})"
+    return f"a damaged image ({first_line(error)})"

@@ -10,6 +10,8 @@ from search.data.base import Loaded, Say
 from search.data.resizing import Sizing
 from search.data.splits import TEST, hold_out
 
+DIGITS = "digits"
+
 
 @dataclass(frozen=True)
 class DigitsSource:
@@ -18,11 +20,11 @@ class DigitsSource:
     sizing: Sizing
     test: float
     seed: int
-    name: str = "digits"
+    name: str = DIGITS
 
     def request(self) -> dict[str, Any]:
         """How the images are resized and split; they themselves never change."""
-        return {"kind": "digits", **self.sizing.request(), "test": self.test, "seed": self.seed}
+        return {"kind": DIGITS, **self.sizing.request(), "test": self.test, "seed": self.seed}
 
     def read(self, say: Say) -> Loaded:
         """Scale the grey values from 0 to 16 to 0 to 255, and set the test images aside."""

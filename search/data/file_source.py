@@ -22,7 +22,7 @@ from search.data.common_range import common_range
 from search.data.damage import Damaged, DamagedImages
 from search.data.decode import Header, decode, decode_all, read_header
 from search.data.deep_files import Deep
-from search.data.found_files import ClassImages, Found, Images, counts_of, flatten
+from search.data.found_files import ClassImages, Found, Images, counts_of, flatten, trained_on
 from search.data.groups import check_apart, groups_by_pattern, named
 from search.data.originals import file_digests
 from search.data.part_names import TEST, TRAIN, VALIDATION
@@ -92,7 +92,7 @@ class FileSource(ABC):
         found = self.find()
         images = found.images
         classes = self._check_classes(images)
-        train = flatten(images.get(TRAIN, images.get("", {})), classes)
+        train = flatten(trained_on(images), classes)
         validation, test = (flatten(images.get(part, {}), classes) for part in (VALIDATION, TEST))
         paths = train.paths + validation.paths + test.paths
         say(f"reading {len(paths):,} image files {found.reading}")
@@ -234,7 +234,7 @@ class FileSource(ABC):
                     raise InputError(
                         f"--data {where}: class {name!r} has no images; add some or remove that folder"
                     )
-        classes = tuple(images.get(TRAIN, images.get("", {})))
+        classes = tuple(trained_on(images))
         if len(classes) < 2:
             raise InputError(
                 f"--data {self.name}: one class ({classes[0]!r}): expected a folder for each of two or more"

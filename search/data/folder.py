@@ -9,16 +9,9 @@ from typing import Any
 
 from search.data.class_order import in_order, order_request
 from search.data.file_source import FileSource
-from search.data.found_files import ClassImages, Found
-from search.data.image_files import (
-    IMAGE_ENDINGS,
-    FolderContent,
-    is_file,
-    is_folder,
-    is_hidden,
-    look_into,
-    skipped_words,
-)
+from search.data.folder_content import FolderContent, is_file, is_folder, look_into
+from search.data.found_files import ClassImages, Found, trained_on
+from search.data.image_files import IMAGE_ENDINGS, is_hidden, skipped_words
 from search.data.layout import Layout, folders_in
 from search.data.part_names import TEST, TRAIN, VALIDATION, part_of
 from search.errors import InputError
@@ -76,7 +69,7 @@ class FolderSource(FileSource):
             "path": str(self.path),
             "files": of_part,
             **self.asked(self.parts),
-            **order_request(list(self.parts.get(TRAIN, self.parts.get("", {})))),
+            **order_request(list(trained_on(self.parts))),
             # What older versions did not look at is left out where there is none of it.
             **({"loose": self.loose} if self.loose else {}),
         }
@@ -94,7 +87,7 @@ class FolderSource(FileSource):
     def _understood(self) -> str:
         """What the folder was understood as, in one line."""
         where = f"{Path(self.name) / self.layout.root.relative_to(self.path)}"
-        classes = count(len(self.parts.get(TRAIN, self.parts.get("", {}))), "class", "classes")
+        classes = count(len(trained_on(self.parts)), "class", "classes")
         if "" in self.parts:
             return f"{where}: a folder for each of {classes}; {self.set_aside} are set aside as test images (--test)"
         names = [self.part_name(part) for part in self.parts]

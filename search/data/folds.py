@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from search.config.option import check_number
 from search.data.base import Labels
-from search.data.groups import deal_groups
-from search.data.splits import ANY, FOLDS, Split, SplitRule, deal_race, split
+from search.data.groups import Groups, deal_groups, linked
+from search.data.splits import ANY, FOLDS, Split, SplitRule, by_class, deal_race, split
 from search.errors import InputError
 
 # From this many images on, a study is not cross-validated unless asked to: one validation part tells enough.
@@ -47,7 +47,6 @@ def fold(
     which: int,
     seed: int,
     rule: SplitRule = ANY,
-    classes: Sequence[str] = (),
 ) -> Split:
     """The split of one of the folds, in a study that has not stored which image is in which.
 
@@ -57,15 +56,12 @@ def fold(
         which: The fold to validate on, from 0; the others are trained on.
         seed: The same seed gives the same folds.
         rule: What the data says about the split; it has no validation part of its own.
-        classes: The names of the classes, for messages.
 
     Raises:
         InputError: There are groups, and too few of them.
     """
     if rule.groups is not None:
-        shares, least = [1 / folds] * folds, [1] * folds
-        part = deal_groups(labels, rule.groups, shares, least, [seed, FOLDS], f"--folds {folds}", classes)
-        return Split(np.flatnonzero(part != which), np.flatnonzero(part == which))
+        return _split_at(which, _deal_whole(labels, rule.groups, folds, seed))
     # Only a child process needs it, which has imported most of it with Keras, so that it takes 0.05 s there.
     from sklearn.model_selection import StratifiedKFold
 
@@ -108,8 +104,7 @@ def deal_folds(
     """
     if rule.groups is not None:
         kept = rule.groups if twins is None else joined(rule.groups, twins).astype(np.str_)
-        shares, least = [1 / folds] * folds, [1] * folds
-        part = deal_groups(labels, kept, shares, least, [seed, FOLDS], f"--folds {folds}", classes)
+        part = _deal_whole(labels, kept, folds, seed, classes)
     else:
         first, cluster = np.arange(len(labels)), np.arange(len(labels))
         if twins is not None:
@@ -117,24 +112,28 @@ def deal_folds(
         names = classes or [str(number) for number in range(int(labels.max()) + 1)]
         counts = np.bincount(labels[first], minlength=len(names))
         check_folds(folds, counts.tolist(), names, "different training picture")
-        # Class by class, in random order within each, dealt like cards: parts and their classes are as equal as can be.
-        order = np.random.default_rng([seed, FOLDS]).permutation(len(first))
-        order = order[np.argsort(labels[first][order], kind="stable")]
+        # Dealt like cards, class by class: parts and their classes are as equal as can be.
         dealt = np.empty(len(first), np.int64)
-        dealt[order] = np.arange(len(first)) % folds
+        dealt[by_class(labels[first], [seed, FOLDS])] = np.arange(len(first)) % folds
         part = dealt[cluster]  # A cluster goes where its first image goes.
     return "".join(LETTERS[number] for number in part.tolist())
 
 
+def _deal_whole(labels: Labels, groups: Groups, folds: int, seed: int, classes: Sequence[str] = ()) -> Labels:
+    """The number of each image's fold ``(N,)``, where whole groups are dealt."""
+    shares, least = [1 / folds] * folds, [1] * folds
+    return deal_groups(labels, groups, shares, least, [seed, FOLDS], f"--folds {folds}", classes)
+
+
+def _split_at(which: int, part: Labels) -> Split:
+    """Validate on one fold, and train on the others."""
+    return Split(np.flatnonzero(part != which), np.flatnonzero(part == which))
+
+
 def joined(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> Labels:
     """The finest groups of images, by number ``(N,)``, that divide none of the groups ``one`` and ``other``."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     (first, mine), (second, theirs) = (np.unique(kind, return_inverse=True) for kind in (one, other))
-    size = len(first) + len(second)
-    links = coo_array((np.ones(len(mine)), (mine, len(first) + theirs)), shape=(size, size))
-    return np.asarray(connected_components(links, directed=False)[1][mine], np.int64)
+    return linked(mine, len(first) + theirs, len(first) + len(second))[mine]
 
 
 def read_folds(fold_of: str) -> Labels:
@@ -173,8 +172,7 @@ def training_split(
         race_parts: Number of these parts.
     """
     if folds and fold_of:
-        part = read_folds(fold_of)
-        return Split(np.flatnonzero(part != which), np.flatnonzero(part == which))
+        return _split_at(which, read_folds(fold_of))
     if folds:
         return fold(labels, folds, which, seed, rule)
     parts = split(labels, validation, images, seed, rule=rule, race=race)

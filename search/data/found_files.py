@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from search.data.base import Labels
+from search.data.part_names import TRAIN
 
 # The paths of the image files of each class.
 ClassImages = dict[str, list[str]]
+Content = TypeVar("Content")
 
 
 class Images(NamedTuple):
@@ -56,6 +58,11 @@ class Found(NamedTuple):
     columns: Sequence[str] = ()
 
 
+def trained_on(parts: Mapping[str, Mapping[str, Content]]) -> Mapping[str, Content]:
+    """Of parts as ``Found.images`` has them, the classes of the training part, or of all where there are no parts."""
+    return parts.get(TRAIN, parts.get("", {}))
+
+
 def counts_of(images: dict[str, ClassImages]) -> dict[str, int]:
     """The number of image files of each class, over all parts."""
     total: Counter[str] = Counter()
@@ -64,7 +71,7 @@ def counts_of(images: dict[str, ClassImages]) -> dict[str, int]:
     return dict(total)
 
 
-def flatten(of_class: ClassImages, classes: Sequence[str]) -> Images:
+def flatten(of_class: Mapping[str, list[str]], classes: Sequence[str]) -> Images:
     """The files of a part, class by class in this order."""
     paths = [path for name in classes for path in of_class.get(name, [])]
     counts = [len(of_class.get(name, [])) for name in classes]

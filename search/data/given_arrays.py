@@ -11,7 +11,7 @@ from search.data.base import Pixels
 from search.data.decode import UPRIGHT, decode_picture, orientation_of
 from search.data.pixel_range import REFUSED
 from search.data.resizing import STRETCH
-from search.errors import InputError
+from search.errors import InputError, first_line
 
 # The modes of Pillow whose values are grey or red, green and blue; those of a palette or of HSV look the same.
 PLAIN_MODES = {"1": 1, "L": 1, "RGB": 3}
@@ -41,11 +41,11 @@ def as_array(part: Any, name: str) -> npt.NDArray[Any]:
         raise
     except ValueError as error:
         raise InputError(
-            f"{name} cannot be made an array ({_first_line(error)}); expected rows of one length"
+            f"{name} cannot be made an array ({first_line(error)}); expected rows of one length"
         ) from None
     except Exception as error:  # Tensors of other libraries raise errors of their own.
         raise InputError(
-            f"{name} cannot be made an array ({_first_line(error)}); expected one that NumPy can read, which of a "
+            f"{name} cannot be made an array ({first_line(error)}); expected one that NumPy can read, which of a "
             "PyTorch tensor is tensor.detach().cpu().numpy()"
         ) from None
     try:
@@ -109,7 +109,3 @@ def _picture(picture: Image.Image, name: str) -> Pixels:
         )
     channels = PLAIN_MODES[picture.mode]
     return decode_picture(picture, name, picture.height, picture.width, channels, STRETCH, REFUSED)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

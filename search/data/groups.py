@@ -181,6 +181,15 @@ def _give_each_class(
         part[np.where(movable, cost, np.inf).argmin()] = to
 
 
+def linked(one: Labels, other: Labels, count: int) -> Labels:
+    """Number the groups ``(count,)`` that links make, each from ``one`` to ``other``, directly or through others."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(one)), (one, other)), shape=(count, count))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
 def named(names: Sequence[str]) -> str:
     """The first of some names, and how many others there are."""
     shown = ", ".join(map(str, names[:MOST_NAMED]))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from search.data.image_files import IMAGE_ENDINGS, is_file, is_folder, is_hidden, is_passed_over, look_into
+from search.data.folder_content import is_file, is_folder, is_passed_over, look_into
+from search.data.image_files import IMAGE_ENDINGS, is_hidden
 from search.data.part_names import TEST, TRAIN, VALIDATION, part_of, parts_mentioned, without_secondary
 from search.data.table import has_columns, is_table
 from search.data.table_columns import LABEL, PATH, SPLIT

@@ -4,7 +4,7 @@ Whatever ``--data`` takes is looked at in the same way. What is wrong with it is
 """
 
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import numpy as np
 
 from search.data.base import Say, log_line
 from search.data.decode import read_header
+from search.data.digits import DIGITS
 from search.data.file_source import FileSource
+from search.data.found_files import trained_on
 from search.data.keras_datasets import KERAS_SETS
-from search.data.part_names import TEST, TRAIN, VALIDATION
+from search.data.part_names import TEST, VALIDATION
 from search.data.preparation import file_source
 from search.data.resizing import Sizing
 from search.data.threads import map_in_threads
@@ -23,8 +25,7 @@ from search.data.threads import map_in_threads
 # So many headers, evenly over all files, tell of what sizes the images are; all are read when they are decoded.
 HEADERS = 1000
 # Sets that are known by name: training images, classes, and the side in pixels.
-DIGITS = "digits"  # They have no test images of their own.
-KNOWN = {DIGITS: (1797, 10, 8)}
+KNOWN = {DIGITS: (1797, 10, 8)}  # These have no test images of their own.
 KNOWN |= {name: (50_000, len(found.classes), 32) for name, found in KERAS_SETS.items() if "cifar" in name}
 KNOWN |= {name: (60_000, len(found.classes), 28) for name, found in KERAS_SETS.items() if "mnist" in name}
 
@@ -39,7 +40,6 @@ class Look:
         fewest: Training images of the smallest class, about as ``training``; 0 where only the images would tell.
         least: The shortest side of an image, in pixels.
         most: The longest side of an image, in pixels.
-        typical: The median of the images' shorter sides, in pixels.
         equal: Whether all images have one size.
         validated: Whether there is a validation part.
     """
@@ -49,7 +49,6 @@ class Look:
     fewest: int
     least: int
     most: int
-    typical: int
     equal: bool
     validated: bool = False
 
@@ -77,7 +76,7 @@ def look_at(
     if isinstance(data, str) and data in KNOWN:
         training, classes, side = KNOWN[data]
         training = round((1 - test) * training) if data == DIGITS else training
-        return Look(training, classes, 0, side, side, side, equal=True)
+        return Look(training, classes, 0, side, side, equal=True)
     settings: dict[str, Any] = {"sizing": Sizing(), "test": test, "seed": 0, "skip_damaged": True}
     source = file_source(data, True, cache, say, **settings, classes=(), groups=groups)
     if source is not None:
@@ -86,7 +85,7 @@ def look_at(
     if len(shape) not in (3, 4):
         return None
     sides = [int(side) for side in shape[1:3]]
-    return Look(int(shape[0]), labels, 0, min(sides), max(sides), min(sides), equal=True)
+    return Look(int(shape[0]), labels, 0, min(sides), max(sides), equal=True)
 
 
 def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
@@ -102,21 +101,17 @@ def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
     if not sizes:
         return None
     kept = 1.0 if TEST in images else 1.0 - test
-    training = {name: kept * len(files) for name, files in images.get(TRAIN, images.get("", {})).items()}
+    training = {name: kept * len(files) for name, files in trained_on(images).items()}
     validation = sum(len(files) for files in images.get(VALIDATION, {}).values())
     return Look(
         round(sum(training.values())) + validation,
         len(training),
         int(min(training.values(), default=0)),
-        *_sides(sizes),
+        min(map(min, sizes)),
+        max(map(max, sizes)),
         equal=len(set(sizes)) == 1,
         validated=validation > 0,
     )
-
-
-def _sides(sizes: Collection[tuple[int, int]]) -> tuple[int, int, int]:
-    """The shortest side, the longest, and the median of the shorter ones."""
-    return min(map(min, sizes)), max(map(max, sizes)), int(np.median([min(size) for size in sizes]))
 
 
 def _of_npz(path: Path) -> tuple[Sequence[int], int]:

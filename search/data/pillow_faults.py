@@ -11,7 +11,7 @@ from PIL import Image
 
 from search.data.pixel_range import Misfit
 
-BITS, WHITE_IS, ORIENTATION, COLOURS, PLANES, SAMPLES = 258, 262, 274, 320, 284, 339  # Tags of TIFF files.
+BITS, WHITE_IS, COLOURS, PLANES, SAMPLES = 258, 262, 320, 284, 339  # Tags of TIFF files.
 CHANNELS, EXTRA = 277, 338
 SIGNED = 2
 # Of what ``WHITE_IS`` says: RGB, CMYK, YCbCr and Lab with their channels; all others have one. And what ``EXTRA`` says

@@ -15,19 +15,22 @@ from search.data.base import Say, Source, log_line
 from search.data.cache import cache_root, find_prepared, request_key, sole_writer, write_prepared
 from search.data.damage import DamagedImages, damage_lines, damage_words, write_listing
 from search.data.dataset import Dataset
-from search.data.digits import DigitsSource
+from search.data.digits import DIGITS, DigitsSource
 from search.data.file_source import FileSource
 from search.data.folder import FolderSource
 from search.data.groups import check_pattern
 from search.data.image_files import without_pillow_warnings
 from search.data.keras_datasets import KERAS_SETS, KerasSource
-from search.data.layout import refuse_masks, refuse_two_levels, understand
+from search.data.layout import Layout, refuse_masks, refuse_two_levels, understand
 from search.data.npz import NpzSource
 from search.data.resizing import STRETCH, Sizing
 from search.data.table import is_table, mixed_folder
 from search.data.table_source import TableSource
 from search.errors import InputError
 from search.formatting import count
+
+# What ``--data`` takes for a known set, whatever lies in this folder.
+BY_NAME = (*KERAS_SETS, DIGITS)
 
 
 def prepare(
@@ -69,7 +72,7 @@ def prepare(
     Raises:
         InputError: The data cannot be used; the message says why and what to do.
     """
-    if isinstance(data, str) and data in (*KERAS_SETS, "digits") and Path(data).is_dir():
+    if isinstance(data, str) and data in BY_NAME and Path(data).is_dir():
         say(
             f"warning: {data} is the known data set of this name; to take the folder here, pass --data ./{data}"
         )
@@ -119,7 +122,7 @@ def file_source(
     data: str | Path | Sequence[Any], validation_part: bool, cache: Path, say: Say, **asked: Any
 ) -> FileSource | None:
     """The source of image files in a folder or an archive, or named by a table; None if the data is none of these."""
-    if not isinstance(data, (str, Path)) or not data or data in KERAS_SETS or data == "digits":
+    if not isinstance(data, (str, Path)) or not data or data in BY_NAME:
         return None
     path = as_path("--data", data).absolute()
     try:
@@ -130,15 +133,28 @@ def file_source(
         ) from None
     if path.is_file() and is_table(path):
         return TableSource(table=path, path=path.parent, name=str(path), **asked)
-    if path.is_file() and is_archive(path):
-        folder = unpack(path, cache, say)
-    elif path.is_dir():
+    if path.is_dir():
         folder = path
+    elif path.is_file() and is_archive(path):
+        folder = unpack(path, cache, say)
     else:
         return None
     layout = understand(folder)
-    if not validation_part:
-        layout = layout.without_validation()
+    return _laid_out(layout if validation_part else layout.without_validation(), path, folder, asked)
+
+
+def _laid_out(layout: Layout, path: Path, folder: Path, asked: dict[str, Any]) -> FileSource:
+    """The source of a folder's images: its folders of classes, or else the table that lies in it.
+
+    Args:
+        layout: What the folder was understood as.
+        path: What the user named: the folder, or the archive of it.
+        folder: The folder, absolute.
+        asked: The settings of any source of files.
+
+    Raises:
+        InputError: There are two readings, or neither folders of classes nor one table.
+    """
     if layout.has_classes or not layout.tables:
         if asked["groups"] is not None:
             check_pattern(asked["groups"])
@@ -184,10 +200,10 @@ def _other_source(
         return array_source(data, sizing, classes)
     if data in KERAS_SETS:
         return KerasSource(str(data), sizing)
-    if data == "digits":
+    if data == DIGITS:
         return DigitsSource(sizing, test, seed)
     path = as_path("--data", data).absolute()
-    names = ", ".join(sorted([*KERAS_SETS, "digits"]))
+    names = ", ".join(sorted(BY_NAME))
     known = (
         f"one of {names}, a folder with a folder for each class, a zip or tar of one, a table (.csv, .tsv, .parquet), "
         "or an .npz file"

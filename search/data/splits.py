@@ -228,9 +228,13 @@ def deal_race(labels: Labels, race: Labels, part: int, parts: int, seed: int) ->
     Returns:
         Sorted indices among all training images, int64.
     """
-    order = np.random.default_rng([seed, RACE, parts]).permutation(len(race))
-    by_class = order[np.argsort(labels[race][order], kind="stable")]
-    return np.sort(race[by_class[part::parts]])
+    return np.sort(race[by_class(labels[race], [seed, RACE, parts])[part::parts]])
+
+
+def by_class(labels: Labels, seed: Sequence[int]) -> Labels:
+    """The places of images ``(N,)``, class by class, in random order within each."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    return order[np.argsort(labels[order], kind="stable")]
 
 
 def _draw(labels: Labels, of_each_class: Labels, seed: Sequence[int]) -> Labels:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from search.config.interpreter import to_install
 from search.data.groups import named
 from search.data.part_names import plain_name
-from search.errors import InputError
+from search.errors import InputError, first_line
 
 Columns = Mapping[str, Sequence[str]]
 # The usual names of columns, as ``plain_name`` makes them.
@@ -110,9 +110,8 @@ def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str,
             )
         table = file.read(columns=used)
     except (pyarrow.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"--data {path}: no .parquet table that can be read ({reason}); save it again"
+            f"--data {path}: no .parquet table that can be read ({first_line(error)}); save it again"
         ) from error
     return {
         name: _texts(path, name, table[name]) if name in used else _few_words(file, name, sizes[name])
@@ -162,9 +161,9 @@ def _texts(path: Path, name: str, column: Any) -> list[str]:
             "remove this column (images that stand in a table are not read)"
         ) from error
     except UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"--data {path}: column {name} holds {column.type}, which cannot be read ({reason}); save it as text"
+            f"--data {path}: column {name} holds {column.type}, which cannot be read ({first_line(error)}); save it as "
+            "text"
         ) from error
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from search.data.class_order import in_order, order_request
 from search.data.file_source import FileSource
-from search.data.found_files import ClassImages, Found
+from search.data.folder_content import File
+from search.data.found_files import ClassImages, Found, trained_on
 from search.data.groups import named
-from search.data.image_files import File
 from search.data.part_names import TEST, TRAIN, VALIDATION
 from search.data.table import Row, read_table
 from search.errors import InputError
@@ -102,7 +102,7 @@ class TableSource(FileSource):
             "table": _status(str(self.table)),
             "files": files,
             **self.asked(self.images),
-            **order_request(list(self.images.get(TRAIN, self.images.get("", {})))),
+            **order_request(list(trained_on(self.images))),
         }
 
     def find(self) -> Found:
@@ -118,7 +118,7 @@ class TableSource(FileSource):
     def _understood(self) -> str:
         """What the table was understood as, in one line."""
         images = self.images
-        classes = count(len(images.get(TRAIN, images.get("", {}))), "class", "classes")
+        classes = count(len(trained_on(images)), "class", "classes")
         words = f"{self.name}: {count(len(self.rows), 'image')} of {classes}"
         if "" not in images:
             words += f" in {len(images)} parts ({', '.join(images)})"

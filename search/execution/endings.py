@@ -11,7 +11,7 @@ from search.errors import TrialFailed, TrialOutOfMemory, TrialPruned, TrialRefus
 from search.execution.planning import ACCUMULATE
 from search.execution.trial_files import TrialFiles
 from search.execution.worker import WORKER_LOG, Worker
-from search.study.compatibility import RAISED
+from search.study.space_version import RAISED
 from search.web.trial_page import feed_trial
 from storage.claims import Claim
 from storage.memory import GPU, HOST

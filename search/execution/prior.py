@@ -39,7 +39,7 @@ from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.study.configurations import contains
+from search.study.proposal import contains
 from search.study.sweep_cells import FIXED
 
 OF_TPE = 0.5

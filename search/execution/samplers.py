@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial
 import spaces
 from search.config.study_config import StudyConfig
 from search.execution.prior import PriorSampler
-from search.study.configurations import DRAWN, Draw, all_configurations, contains, key_of, tried, values_of
-from search.study.proposal import PASSED_ON
+from search.study.configurations import DRAWN, Draw, all_configurations, key_of, tried, values_of
+from search.study.proposal import PASSED_ON, contains
 from search.study.seeds import trial_seed
 from search.study.sweep_cells import FIXED
 from spaces.contract import InputSpec, Space

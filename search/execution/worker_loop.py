@@ -10,9 +10,9 @@ import spaces
 from search.errors import InputError, SpaceChanged, StudyStopped
 from search.execution.trial import run_trial
 from search.execution.worker import Worker
-from search.study.compatibility import RAISED, check_code, has_trained
 from search.study.proposal import default_configuration
 from search.study.request import load_space
+from search.study.space_version import RAISED, check_code, has_trained
 from search.study.sweep_cells import FIXED, REPEAT
 from spaces.contract import ContractBroken, Params, Space
 from storage.claims import ENDED, SecondHost, is_counted, is_refused

@@ -45,6 +45,7 @@ from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
 from search.study import ending
 from search.study.compute import compute_spent, last_recorded
+from search.study.final_length import grown_final
 from search.study.scorings import times_images_scored
 from storage.ledger import record_scoring
 from storage.occupancy import ExportAtWork, StudyGone
@@ -141,7 +142,7 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     if begun is not None and loaded.final <= left + begun:
         planned = loaded.final
     elif bounds.grows and planned >= loaded.config.final:
-        planned = ending.grown_final(loaded.config, planned, left)
+        planned = grown_final(loaded.config, planned, left)
     if planned != loaded.final:
         checkpoint.unlink(missing_ok=True)  # It is of another length: what it took stays spent.
     loaded.plan_final(planned)

@@ -21,7 +21,7 @@ from search.exporting.entrants import UNBOUNDED, Bounds, Course, plot_course, se
 from search.exporting.race import Race, Racer, values_of
 from search.exporting.race_rule import COMPUTE_SHARE, eliminations, nobody_ahead, why_over
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
-from search.formatting import percent
+from search.formatting import flops, percent
 from search.metrics.classification import one_image
 from search.metrics.preference import ACCURATE
 from search.study import ending
@@ -78,7 +78,7 @@ def confirm_best(
     default = "" if course.default is None else f" (trial {course.default} is the default)"
     share = f"{percent(COMPUTE_SHARE)} of the search's compute"
     if course.takes:
-        share = f"{ending.flops(course.takes)}"
+        share = flops(course.takes)
     long = f" and {course.times:.2g} times as long as a trial" if course.times > 1 else ""
     say(
         f"confirm: a race of trials {', '.join(str(racer.trial.number) for racer in racers)}{default}, each trained "

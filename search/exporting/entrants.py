@@ -18,7 +18,7 @@ from search.exporting.choice import candidates, was_trained
 from search.exporting.preference import prefer as prefer_of
 from search.exporting.race_rule import COMPUTE_SHARE, MOST_RACERS, MOST_ROUNDS, entrant_count
 from search.exporting.race_runs import epoch_cost
-from search.formatting import percent
+from search.formatting import flops, percent
 from search.metrics.preference import ACCURATE
 from search.study import ending
 from search.study.compute import compute_of
@@ -125,7 +125,7 @@ def plot_course(
         if len(candidates(loaded, without)) > 1 or _pruned_late(loaded, without):
             why = "no other configuration was as good as the default where both were last compared"
     elif not planned.racers:
-        why = f"it would take {ending.flops(ending.least_race(config))} at least, more than its part of the whole"
+        why = f"it would take {flops(ending.least_race(config))} at least, more than its part of the whole"
     number = None if default is None else default.number
     return Course(
         trials, planned.rounds, math.inf, planned.race, number, why, prefer, first, times=planned.times

@@ -14,12 +14,13 @@ from search.exporting.fine_tuning import tuned_words
 from search.exporting.summary import how_trained
 from search.exporting.training_plans import FINE_TUNING_RATE
 from search.formatting import duration
-from search.metrics.classification import Scores, confusions
+from search.metrics.class_figures import confusions
+from search.metrics.classification import Scores
 from search.study.class_balance import split_counts
-from search.study.compatibility import check_code
 from search.study.compute import compute_of
 from search.study.proposal import recipe_of
 from search.study.request import load_space
+from search.study.space_version import check_code
 from search.study.study import LoadedStudy
 from search.templates.loader import environment
 from spaces import UserModel

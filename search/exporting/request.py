@@ -9,8 +9,8 @@ from search.config.request_settings import check_study_name
 from search.exporting.folder import check_target, default_folder
 from search.exporting.race import Race
 from search.metrics.preference import ACCURATE
-from search.study.compatibility import check_code
 from search.study.request import load_space
+from search.study.space_version import check_code
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

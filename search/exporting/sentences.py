@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.exporting.assessment import Calibration
-from search.formatting import accuracy_words, often
+from search.formatting import accuracy_words, flops, often
 from search.metrics.classification import Scores
 from search.metrics.generalization import Fit
-from search.study.ending import flops
 
 
 def result_sentences(

@@ -79,7 +79,7 @@ def refit_plan(
     """The trial's training on all training images, to its end. What is fitted exactly is so fold by fold, and averaged.
 
     It is as many epochs long as requested, else see ``refit_epochs``; in a search at equal compute those are parts of
-    the final training that it was for, which may have grown (``search.study.ending``).
+    the final training that it was for, which may have grown (``search.study.final_length``).
     """
     config, plan = loaded.config, trial_plan(loaded, trial, gpu_memory)
     epochs = refit_epochs(config, trial, requested)

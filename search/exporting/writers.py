@@ -22,7 +22,8 @@ from search.exporting.scoring_result import ScoringResult
 from search.exporting.sentences import ledger_sentence, others_sentence
 from search.exporting.summary import how_trained
 from search.formatting import figure, often, percent
-from search.metrics.classification import Integers, Scores, class_report
+from search.metrics.class_figures import class_report
+from search.metrics.classification import Integers, Scores
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
 from search.plotting.cost import Marks, axes_that_vary, write_costs
 from search.plotting.curves import write_curves

@@ -19,7 +19,7 @@ right of 62 % as a whole reaches 95 % nowhere, and doubts none.
 import numpy as np
 import numpy.typing as npt
 
-from search.metrics.classification import Integers, Scores
+from search.metrics.classification import Integers, Scores, wilson_low
 
 # So many of the images that a net is as sure of it must have right.
 LEAST_RIGHT = 0.95
@@ -45,7 +45,5 @@ def doubted_labels(scores: Scores) -> Integers:
 def _lower_ends(right: Integers) -> npt.NDArray[np.float64]:
     """The lower end of Wilson's interval for each of ``1, 2, ... N`` images, of which so many are right, ``(N,)``."""
     images = np.arange(1, len(right) + 1)
-    share = right / images
-    spread = Z * np.sqrt(share * (1 - share) / images + Z**2 / (4 * images**2))
-    ends: npt.NDArray[np.float64] = (share + Z**2 / (2 * images) - spread) / (1 + Z**2 / images)
+    ends: npt.NDArray[np.float64] = wilson_low(right / images, images, Z)
     return ends

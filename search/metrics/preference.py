@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from statistics import stdev
 
 from search.config.request_settings import PREFERENCES
+from search.metrics.classification import wilson_low
 
 ACCURATE, BALANCED, SMALL = PREFERENCES
 # How far from the best a small net may be.
@@ -114,8 +115,7 @@ def front(nets: Sequence[Priced], cost: Callable[[Priced], float], *, lower_is_b
 
 def share_error(share: float, images: int) -> float:
     """One standard error of a share of so many images; see the head of this module."""
-    low = share + 1 / (2 * images) - math.sqrt(share * (1 - share) / images + 1 / (4 * images**2))
-    return share - low / (1 + 1 / images)
+    return share - float(wilson_low(share, images, 1.0))
 
 
 def mean_error(values: Sequence[float]) -> float | None:

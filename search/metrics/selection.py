@@ -65,7 +65,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search.metrics.classification import Floats, Scores, log_probabilities, mean_of_defined
+from search.metrics.class_figures import mean_of_defined
+from search.metrics.classification import Floats, Scores, log_probabilities
 
 DRAWS, DRAWS_OF_OTHER_METRICS = 1000, 200
 LEVEL = 0.05

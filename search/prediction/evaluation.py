@@ -9,7 +9,8 @@ import numpy as np
 
 from search.errors import InputError
 from search.formatting import accuracy_words, count
-from search.metrics.classification import Integers, class_report, wilson
+from search.metrics.class_figures import class_report
+from search.metrics.classification import Integers, wilson
 from search.plotting.confusion_matrix import write_matrix_png
 from search.prediction.output import Prediction, Shown
 

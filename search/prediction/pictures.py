@@ -14,8 +14,9 @@ from search.config.value_types import as_path
 from search.data.arrays import check_images
 from search.data.base import Pixels, Say, log_line
 from search.data.decode import decode, decode_picture
+from search.data.folder_content import look_into
 from search.data.given_arrays import refuse_mask
-from search.data.image_files import look_into, skipped_words, without_pillow_warnings
+from search.data.image_files import skipped_words, without_pillow_warnings
 from search.data.pixel_range import REFUSED, WHITE, Misfit, check_fits, measure, to_pixels
 from search.data.resizing import as_pixels, resize
 from search.errors import InputError

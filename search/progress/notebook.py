@@ -6,14 +6,8 @@ from html import escape as as_html
 from pathlib import Path
 
 from search.formatting import unbroken
-from search.study.snapshot import (
-    STARTED_HEADS,
-    Snapshot,
-    best_line,
-    headline,
-    running_cells,
-    running_heads,
-)
+from search.study.snapshot import Snapshot
+from search.study.snapshot_words import STARTED_HEADS, best_line, headline, running_cells, running_heads
 
 
 def in_notebook() -> bool:

@@ -16,10 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from search.progress.notebook import NotebookScreen, in_notebook
-from search.study.snapshot import (
+from search.study.snapshot import Snapshot, StartedWorker
+from search.study.snapshot_words import (
     STARTED_HEADS,
-    Snapshot,
-    StartedWorker,
     best_line,
     ended_line,
     headline,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from search.formatting import is_share, percent, percent_range, si_units
-from search.metrics.classification import class_figures, figures_of_counts, mean_of_defined, wilson
+from search.metrics.class_figures import class_figures, figures_of_counts, mean_of_defined
+from search.metrics.classification import wilson
 
 RESAMPLES, MOST_NUMBERS = 2000, 1 << 22
 DASH = "–"  # noqa: RUF001  # An en dash: there is no figure.

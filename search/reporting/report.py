@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from search.config.option import arguments_of
+from search.config.arguments import arguments_of
 from search.config.settings import ReportOptions
 from search.errors import InputError
 from search.reporting.elements import MARK

@@ -1,9 +1,10 @@
 """A study as it lies in the database.
 
 ``study`` is one that is open, ``finding`` stores it with its config and finds it again, ``compute`` says what it has
-taken; ``request``, ``creation`` and ``opening`` have what is asked of it, ``compatibility`` says who may join.
-``first_trials`` has what is tried first, ``seeds`` the seed of a trial, ``sweep_request`` and ``sweep_cells`` what is
-asked of a sweep and its cells. ``snapshot`` says how a study stands and how long it may still take, ``status`` who is
+taken; ``request``, ``creation`` and ``opening`` have what is asked of it, ``compatibility`` and ``space_version`` say
+who may join. ``first_trials`` has what is tried first, ``seeds`` the seed of a trial, ``sweep_request`` and
+``sweep_cells`` what is asked of a sweep and its cells, ``length``, ``final_length`` and ``ending`` how long trials, the
+final training and the race are. ``snapshot`` says how a study stands and how long it may still take, ``status`` who is
 at work, ``fold_results`` what folds came to, ``backbones`` and ``class_balance`` what is said of nets and images.
 ``listing`` and ``deletion`` serve the commands of that kind.
 """

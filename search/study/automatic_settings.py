@@ -18,9 +18,8 @@ from search.data.cache import cache_root
 from search.data.folds import LEAST_FOLDS, default_folds
 from search.data.look import Look, look_at
 from search.errors import InputError
-from search.formatting import count, rough_duration
+from search.formatting import count, flops, rough_duration
 from search.presets import PRESETS
-from search.study.ending import flops
 from search.study.photograph_settings import EPOCHS, SIDES, fit
 from search.study.request import compute_of_all, load_space, preset_of, time_of_all
 from search.study.speed import HELD_OUT

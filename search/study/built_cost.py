@@ -17,7 +17,7 @@ TOLERANCE = 0.01
 _warned: set[str] = set()
 
 
-def is_to_compare(config: StudyConfig, trials: "list[Any]") -> bool:
+def is_to_compare(config: StudyConfig, trials: list[Any]) -> bool:
     """Whether the next trial of a study shall have its built net counted: the first of a user's space."""
     # A registered space is compared by the tests of this program; of a user's model the built net is what is counted.
     own = config.space not in spaces.REGISTERED and not spaces.is_model(config.space)

@@ -1,8 +1,6 @@
 """What must be the same for everybody who works on a study, and what is only warned of."""
 
 import contextlib
-import hashlib
-import json
 import math
 import platform
 from collections.abc import Sequence
@@ -10,10 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
-
-import spaces
 from search.config.option import flag_of, options_of
 from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
@@ -22,111 +16,17 @@ from search.config.value_types import as_final
 from search.data import Dataset, open_dataset
 from search.data.base import Say, log_line
 from search.data.preparation import prepare
-from search.errors import InputError, SpaceFailed
+from search.errors import InputError
 from search.presets import PRESETS
-from search.study.proposal import propose_some
 from search.study.request import check_beside_validation
+from search.study.space_version import check_space
 from search.study.study import LoadedStudy
-from search.study.sweep_cells import FIXED, REPEAT, SWEEP
-from spaces import UserModel
+from search.study.sweep_cells import SWEEP
 from spaces.contract import Space
-from storage.liveness import HEARTBEAT
 
-SPACE, CODE, BACKEND, VERSIONS = "space_digest", "space_code", "backend", "versions"
-# Of a trial that failed: whether by an exception of the space's or the training's code.
-RAISED = "raised"
-PROBES = 3
+BACKEND, VERSIONS = "backend", "versions"
 # The distribution that this program is installed as.
 PROGRAM = "keras-image-search"
-
-
-def space_digest(space: Space, config: StudyConfig) -> str:
-    """A digest of what a space does with a few seeded samples: ranges, costs and recipes.
-
-    Two hosts may have two versions of a space under one name, and mixing their trials would spoil the study.
-
-    Raises:
-        InputError: None of the samples succeeds.
-    """
-    if isinstance(space, UserModel):  # It can be asked in a child alone; its code says more.
-        return space.function
-    seen: list[list[Any]] = []
-    failed: list[SpaceFailed] = []
-    for trial, found in propose_some(space, config.input_spec, PROBES):
-        if isinstance(found, SpaceFailed):  # It will end the trials that meet it.
-            seen.append([found.kind])
-            failed.append(found)
-            continue
-        recipe = found.recipe if hasattr(space, "recipe") else None
-        seen.append([found.params, list(found.cost), repr(recipe), _ranges(trial)])
-    if len(failed) == PROBES:
-        raise InputError(
-            f"space {config.space}: {failed[0]}; mend the space, then run the same command again"
-        )
-    text = json.dumps(_rounded(seen), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def space_facts(space: Space, config: StudyConfig) -> dict[str, str]:
-    """What a study stores of its space, for everybody who goes on with it to compare."""
-    return {SPACE: space_digest(space, config), CODE: spaces.code_of(space)}
-
-
-def has_trained(trials: Sequence[FrozenTrial]) -> bool:
-    """Whether a net of a study has been trained, or may be in training."""
-    begun = any(trial.state != TrialState.FAIL and HEARTBEAT in trial.system_attrs for trial in trials)
-    return begun or any(trial.intermediate_values for trial in trials)
-
-
-def renew_space(found: LoadedStudy, space: Space) -> None:
-    """Let a space be mended whose nets have never been trained, for there is nothing then to mix its new nets with.
-
-    What was queued, and failed by an exception, is queued again.
-    """
-    trials = found.optuna.get_trials(deepcopy=False)
-    if has_trained(trials):
-        return
-    if found.optuna.user_attrs.get(SPACE) != space_digest(space, found.config):
-        return  # What has been queued may be out of its ranges.
-    if CODE in found.optuna.user_attrs:
-        found.optuna.set_user_attr(CODE, spaces.code_of(space))
-    queued = [trial for trial in trials if FIXED in trial.system_attrs and REPEAT not in trial.user_attrs]
-    waiting = [trial.system_attrs[FIXED] for trial in queued if trial.state != TrialState.FAIL]
-    for trial in queued:
-        if trial.user_attrs.get(RAISED) and (values := trial.system_attrs[FIXED]) not in waiting:
-            found.optuna.enqueue_trial(values)
-            waiting.append(values)
-
-
-def check_code(found: LoadedStudy, space: Space, instead: str = ", or choose another --study name") -> None:
-    """Refuse to train with another version of a study's space: two nets would stand under one name.
-
-    A study from before its code was stored is compared by ``space_digest`` alone.
-
-    Args:
-        found: The study.
-        space: Its space, as it is here.
-        instead: What else mends it than to bring the same files, for the message.
-
-    Raises:
-        InputError: It is another version.
-    """
-    there, here = found.optuna.user_attrs.get(CODE), spaces.code_of(space)
-    if there in (None, here):
-        return
-    ours = found.config.space in spaces.REGISTERED
-    how = f"{there} there, {here} here" if ours else "its code differs, in build perhaps"
-    raise _other_version(found.config, how, instead)
-
-
-def _other_version(
-    config: StudyConfig, how: str, instead: str = ", or choose another --study name"
-) -> InputError:
-    ours = config.space in spaces.REGISTERED
-    return InputError(
-        f"space {config.space}: study {config.study} was made with another version of it ({how}); "
-        f"{'go on with the version of this program that made it' if ours else 'bring the same files here'}{instead}"
-    )
 
 
 def surroundings(backend: str) -> dict[str, Any]:
@@ -147,9 +47,7 @@ def check_joining(found: LoadedStudy, space: Space, backend: str, say: Say = log
         InputError: The space of this name does something else here.
     """
     attributes, config = found.optuna.user_attrs, found.config
-    if attributes.get(SPACE) not in (None, space_digest(space, config)):
-        raise _other_version(config, "its ranges, costs or recipe differ")
-    check_code(found, space)
+    check_space(found, space)
     if config.unknown:
         say(
             f"warning: study {config.study} was made by another version of this program; what it stored beside what is "
@@ -235,7 +133,7 @@ def check_preset(config: StudyConfig, options: RunOptions) -> None:
     if preset is None:
         return
     names = {field.name for field, _ in options_of(StudySettings)} - options.requested
-    settings = {name: value for name, value in vars(preset).items() if name in names and value is not None}
+    settings = preset.settings(names)
     if config.images is None:  # A preset's subset is dropped where there are not so many images.
         settings.pop("images", None)
     if config.length:
@@ -279,10 +177,6 @@ def find_images(
         InputError: They are other images, or nowhere.
     """
     config = found.config
-    settings: dict[str, Any] = {"image_size": config.image_size, "resize": config.resize, "test": config.test}
-    settings |= {"groups": config.groups, "validation_part": config.validation_images > 0}
-    settings |= {"seed": config.test_seed, "cache": cache, "say": say, "enlarge": not config.backbones}
-    settings |= {"skip_damaged": config.skip_damaged, "classes": config.classes}
     if data is None:
         if cache is not None:
             with contextlib.suppress(InputError):  # It is not there, or damaged.
@@ -302,7 +196,20 @@ def find_images(
                     f"study {config.study}'s images were in {data}, which is gone: say with --data where they are now, "
                     f"as in {command}"
                 ) from None
-    dataset = prepare(data, **settings)
+    dataset = prepare(
+        data,
+        image_size=config.image_size,
+        resize=config.resize,
+        test=config.test,
+        seed=config.test_seed,
+        cache=cache,
+        say=say,
+        enlarge=not config.backbones,
+        skip_damaged=config.skip_damaged,
+        classes=config.classes,
+        groups=config.groups,
+        validation_part=config.validation_images > 0,
+    )
     if dataset.fingerprint != config.fingerprint:
         # Before folders were looked into at any depth, a study was made without what lies deeper.
         deeper = ", and the same files in the subfolders of its classes" if _is_folder(data) else ""
@@ -315,16 +222,3 @@ def find_images(
 
 def _is_folder(data: str | Path | Sequence[Any]) -> bool:
     return isinstance(data, str | Path) and Path(data).expanduser().is_dir()
-
-
-def _ranges(trial: optuna.Trial) -> list[str]:
-    return sorted(f"{name} {distribution}" for name, distribution in trial.distributions.items())
-
-
-def _rounded(value: Any) -> Any:
-    """Round floats to six digits, for the last digits of a logarithm differ between platforms."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

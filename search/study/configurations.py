@@ -112,14 +112,6 @@ def values_of(distribution: BaseDistribution) -> Sequence[Any]:
     raise Endless
 
 
-def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value is one of a parameter's."""
-    try:
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except (ValueError, TypeError):
-        return False
-
-
 def key_of(values: Mapping[str, Any]) -> Key:
     """What tells configurations apart, whatever the last digits of their numbers."""
     return frozenset(

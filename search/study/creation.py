@@ -121,9 +121,7 @@ def new_config(
     settings: dict[str, Any] = {"flip": dataset.flip}
     names = {field.name for field, _ in options_of(StudySettings)}
     if preset := preset_of(options):
-        settings |= {
-            name: value for name, value in vars(preset).items() if name in names and value is not None
-        }
+        settings |= preset.settings(names)
         images = sum(dataset.train_counts)
         left = images - (dataset.validation_images or options.validation * images)
         if preset.images is not None and preset.images >= left:

@@ -240,13 +240,13 @@ def _remains(loaded: LoadedStudy) -> DeletionJournal:
     return DeletionJournal(loaded.paths, (), sorted(artifacts | pictures), store, here)
 
 
-def _take_out(loaded: LoadedStudy) -> "DeletionJournal":
+def _take_out(loaded: LoadedStudy) -> DeletionJournal:
     """Write a journal of what the study leaves behind, then remove it from the database; under the claims' lock."""
     loaded.artifacts  # noqa: B018  # A store that cannot be opened is told of now.
 
     written: list[DeletionJournal] = []
 
-    def take_out() -> "DeletionJournal":
+    def take_out() -> DeletionJournal:
         try:
             check_idle(loaded)
             written.append(_remains(loaded))

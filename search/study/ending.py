@@ -15,28 +15,12 @@ A race of three configurations, the default among them, has three seeds; where t
 two configurations with three, and two with two. Where even those are too much there is none. Each training of the race
 makes the passes of a trial, which are the passes of the final training. In K folds, whose trainings are 1 / K of a
 trial, each seed takes K rounds, one a fold: so many values have a spread, and where two seeds are too much one does.
-Where the final training is longer (below), so is each training of the race, up to a quarter less; and where no race of
-that length is paid for, the smallest is as long as is.
+Where the final training is longer than a trial's passes take (``search.study.final_length``), so is each training of
+the race, up to a quarter less; and where no race of that length is paid for, the smallest is as long as is.
 
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
-has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search.
-
-What a budget or a time keeps free for a race that then takes less, or is not needed, goes to the final training, which
-longer is better: it takes
-
-    min(2 F, W - what search and race have taken), and at least F.
-
-Twice as many passes are so few more that what was best for the one is good for the other. In the example, without a
-race, it is 0.36 PFLOP.
-
-Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
-and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.9 % after 80
-passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (``benchmarks/passes.py``, three seeds). So with P passes
-of the default, N images and W as above, or with ``--timeout`` as much as that time pays at the pace so far,
-
-    F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes,
-
-so far as two trials and all of the race's share are left beside it.
+has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search. What is kept free for a race
+that then takes less, or is not needed, goes to the final training.
 
 What leads after 20 passes need not after 80: small nets have learnt by 20 all that they will. On 1,000 images of
 Fashion-MNIST two nets of a third of the default's cost led it by 1.3 points after 20 passes, and were level with it
@@ -45,13 +29,6 @@ So the race is as long as the final training, as far as its share pays: two seed
 9 C in all, have 9 / 4 = 2.25 C each; in three folds one seed of three configurations, which are nine trainings of a
 third of a trial, each 3 times as long. A third configuration is worth more than the last quarter of the length: made-up
 races in three folds gain 0.78 points at 3 times, and 0.60 of two configurations at 4 (``benchmarks/races.py``).
-
-A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
-nobody has asked for give way to a part held out where two trials in them, the race's share and the longer F are more
-than W. An example: 1,000 images, P = 20, three folds, W = 10 F of P passes. Two trials take 4, the final training
-min(4, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
-
-A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
 
 import math
@@ -61,23 +38,16 @@ from dataclasses import dataclass
 from search.config.study_config import StudyConfig
 from search.data.splits import EARLY_IMAGES, STATISTICS_IMAGES
 from search.errors import InputError
-from search.formatting import count
-from search.study.pace import LEAST_TRIALS
+from search.formatting import count, flops
+from search.study.final_length import MOST_LONGER, SHARE, longer_final, said_final, trial_compute
 
 # At most so many configurations race, and each with so many seeds.
 RACERS, SEEDS = 3, 3
 # What else may be run, in this order, where those are too many. A comparison needs a spread: of two seeds, or of folds.
 FEWER, FEWER_IN_FOLDS = ((3, 2), (2, 3), (2, 2)), ((3, 1), (2, 1))
-# What a race may take of the whole.
-SHARE = 0.3
-# So many times as long as planned a final training may be, where there is compute left.
-MOST_GROWTH = 2.0
-# So many times the passes of a trial, so many looks at images, and such a part of the whole a final training of few
-# images has at most.
-MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 80_000, 0.4
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
-# The part of that length that the race's trainings have at least before another configuration or seed goes.
+# The part of the final training's length that the race's trainings have at least, before a configuration or seed goes.
 SHORTER = 0.75
 # What sums of floating-point numbers may be apart.
 ROUNDING = 1e-9
@@ -132,7 +102,7 @@ def plan_ending(
     run_before: float = 0.0,
     times_before: float = 0.0,
 ) -> Ending:
-    """What the end of a run takes, by the rule at the head of this module.
+    """What the end of a run takes, by the rules at the heads of this module and of ``final_length``.
 
     Args:
         config: The study's.
@@ -199,51 +169,6 @@ def _courses(config: StudyConfig) -> Sequence[tuple[int, int]]:
     return ((RACERS, SEEDS), *FEWER, *(FEWER_IN_FOLDS if config.folds else ()))
 
 
-def said_final(config: StudyConfig, epochs: int | None) -> float:
-    """FLOPs of the final training, of so many epochs of the default where that is said, before it is made longer."""
-    return float(config.final) if epochs is None else config.final * epochs / config.final_epochs
-
-
-def longer_final(config: StudyConfig, whole: float, trial: float | None = None) -> float:
-    """FLOPs of the final training as it is planned, of few images by the rule at the head of this module.
-
-    Args:
-        config: The study's.
-        whole: FLOPs of all together.
-        trial: What a trial takes of that, where it is more than its own.
-    """
-    looks = config.final_epochs * config.training_images * config.final / config.length
-    beside = (1 - SHARE) * whole - LEAST_TRIALS * (trial_compute(config) if trial is None else trial)
-    return max(float(config.final), min(_times_longer(looks) * config.final, FINAL_SHARE * whole, beside))
-
-
-def fits(final: float, trial: float, whole: float, looks: float) -> bool:
-    """Whether two trials, the race's share and the final training, of few images a longer one, fit in a whole.
-
-    Args:
-        final: What the final training takes before it is made longer, in FLOPs or seconds.
-        trial: What a trial takes, in final trainings.
-        whole: What there is for all of it, as ``final`` is counted.
-        looks: At how many images that final training looks.
-    """
-    longer = max(final, min(_times_longer(looks) * final, FINAL_SHARE * whole))
-    return LEAST_TRIALS * trial * final + longer <= (1 - SHARE) * whole
-
-
-def _times_longer(looks: float) -> float:
-    return max(1.0, min(MOST_LONGER, LOOKS / looks))
-
-
-def grown_final(config: StudyConfig, planned: float, left: float) -> float:
-    """FLOPs of the final training where ``left`` of the whole are left, by the rule at the head of this module."""
-    return max(float(config.final), min(max(planned, MOST_GROWTH * config.final), left))
-
-
-def most_final(config: StudyConfig, *, longer: bool) -> float:
-    """FLOPs that the final training takes at most, where it is given what is left; see ``plan_ending`` for longer."""
-    return max(MOST_GROWTH * config.final, longer_final(config, math.inf) if longer else 0.0)
-
-
 def training_compute(config: StudyConfig, times: float = 1.0) -> float:
     """FLOPs of one training of the race, so many times as long as a trial's.
 
@@ -257,11 +182,6 @@ def training_compute(config: StudyConfig, times: float = 1.0) -> float:
     return times * config.length + forward * (
         validated + early * min(STATISTICS_IMAGES, config.training_images)
     )
-
-
-def trial_compute(config: StudyConfig) -> float:
-    """FLOPs of a trial that is not pruned."""
-    return float(config.length) * max(1, config.folds)
 
 
 def check_whole(config: StudyConfig, budget: float | None, refit: bool, epochs: int | None = None) -> None:
@@ -316,11 +236,3 @@ def division(
         parts.append(f"{flops(ending.final)} for the final training, on all training images{more}")
     whole = "" if budget is None else f" of {flops(budget)}"
     return f"compute{whole}: {'; '.join(parts)}"
-
-
-def flops(amount: float) -> str:
-    """An amount of compute, such as ``0.7 PFLOP`` or ``45 GFLOP``."""
-    for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9)):
-        if amount >= 0.1 * size:
-            return f"{amount / size:,.3g} {prefix}FLOP"
-    return f"{amount / 1e6:,.3g} MFLOP"

@@ -3,7 +3,7 @@
 import os
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from search.errors import InputError, StudyPreparing, flag_error, is_disk_full
 from search.study.preparing import preparation_words
 from search.study.study import CONFIG, DATASET, UID, WANTED, LoadedStudy, check_rights
 from storage.connect import open_storage
+from storage.database import Database
 from storage.paths import StudyPaths
 from storage.queries import StudySummary, read_study_summary
 from storage.timeouts import Timeouts
@@ -145,14 +146,7 @@ def create_study(
     """
     url = storage_url(storage, root)
     if url == default_url(root):
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if is_disk_full(error):
-                raise
-            raise InputError(
-                f"--studies {root}: cannot be made ({error.strerror}); give a folder that can be written"
-            ) from None
+        _make_folder(root)
     try:
         opened = open_storage(url, timeouts or Timeouts(grace=config.grace))
     except ValueError as error:
@@ -160,35 +154,49 @@ def create_study(
 
     check_rights(opened)
     uid = uuid.uuid4().hex[:8]
-
-    def create() -> optuna.Study | None:
-        made = optuna.create_study(
-            study_name=config.study, storage=opened, direction=config.direction, load_if_exists=True
-        )
-        if CONFIG in made.user_attrs:
-            return None
-        if [direction.name.lower() for direction in made.directions] != [config.direction]:
-            raise InputError(
-                f"--study {config.study}: the database has an empty study of this name; choose another"
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            made.set_metric_names([f"validation {config.metric}"])
-        # By the first it is known as ours.
-        facts = {DATASET: str(dataset_folder), WANTED: trials, UID: uid, **(about or {})}
-        for name, value in facts.items():
-            made.set_user_attr(name, value)
-        begin(made)
-        made.set_user_attr(CONFIG, config.to_json())  # Last: with it the study is whole.
-        return made
-
+    # By the first it is known as ours.
+    facts = {DATASET: str(dataset_folder), WANTED: trials, UID: uid, **(about or {})}
     with quiet():
-        made = opened.exclusively(STUDIES_LOCK, create)
+        made = opened.exclusively(STUDIES_LOCK, lambda: _store(opened, config, facts, begin))
     if made is None:
         return None
     study = LoadedStudy(made, config, StudyPaths(root, config.study, uid), url)
     study.leave_marker()
     return study
+
+
+def _make_folder(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise InputError(
+            f"--studies {root}: cannot be made ({error.strerror}); give a folder that can be written"
+        ) from None
+
+
+def _store(
+    database: Database, config: StudyConfig, facts: Mapping[str, Any], begin: Callable[[optuna.Study], None]
+) -> optuna.Study | None:
+    """Store a study with what is known of it, and queue its first trials; None where there is one of this name."""
+    made = optuna.create_study(
+        study_name=config.study, storage=database, direction=config.direction, load_if_exists=True
+    )
+    if CONFIG in made.user_attrs:
+        return None
+    if [direction.name.lower() for direction in made.directions] != [config.direction]:
+        raise InputError(
+            f"--study {config.study}: the database has an empty study of this name; choose another"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        made.set_metric_names([f"validation {config.metric}"])
+    for name, value in facts.items():
+        made.set_user_attr(name, value)
+    begin(made)
+    made.set_user_attr(CONFIG, config.to_json())  # Last: with it the study is whole.
+    return made
 
 
 def _check_ours(there: StudySummary) -> None:

@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution
 from search.config.study_config import StudyConfig
 from search.config.value_types import as_path
 from search.errors import InputError, SpaceFailed
-from search.study.proposal import own_configurations, propose
+from search.study.proposal import contains, own_configurations, propose
 from spaces.contract import InputSpec, Space
 
 
@@ -117,11 +117,7 @@ class _Tried(optuna.trial.FixedTrial):
             isinstance(value, bool) or not isinstance(value, int | float)
         ):
             raise _Untried(f"{name} = {value!r} is no number; expected a value of {distribution}")
-        try:
-            inside = distribution._contains(distribution.to_internal_repr(value))
-        except (ValueError, TypeError, OverflowError):
-            inside = False
-        if not inside:
+        if not contains(distribution, value):
             raise _Untried(
                 f"{name} = {value!r} is outside what this space samples; expected a value of {distribution}"
             )

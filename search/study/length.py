@@ -24,12 +24,12 @@ from search.config.settings import RunOptions
 from search.config.study_config import StudyConfig
 from search.config.value_types import Final, as_final
 from search.data import Dataset
-from search.errors import InputError, SpaceFailed
-from search.formatting import EPOCH, count, rough_duration
-from search.study import ending
+from search.errors import InputError
+from search.formatting import EPOCH, count, flops, rough_duration
 from search.study.class_balance import split_counts
+from search.study.final_length import fits
 from search.study.first_trials import first_trials
-from search.study.proposal import propose, propose_some
+from search.study.proposal import Proposal, propose, propose_some
 from search.study.race_images import race_images
 from search.study.request import compute_of_all, preset_of, time_of_all
 from search.study.speed import HELD_OUT, longest_final, paid_compute, training_speed
@@ -98,12 +98,7 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
         config = _with_folds_that_fit(config, options, final, final / (3 * default), speed)
     config = dataclasses.replace(config, race_images=race_images(config, dataset))
     training = sum(split_counts(config, dataset)["training"])
-    if final < LEAST_PASSES * 3 * default * images:
-        raise InputError(
-            f"--final {said}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see "
-            f"all {images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
-            f"{math.ceil(LEAST_PASSES * 3 * default * images / 1e6):,} MFLOP"
-        )
+    _check_sees_twice(said, final, default, images)
     share = training / images
     if time is not None and speed is not None and options.final is None and not config.folds:
         final = _in_time(final, 3 * default * images, share, time, speed)
@@ -128,6 +123,27 @@ def with_length(config: StudyConfig, options: RunOptions, space: Space, dataset:
     return config
 
 
+def _check_sees_twice(said: str | int | float, final: float, default: float, images: int) -> None:
+    """Refuse a final training in which the default configuration would not see all training images twice.
+
+    Args:
+        said: How long it is, in the user's words.
+        final: The same, in FLOPs.
+        default: What the default configuration costs, operations an image.
+        images: Number of training images.
+
+    Raises:
+        InputError: It is too short.
+    """
+    least = LEAST_PASSES * 3 * default * images
+    if final < least:
+        raise InputError(
+            f"--final {said}: the default configuration costs {default / 1e6:,.3g} MFLOP an image, and would not see "
+            f"all {images:,} training images twice; expected at least {LEAST_PASSES} epochs, which are "
+            f"{math.ceil(least / 1e6):,} MFLOP"
+        )
+
+
 def _check_some_have_steps(space: Space, config: StudyConfig, said: str) -> None:
     """Refuse trials so short that all of a space's configurations would be refused, one after another.
 
@@ -139,12 +155,7 @@ def _check_some_have_steps(space: Space, config: StudyConfig, said: str) -> None
     Raises:
         InputError: They are.
     """
-    own = [
-        propose(space, FixedTrial(values), config.input_spec)
-        for values in first_trials(space, config, ())[:1]
-    ]
-    drawn = [found for _, found in propose_some(space, config.input_spec, PROBES)]
-    found = [*own, *(one for one in drawn if not isinstance(one, SpaceFailed))]
+    found = [*_default(space, config), *_drawn(space, config)]
     lacking = [violations(config, one.cost, one.recipe).get("passes", 0.0) for one in found]
     if lacking and min(lacking) > 0:
         raise InputError(
@@ -162,13 +173,11 @@ def _with_folds_that_fit(
     whole = paid_compute(time, compute_of_all(options), speed, in_folds=True)
     if options.final is not None or options.refit_epochs is not None:
         looks = math.inf  # It has the length that somebody has said.
-    if ending.fits(final, config.folds - 1, whole, looks):
+    if fits(final, config.folds - 1, whole, looks):
         return config
     by_time = whole != options.budget
     bound = (
-        f"--timeout {rough_duration(time or 0)} on this machine"
-        if by_time
-        else f"--budget {ending.flops(whole)}"
+        f"--timeout {rough_duration(time or 0)} on this machine" if by_time else f"--budget {flops(whole)}"
     )
     logger.info(
         f"a part is held out (--validation {HELD_OUT}): two trials in {config.folds} folds, a race and the final "
@@ -183,8 +192,8 @@ def _in_time(final: float, a_pass: float, share: float, timeout: float, speed: f
     if longest >= final:
         return final
     logger.info(
-        f"final training: {ending.flops(longest)}, all that fits in --timeout {rough_duration(timeout)} on this "
-        f"machine; without it {ending.flops(final)}; --final has it otherwise"
+        f"final training: {flops(longest)}, all that fits in --timeout {rough_duration(timeout)} on this "
+        f"machine; without it {flops(final)}; --final has it otherwise"
     )
     return longest
 
@@ -195,12 +204,20 @@ def _final_flops(final: Final, default: float, images: int) -> float:
 
 def _typical_flops(space: Space, config: StudyConfig) -> float:
     """Operations an image of the space's default configuration, or the median of some samples where it has none."""
-    own = first_trials(space, config, ())
-    if own:
-        return float(propose(space, FixedTrial(own[0]), config.input_spec).cost.flops)
-    drawn = [found for _, found in propose_some(space, config.input_spec, PROBES)]
-    costs = sorted(found.cost.flops for found in drawn if not isinstance(found, SpaceFailed))
+    costs = sorted(found.cost.flops for found in _default(space, config) or _drawn(space, config))
     return float(costs[len(costs) // 2]) if costs else 0.0
+
+
+def _default(space: Space, config: StudyConfig) -> list[Proposal]:
+    """The space's default configuration; none where it has none."""
+    own = first_trials(space, config, ())[:1]
+    return [propose(space, FixedTrial(values), config.input_spec) for values in own]
+
+
+def _drawn(space: Space, config: StudyConfig) -> list[Proposal]:
+    """Some samples of the space, without those at which it fails."""
+    drawn = (found for _, found in propose_some(space, config.input_spec, PROBES))
+    return [found for found in drawn if isinstance(found, Proposal)]
 
 
 def length_words(config: StudyConfig) -> str:

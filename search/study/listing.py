@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from search.config.arguments import arguments_of
 from search.config.host_settings import PlaceSettings
-from search.config.option import arguments_of
 from search.errors import InputError
 from search.study.finding import storage_error
 from search.study.study import CONFIG, DATASET, WANTED
@@ -72,7 +72,6 @@ def studies_at(place: PlaceSettings) -> list[Listed]:
 
 
 def _listed(one: StudySummary, now: float) -> Listed:
-
     counts = one.counts
     finished, failed = counts.get("COMPLETE", 0) + counts.get("PRUNED", 0), counts.get("FAIL", 0)
     since = None if one.last_active is None else max(0.0, now - one.last_active)

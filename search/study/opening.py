@@ -26,8 +26,6 @@ from search.study.compatibility import (
     check_preset,
     check_settings,
     find_images,
-    renew_space,
-    space_facts,
     surroundings,
 )
 from search.study.creation import check_new_name, image_size, new_config, prepare_new, space_name
@@ -48,6 +46,7 @@ from search.study.request import (
     refits,
 )
 from search.study.served_model import ServedModel, check_served
+from search.study.space_version import renew_space, space_facts
 from search.study.study import DATASET, FINAL_SAID, LoadedStudy
 from search.study.sweep_cells import SWEEP, Sweep
 from spaces import UserModel, has_backbone
@@ -110,13 +109,7 @@ def _create(
     config, dataset, compared = _configured(options, space, choice, sweep, server)
     with _asked(space, server) as asked:
         if isinstance(asked, ServedModel):
-            on_all = (
-                f"a study in {config.folds} folds" if config.folds else "--refit" if options.refit else ""
-            )
-            check_served(asked, config.input_spec, on_all=on_all if options.export else "")
-            logger.info(
-                f"model {name}: {asked.words()}; its trials have {length_words(config)} each (--epochs)"
-            )
+            _check_model(asked, config, options)
         begin = _beginning(asked, config, options, sweep, elsewhere)
     print_balance(config, dataset)
     if sweep is None:
@@ -127,7 +120,7 @@ def _create(
         dataset.folder,
         options.storage,
         options.root,
-        trials=options.trials or _trials_of_preset(options),
+        trials=_trials(options),
         about={
             **space_facts(space, config),
             **surroundings(backend),
@@ -183,9 +176,22 @@ def _without_warnings(line: str) -> None:
         log_line(line)
 
 
-def _trials_of_preset(options: RunOptions) -> int:
+def _trials(options: RunOptions) -> int:
     preset = preset_of(options)
-    return preset.trials if preset else DEFAULT_TRIALS
+    return options.trials or (preset.trials if preset else DEFAULT_TRIALS)
+
+
+def _check_model(model: ServedModel, config: StudyConfig, options: RunOptions) -> None:
+    """Build a user's model once, and say how it is trained.
+
+    Raises:
+        InputError: It cannot be built, or not be trained as it is asked for.
+    """
+    on_all = f"a study in {config.folds} folds" if config.folds else "--refit" if options.refit else ""
+    check_served(model, config.input_spec, on_all=on_all if options.export else "")
+    logger.info(
+        f"model {config.space}: {model.words()}; its trials have {length_words(config)} each (--epochs)"
+    )
 
 
 @contextmanager
@@ -231,7 +237,7 @@ def _rejoin(
     if options.trials is not None and options.trials < found.wanted:
         warn_of_fewer(found, options.trials)
     if options.trials is not None or not found.wanted:
-        trials = options.trials or _trials_of_preset(options)
+        trials = _trials(options)
         # Under the lock of claims: a worker that is just about to claim would else go by the number before.
         found.storage.exclusively(lock_name(found.study_id), lambda: found.want(trials))
     return joined

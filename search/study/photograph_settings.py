@@ -6,8 +6,8 @@ and the machine's speed, before anything is trained.
 The rule: with F seconds for the final training, a trial in K folds takes (K - 1) F. With a part held out, and as much
 set aside for the race, it takes about 0.7 F, its validation included. The side of the images is the largest at which a
 trial takes about a minute, and two trials, the race and the final training, which of few images is longer than F, fit
-in ``--timeout`` and ``--budget`` (``search.study.ending``). Where none does, the search does without folds; and where
-the final training and one trial would be too long then, the final training is the longest that fits
+in ``--timeout`` and ``--budget`` (``search.study.final_length``). Where none does, the search does without folds; and
+where the final training and one trial would be too long then, the final training is the longest that fits
 (``search.study.speed``), down to ``LEAST_EPOCHS``. (Of 834 clothes of 96 pixels, the default has 81 % of others right
 after 20 epochs, and 56 % after 7.)
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from search.config.value_types import as_final
 from search.presets import PRESETS
-from search.study.ending import fits
+from search.study.final_length import fits
 from search.study.request import load_space
 from search.study.speed import longest_final, paid_compute, training_speed
 from spaces.contract import InputSpec, sides

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 
 from search.config.study_config import StudyConfig
 from search.errors import (
@@ -125,6 +125,14 @@ def recipe_of(space: Space, params: Params, input_spec: InputSpec) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise SpaceFailed(f"recipe returned {recipe!r:.80}; expected a spaces.Recipe")
     return recipe
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is one of a parameter's."""
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except (ValueError, TypeError, OverflowError):
+        return False
 
 
 def own_configurations(space: Space, config: StudyConfig) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ The rule: with S FLOPs a second, E seconds for the export, and trials of t final
 An example: T = 600 s, E = 30 s, S = 100 GFLOP/s, and trials of a fifth of the images, t = 0.2. The first is 47 TFLOP,
 the second 30 TFLOP. So the final training has 30 TFLOP, 300 s, and the search some four trials of 60 s.
 
-Where folds leave too little for that, ``search.study.ending`` has a part held out.
+Where folds leave too little for that, ``search.study.final_length`` has a part held out.
 """
 
 import contextlib

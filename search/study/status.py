@@ -1,29 +1,13 @@
 """How a study stands, and who works on it."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from search.errors import InputError
-from search.study.finding import load_study
 from search.study.snapshot import ATTRIBUTES, Snapshot, take_snapshot
 from search.study.study import LoadedStudy
 from storage.errors import DatabaseGone
 from storage.occupancy import exports_at_work
 from storage.queries import read_trials
-
-
-def study_status(study: str, *, storage: str | None = None, root: Path = Path("studies")) -> Snapshot:
-    """Read how a study stands; nothing is written. A trial whose worker is gone is shown as lost until one takes it.
-
-    Args:
-        study: Its name.
-        storage: Database URL; by default the environment's ``SEARCH_STORAGE``, or SQLite under ``root``.
-        root: The folder of all studies.
-
-    Raises:
-        InputError: There is no such study, or its database does not answer.
-    """
-    return status_of(load_study(study, storage, root))
 
 
 def with_exports(loaded: LoadedStudy, snapshot: Snapshot) -> Snapshot:
@@ -34,7 +18,9 @@ def with_exports(loaded: LoadedStudy, snapshot: Snapshot) -> Snapshot:
 
 
 def status_of(loaded: LoadedStudy) -> Snapshot:
-    """Read how an open study stands; see ``study_status``.
+    """Read how an open study stands; nothing is written.
+
+    A trial whose worker is gone is shown as lost until one takes it.
 
     Raises:
         InputError: Its database does not answer.

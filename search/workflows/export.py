@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.config.option import arguments_of
+from search.config.arguments import arguments_of
 from search.config.settings import ExportOptions
 from search.errors import StudyStopped, TrialInterrupted
 from search.exporting.builder import build_export

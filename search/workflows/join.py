@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import replace
 
-from search.config.option import arguments_of
+from search.config.arguments import arguments_of
 from search.config.settings import WorkerOptions
 from search.data.threads import cores
 from search.engines.resources import make_slots

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from search.config.option import arguments_of, options_of
+from search.config.arguments import arguments_of
+from search.config.option import options_of
 from search.config.settings import ExportOptions, RunOptions
 from search.engines.ordering import workers_elsewhere
 from search.engines.started import Started, recorded

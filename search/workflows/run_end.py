@@ -10,7 +10,8 @@ from search.execution.kept_time import Pace, Rates
 from search.exporting.entrants import Bounds
 from search.formatting import duration, rough_duration
 from search.study.compute import compute_of
-from search.study.ending import Ending, division, longer_final, most_final, plan_ending, trial_compute
+from search.study.ending import Ending, division, plan_ending
+from search.study.final_length import longer_final, most_final, trial_compute
 from search.study.fold_results import SPENT
 from search.study.request import refits, time_of_all
 from search.study.speed import EXPORT_SECONDS, LEAST_SEARCH, MARGIN, SLOWER_IN_FOLDS, training_speed
@@ -104,8 +105,8 @@ def may_shrink(options: RunOptions, config: StudyConfig) -> bool:
 def final_in_time(end: Ending, options: RunOptions, config: StudyConfig, rates: Rates | None) -> float:
     """FLOPs of the final training: under ``--timeout`` that of few images is longer, by the pace so far.
 
-    The rule is ``search.study.ending``'s, with the whole that the time pays. What is longer costs neither a race that
-    there is time for nor the search's least part of the time.
+    The rule is ``search.study.final_length``'s, with the whole that the time pays. What is longer costs neither a race
+    that there is time for nor the search's least part of the time.
 
     Args:
         end: As it was planned.

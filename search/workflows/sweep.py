@@ -3,7 +3,7 @@
 import logging
 import time
 
-from search.config.option import arguments_of
+from search.config.arguments import arguments_of
 from search.config.settings import SweepOptions
 from search.data.threads import cores
 from search.engines.resources import make_slots

@@ -14,10 +14,9 @@ import sqlalchemy
 
 from search.errors import InputError
 from search.reporting.report import report_study
-from search.status import watching
+from search.status import look_once, watching
 from search.study.finding import load_study
 from search.study.listing import list_studies
-from search.study.status import study_status
 from search.study.study import LoadedStudy
 from search.web.dashboard import make_application
 from storage.claims import Claims
@@ -69,7 +68,7 @@ def ask(study: LoadedStudy, path: str) -> int:
 
 
 READERS: dict[str, Callable[[LoadedStudy, Path], object]] = {
-    "status": lambda study, place: study_status("s", storage=study.url, root=study.paths.root),
+    "status": lambda study, place: look_once("s", storage=study.url, root=study.paths.root),
     "status --watch": lambda study, place: watching("s", study.url, study.paths.root)(),
     "studies": lambda study, place: list_studies(storage=study.url, root=study.paths.root),
     "report": lambda study, place: report_study(
@@ -102,7 +101,7 @@ def test_looking_into_a_database_of_another_program_changes_nothing(tmp_path: Pa
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE notes (words TEXT)")
     before = file.read_bytes()
-    for read in (study_status, report_study):
+    for read in (look_once, report_study):
         with pytest.raises(InputError, match=r"^(--study s|study='s'): no such study"):
             read("s", storage=f"sqlite:///{file}", root=tmp_path)
     with suppress(InputError):
@@ -119,5 +118,5 @@ def test_looking_at_a_study_of_optunas_own_changes_nothing(tmp_path: Path) -> No
     with pytest.raises(
         InputError, match=r"^--study s: .* ranks its trials by 2 values.*; choose another name"
     ):
-        study_status("s", storage=f"sqlite:///{file}", root=tmp_path)
+        look_once("s", storage=f"sqlite:///{file}", root=tmp_path)
     assert file.read_bytes() == before

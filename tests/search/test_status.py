@@ -15,9 +15,8 @@ import pytest
 from optuna.trial import TrialState
 
 from search.engines.worker import worker_name
-from search.status import app
+from search.status import app, look_once
 from search.study.snapshot import take_snapshot
-from search.study.status import study_status
 from search.study.study import LoadedStudy
 from storage.claims import Claim, Claims
 from storage.liveness import HEARTBEAT
@@ -98,7 +97,7 @@ def test_trial_of_another_host_is_left_to_its_worker(open_digits, status: Status
 def test_status_takes_no_trial_and_starts_none(open_digits) -> None:
     study = open_digits(trials=5)
     before = study.optuna.trials
-    study_status("s", storage=study.url, root=study.paths.root)
+    look_once("s", storage=study.url, root=study.paths.root)
     assert study.optuna.trials == before
 
 
@@ -106,7 +105,7 @@ def test_function_gives_what_the_command_shows(open_digits) -> None:
     study = open_digits(trials=5)
     rewrite(study, claim_for(study, "here-1"), pid=dead_process())
     claim_for(study, worker_name())  # Takes the trial that the dead one left.
-    snapshot = study_status("s", storage=study.url, root=study.paths.root)
+    snapshot = look_once("s", storage=study.url, root=study.paths.root)
     assert (snapshot.study, snapshot.wanted, snapshot.waiting) == ("s", 5, 0)
     assert [trial.worker for trial in snapshot.running] == [worker_name()]
     assert snapshot.running[0].silent is not None
@@ -217,7 +216,7 @@ def test_one_look_sees_what_one_who_watches_sees(open_digits) -> None:
     finish(study, 0.5, 0.75, reason="none", params={"wide": True})
     pruned = optuna.trial.create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.5, 2: float("inf")})
     study.optuna.add_trial(pruned)
-    once = study_status("s", storage=study.url, root=study.paths.root)
+    once = look_once("s", storage=study.url, root=study.paths.root)
     seen = take_snapshot(study)
     assert (list(once.ended), once.best, once.waiting) == (list(seen.ended), seen.best, seen.waiting)
     assert [(one.number, one.epoch, one.value) for one in once.running] == [(0, 1, 0.5)]

@@ -17,7 +17,8 @@ from search.cli.app import main
 from search.data import Dataset
 from search.errors import InputError
 from search.process.fork_server import ForkServer
-from search.study.compatibility import BACKEND, SPACE
+from search.study.compatibility import BACKEND
+from search.study.space_version import SPACE
 from search.study.study import LoadedStudy
 from search.worker import app
 from search.workflows.join import join_study

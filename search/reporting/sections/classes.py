@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.formatting import count, percent
-from search.metrics.classification import MOST_MISTAKES, Integers, class_figures, confusions, mean_of_defined
+from search.metrics.class_figures import class_figures, confusions, mean_of_defined
+from search.metrics.classification import MOST_MISTAKES, Integers
 from search.reporting.elements import Block, Cell, Matrix, MatrixCell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
 from search.reporting.formatting import (

@@ -12,14 +12,13 @@ from search.data.examples import FILE as EXAMPLES
 from search.errors import SpaceFailed
 from search.exporting.folder import default_folder
 from search.exporting.formats import FORMATS
-from search.formatting import EIGHTH, often, plain_value
+from search.formatting import EIGHTH, flops, often, plain_value
 from search.metrics.baselines import NAMES
 from search.metrics.preference import ACCURATE
 from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section, Table, Text
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH
-from search.study.ending import flops
 from search.study.flags import flags_of
 from search.study.proposal import own_configurations
 from storage.paths import StudyPaths

@@ -6,7 +6,7 @@ from pathlib import Path
 from search.exporting.backbone import whole_parameters
 from search.exporting.preference import gap_words
 from search.formatting import count, percent, si_units
-from search.metrics.classification import class_figures, mean_of_defined
+from search.metrics.class_figures import class_figures, mean_of_defined
 from search.metrics.generalization import ADVICE
 from search.metrics.preference import ACCURATE
 from search.reporting.elements import Tiles

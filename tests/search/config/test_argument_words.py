@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from search.config.argument_words import in_arguments, of_arguments
-from search.config.option import flags_in_python
+from search.config.arguments import flags_in_python
 from search.config.settings import ExportOptions, RunOptions, SweepOptions
 from search.errors import InputError, StudyStopped
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.config.option import Options, arguments_of, flag_of, option, options_of
+from search.config.arguments import arguments_of
+from search.config.option import Options, flag_of, option, options_of
 from search.config.settings import ExportOptions, RunOptions, SweepOptions, WorkerOptions
 from search.config.study_settings import StudySettings
 from search.errors import InputError

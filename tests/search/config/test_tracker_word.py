@@ -56,7 +56,7 @@ def test_tracker_that_is_not_installed_is_refused_with_the_command_that_installs
 
 
 def test_trackers_are_asked_for_by_their_flags_name_in_python(monkeypatch):
-    from search.config.option import arguments_of
+    from search.config.arguments import arguments_of
 
     asked = arguments_of("join", WorkerOptions, lambda options: options.trackers)
     assert asked("s", log_to="tensorboard") == ("tensorboard",)

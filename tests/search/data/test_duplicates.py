@@ -11,13 +11,10 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from search.data import open_dataset
 from search.data.duplicates import (
-    NEAREST,
     Place,
     duplicate_notes,
     example_words,
     find_duplicates,
-    hashes,
-    nearest_distances,
     twin_clusters,
 )
 from search.data.preparation import prepare
@@ -84,21 +81,6 @@ def test_small_images_are_compared_to_the_bit_alone() -> None:
     almost[3:, 0, 0] ^= 1
     train = np.concatenate([images, images[:1]])
     assert count_duplicates(train, almost) == NONE | {"exact": 3, "near": 0, "within": 2}
-
-
-def test_hashes_are_the_same_whatever_the_blocks(photos: np.ndarray) -> None:
-    whole = hashes(photos[:40])
-    assert (whole == np.concatenate([hashes(photos[:7]), hashes(photos[7:40])])).all()
-    assert (whole.dtype, len(set(whole.tolist()))) == (np.dtype(np.uint64), 40)
-
-
-def test_nearest_is_the_smallest_distance_of_all_pairs() -> None:
-    random = np.random.default_rng(0)
-    some, others = (random.integers(0, 2**64, count, dtype=np.uint64) for count in (300, 5000))
-    expected = [min((int(one) ^ int(other)).bit_count() for other in others[:500]) for one in some[:20]]
-    assert nearest_distances(some[:20], others[:500]).tolist() == expected
-    assert not nearest_distances(some, some).any()
-    assert nearest_distances(some, some, itself=False).min() > NEAREST
 
 
 def test_what_looks_like_one_of_a_cluster_is_in_it(photos: np.ndarray) -> None:

@@ -151,4 +151,4 @@ def test_folds_of_a_class_in_too_few_groups_are_refused_by_name() -> None:
     with pytest.raises(
         InputError, match=r"^class 'wasps' is in 3 groups of --groups \(series 10, series 8, .*4"
     ):
-        fold(LABELS, 4, 0, 0, rule, CLASSES)
+        deal_folds(LABELS, 4, 0, rule, classes=CLASSES)

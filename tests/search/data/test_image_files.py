@@ -10,49 +10,12 @@ import pytest
 from PIL import Image, features
 
 from search.data.decode import decode
-from search.data.image_files import UnreadableImage, is_image, look_into, without_pillow_warnings
-from search.errors import InputError
+from search.data.image_files import UnreadableImage, is_image, without_pillow_warnings
 from search.prediction.pictures import find_images
 
 Make = Callable[..., Path]
 RED = Image.new("RGB", (8, 8), "red")
 HEIC = b"\0\0\0\x1cftypheic" + bytes(40)
-
-
-def found_in(folder: Path) -> list[str]:
-    return [os.path.relpath(file.path, folder) for file in look_into(folder).files]
-
-
-def test_folder_is_listed_at_any_depth_and_through_links(tmp_path: Path, paint: Make) -> None:
-    for name in ("data/b.png", "data/deep/er/a.png", "elsewhere/c.png"):
-        paint(tmp_path / name)
-    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "data" / "link.png").symlink_to(tmp_path / "elsewhere" / "c.png")
-    assert found_in(tmp_path / "data") == ["b.png", "deep/er/a.png", "link.png", "linked/c.png"]
-
-
-def test_links_in_a_circle_are_followed_once(tmp_path: Path, paint: Make) -> None:
-    for name in ("a", "b"):
-        paint(tmp_path / name / "1.png")
-    (tmp_path / "a" / "other").symlink_to(tmp_path / "b")
-    (tmp_path / "b" / "other").symlink_to(tmp_path / "a")
-    (tmp_path / "a" / "itself").symlink_to("itself")
-    content = look_into(tmp_path / "a")
-    assert found_in(tmp_path / "a") == ["1.png", "itself", "other/1.png"]
-    assert content.loops == [str(tmp_path / "a" / "other" / "other")]
-
-
-def test_hidden_folders_are_not_looked_into(tmp_path: Path, paint: Make) -> None:
-    for name in (".ipynb_checkpoints/a.png", "deep/__MACOSX/b.png", "c.png"):
-        paint(tmp_path / name)
-    content = look_into(tmp_path)
-    assert found_in(tmp_path) == ["c.png"]
-    assert len(content.hidden) == 2
-
-
-def test_pipes_are_not_files(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "waits.jpg")
-    assert found_in(tmp_path) == []
 
 
 def test_pipe_is_not_opened_as_an_image(tmp_path: Path) -> None:
@@ -61,21 +24,6 @@ def test_pipe_is_not_opened_as_an_image(tmp_path: Path) -> None:
         UnreadableImage, match=r"pipe.png: a folder, a pipe or a device, and no image file; remove"
     ):
         decode(tmp_path / "pipe.png", 8, 8, 3)
-
-
-def test_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "deep").mkdir()
-    scandir = os.scandir
-
-    def refuse(folder: str) -> object:
-        if folder.endswith("deep"):
-            raise PermissionError(13, "Permission denied", folder)
-        return scandir(folder)
-
-    monkeypatch.setattr("os.scandir", refuse)  # Root may read whatever its mode.
-    assert list(look_into(tmp_path).unreadable) == [str(tmp_path / "deep")]
-    with pytest.raises(InputError, match=r"deep: this folder cannot be read \(Permission denied\)"):
-        find_images([tmp_path])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import spaces
 from search.config.study_config import StudyConfig
 from search.errors import InputError
 from search.exporting.request import check_space
-from search.study.compatibility import CODE
 from search.study.finding import create_study
+from search.study.space_version import CODE
 from search.study.study import LoadedStudy
 from spaces.contract import Backbone
 

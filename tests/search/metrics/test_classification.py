@@ -10,14 +10,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from search.metrics.classification import (
-    Scores,
-    class_figures,
-    class_report,
-    log_probabilities,
-    mean_of_defined,
-    one_image,
-)
+from search.metrics.class_figures import class_figures, class_report, mean_of_defined
+from search.metrics.classification import Scores, log_probabilities, one_image
 
 
 def some(classes: int = 4, count: int = 200) -> Scores:

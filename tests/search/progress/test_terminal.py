@@ -13,17 +13,8 @@ from rich.console import Console
 from search.formatting import duration
 from search.progress.notebook import NotebookScreen, in_notebook, table_html
 from search.progress.terminal import LineScreen, Progress, TableScreen, disk_warning, table
-from search.study.snapshot import (
-    Ended,
-    Running,
-    Snapshot,
-    StartedWorker,
-    ended_line,
-    headline,
-    read_snapshot,
-    running_cells,
-    running_heads,
-)
+from search.study.snapshot import Ended, Running, Snapshot, StartedWorker, read_snapshot
+from search.study.snapshot_words import ended_line, headline, running_cells, running_heads
 from storage.connect import open_storage
 
 PARAMS = {

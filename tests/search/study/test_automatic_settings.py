@@ -16,8 +16,8 @@ from search.study import photograph_settings
 from search.study.automatic_settings import Choice, choose_settings, pick_backbones
 from spaces.contract import Backbone
 
-PHOTOS = Look(400, 3, 100, 120, 256, 180, equal=False)
-SMALL = Look(50_000, 10, 0, 32, 32, 32, equal=True)
+PHOTOS = Look(400, 3, 100, 120, 256, equal=False)
+SMALL = Look(50_000, 10, 0, 32, 32, equal=True)
 LITE = AtHand("/cache/lite.keras", "lite", "in /cache", 10_000_000)
 DOWNLOAD = AtHand("MobileNetV2", "MobileNetV2", "which Keras downloads")
 Choose = Callable[..., Choice]

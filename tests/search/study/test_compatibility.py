@@ -20,20 +20,9 @@ from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.preparation import prepare
 from search.errors import InputError
-from search.study.compatibility import (
-    BACKEND,
-    RAISED,
-    SPACE,
-    VERSIONS,
-    check_code,
-    check_joining,
-    find_images,
-    renew_space,
-    space_digest,
-    space_facts,
-    surroundings,
-)
+from search.study.compatibility import BACKEND, VERSIONS, check_joining, find_images, surroundings
 from search.study.finding import create_study
+from search.study.space_version import RAISED, SPACE, check_code, renew_space, space_digest, space_facts
 from search.study.study import LoadedStudy
 from search.study.sweep_cells import FIXED
 from spaces.contract import Space
@@ -43,7 +32,7 @@ IN_CHILD = Path(__file__).parents[1] / "in_child"
 DIGEST = """
 import spaces
 from search.config.study_config import StudyConfig
-from search.study.compatibility import space_digest
+from search.study.space_version import space_digest
 
 for name in ("small_space", "cnn", "cnn_wide"):
     print(space_digest(spaces.load(name), StudyConfig("s", "digits", "f" * 32, ("a", "b"), 8, 8, 1)))

@@ -7,17 +7,16 @@ import pytest
 
 from search.config.study_config import StudyConfig
 from search.errors import InputError
+from search.formatting import flops
 from search.study.ending import (
     Ending,
     check_whole,
     division,
-    flops,
-    grown_final,
     least_race,
     plan_ending,
     training_compute,
-    trial_compute,
 )
+from search.study.final_length import grown_final, trial_compute
 
 # A trial of 40 TFLOP, a final training of 200.
 CONFIG: StudyConfig = StudyConfig(

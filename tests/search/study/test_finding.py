@@ -15,8 +15,8 @@ from optuna.trial import TrialState, create_trial
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.errors import InputError
-from search.study.compatibility import SPACE
 from search.study.finding import create_study, find_study, load_study, warn_of_password
+from search.study.space_version import SPACE
 from search.study.study import CONFIG, DATASET, WANTED, LoadedStudy
 from storage.connect import open_storage
 

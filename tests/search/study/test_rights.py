@@ -13,8 +13,8 @@ from search.cli.app import main
 from search.config.settings import ExportOptions, WorkerOptions
 from search.errors import InputError
 from search.run import app
+from search.status import look_once
 from search.study.deletion import delete_study
-from search.study.status import study_status
 from search.study.study import LoadedStudy
 from search.workflows.export import make_export
 from search.workflows.join import join
@@ -51,14 +51,14 @@ USAGE = "USAGE ON ALL SEQUENCES IN SCHEMA public"
 
 
 def test_role_that_may_read_sees_how_a_study_stands(role: Callable[..., str], study: LoadedStudy) -> None:
-    assert study_status("s", storage=role(READ), root=study.paths.root).wanted == 5
+    assert look_once("s", storage=role(READ), root=study.paths.root).wanted == 5
 
 
 def test_role_that_may_not_read_is_told_so(role: Callable[..., str], study: LoadedStudy) -> None:
     with pytest.raises(
         InputError, match=r"permission denied for table studies\); its owner can grant .*: GRANT "
     ):
-        study_status("s", storage=role(), root=study.paths.root)
+        look_once("s", storage=role(), root=study.paths.root)
 
 
 def test_role_that_may_only_read_is_told_what_is_missing_before_it_works(

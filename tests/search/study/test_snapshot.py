@@ -2,7 +2,8 @@
 
 import pytest
 
-from search.study.snapshot import Ended, Running, Snapshot, _time_left, ended_line, headline
+from search.study.snapshot import Ended, Running, Snapshot, _time_left
+from search.study.snapshot_words import ended_line, headline
 
 AT_ONCE = Ended(0, "finished", 0.9, epochs=3, seconds=1.0, folds=3, whole_seconds=2.0)
 BY_STEPS = Ended(1, "finished", 0.9, epochs=120, seconds=40.0, folds=3, whole_seconds=50.0)
