@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from search.errors import first_line
 from search.formatting import count
 from spaces.contract import ContractBroken
 from spaces.user_model import ModelUnfit
@@ -117,7 +118,7 @@ def check_loadable(model: keras.Model) -> None:
         foreign = next(_foreign(keras.saving.serialize_keras_object(model)["config"]), "")
     # Of a layer that cannot be written down at all.
     except (NotImplementedError, TypeError, ValueError) as error:
-        raise ModelUnfit(f"its model cannot be saved ({str(error).splitlines()[0]})") from None
+        raise ModelUnfit(f"its model cannot be saved ({first_line(error)})") from None
     if foreign := foreign or next(_own_functions(model), ""):
         raise _made_with(foreign)
 

@@ -1,16 +1,10 @@
 """How much better a configuration is than the default, shrunk by its noise."""
 
-import doctest
 import math
 
 import pytest
 
-from search.exporting import advantage
 from search.exporting.advantage import advantages, noise
-
-
-def test_example_of_the_module_holds() -> None:
-    assert doctest.testmod(advantage).failed == 0
 
 
 def test_noise_of_rounds_and_configurations_is_none() -> None:

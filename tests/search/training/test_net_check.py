@@ -33,6 +33,16 @@ class Subclassed(keras.Model):
         return x
 
 
+class Silent(layers.Layer):
+    """Keras's own way to say nothing of it: ``raise NotImplementedError``, without a word."""
+
+    def call(self, x: Any) -> Any:
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
 def net(*tail: Any, size: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
     return keras.Sequential([keras.Input(size), layers.Flatten(), *tail])
 
@@ -52,6 +62,7 @@ def net(*tail: Any, size: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
         (lambda: net(layers.Dense(10, activation="softmax"), layers.Reshape((10,))), "ends in a? ?softmax"),
         (lambda: net(Mine(), layers.Dense(10)), "is made with Mine, which an export could not bring along"),
         (lambda: net(Unwritten({}.keys()), layers.Dense(10)), "cannot be saved|is made with Unwritten"),
+        (lambda: net(Silent(), layers.Dense(10)), r"^its model cannot be saved \(NotImplementedError\)$"),
         (lambda: net(layers.Lambda(lambda x: x), layers.Dense(10)), "is made with Lambda"),
         (lambda: Subclassed(), "is made with Subclassed"),
         (lambda: keras.Sequential([keras.Input((8, 8, 1), 4), layers.Flatten(), layers.Dense(10)]),
