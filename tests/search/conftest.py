@@ -97,7 +97,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return prepare("digits", cache=tmp_path_factory.mktemp("digits"), say=lambda line: None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_worker_in(digits: Dataset, fast_server: ForkServer) -> Callable[..., Worker]:
     """Make a worker on a new study of digits and ``in_child/small_space.py`` below a root; settings: a StudyConfig's.
 
