@@ -27,7 +27,7 @@ from search.exporting.export import Export
 from search.exporting.fallback import default_unless_ahead
 from search.exporting.fine_tuning import FineTuned
 from search.exporting.folder import atomic_folder
-from search.exporting.formats import FORMATS, IMAGES, write_formats
+from search.exporting.formats import FORMATS, write_formats
 from search.exporting.model import ModelFiles, make_model
 from search.exporting.out_of_fold import look_out_of_fold
 from search.exporting.race_words import no_race_sentence
@@ -39,7 +39,7 @@ from search.exporting.training_plans import refit_checkpoint
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.weights import refit_name
 from search.exporting.writers import trained_on, write_files
-from search.formatting import Passing
+from search.formatting import Passing, count
 from search.metrics.classification import Scores
 from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
@@ -302,8 +302,8 @@ def write_other_formats(request: ExportRequest, model: Path, scratch: Path, serv
         Passing(f"writing {', '.join(FORMATS[name].file for name in request.formats)}, and comparing them")
     )
     with tensorflow as running:
-        write_formats(running, request.formats, model, request.loaded.dataset().folder, scratch, log)
+        images = write_formats(running, request.formats, model, request.loaded.dataset().folder, scratch, log)
     request.say(
-        f"written and compared with Keras on {IMAGES} images: "
+        f"written and compared with Keras on {count(images, 'image')}: "
         + ", ".join(FORMATS[name].file for name in request.formats)
     )
