@@ -1,5 +1,6 @@
 """The outputs of a model for labelled images, and the figures that follow from them."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -270,12 +271,15 @@ def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, di
     text = classification_report(true, predicted, digits=4, **settings)
     name = max(map(len, [*in_one_line, "weighted avg"]))
     lines = [line[:name] + line[name:].replace("nan", "  -") for line in text.split("\n")]
+    lines = [
+        re.sub(r"(\d+)\.0$", r"  \1", line) for line in lines
+    ]  # So it counts images where none is right.
     # Among the classes stand the figures over all of them: a class that is called as one of these keeps its row.
     settings["target_names"] = [_row_name(one, classes) for one in classes]
     values = classification_report(true, predicted, output_dict=True, **settings)
     return "\n".join(lines), {
         key: {
-            figure: None if isinstance(number, float) and np.isnan(number) else number
+            figure: int(number) if figure == "support" else None if np.isnan(number) else number
             for figure, number in value.items()
         }
         if isinstance(value, dict)
