@@ -31,9 +31,13 @@ WEAKEST, CONFUSED = 3, 3
 MOST_CLASSES = 100
 # How a reader's own program resizes a picture, as ``search.data.resizing`` does.
 RESIZED = {
-    "stretch": "image.resize(({width}, {height}), Image.Resampling.BILINEAR)",
-    "fit": 'ImageOps.pad(image, ({width}, {height}), Image.Resampling.BILINEAR, color="black")',
-    "crop": "ImageOps.fit(image, ({width}, {height}), Image.Resampling.BILINEAR)",
+    "stretch": "image = image.resize(({width}, {height}), Image.Resampling.BILINEAR)",
+    "fit": """\
+if min(round({width} * image.height / image.width), round({height} * image.width / image.height)) == 0:  # a strip
+    line = ({width}, 1) if image.width > image.height else (1, {height})
+    image = image.resize(line, Image.Resampling.BILINEAR)
+image = ImageOps.pad(image, ({width}, {height}), Image.Resampling.BILINEAR, color="black")""",
+    "crop": "image = ImageOps.fit(image, ({width}, {height}), Image.Resampling.BILINEAR)",
 }
 
 

@@ -148,6 +148,8 @@ def odd_files(folder: Path) -> list[Path]:
     coarse = noise(6, 5, 3).resize((250, 330))
     noise(50, 40, 3).save(folder / "plain.png")
     noise(8, 8, 3).save(folder / "of its own size.png")
+    noise(3, 5000, 3).save(folder / "strip.png")
+    noise(5000, 3, 3).save(folder / "upright strip.png")
     noise(50, 40).save(folder / "grey.png")
     noise(50, 40, 4).save(folder / "transparent.png")
     noise(50, 40, 4).convert("LA").save(folder / "grey transparent.png")
