@@ -121,7 +121,7 @@ def _recipe(loaded: LoadedStudy, summary: Mapping[str, Any]) -> dict[str, Any]:
 def _depth_code(depth: str | None) -> str:
     """How a reader's own program brings an image of more than 8 bits to 8; empty where the training images had 8."""
     if depth in WHOLE:
-        return f"(np.asarray(image) >> {int(WHITE[depth]).bit_length() - 8}).astype('uint8')"
+        return f"(np.asarray(image) >> {int(WHITE[depth]).bit_length() - 8}).clip(0, 255).astype('uint8')"
     if depth in WHITE:
         return f"np.rint(np.asarray(image) * {255 // WHITE[depth]}).clip(0, 255).astype('uint8')"
     return ""

@@ -129,6 +129,16 @@ def test_lines_to_get_started_read_deeper_images_as_training_does(
     image = Image.fromarray(values)
     assert [said for _, said in code] == [depth]
     np.testing.assert_array_equal(eval(code[0][0], {"np": np, "image": image}), to_pixels(values, depth))
+    beyond = Image.fromarray(np.full((2, 2), min(65535, WHITE[depth] * 1.3 + 1), values.dtype))
+    assert (eval(code[0][0], {"np": np, "image": beyond}) == 255).all(), (
+        "white, not what is left of a division"
+    )
+
+
+def test_card_names_the_files_that_prediction_alone_refuses(card: str) -> None:
+    said = " ".join(card.split())
+    assert "a TIFF of several pages (the first is read here)" in said
+    assert "a JPEG of whose pixels a part is missing or was overwritten" in said
 
 
 def test_lines_to_get_started_refuse_deeper_images_where_training_had_none(card: str) -> None:
