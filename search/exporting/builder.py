@@ -29,6 +29,7 @@ from search.exporting.fine_tuning import FineTuned
 from search.exporting.folder import atomic_folder
 from search.exporting.formats import FORMATS, write_formats
 from search.exporting.model import ModelFiles, make_model
+from search.exporting.model_card import views_of
 from search.exporting.out_of_fold import look_out_of_fold
 from search.exporting.race_words import no_race_sentence
 from search.exporting.request import ExportRequest
@@ -166,6 +167,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
         )
+        if flops is not None and (views := views_of(loaded, summary)) > 1:
+            summary["views"] = views  # The operations are of all of them, those of a trial are of one.
         add_choice(summary, request)
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["headline"]:

@@ -96,6 +96,11 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def views_of(loaded: LoadedStudy, summary: Mapping[str, Any]) -> int:
+    """Of how many views of an image the exported net's answer is the mean; 1 where the recipe is not known here."""
+    return 2 if loaded.config.flip and _recipe(loaded, summary).get("both_views") else 1
+
+
 def _recipe(loaded: LoadedStudy, summary: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe, with the batches that it came to for so many images.
 
