@@ -6,13 +6,18 @@ framework, and the search never sees the test images. Importing ``search`` impor
 found when first asked for.
 """
 
+# ruff: noqa: E402
+
+from importlib import import_module
+
+import_module(f"{__name__}.hidden_modules").refuse_hidden_modules()  # Before an import takes what is hidden.
+
 import logging
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -296,7 +296,7 @@ def test_rooms_in_the_architecture_are_those_on_disk() -> None:
     table = (DOCS / "architecture.md").read_text("utf-8").partition("## The rooms")[2].partition("\n## ")[0]
     named = re.findall(r"^\| `([\w/.]+)` ", table, re.MULTILINE)
     folders = {f"search/{path.parent.name}/" for path in (ROOT / "search").glob("*/__init__.py")}
-    files = {f"search/{name}.py" for name in ("errors", "presets", "formatting", "run")}
+    files = {f"search/{name}.py" for name in ("hidden_modules", "errors", "presets", "formatting", "run")}
     assert set(named) == folders | files | {"spaces/", "storage/"}
     assert len(named) == len(set(named))
 

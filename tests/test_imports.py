@@ -64,9 +64,9 @@ def modules_after(code: str) -> set[str]:
 # The rooms of search/ in order: each may import those before it, and of the commands nobody imports anything. Types,
 # imports inside functions, and names of modules in strings ("search.x:y") count.
 ROOMS = (
-    "errors", "presets", "config", "formatting", "templates", "data", "metrics", "plotting", "process", "training",
-    "study", "web", "tracking", "execution", "prediction", "exporting", "serving", "reporting", "postgres", "engines",
-    "progress", "workflows", "cli",
+    "hidden_modules", "errors", "presets", "config", "formatting", "templates", "data", "metrics", "plotting",
+    "process", "training", "study", "web", "tracking", "execution", "prediction", "exporting", "serving", "reporting",
+    "postgres", "engines", "progress", "workflows", "cli",
 )  # fmt: skip
 # Where the fork server says which later modules its children would otherwise import for themselves.
 PRELOADED = {
@@ -144,7 +144,7 @@ def test_rooms_are_those_on_disk() -> None:
 
 def test_root_of_search_holds_the_commands_and_few_files() -> None:
     files = {path.stem for path in (ROOT / "search").glob("*.py")}
-    assert files == {*COMMANDS, PROGRAM, "__init__", "errors", "presets", "formatting"}
+    assert files == {*COMMANDS, PROGRAM, "__init__", "hidden_modules", "errors", "presets", "formatting"}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not is_face(name)])

@@ -70,8 +70,8 @@ class TrialSettings(Options):
     )
     max_cost: int = option(
         0,
-        "Largest cost of a net, in operations of one image's forward pass, such as 170MFLOP (default: eight times "
-        "that of a plain three-layer net at this size).",
+        "Largest cost of a net, in operations of one forward pass, such as 170MFLOP; an export that answers for an "
+        "image and its mirror image takes two (default: eight times that of a plain three-layer net at this size).",
         low=0,
         unit=FLOPS_AN_IMAGE,
         metavar="FLOPS",

@@ -137,7 +137,7 @@ class LocalWorkers:
         log.parent.mkdir(parents=True, exist_ok=True)
         with line, log.open("ab") as printed:
             process = subprocess.Popen(
-                [sys.executable, "-m", "search.engines.local_worker"],
+                [sys.executable, "-P", "-m", "search.engines.local_worker"],
                 stdin=subprocess.PIPE,
                 bufsize=0,  # What a worker that has died did not take is not tried again when its end is closed.
                 stdout=printed,

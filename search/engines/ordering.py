@@ -54,7 +54,7 @@ def workers_elsewhere(study: LoadedStudy, options: RunOptions) -> Started | None
 
 
 def _order(study: LoadedStudy, options: RunOptions) -> Order:
-    command = [sys.executable, "-m", "search.worker", "--patient", "--study", study.config.study]
+    command = [sys.executable, "-P", "-m", "search.worker", "--patient", "--study", study.config.study]
     command += [
         "--studies",
         str(study.paths.root),

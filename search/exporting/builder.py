@@ -27,8 +27,9 @@ from search.exporting.export import Export
 from search.exporting.fallback import default_unless_ahead
 from search.exporting.fine_tuning import FineTuned
 from search.exporting.folder import atomic_folder
-from search.exporting.formats import FORMATS, IMAGES, write_formats
+from search.exporting.formats import FORMATS, write_formats
 from search.exporting.model import ModelFiles, make_model
+from search.exporting.model_card import views_of
 from search.exporting.out_of_fold import look_out_of_fold
 from search.exporting.race_words import no_race_sentence
 from search.exporting.request import ExportRequest
@@ -39,7 +40,7 @@ from search.exporting.training_plans import refit_checkpoint
 from search.exporting.verification import verify_in_fresh_process
 from search.exporting.weights import refit_name
 from search.exporting.writers import trained_on, write_files
-from search.formatting import Passing
+from search.formatting import Passing, count
 from search.metrics.classification import Scores
 from search.metrics.preference import ACCURATE
 from search.process.fork_server import ForkServer
@@ -167,6 +168,8 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         summary = summarise(
             config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
         )
+        if flops is not None and (views := views_of(loaded, summary)) > 1:
+            summary["views"] = views  # The operations are of all of them, those of a trial are of one.
         add_choice(summary, request)
         report = write_files(folder, request, training, scored, summary)
     for sentence in summary["headline"]:
@@ -303,8 +306,8 @@ def write_other_formats(request: ExportRequest, model: Path, scratch: Path, serv
         Passing(f"writing {', '.join(FORMATS[name].file for name in request.formats)}, and comparing them")
     )
     with tensorflow as running:
-        write_formats(running, request.formats, model, request.loaded.dataset().folder, scratch, log)
+        images = write_formats(running, request.formats, model, request.loaded.dataset().folder, scratch, log)
     request.say(
-        f"written and compared with Keras on {IMAGES} images: "
+        f"written and compared with Keras on {count(images, 'image')}: "
         + ", ".join(FORMATS[name].file for name in request.formats)
     )

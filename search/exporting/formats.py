@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from search.process.fork_server import ForkServer
 
 
-# Number of images that each format is compared on: training images, so that a format that differs costs no scoring of
-# the test images.
+# Number of images at most that each format is compared on: training images, so that a format that differs costs no
+# scoring of the test images.
 IMAGES = 100
 
 
@@ -73,7 +73,7 @@ def convert(payload: dict[str, Any], channel: "Channel") -> None:
     Args:
         payload: ``model`` (its file), ``folder`` (for the formats), ``formats`` (names), ``dataset`` (folder of the
             prepared images), ``out`` (an ``.npz`` to write, with ``images`` and ``logits``).
-        channel: Gets ``done``.
+        channel: Gets ``done``, with the number of ``images``.
     """
     import keras
     import tensorflow as tf
@@ -95,13 +95,13 @@ def convert(payload: dict[str, Any], channel: "Channel") -> None:
         file = Path(payload["folder"]) / form.file
         model.export(str(file), format=form.keras_name, verbose=False)
         embed_class_names(name, file, dataset.classes)
-    channel.send({"kind": "done"})
+    channel.send({"kind": "done", "images": len(chosen)})
 
 
 def write_formats(
     server: "ForkServer", names: Sequence[str], model: Path, dataset: Path, scratch: Path, log: Path
-) -> None:
-    """Convert ``model`` in a child, then verify each file in a fresh process.
+) -> int:
+    """Convert ``model`` in a child, then verify each file in a fresh process; return on how many images.
 
     Args:
         server: Starts the child; its backend must be TensorFlow.
@@ -124,7 +124,8 @@ def write_formats(
         "out": str(stored),
     }
     with server.start("search.exporting.formats:convert", payload, log) as child:
-        child.result()
+        images: int = child.result()["images"]
     for name in names:
         file = model.parent / FORMATS[name].file
         verify_in_fresh_process(name, file, stored, "tensorflow", f"--format {name}: {file.name}")
+    return images

@@ -32,9 +32,13 @@ WEAKEST, CONFUSED = 3, 3
 MOST_CLASSES = 100
 # How a reader's own program resizes a picture, as ``search.data.resizing`` does.
 RESIZED = {
-    "stretch": "image.resize(({width}, {height}), Image.Resampling.BILINEAR)",
-    "fit": 'ImageOps.pad(image, ({width}, {height}), Image.Resampling.BILINEAR, color="black")',
-    "crop": "ImageOps.fit(image, ({width}, {height}), Image.Resampling.BILINEAR)",
+    "stretch": "image = image.resize(({width}, {height}), Image.Resampling.BILINEAR)",
+    "fit": """\
+if min(round({width} * image.height / image.width), round({height} * image.width / image.height)) == 0:  # a strip
+    line = ({width}, 1) if image.width > image.height else (1, {height})
+    image = image.resize(line, Image.Resampling.BILINEAR)
+image = ImageOps.pad(image, ({width}, {height}), Image.Resampling.BILINEAR, color="black")""",
+    "crop": "image = ImageOps.fit(image, ({width}, {height}), Image.Resampling.BILINEAR)",
 }
 
 
@@ -93,6 +97,11 @@ def write_card(path: Path, loaded: LoadedStudy, summary: Mapping[str, Any], test
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def views_of(loaded: LoadedStudy, summary: Mapping[str, Any]) -> int:
+    """Of how many views of an image the exported net's answer is the mean; 1 where the recipe is not known here."""
+    return 2 if loaded.config.flip and _recipe(loaded, summary).get("both_views") else 1
+
+
 def _recipe(loaded: LoadedStudy, summary: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe, with the batches that it came to for so many images.
 
@@ -118,7 +127,7 @@ def _recipe(loaded: LoadedStudy, summary: Mapping[str, Any]) -> dict[str, Any]:
 def _depth_code(depth: str | None) -> str:
     """How a reader's own program brings an image of more than 8 bits to 8; empty where the training images had 8."""
     if depth in WHOLE:
-        return f"(np.asarray(image) >> {int(WHITE[depth]).bit_length() - 8}).astype('uint8')"
+        return f"(np.asarray(image) >> {int(WHITE[depth]).bit_length() - 8}).clip(0, 255).astype('uint8')"
     if depth in WHITE:
         return f"np.rint(np.asarray(image) * {255 // WHITE[depth]}).clip(0, 255).astype('uint8')"
     return ""

@@ -62,9 +62,9 @@ class OutOfFold:
     chosen: bool = True
 
     @property
-    def decided(self) -> bool:
-        """Whether the trials differ by more than chance."""
-        return self.trials == 1 or self.chance < LEVEL
+    def decided(self) -> bool | None:
+        """Whether the trials differ by more than chance; None of one trial, of which there is nothing to decide."""
+        return None if self.trials == 1 else self.chance < LEVEL
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -113,7 +113,7 @@ class OutOfFold:
         return f"{said}."
 
     def _verdict(self) -> list[str]:
-        if self.decided:
+        if self.decided is not False:
             return []
         return [undecided_words(self.trials, len(self.scores.labels), self.chance)]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from search.formatting import count, figure, is_share, metric_words, percent, si_units
 from search.metrics.preference import ACCURATE, BALANCED, Priced, preferred, within_reach
-from search.study.prices import Prices, of_what
+from search.study.prices import Prices, in_one_view, of_what
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -27,6 +27,7 @@ class Preference:
         metric: What the values are of.
         who: What the nets are called: ``trial`` or, after a race, ``racer``.
         of: What the operations are of, where not of the whole net: ``of the head``.
+        view: What follows operations where they are of one view of an image: ``, in one view``.
     """
 
     what: str
@@ -37,6 +38,7 @@ class Preference:
     metric: str
     who: str = "trial"
     of: str = ""
+    view: str = ""
 
     @property
     def sentence(self) -> str:
@@ -86,7 +88,7 @@ class Preference:
             parts.insert(
                 0,
                 f"{si_units(self.chosen.flops, 'FLOP')} an image instead of {si_units(self.best.flops, 'FLOP')} "
-                f"({percent(self.chosen.flops / self.best.flops)}{f', {self.of}' if self.of else ''})",
+                f"({percent(self.chosen.flops / self.best.flops)}{f', {self.of}' if self.of else ''}{self.view})",
             )
         lost = abs(self.best.value - self.chosen.value)
         return (
@@ -129,5 +131,6 @@ def prefer(loaded: "LoadedStudy", trials: "Sequence[FrozenTrial]", what: str) ->
         return None
     best = nets[0]
     chosen = preferred(nets, best, what, best.error, lower_is_better=prices.lower_is_better)
-    of = of_what(loaded.config)
-    return Preference(what, nets, best, chosen, best.error, loaded.config.metric, of=of)
+    config = loaded.config
+    of, view = of_what(config), in_one_view(config)
+    return Preference(what, nets, best, chosen, best.error, config.metric, of=of, view=view)

@@ -9,6 +9,7 @@ from typing import Any
 from search.exporting.backbone import whole_parameters
 from search.exporting.summary import how_trained
 from search.formatting import percent, percent_range, plain_value, si_units
+from search.study.prices import in_views
 from search.templates.loader import environment
 
 CURVES = "curves.png"
@@ -63,7 +64,11 @@ def _figures(folder: Path, summary: Mapping[str, Any]) -> Iterator[tuple[str, st
     if (accuracy := summary.get("validation_accuracy")) is not None:
         yield "validation accuracy", percent(accuracy)
     if summary.get("parameters"):
-        cost = f", {si_units(summary['flops'], 'FLOP')} an image" if summary.get("flops") else ""
+        cost = (
+            f", {si_units(summary['flops'], 'FLOP')} an image{in_views(summary)}"
+            if summary.get("flops")
+            else ""
+        )
         time = f", {summary['milliseconds']:g} ms in batches" if summary.get("milliseconds") else ""
         yield "parameters", f"{si_units(whole_parameters(summary))}{cost}{time}"
     yield (

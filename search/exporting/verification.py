@@ -66,7 +66,8 @@ def verify_in_fresh_process(file_format: str, file: Path, stored: Path, backend:
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    command = [sys.executable, "-m", "search.exporting.verification", file_format, str(file), str(stored)]
+    command = [sys.executable, "-P", "-m", "search.exporting.verification"]
+    command += [file_format, str(file), str(stored)]
     try:
         ended = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False

@@ -29,7 +29,7 @@ from search.plotting.cost import Marks, axes_that_vary, write_costs
 from search.plotting.curves import write_curves
 from search.plotting.image_grid import write_mistakes, write_samples
 from search.plotting.race import RacerLine, write_race
-from search.study.prices import Prices, default_number, of_what
+from search.study.prices import Prices, default_number, in_one_view, of_what
 
 if TYPE_CHECKING:
     from search.config.study_config import StudyConfig
@@ -137,9 +137,10 @@ def draw_costs(path: Path, request: "ExportRequest") -> None:
     nets = Prices(loaded).of(candidates(loaded))
     if axes_that_vary(nets):
         default = default_number(loaded.optuna.get_trials(deepcopy=False))
-        marks = Marks(default, request.trial.number, of_what(loaded.config))
-        title = f"{loaded.config.study}: what the finished trials score in validation, and cost"
-        write_costs(path, nets, marks, loaded.config.metric, title)
+        config = loaded.config
+        marks = Marks(default, request.trial.number, of_what(config), in_one_view(config))
+        title = f"{config.study}: what the finished trials score in validation, and cost"
+        write_costs(path, nets, marks, config.metric, title)
 
 
 def draw_race(path: Path, race: Race, refit: bool) -> None:

@@ -1,5 +1,6 @@
 """Figures of each class, from counts of true and predicted classes: precision, recall, F1, and what is confused."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -84,12 +85,14 @@ def class_report(matrix: npt.ArrayLike, classes: Sequence[str]) -> tuple[str, di
     text = classification_report(true, predicted, digits=4, **settings)
     name = max(map(len, [*in_one_line, "weighted avg"]))
     lines = [line[:name] + line[name:].replace("nan", "  -") for line in text.split("\n")]
+    # It counts images, also where none is right, which scikit-learn takes for a mean.
+    lines = [re.sub(r"(\d+)\.0$", r"  \1", line) for line in lines]
     # Among the classes stand the figures over all of them: a class that is called as one of these keeps its row.
     settings["target_names"] = [_row_name(one, classes) for one in classes]
     values = classification_report(true, predicted, output_dict=True, **settings)
     return "\n".join(lines), {
         key: {
-            figure: None if isinstance(number, float) and np.isnan(number) else number
+            figure: int(number) if figure == "support" else None if np.isnan(number) else number
             for figure, number in value.items()
         }
         if isinstance(value, dict)

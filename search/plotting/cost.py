@@ -60,11 +60,18 @@ class Marks:
         default: The space's default configuration.
         exported: The exported one.
         of: What operations and time are of, where not of the whole net: ``of the head``.
+        view: What follows operations where they are of one view of an image: ``, in one view``.
     """
 
     default: int | None = None
     exported: int | None = None
     of: str = ""
+    view: str = ""
+
+    def label(self, axis: CostAxis) -> str:
+        """What stands under an axis."""
+        of = "" if axis.name == "parameters" or not self.of else f", {self.of}"
+        return f"{axis.label}{of}{self.view if axis.name == 'operations' else ''}"
 
 
 def axes_that_vary(nets: Sequence[Priced]) -> list[CostAxis]:
@@ -156,8 +163,7 @@ def _plot(
         if net.number == marks.exported:
             ring(axes, costs[net.number], net.value, colours["ink"], 11, "exported")
     _scale(axes, list(costs.values()), axis)
-    of = "" if axis.name == "parameters" or not marks.of else f", {marks.of}"
-    axes.set_xlabel(f"{axis.label}{of}")
+    axes.set_xlabel(marks.label(axis))
     if is_share(metric):
         in_percent(axes.yaxis)
 

@@ -89,6 +89,7 @@ class ForkServer:
         self.process = subprocess.Popen(
             [
                 sys.executable,
+                "-P",  # Nothing comes before the path of this process.
                 "-m",
                 "search.process.fork_server_main",
                 str(theirs.fileno()),

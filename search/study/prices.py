@@ -11,6 +11,7 @@ from search.metrics.preference import BALANCED, SMALL, Priced, front, mean_error
 from search.study.class_balance import split_counts
 from search.study.fold_results import FOLDS
 from search.study.sweep_cells import REPEAT
+from spaces import is_model
 
 # Attribute of the trials whose configuration is the space's default.
 DEFAULT = "default"
@@ -137,8 +138,22 @@ def has_points(metric: str) -> bool:
 
 
 def operations_words(config: "StudyConfig") -> str:
-    """The head of a column with the operations of a study's nets: ``operations an image``."""
-    return " ".join(filter(None, ("operations", of_what(config), "an image")))
+    """The head of a column with the operations of a study's trials: ``operations an image``."""
+    return " ".join(filter(None, ("operations", of_what(config), "an image"))) + in_one_view(config)
+
+
+def in_one_view(config: "StudyConfig") -> str:
+    """``, in one view`` where an exported net may look at an image twice, of which a trial's operations count one.
+
+    Such a net answers for the image and for its mirror image, see ``both_views`` of ``spaces.recipe.Recipe``; what is
+    measured in milliseconds is all of it.
+    """
+    return ", in one view" if config.flip and not config.backbones and not is_model(config.space) else ""
+
+
+def in_views(summary: Mapping[str, Any]) -> str:
+    """``, in two views`` of an export whose operations are of an image and of its mirror image."""
+    return ", in two views" if summary.get("views") == 2 else ""
 
 
 def of_what(config: "StudyConfig") -> str:

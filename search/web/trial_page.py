@@ -192,7 +192,7 @@ def _size(recorded: dict[str, Any]) -> str:
         return ""
     whose = " of the head" if recorded.get("params", {}).get("backbone") else ""
     return (
-        f"{recorded['parameters']:,} trainable parameters{whose}, {recorded['flops'] / 1e6:,.1f} MFLOP an image"
+        f"{recorded['parameters']:,} trainable parameters{whose}, {recorded['flops'] / 1e6:,.1f} MFLOP a forward pass"
         f"{', in the head alone' if whose else ''}."
     )
 

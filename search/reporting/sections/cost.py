@@ -9,7 +9,7 @@ from search.plotting.cost import CostAxis, Marks, axes_that_vary, draw_cost
 from search.reporting.elements import Block, Chart, Charts, Rows, Section, Table, Text
 from search.reporting.facts import Facts
 from search.reporting.formatting import DASH, metric_value
-from search.study.prices import has_points, of_what, operations_words
+from search.study.prices import has_points, in_one_view, of_what, operations_words
 
 MOST_ROWS = 12
 TIMED = (
@@ -32,11 +32,12 @@ def cost_section(facts: Facts) -> Section | None:
     shown = axes_that_vary(nets)
     if not shown:
         return None
-    marks = Marks(facts.default, facts.summary.get("trial"), of_what(facts.config))
+    config = facts.config
+    marks = Marks(facts.default, facts.summary.get("trial"), of_what(config), in_one_view(config))
     names = preferences(facts, nets)
     charts = [
         Chart(
-            draw_cost(nets, axis, marks, metric, _label(facts, nets, axis)),
+            draw_cost(nets, axis, marks, metric, _label(facts, nets, axis, marks)),
             TIMED if axis.name == "milliseconds" else "",
             wide=False,
         )
@@ -86,7 +87,7 @@ def _words(facts: Facts, nets: Sequence[Priced]) -> str:
     return text
 
 
-def _label(facts: Facts, nets: Sequence[Priced], axis: CostAxis) -> str:
+def _label(facts: Facts, nets: Sequence[Priced], axis: CostAxis, marks: Marks) -> str:
     costs = [cost for net in nets if (cost := axis.of(net)) is not None]
     known = [net for net in nets if axis.of(net) is not None]
     best = front(known, lambda net: axis.of(net) or 0.0, lower_is_better=facts.minimize)
@@ -95,7 +96,7 @@ def _label(facts: Facts, nets: Sequence[Priced], axis: CostAxis) -> str:
         for net in best[:MOST_ROWS]
     )
     return (
-        f"Validation {metric_words(facts.config.metric)} by {axis.label}, from {axis.ticks(min(costs))} to "
+        f"Validation {metric_words(facts.config.metric)} by {marks.label(axis)}, from {axis.ticks(min(costs))} to "
         f"{axis.ticks(max(costs))}; worth their cost: {listed}."
     )
 

@@ -19,6 +19,7 @@ from search.reporting.formatting import (
     percent_or_dash,
 )
 from search.reporting.trial_facts import TrialFacts
+from search.study.prices import in_one_view, in_views
 
 Tile = tuple[str, str, str]
 # A class whose F1 is so much lower than the mean of all is one to look at.
@@ -67,7 +68,10 @@ def _how_large_and_fast(facts: Facts) -> Tile:
     name, known = "How large and fast", facts.known
     if "parameters" not in known:
         return name, DASH, "no net has been trained yet"
-    parts = [f"{si_units(float(known.get('flops') or 0), 'FLOP')} an image"] if known.get("flops") else []
+    views = in_one_view(facts.config) if facts.exported is None else in_views(known)
+    parts = (
+        [f"{si_units(float(known.get('flops') or 0), 'FLOP')} an image{views}"] if known.get("flops") else []
+    )
     if facts.config.backbones and facts.exported is None:
         parts = [f"{part} in its head alone" for part in parts]
     elif known.get("milliseconds"):

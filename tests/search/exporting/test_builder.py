@@ -82,6 +82,23 @@ def test_final_training_of_another_length_begins_anew(tmp_path: Path) -> None:
     assert not (tmp_path / "3-8").exists()
 
 
+def test_formats_are_said_to_be_compared_on_the_images_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    loaded = SimpleNamespace(
+        paths=SimpleNamespace(worker_log=lambda name: tmp_path / name),
+        dataset=lambda: SimpleNamespace(folder=tmp_path),
+    )
+    request: Any = SimpleNamespace(
+        formats=("onnx",), loaded=loaded, say=lambda words: said.append(str(words))
+    )
+    server: Any = SimpleNamespace(backend="tensorflow")
+    monkeypatch.setattr(builder, "write_formats", lambda *_: 60)
+    builder.write_other_formats(request, tmp_path / "model.keras", tmp_path, server)
+    assert said[-1] == "written and compared with Keras on 60 images: model.onnx"
+
+
 def test_export_that_is_stopped_says_that_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

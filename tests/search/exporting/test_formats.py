@@ -24,7 +24,7 @@ def place(searched: LoadedStudy, fork_server: ForkServer, tmp_path_factory: pyte
     model = folder / "model.keras"
     model.write_bytes(kept.read_bytes())
     dataset = searched.dataset().folder
-    write_formats(fork_server, tuple(FORMATS), model, dataset, folder, folder / "log.txt")
+    assert write_formats(fork_server, tuple(FORMATS), model, dataset, folder, folder / "log.txt") == 100
     return folder
 
 

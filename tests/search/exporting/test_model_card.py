@@ -15,7 +15,7 @@ from search.config.study_settings import RESIZES
 from search.data.decode import DEPTH, decode
 from search.data.pixel_range import WHITE, WHOLE, to_pixels
 from search.exporting.export import Export
-from search.exporting.model_card import write_card
+from search.exporting.model_card import views_of, write_card
 from search.formatting import unbroken
 from search.metrics.classification import Scores
 from search.process.fork_server import ForkServer
@@ -129,6 +129,29 @@ def test_lines_to_get_started_read_deeper_images_as_training_does(
     image = Image.fromarray(values)
     assert [said for _, said in code] == [depth]
     np.testing.assert_array_equal(eval(code[0][0], {"np": np, "image": image}), to_pixels(values, depth))
+    beyond = Image.fromarray(np.full((2, 2), min(65535, WHITE[depth] * 1.3 + 1), values.dtype))
+    assert (eval(code[0][0], {"np": np, "image": beyond}) == 255).all(), (
+        "white, not what is left of a division"
+    )
+
+
+def test_card_says_of_how_many_views_the_operations_are(
+    searched: LoadedStudy, made: Export, card: str, tmp_path: Path
+) -> None:
+    assert views_of(searched, made.summary) == 1
+    assert "floating-point operations an image." in card
+    config = dataclasses.replace(searched.config, flip=True)
+    mirrored = dataclasses.replace(searched, config=config, prepared=searched.dataset().folder)
+    assert views_of(mirrored, made.summary) == 2
+    scores = Scores(np.arange(10), np.eye(10, dtype=np.float32))
+    write_card(tmp_path / "card.md", mirrored, {**made.summary, "views": 2}, scores)
+    assert "operations an image, the image and its mirror image." in (tmp_path / "card.md").read_text()
+
+
+def test_card_names_the_files_that_prediction_alone_refuses(card: str) -> None:
+    said = " ".join(card.split())
+    assert "a TIFF of several pages (the first is read here)" in said
+    assert "a JPEG of whose pixels a part is missing or was overwritten" in said
 
 
 def test_lines_to_get_started_refuse_deeper_images_where_training_had_none(card: str) -> None:
@@ -148,6 +171,8 @@ def odd_files(folder: Path) -> list[Path]:
     coarse = noise(6, 5, 3).resize((250, 330))
     noise(50, 40, 3).save(folder / "plain.png")
     noise(8, 8, 3).save(folder / "of its own size.png")
+    noise(3, 5000, 3).save(folder / "strip.png")
+    noise(5000, 3, 3).save(folder / "upright strip.png")
     noise(50, 40).save(folder / "grey.png")
     noise(50, 40, 4).save(folder / "transparent.png")
     noise(50, 40, 4).convert("LA").save(folder / "grey transparent.png")

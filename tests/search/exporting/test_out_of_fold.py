@@ -64,6 +64,11 @@ def test_search_whose_trials_differ_by_no_more_than_chance_decided_nothing() -> 
     assert "p = 0.40" in said
 
 
+def test_search_of_one_trial_has_neither_decided_nor_not() -> None:
+    figures = [predicted(3, -1, trials=trials, chance=0.01).figures(CLASSES) for trials in (1, 5)]
+    assert [one["decided"] for one in figures] == [None, True]
+
+
 def test_search_that_decided_or_had_one_trial_is_not_called_undecided() -> None:
     for found in (predicted(3, 1, chance=0.01), predicted(3, 1, trials=1, chance=1.0)):
         assert "decided nothing" not in " ".join(found.sentences(CLASSES))

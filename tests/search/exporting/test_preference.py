@@ -91,6 +91,8 @@ def test_words_say_where_nothing_cheaper_is_as_good() -> None:
         "trial 2 has the fewest operations of the head. It has 2 FLOP an image instead of 10 FLOP (20.0 %, of the"
         in (over.sentence)
     )
+    one_view = Preference("balanced", [best, cheap], best, cheap, 0.01, "accuracy", view=", in one view")
+    assert "It has 2 FLOP an image instead of 10 FLOP (20.0 %, in one view)" in one_view.sentence
     unknown = Preference("balanced", [best], best, best, None, "loss")
     assert "the noise of loss is not known here: exported is the best" in unknown.sentence
 

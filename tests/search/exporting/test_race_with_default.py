@@ -33,7 +33,16 @@ from search.study.study import LoadedStudy
 from spaces.recipe import Recipe
 
 CONFIG: Any = SimpleNamespace(
-    study="s", seed=0, epochs=8, metric="accuracy", folds=0, backbones=(), length=10, race_images=100
+    study="s",
+    seed=0,
+    epochs=8,
+    metric="accuracy",
+    folds=0,
+    backbones=(),
+    flip=False,
+    space="cnn",
+    length=10,
+    race_images=100,
 )
 DEFAULT = 0
 

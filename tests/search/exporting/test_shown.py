@@ -48,6 +48,11 @@ def test_training_of_one_epoch_shows_no_curves(tmp_path: Path, epochs: int, pict
     assert shown._repr_html_().count("<img") == pictures
 
 
+def test_operations_of_two_views_say_so(tmp_path: Path) -> None:
+    shown = Export(tmp_path, {**SUMMARY, "views": 2}, "", None, ["a", "b"])._repr_html_()  # type: ignore[arg-type]
+    assert unbroken("3 MFLOP an image, in two views, 0.2 ms") in shown
+
+
 def test_parameters_of_a_backbone_are_counted(tmp_path: Path) -> None:
     summary = {**SUMMARY, "backbone": {"name": "mine", "parameters": 3_400_000}}
     shown = Export(tmp_path, summary, "", None, ["a", "b"])._repr_html_()  # type: ignore[arg-type]

@@ -98,6 +98,15 @@ def test_class_that_is_called_as_such_a_row_keeps_its_own() -> None:
     assert supports == {"accuracy (class) (class)": 1, "accuracy (class)": 2}
 
 
+def test_class_report_counts_images_in_whole_numbers_where_none_is_right() -> None:
+    text, values = class_report([[0, 20], [1, 0]], ["cat", "v2.0"])
+
+    rows = [line for line in text.splitlines() if line]
+    assert [row.split()[-1] for row in rows] == ["support", "20", "1", "21", "21", "21"]
+    assert len({len(row) for row in rows}) == 1
+    assert [str(values[name]["support"]) for name in ("cat", "v2.0", "macro avg")] == ["20", "1", "21"]
+
+
 def test_class_report_of_a_name_with_a_line_break_has_one_row_for_it() -> None:
     text, values = class_report([[2, 0], [0, 0]], ["black\ncat", "dog"])
 

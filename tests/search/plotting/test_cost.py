@@ -38,6 +38,15 @@ def test_costs_of_heads_alone_say_so() -> None:
     assert ">parameters<" in parameters
 
 
+def test_costs_of_one_view_say_so_of_the_operations_alone() -> None:
+    operations, parameters, time = (
+        draw_cost(NETS, axis, Marks(view=", in one view"), "accuracy", "in words") for axis in AXES
+    )
+    assert ">operations an image, in one view<" in operations
+    assert ">measured ms an image<" in time
+    assert ">parameters<" in parameters
+
+
 def test_picture_has_a_panel_for_each_cost(tmp_path: Path) -> None:
     write_costs(tmp_path / "all.png", NETS, Marks(0), "accuracy", "$all$")
     write_costs(

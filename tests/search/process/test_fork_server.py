@@ -75,6 +75,18 @@ def test_another_server_takes_its_place(server, start, number: int) -> None:
     assert start("echo", value=7).result(60)["value"] == 7
 
 
+def test_server_in_a_folder_that_hides_modules_finds_pythons_own(
+    server, start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "selectors.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.chdir(tmp_path)
+    harm(server, signal.SIGKILL)
+    with pytest.raises(ServerGone):
+        start("echo")
+    assert server.revive()
+    assert start("echo", value=7).result(60)["value"] == 7
+
+
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_who_holds_no_trial_hears_nothing_of_it(server, start, number: int) -> None:
     """An export, or a picture."""

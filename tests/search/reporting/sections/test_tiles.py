@@ -50,6 +50,11 @@ def test_first_tiles_say_how_good_how_sure_on_what_how_large_and_fast_and_what_t
     assert found["What to do next"] == ("Try it", f"python -m search.demo --model {tmp_path}")
 
 
+def test_operations_of_an_export_of_two_views_say_so(study, tmp_path) -> None:
+    said = answers(with_export(study, tmp_path, views=2))["How large and fast"][1]
+    assert said.startswith("parameters, 3 MFLOP an image, in two views, ")
+
+
 def test_backbone_counts_among_the_parameters(study, tmp_path) -> None:
     found = answers(with_export(study, tmp_path, backbone={"parameters": 3_400_000}))
     assert found["How large and fast"][0] == "3.42 M"
