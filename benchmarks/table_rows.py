@@ -21,7 +21,8 @@ from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 import spaces
-from search.study.configurations import Draw, contains
+from search.study.configurations import Draw
+from search.study.proposal import contains
 from spaces.contract import InputSpec
 
 PARTS = 8

@@ -69,8 +69,7 @@ def read_served(model: Path, unsure: float) -> Served:
     """
     labels, shape = read_export(model)
     read_temperature(model)  # Refuses a summary that is spoilt, here rather than in the child.
-    summary = model / "summary.json"
-    words = json.loads(summary.read_text(encoding="utf-8")).get("words") if summary.is_file() else None
+    words = json.loads((model / "summary.json").read_text(encoding="utf-8")).get("words")
     colours = "grey" if shape.channels == 1 else "colour"
     return Served(
         name=model.resolve().name,

@@ -6,13 +6,13 @@ it takes
 
     min(2 F, W - what search and race have taken), and at least F.
 
-Twice as many passes are so few more that what was best for the one is good for the other. In the example there, without
-a race, it is 0.36 PFLOP.
+Twice as many passes are so few more that what was best for the one is good for the other. An example: F = 0.2 and
+W = 0.7 PFLOP, of which a search without a race has taken 0.34; then it is 0.36.
 
 Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
 and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.9 % after 80
 passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (``benchmarks/passes.py``, three seeds). So with P passes
-of the default, N images and W as above, or with ``--timeout`` as much as that time pays at the pace so far,
+of the default, N images and W, or with ``--timeout`` as much as that time pays at the pace so far,
 
     F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes,
 

@@ -51,15 +51,15 @@ def _table(facts: Facts, exported: ExportReader) -> Table:
         ]
         for name, figures in models.items()
     ]
-    sizes = np.sum([counts for part, counts in facts.counts.items() if part != "test"], axis=0)
-    if matrix and facts.counts:  # Else the images are not on this host; the test images choose no class.
-        rows.append(_largest_class(facts, matrix, sizes))
+    # Where the images are not on this host nothing says which class most of them are of: the test images choose none.
+    if matrix and facts.dataset is not None:
+        rows.append(_largest_class(facts, matrix, np.asarray(facts.dataset.train_counts)))
     head = ["model", "test accuracy", "95 % interval", "macro F1", "training images", "how"]
     return Table("The net beside baselines, on the same test images", head, rows, text_columns=(5,))
 
 
 def _largest_class(facts: Facts, matrix: Sequence[Sequence[int]], sizes: np.ndarray) -> list[Cell]:
-    """The baseline that always answers with the class that most images have that are not test images."""
+    """The baseline that always answers with the class that most training images have."""
     tested = np.sum(matrix, axis=1)
     largest, images = int(sizes.argmax()), int(tested.sum())
     accuracy = int(tested[largest]) / images

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,7 @@ def test_class_without_a_test_image_shows_a_dash_and_lowers_no_mean(new_study, t
 def test_macro_f1_is_the_same_in_every_section(new_study, tmp_path) -> None:
     facts = exported_with(new_study(["finished"]), tmp_path, [[2, 0, 0], [0, 0, 0], [0, 0, 3]])
     assert tables(result_section(facts, ""))[0].rows[2][2] == "1.0000"
-    facts.__dict__["counts"] = {"training": [4, 0, 6], "test": [2, 0, 3]}
+    facts.__dict__["dataset"] = SimpleNamespace(train_counts=(4, 0, 6))
     baselines = tables(baseline_section(facts))[0].rows
     assert [(row[0], row[3]) for row in baselines] == [("the net", "1.0000"), ("one class", "0.3750")]
 
@@ -229,17 +230,17 @@ def test_macro_f1_is_the_same_in_every_section(new_study, tmp_path) -> None:
 def test_class_of_the_simplest_baseline_is_not_chosen_by_the_test_images(new_study, tmp_path) -> None:
     """It had been the one that most test images have, and the net looked worse than what needs no training."""
     facts = exported_with(new_study(["finished"]), tmp_path, [[5, 0, 0], [2, 0, 0], [0, 0, 1]])
-    facts.__dict__["counts"] = {"training": [2, 9, 3], "validation": [1, 2, 9], "test": [5, 2, 1]}
+    facts.__dict__["dataset"] = SimpleNamespace(train_counts=(3, 11, 12))
     row = tables(baseline_section(facts))[0].rows[1]
     assert (row[1], row[5]) == ("12.5 %", "always accuracy, the most frequent")
-    facts.__dict__["counts"] = {"training": [2, 10, 3], "validation": [1, 2, 9], "test": [5, 2, 1]}
+    facts.__dict__["dataset"] = SimpleNamespace(train_counts=(3, 12, 12))
     row = tables(baseline_section(facts))[0].rows[1]
     assert (row[1], row[5]) == ("25.0 %", "always dog, one of the most frequent")
 
 
 def test_simplest_baseline_needs_the_images(new_study, tmp_path) -> None:
     facts = exported_with(new_study(["finished"]), tmp_path, [[5, 0, 0], [2, 0, 0], [0, 0, 1]])
-    facts.__dict__["counts"] = {}
+    facts.__dict__["dataset"] = None
     assert [row[0] for row in tables(baseline_section(facts))[0].rows] == ["the net"]
 
 
