@@ -43,6 +43,7 @@ def predicted(files: list[Path], dataset: Any, folder: Path, monkeypatch: Any) -
     (folder / "model.keras").touch()
     (folder / "labels.json").write_text(json.dumps(dataset.classes))
     (folder / "preprocessing.json").write_text(json.dumps(dataset.preprocessing))
+    (folder / "summary.json").write_text("{}")
     seen: list[np.ndarray] = []
 
     def look(net: object, pixels: np.ndarray) -> np.ndarray:
