@@ -8,9 +8,9 @@ found when first asked for.
 
 # ruff: noqa: E402
 
-from importlib import import_module
+from search.hidden_modules import refuse_hidden_modules
 
-import_module(f"{__name__}.hidden_modules").refuse_hidden_modules()  # Before an import takes what is hidden.
+refuse_hidden_modules()  # Before an import takes what is hidden.
 
 import logging
 import os
@@ -18,6 +18,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
