@@ -40,6 +40,7 @@ from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
 from search.metrics.preference import ACCURATE, BALANCED
 from search.study.ending import RACERS, SEEDS
+from search.study.final_length import MOST_LONGER
 
 DEFAULT = 0
 # Points by which an export that is behind the default has failed.
@@ -96,7 +97,6 @@ CASES = (
 )
 # As on 1,000 images in three folds, each of which is a round, and on 333 of them held out.
 IN_FOLDS, HELD_OUT = (0.8, 1.2), (1.2, 1.2)
-LONGEST = 4.0
 # Of each the first is as before races were longer, the second what ``search.study.ending`` takes.
 SHAPES = {
     IN_FOLDS: (Shape(3, 9, 1), Shape(3, 3, 3), Shape(2, 3, 4), Shape(2, 6, 2.25), Shape(4, 3, 2.25)),
@@ -149,7 +149,7 @@ def simulate_lengths(case: Case, races: int) -> dict[str, Any]:
         first = ahead(short + case.search * chance.standard_normal(len(short)))
         best.append(float(long.max()))
         for shape in SHAPES[case.search, case.race]:
-            way = math.log(shape.times) / math.log(LONGEST)
+            way = math.log(shape.times) / math.log(MOST_LONGER)
             noise = case.race * chance.standard_normal((len(long), shape.rounds))
             drawn = ((1 - way) * short + way * long)[:, None] + noise
             racers = [*first[: shape.racers - 1], DEFAULT]
@@ -219,7 +219,10 @@ def _trial(number: int) -> FrozenTrial:
 def as_markdown(found: Sequence[Mapping[str, Any]], races: int) -> str:
     """A row for each case."""
     head = ["mean", "spread", "noise: search, race", "best there is", *RULES]
-    table = [[*_cells(case, "mean", "spread"), _noise(case), *_gained(case, RULES)] for case in found]
+    table = [
+        [*_cells(case, "mean", "spread"), ", ".join(_cells(case, "search", "race")), *_gained(case, RULES)]
+        for case in found
+    ]
     return (
         f"{races} races a case. In points beyond the default; in brackets how often the export is more than "
         f"{WORSE} behind it. How: `races.py`.\n\n{markdown(head, table)}\n"
@@ -243,10 +246,6 @@ def lengths_as_markdown(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _cells(case: Mapping[str, Any], *names: str) -> list[str]:
     return [f"{case[name]:+g}" if name == "mean" else f"{case[name]:g}" for name in names]
-
-
-def _noise(case: Mapping[str, Any]) -> str:
-    return f"{case['search']:g}, {case['race']:g}"
 
 
 def _gained(case: Mapping[str, Any], rules: Sequence[str]) -> list[str]:

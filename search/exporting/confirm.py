@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.errors import StudyStopped
 from search.exporting.entrants import UNBOUNDED, Bounds, Course, plot_course, searched
-from search.exporting.race import Race, Racer, values_of
+from search.exporting.race import Race, Racer, still_racing, values_of
 from search.exporting.race_rule import COMPUTE_SHARE, eliminations, nobody_ahead, why_over
 from search.exporting.race_runs import RaceRun, epoch_cost, race_seed, run_once
 from search.formatting import flops, percent
@@ -148,7 +148,7 @@ def run_race(
     """
     seeds: list[int] = []
     while not (reason := _why_over(config, racers, len(seeds), course)):
-        racing, seed = _racing(racers), race_seed(config, len(seeds))
+        racing, seed = still_racing(racers), race_seed(config, len(seeds))
         for racer in racing:
             run = train(racer.trial, seed, not seeds)
             racer.runs.append(run)
@@ -156,7 +156,7 @@ def run_race(
             say(f"confirm: round {len(seeds) + 1}, trial {racer.trial.number} with seed {seed}: {shown}")
         seeds.append(seed)
         eliminate(racing, config.metric, step, say)
-    if not _racing(racers):
+    if not still_racing(racers):
         raise StudyStopped(
             "--confirm: every configuration diverged when it was trained again (a loss or the metric became no "
             "number); nothing exported: export without --confirm, or search on"
@@ -175,13 +175,9 @@ def run_race(
     )
 
 
-def _racing(racers: Sequence[Racer]) -> list[Racer]:
-    return [racer for racer in racers if not racer.eliminated]
-
-
 def _why_over(config: "StudyConfig", racers: Sequence[Racer], rounds: int, course: Course) -> str:
     """Why the race ends before another round, as ``why_over`` has it; empty where it goes on."""
-    racing = _racing(racers)
+    racing = still_racing(racers)
     spent = sum(run.compute for racer in racers for run in racer.runs)
     next_round = sum(epoch_cost(racer.trial) * config.epochs for racer in racing)
     hopeless = course.prefer == ACCURATE and nobody_ahead(

@@ -58,6 +58,11 @@ class Racer:
         return stdev(self.values) if len(self.values) > 1 else None
 
 
+def still_racing(racers: Sequence[Racer]) -> list[Racer]:
+    """Those that have not dropped out."""
+    return [racer for racer in racers if not racer.eliminated]
+
+
 @dataclass(frozen=True)
 class Race:
     """A race that is over.
@@ -89,7 +94,7 @@ class Race:
     @property
     def racing(self) -> list[Racer]:
         """Those that have not dropped out, between whom the race was left open."""
-        return [racer for racer in self.racers if not racer.eliminated]
+        return still_racing(self.racers)
 
     @property
     def winner(self) -> Racer:

@@ -7,7 +7,7 @@ vary, or was not measured, has no drawing.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.formatting import is_share, metric_words, si_units
 from search.metrics.preference import Priced, front
@@ -153,13 +153,16 @@ def _plot(
     )
     for net in known:
         if net.number == marks.default:
-            mark: dict[str, Any] = {
-                "color": colours["ink"],
-                "markersize": 6,
-                "zorder": 2.4,
-                "linestyle": "none",
-            }
-            axes.plot([costs[net.number]], [net.value], "D", **mark, label="default")
+            axes.plot(
+                [costs[net.number]],
+                [net.value],
+                "D",
+                color=colours["ink"],
+                markersize=6,
+                zorder=2.4,
+                linestyle="none",
+                label="default",
+            )
         if net.number == marks.exported:
             ring(axes, costs[net.number], net.value, colours["ink"], 11, "exported")
     _scale(axes, list(costs.values()), axis)

@@ -69,7 +69,7 @@ def read_export(folder: Path) -> tuple[list[str], InputShape]:
         else ""
     )
     if not folder.is_dir():
-        if folder.is_file() and (folder.parent / NEEDED[0]).is_file():
+        if folder.is_file() and (folder.parent / "model.keras").is_file():
             meant = f"; {folder.parent} is one"
         raise InputError(
             f"--model {folder}: no such folder; expected one that search.export made, exports/STUDY{meant}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from search.metrics.preference import Priced
@@ -29,21 +30,14 @@ def test_drawing_marks_the_front_the_noise_the_default_and_the_exported() -> Non
     assert 'aria-label="in words"' in svg
 
 
-def test_costs_of_heads_alone_say_so() -> None:
-    operations, parameters, time = (
-        draw_cost(NETS, axis, Marks(of="of the head"), "accuracy", "in words") for axis in AXES
-    )
-    assert ">operations an image, of the head<" in operations
-    assert ">measured ms an image, of the head<" in time
-    assert ">parameters<" in parameters
-
-
-def test_costs_of_one_view_say_so_of_the_operations_alone() -> None:
-    operations, parameters, time = (
-        draw_cost(NETS, axis, Marks(view=", in one view"), "accuracy", "in words") for axis in AXES
-    )
-    assert ">operations an image, in one view<" in operations
-    assert ">measured ms an image<" in time
+@pytest.mark.parametrize(
+    ("marks", "of_operations", "of_time"),
+    [(Marks(of="of the head"), ", of the head", ", of the head"), (Marks(view=", in one view"), ", in one view", "")],
+)  # fmt: skip
+def test_costs_of_heads_alone_or_of_one_view_say_so(marks: Marks, of_operations: str, of_time: str) -> None:
+    operations, parameters, time = (draw_cost(NETS, axis, marks, "accuracy", "in words") for axis in AXES)
+    assert f">operations an image{of_operations}<" in operations
+    assert f">measured ms an image{of_time}<" in time
     assert ">parameters<" in parameters
 
 
