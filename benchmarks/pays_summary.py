@@ -93,7 +93,7 @@ def as_markdown(figures: Mapping[str, Any]) -> str:
         for name, one in sets.items()
     ]
     compared = [
-        [f"{pair['ours']} - {pair['rival']}", name, _points(one), f"{one['error_ratio']:.3f}"]
+        [f"{pair['ours']} - {pair['rival']}", name, points(one), f"{one['error_ratio']:.3f}"]
         for pair in pairs
         for name, one in [*pair["sets"].items(), ("all", _over_all(pair))]
     ]
@@ -114,7 +114,8 @@ def _over_all(pair: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _points(one: Mapping[str, Any]) -> str:
+def points(one: Mapping[str, Any]) -> str:
+    """A difference in percentage points, with its interval where there is one."""
     between = one["interval"]
     within = "" if between is None else f" ({100 * between[0]:+.2f} to {100 * between[1]:+.2f})"
     return f"{100 * one['mean']:+.2f}{within}"
