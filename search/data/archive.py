@@ -7,6 +7,7 @@ out of it, and what would not fit on the disk is refused before it is unpacked, 
 
 import hashlib
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -21,6 +22,8 @@ from search.errors import InputError, first_line
 
 ZIP = (".zip",)
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+# What is read at once behind the last file of a tar.
+BLOCK = 1 << 20
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -92,6 +95,11 @@ def _unpack_zip(path: Path, folder: Path) -> None:
                     f"--data {path}: holds {member.filename!r}, which leads out of the archive: not unpacked; make the "
                     "archive again of a folder"
                 )
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise InputError(
+                    f"--data {path}: holds {member.filename!r}, a link, whose files would be missing: not unpacked; "
+                    "make the archive again with what it leads to, or unpack it yourself and pass the folder"
+                )
             _refuse_twice(path, member.filename, files)
             if not member.is_dir():
                 files.add(inside)
@@ -118,6 +126,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def _unpack_tar(path: Path, folder: Path) -> None:
     with tarfile.open(path) as archive:
         _check_room(path, folder, (member.size for member in archive))
+        _check_end(archive)
         members = [member for member in archive.getmembers() if not _is_left_by_mac(member.name)]
         files: set[PurePosixPath] = set()
         for member in members:
@@ -126,6 +135,27 @@ def _unpack_tar(path: Path, folder: Path) -> None:
                 files.add(PurePosixPath(member.name))
         for member in members:
             archive.extract(member, folder, filter="data")
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Refuse a tar behind whose last file there is anything but the zeros that end it.
+
+    Python takes a damaged header, and an end that is missing, for the end: all files behind it would be missing without
+    a word. That of a packed tar is read to its last byte, so that its checksum is looked at as well.
+
+    Raises:
+        tarfile.ReadError: There is something else, or nothing.
+    """
+    file = archive.fileobj
+    assert file is not None  # It is open.
+    file.seek(archive.offset)
+    ended = False
+    while part := file.read(BLOCK):
+        ended = True
+        if part.strip(b"\0"):
+            raise tarfile.ReadError("there is more behind what seems to be its end")
+    if not ended:
+        raise tarfile.ReadError("its end is missing")
 
 
 def _refuse_twice(path: Path, name: str, files: Set[PurePosixPath]) -> None:

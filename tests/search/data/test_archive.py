@@ -1,7 +1,9 @@
 """Archives: unpacked once, into their own folder and nowhere else, and refused in one line where that cannot be."""
 
+import gzip
 import io
 import os
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -157,6 +159,59 @@ def test_tar_that_holds_a_file_twice_is_refused(tmp_path: Path, cache: Path, aga
     assert unpack(tarred(tmp_path / "once.tar", *members), tmp_path / "other", lambda line: None)
     path = tarred(tmp_path / "photos.tar", *members, (tarfile.TarInfo(again), b"2"))
     refused(path, cache, r"holds '(\./)?cat/1.png' twice, of which one would be lost: not unpacked")
+
+
+def cut(content: bytes, at: int) -> bytes:
+    return content[:at]
+
+
+def spoil(content: bytes, at: int) -> bytes:
+    return content[:at] + b"x" * 100 + content[at + 100 :]
+
+
+def blank(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes(512) + content[at + 512 :]
+
+
+def repeat(content: bytes, at: int) -> bytes:
+    return content + content
+
+
+@pytest.mark.parametrize("name", ["photos.tar", "photos.tgz"])
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        (cut, "its end is missing"),
+        (spoil, "there is more"),
+        (blank, "there is more"),
+        (repeat, "there is more"),
+    ],
+    ids=["cut between files", "spoilt header", "header of zeros", "two behind one another"],
+)
+def test_tar_that_ends_before_its_last_file_is_refused(
+    tmp_path: Path, cache: Path, name: str, spoilt: Callable[[bytes, int], bytes], message: str
+) -> None:
+    files = [(tarfile.TarInfo(f"cat/{number}.png"), b"1") for number in range(3)]
+    content = spoilt(tarred(tmp_path / "whole.tar", *files).read_bytes(), 2 * 1024)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    refused(path, cache, rf"damaged, or no tar \({message}")
+
+
+def test_packed_tar_whose_checksum_is_missing_is_refused(tmp_path: Path, cache: Path) -> None:
+    path = tarred(tmp_path / "photos.tgz", (tarfile.TarInfo("cat/1.png"), b"1"))
+    path.write_bytes(path.read_bytes()[:-8])
+    refused(path, cache, "damaged, or no tar")
+
+
+def test_zip_with_a_link_is_refused(tmp_path: Path, cache: Path) -> None:
+    # The file that it becomes lies beside the classes, and nobody would miss the class.
+    path = zipped(tmp_path / "photos.zip", {"dog/1.png": b"1"})
+    with zipfile.ZipFile(path, "a") as archive:
+        member = zipfile.ZipInfo("cat")
+        member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(member, "../elsewhere/cat")
+    refused(path, cache, "holds 'cat', a link, whose files would be missing: not unpacked")
 
 
 def test_tar_with_a_hard_link_to_nothing_is_refused(tmp_path: Path, cache: Path) -> None:
