@@ -10,8 +10,9 @@ import itertools
 import stat
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
@@ -24,6 +25,7 @@ OTHER = (".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm
 HEIF = (".heic", ".heif", ".hif")
 # What is inside a camera's raw file is known to its maker; as a TIFF, Pillow finds a thumbnail in some.
 RAW = (".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".dng", ".orf", ".raf", ".rw2", ".pef", ".srw")
+RAW_FILE = "a camera's raw file; save it as JPEG, PNG or TIFF"
 # Pictures in formats that nothing here decodes.
 FOREIGN = (".jxl", ".svg")
 IMAGE_ENDINGS = JPEG + OTHER + HEIF + RAW + FOREIGN
@@ -33,6 +35,8 @@ AVIF_KINDS = (b"avif", b"avis")
 # A TIFF's tag of what a page is, with its bits for a smaller copy and for a mask; the older tag and its smaller copy.
 SUBFILE, REDUCED_OR_MASK = 254, 1 | 4
 OLD_SUBFILE, OLD_REDUCED = 255, 2
+# A TIFF's tag of pictures behind a page. In a camera's raw file they are the photograph, and the page its small copy.
+BEHIND = 330
 # A TIFF's tags that every page has: its width and height.
 DIMENSIONS = {256, 257}
 _opener = threading.Lock()
@@ -133,6 +137,8 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
             raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
         if image.format == "EPS":  # Pillow would have Ghostscript run it as the program that it is.
             raise CannotOpen("a PostScript drawing; save it as PNG or JPEG")
+        if image.format == "TIFF" and BEHIND in image.tag_v2 and _is_copy(image.tag_v2):  # type: ignore[attr-defined]
+            raise CannotOpen(RAW_FILE)
         if image.format == "TIFF" and image.is_animated and (pages := _pages(path)) > 1:  # type: ignore[attr-defined]
             raise CannotOpen(f"{pages} pages, of which one would be used; save each as a file of its own")
         yield image
@@ -151,9 +157,13 @@ def _pages(path: Path) -> int:
             tags = image.tag_v2  # type: ignore[attr-defined]
             if image.tell() != place or not set(tags) >= DIMENSIONS:
                 break
-            copy = tags.get(SUBFILE, 0) & REDUCED_OR_MASK or tags.get(OLD_SUBFILE) == OLD_REDUCED
-            pages += not copy
+            pages += not _is_copy(tags)
     return pages
+
+
+def _is_copy(tags: Mapping[int, Any]) -> bool:
+    """Whether a TIFF's page is a smaller copy or a mask, by its tags."""
+    return bool(tags.get(SUBFILE, 0) & REDUCED_OR_MASK) or tags.get(OLD_SUBFILE) == OLD_REDUCED
 
 
 def _register_heif() -> None:
@@ -171,7 +181,7 @@ def _foreign(path: Path) -> str:
     """Why no file of this name can be opened; empty for most."""
     ending = path.suffix.lower()
     if ending in RAW:
-        return "a camera's raw file; save it as JPEG, PNG or TIFF"
+        return RAW_FILE
     if ending in FOREIGN:
         return f"a picture in the format {ending[1:].upper()}; save it as JPEG or PNG"
     return ""

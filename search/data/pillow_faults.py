@@ -21,6 +21,8 @@ CHANNELS_OF, ALPHA = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}, ((1,), (2,))
 # remark on bytes behind the pixels, and the most that a camera may leave there.
 JPEG_END, JPEG_SCAN, ZEROS = b"\xff\xd9", b"\xff\xda", 512
 EXTRANEOUS, MOST_LEFT = re.compile(r"(\d+) extraneous bytes"), 64
+# Of a TGA: the byte that says, in four of its bits, how many bits of a pixel are transparency.
+TGA_KIND, TGA_ALPHA_BITS = 17, 15
 # What transparent greys of 2 and 4 bits are to be multiplied with, as their pixels are.
 FEW_BITS = {"L;2": 85, "L;4": 17}
 
@@ -33,6 +35,8 @@ def mend(image: Image.Image) -> None:
     """
     if image.format == "PNG":
         _scale_transparency(image)
+    elif image.format == "TGA":
+        _refuse_tga(image)
     elif image.format == "TIFF":
         _refuse_tiff(image)
         # From a file name, an uncompressed TIFF is mapped into memory by its size upright, not by that as it is stored.
@@ -105,6 +109,20 @@ def _scale_transparency(image: Image.Image) -> None:
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         image.info["transparency"] = transparent * FEW_BITS.get(decoder(image)[1], 1)
+
+
+def _refuse_tga(image: Image.Image) -> None:
+    """Refuse a TGA whose fourth channel is not declared and holds something: some programs leave zeros there."""
+    if image.mode != "RGBA" or image.fp is None:  # type: ignore[attr-defined]
+        return
+    there = image.fp.tell()  # type: ignore[attr-defined]
+    image.fp.seek(TGA_KIND)  # type: ignore[attr-defined]
+    declared = image.fp.read(1)[0] & TGA_ALPHA_BITS  # type: ignore[attr-defined]
+    image.fp.seek(there)  # type: ignore[attr-defined]
+    if not declared and image.getchannel("A").getextrema() != (255, 255):
+        raise Misfit(
+            "a fourth channel that is not declared as transparency, for which Pillow takes it: save it as PNG"
+        )
 
 
 def _refuse_tiff(image: Image.Image) -> None:

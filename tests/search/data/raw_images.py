@@ -103,3 +103,11 @@ def write_png(path: Path, pixels: np.ndarray, bits: int, kind: int, transparent:
     chunks += [(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))), (b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks))
     return path
+
+
+def write_tga(path: Path, pixels: np.ndarray, alpha_bits: int = 0) -> Path:
+    """Save ``(H, W, 4)``, uint8, red first, of whose last channel ``alpha_bits`` are declared as transparency."""
+    height, width = pixels.shape[:2]
+    head = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, width, height, 32, 0x20 | alpha_bits)
+    path.write_bytes(head + pixels[:, :, [2, 1, 0, 3]].tobytes())
+    return path

@@ -11,7 +11,7 @@ from PIL import Image
 
 from search.data.decode import ORIENTATION_TAG, decode, decode_picture, preprocessing, read_header
 from search.errors import InputError
-from tests.search.data.raw_images import write_tiff
+from tests.search.data.raw_images import write_tga, write_tiff
 
 
 def save(image: Image.Image, path: Path, **options: object) -> Path:
@@ -125,6 +125,14 @@ def test_decode_tiff_with_channels_that_are_neither_colours_nor_transparency_is_
 def test_decode_tiff_with_declared_transparency_lies_on_white(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "a.tif", np.zeros((4, 4, 4), np.uint8), colour=True, extra=2)
     assert (decode(path, 4, 4, 3) == 255).all()
+
+
+def test_decode_tga_with_transparency_or_nothing_in_its_fourth_channel_is_read(tmp_path: Path) -> None:
+    pixels = np.full((8, 8, 4), 100, np.uint8)
+    pixels[..., 3] = 0
+    assert (decode(write_tga(tmp_path / "a.tga", pixels, alpha_bits=8), 8, 8, 3) == 255).all()
+    pixels[..., 3] = 255
+    assert (decode(write_tga(tmp_path / "a.tga", pixels), 8, 8, 3) == 100).all()
 
 
 def test_decode_tiff_of_several_pages_is_refused_and_one_with_smaller_copies_is_not(tmp_path: Path) -> None:

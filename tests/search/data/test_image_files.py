@@ -106,6 +106,18 @@ def test_tiff_with_a_smaller_copy_or_a_mask_is_one_page(tmp_path: Path, tag: tup
     np.testing.assert_array_equal(decode(tiff(tmp_path / "a.tif", copy), 8, 8, 3), np.asarray(RED))
 
 
+def test_raw_file_is_refused_whatever_it_is_called(tmp_path: Path) -> None:
+    # A demo is sent the bytes alone, and Pillow reads the small copy that comes first.
+    behind = {254: 1, 330: 8}
+    for name in ("photo.tif", "photo"):
+        RED.save(tmp_path / name, "TIFF", tiffinfo=behind)
+        assert is_image(tmp_path / name)
+        with pytest.raises(UnreadableImage, match="a camera's raw file; save it as JPEG, PNG or TIFF"):
+            decode(tmp_path / name, 8, 8, 3)
+    RED.save(tmp_path / "photo.tif", tiffinfo={330: 8})
+    np.testing.assert_array_equal(decode(tmp_path / "photo.tif", 8, 8, 3), np.asarray(RED))
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("place", [10_000_000, 20, -1, -6])
 def test_tiff_whose_next_page_lies_nowhere_is_one_page(tmp_path: Path, place: int) -> None:

@@ -14,7 +14,7 @@ from search.data.preparation import prepare
 from search.errors import InputError
 from search.prediction import loader
 from search.prediction.pictures import list_pictures
-from tests.search.data.raw_images import write_png, write_tiff
+from tests.search.data.raw_images import write_png, write_tga, write_tiff
 
 HEIGHT, WIDTH = 6, 8
 ORIENTATIONS = range(1, 9)
@@ -364,6 +364,11 @@ MISREAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "compressed big-endian pixels",
     ),
     "8-bit palette": ("tif", masked(GREY8, palette=BLACK_TO_RED), "a palette of 8-bit colours"),
+    "undeclared channel": (
+        "tga",
+        lambda path: write_tga(path, np.dstack([picture(8, 0, 3).astype(np.uint8), 0 * GREY8])),
+        "a fourth channel that is not declared as transparency",
+    ),
     "transparent 16-bit colour": (
         "png",
         lambda path: write_png(path, RGB16, 16, 2, (0, 0x1000, 0x2000)),
