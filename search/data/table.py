@@ -4,10 +4,10 @@ One row is one image. Columns are found by their usual names (``path`` or ``imag
 whatever their case; a split's words are those of folders (``train``, ``val``, ``Testing``, ...).
 """
 
-import math
 import os
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from importlib.util import find_spec
 from os.path import normpath
 from pathlib import Path, PurePath
@@ -160,18 +160,27 @@ def _classes(path: Path, labels: Sequence[str], known: Sequence[str]) -> list[st
     classes = [names[label] for label in labels]
     if fractions := [label for label in classes if label not in known and FRACTION.fullmatch(label)]:
         raise InputError(
-            f"--data {path}: labels that are numbers with fractions ({named(list(dict.fromkeys(fractions)))}) are "
-            "quantities; expected the name of a class in each row, or its whole number"
+            f"--data {path}: labels that are numbers with fractions, or without their last digits, "
+            f"({named(list(dict.fromkeys(fractions)))}) are quantities; expected the name of a class in each row, or "
+            "its whole number"
         )
     return classes
 
 
 def _whole_number(label: str) -> str:
-    """1 of what a program may have written for it, such as ``1.0`` or ``1.0e+00``; other labels as they are."""
+    """1 of what a program may have written for it, such as ``1.0`` or ``1.0e+00``; other labels as they are.
+
+    Of ``1.23457E+11``, as Excel writes a long number, the last digits are lost, so that many become one; and ``1e1`` may
+    be a code.
+    """
     if found := WHOLE.fullmatch(label):
         return found[1]
-    number = float(label.replace(",", ".")) if FRACTION.fullmatch(label) else math.nan
-    return str(int(number)) if number.is_integer() else label
+    if not FRACTION.fullmatch(label):
+        return label
+    number = Decimal(label.replace(",", "."))
+    exponent = number.as_tuple().exponent
+    known = isinstance(exponent, int) and exponent <= 0
+    return str(int(number)) if known and number == number.to_integral_value() else label
 
 
 def _check_paths(path: Path, written: Sequence[str]) -> None:
