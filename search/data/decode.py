@@ -183,11 +183,12 @@ def read_values(path: str, found: Deep) -> Values:
 
 def orientation_of(image: Image.Image) -> int:
     """How an image is turned, by its EXIF tag: a key of ``UPRIGHT``, or 1 for one that is upright."""
-    # A broken EXIF block is common in files whose pixels are fine.
+    # A broken EXIF block is common in files whose pixels are fine, and so is one that names no way to turn them.
     try:
-        return int(image.getexif().get(ORIENTATION_TAG, 1))
+        found = int(image.getexif().get(ORIENTATION_TAG, 1))
     except Exception:
         return 1
+    return found if found in UPRIGHT else 1
 
 
 def decode_all(paths: Sequence[str], method: str, depth: str, out: Pixels, say: Say) -> dict[str, str]:
@@ -228,7 +229,8 @@ def _alone_if_large(image: Image.Image) -> AbstractContextManager[Any]:
 
 def _is_grey(image: Image.Image) -> bool:
     if image.mode in ("P", "PA"):
-        colours = np.asarray(image.convert("RGB"))
+        # As RGB, Pillow would warn of transparency.
+        colours = np.asarray(image.convert("RGBA"))[:, :, :3]
         return bool((colours == colours[:, :, :1]).all())
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 

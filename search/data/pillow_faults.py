@@ -35,6 +35,8 @@ def mend(image: Image.Image) -> None:
     """
     if image.format == "PNG":
         _scale_transparency(image)
+    elif image.format == "JPEG":
+        _refuse_inks(image)
     elif image.format == "TGA":
         _refuse_tga(image)
     elif image.format == "TIFF":
@@ -109,6 +111,12 @@ def _scale_transparency(image: Image.Image) -> None:
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         image.info["transparency"] = transparent * FEW_BITS.get(decoder(image)[1], 1)
+
+
+def _refuse_inks(image: Image.Image) -> None:
+    """Refuse CMYK without Adobe's mark: with it no ink is 255, without it that is 0 to many programs, not to Pillow."""
+    if image.mode == "CMYK" and "adobe" not in image.info:
+        raise Misfit("CMYK without Adobe's mark, which may be inverted or not: save it as RGB")
 
 
 def _refuse_tga(image: Image.Image) -> None:

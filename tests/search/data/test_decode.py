@@ -57,6 +57,15 @@ def test_decode_turns_by_exif(tmp_path: Path, orientation: int) -> None:
     assert max(corners, key=lambda place: corners[place]) == corner[orientation]
 
 
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_decode_with_an_orientation_that_there_is_not_is_not_turned(tmp_path: Path, orientation: int) -> None:
+    # The header's size had been turned, and the picture was stretched to it.
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    path = save(Image.new("RGB", (32, 16)), tmp_path / "a.png", exif=exif)
+    assert read_header(path)[:2] == (16, 32)
+
+
 def test_decode_sixteen_bit_keeps_the_high_byte(tmp_path: Path) -> None:
     values = np.array([[0, 0x1234], [0x8000, 0xFFFF]], dtype=np.uint16)
     path = save(Image.fromarray(values), tmp_path / "a.png")
@@ -166,6 +175,18 @@ def test_decode_cmyk_jpeg(tmp_path: Path) -> None:
     assert max(green, blue) < 60
 
 
+def test_decode_cmyk_jpeg_without_the_mark_of_its_inks_is_refused(tmp_path: Path) -> None:
+    path = save(Image.new("CMYK", (16, 16)), tmp_path / "a.jpg")
+    marked = path.read_bytes()
+    start = marked.index(b"\xff\xee")
+    end = start + 2 + int.from_bytes(marked[start + 2 : start + 4], "big")
+    path.write_bytes(marked[:start] + marked[end:])
+    with pytest.raises(
+        InputError, match="CMYK without Adobe's mark, which may be inverted or not: save it as RGB"
+    ):
+        decode(path, 16, 16, 3)
+
+
 def test_decode_takes_first_picture_of_animation(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     path = save(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
@@ -180,10 +201,12 @@ def test_header_tells_grey(tmp_path: Path, mode: str, grey: bool) -> None:
     assert read_header(save(Image.new(mode, (4, 3)), tmp_path / "a.png")).grey is grey
 
 
+@pytest.mark.filterwarnings("error")
 def test_header_of_palette_goes_by_colours(tmp_path: Path) -> None:
     image = Image.new("P", (4, 3), 0)
     image.putpalette([90, 90, 90, 255, 0, 0])
     assert read_header(save(image, tmp_path / "grey.png")).grey
+    assert read_header(save(image, tmp_path / "transparent.png", transparency=b"\0\x80")).grey
     image.putpixel((0, 0), 1)
     assert not read_header(save(image, tmp_path / "colour.png")).grey
 

@@ -408,7 +408,10 @@ BAD = {
         "path,label\n1.png,0.5\n2.png,1.25\n",
         r"labels that are numbers with fractions, .*\(0.5, 1.25\)",
     ),
-    "quantities with a comma": ("path;label\n1.png;0,1\n", r"labels that are numbers with fractions, .*\(0,1\)"),
+    "quantities with a comma": (
+        "path;label\n1.png;0,1\n",
+        r"labels that are numbers with fractions, .*\(0,1\)",
+    ),
     "small quantities": ("path,label\n1.png,1e-3\n", r"labels that are numbers with fractions, .*\(1e-3\)"),
     "long numbers of Excel": (
         "path,label\n1.png,1.23457E+11\n2.png,1.23457E+11\n3.png,7\n",
