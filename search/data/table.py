@@ -170,8 +170,8 @@ def _classes(path: Path, labels: Sequence[str], known: Sequence[str]) -> list[st
 def _whole_number(label: str) -> str:
     """1 of what a program may have written for it, such as ``1.0`` or ``1.0e+00``; other labels as they are.
 
-    Of ``1.23457E+11``, as Excel writes a long number, the last digits are lost, so that many become one; and ``1e1`` may
-    be a code.
+    Of ``1.23457E+11``, as Excel writes a long number, the last digits are lost, so that many become one; and ``1e1``
+    may be a code.
     """
     if found := WHOLE.fullmatch(label):
         return found[1]
