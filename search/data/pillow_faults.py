@@ -120,16 +120,20 @@ def _refuse_inks(image: Image.Image) -> None:
 
 
 def _refuse_tga(image: Image.Image) -> None:
-    """Refuse a TGA whose fourth channel is not declared and holds something: some programs leave zeros there."""
-    if image.mode != "RGBA" or image.fp is None:  # type: ignore[attr-defined]
+    """Refuse a TGA with an alpha channel in use that is not declared as 8 bits of transparency.
+
+    Some programs leave zeros there. Of 16-bit colours it is one bit, which Pillow reads the other way round.
+    """
+    file = image.fp  # type: ignore[attr-defined]
+    if "A" not in image.getbands() or file is None:
         return
-    there = image.fp.tell()  # type: ignore[attr-defined]
-    image.fp.seek(TGA_KIND)  # type: ignore[attr-defined]
-    declared = image.fp.read(1)[0] & TGA_ALPHA_BITS  # type: ignore[attr-defined]
-    image.fp.seek(there)  # type: ignore[attr-defined]
-    if not declared and image.getchannel("A").getextrema() != (255, 255):
+    there = file.tell()
+    file.seek(TGA_KIND)
+    declared = file.read(1)[0] & TGA_ALPHA_BITS
+    file.seek(there)
+    if declared != 8 and image.getchannel("A").getextrema() != (255, 255):
         raise Misfit(
-            "a fourth channel that is not declared as transparency, for which Pillow takes it: save it as PNG"
+            "an alpha channel that is not declared as one: save it as PNG, with transparency or without"
         )
 
 

@@ -106,8 +106,18 @@ def write_png(path: Path, pixels: np.ndarray, bits: int, kind: int, transparent:
 
 
 def write_tga(path: Path, pixels: np.ndarray, alpha_bits: int = 0) -> Path:
-    """Save ``(H, W, 4)``, uint8, red first, of whose last channel ``alpha_bits`` are declared as transparency."""
+    """Save pixels with a channel more than their colours, of which ``alpha_bits`` are declared as transparency.
+
+    Args:
+        path: The file.
+        pixels: ``(H, W, 4)``, red first, or ``(H, W, 2)``, uint8; or ``(H, W)``, uint16, whose bits are 1, 5, 5 and 5.
+        alpha_bits: See above.
+    """
     height, width = pixels.shape[:2]
-    head = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, width, height, 32, 0x20 | alpha_bits)
-    path.write_bytes(head + pixels[:, :, [2, 1, 0, 3]].tobytes())
+    grey, depth = pixels.shape[2:] == (2,), 16 if pixels.ndim == 2 else 8 * pixels.shape[2]
+    head = struct.pack(
+        "<BBBHHBHHHHBB", 0, 0, 3 if grey else 2, 0, 0, 0, 0, 0, width, height, depth, 0x20 | alpha_bits
+    )
+    stored = pixels[:, :, [2, 1, 0, 3]] if depth == 32 else pixels.astype(pixels.dtype.newbyteorder("<"))
+    path.write_bytes(head + stored.tobytes())
     return path

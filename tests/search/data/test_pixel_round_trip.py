@@ -364,10 +364,20 @@ MISREAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "compressed big-endian pixels",
     ),
     "8-bit palette": ("tif", masked(GREY8, palette=BLACK_TO_RED), "a palette of 8-bit colours"),
-    "undeclared channel": (
+    "undeclared alpha": (
         "tga",
         lambda path: write_tga(path, np.dstack([picture(8, 0, 3).astype(np.uint8), 0 * GREY8])),
-        "a fourth channel that is not declared as transparency",
+        "an alpha channel that is not declared as one",
+    ),
+    "undeclared alpha beside grey": (
+        "tga",
+        lambda path: write_tga(path, np.dstack([GREY8, 0 * GREY8])),
+        "an alpha channel that is not declared as one",
+    ),
+    "alpha of one bit": (
+        "tga",
+        lambda path: write_tga(path, np.uint16(0x8000) | GREY16, alpha_bits=1),
+        "an alpha channel that is not declared as one",
     ),
     "transparent 16-bit colour": (
         "png",
