@@ -101,16 +101,6 @@ class ExportAtWork:
         self._began: float | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="export's heartbeat", daemon=True)
-        self._is_gone = False
-
-    def check(self) -> None:
-        """Refuse to go on with an export whose study has been deleted.
-
-        Raises:
-            StudyGone: It has.
-        """
-        if self._is_gone:
-            raise StudyGone
 
     def __enter__(self) -> "ExportAtWork":
         self._write()
@@ -132,7 +122,6 @@ class ExportAtWork:
             try:
                 self._write()
             except StudyGone:
-                self._is_gone = True
                 return
             except Exception:  # The database is away: the next sign of life may come through.
                 continue

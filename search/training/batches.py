@@ -11,8 +11,6 @@ import numpy as np
 
 from search.training.augmentation import augment, draw, draw_views, mirrored_in, photograph
 
-AUGMENTERS = ("shifts", "photographs")
-
 
 class TrainingFeed(keras.utils.PyDataset):
     """One epoch of training batches; the last, incomplete batch is left out, which are other images in each epoch.
@@ -51,8 +49,6 @@ class TrainingFeed(keras.utils.PyDataset):
         mirror: np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        if augmenter not in AUGMENTERS:
-            raise ValueError(f"augmenter {augmenter!r}: expected one of {', '.join(AUGMENTERS)}")
         self._images, self._labels, self._chosen, self._classes = images, labels, chosen, classes
         self.batch_size = min(batch_size, len(chosen))
         self._seed, self._epoch, self._strength = seed, epoch, strength

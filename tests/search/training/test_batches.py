@@ -124,11 +124,6 @@ def test_shifts_are_those_of_before_there_were_photographs() -> None:
     assert digest[:16] == "ba80c366b25a48cc"
 
 
-def test_unknown_augmenter_is_refused(images, labels) -> None:
-    with pytest.raises(ValueError, match="augmenter 'paint': expected one of shifts, photographs"):
-        feed(images, labels, augmenter="paint")
-
-
 def test_class_weights_come_with_their_images(images, labels) -> None:
     batch, _, weights = feed(images, labels, weights=np.array([1, 2, 3, 4], "float32"))[0]
     assert np.array_equal(weights, batch[:, 0, 0, 0] % 4 + 1)
