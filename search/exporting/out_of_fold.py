@@ -8,13 +8,11 @@ taken for another class, and an accuracy that is corrected for the trial's havin
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search.data.image_names import read_names
-from search.exporting.answers_file import write_answers
 from search.formatting import accuracy_words, percent
 from search.metrics.calibration import fit_temperature
 from search.metrics.classification import MOST_MISTAKES, Scores, wilson
@@ -140,10 +138,6 @@ class OutOfFold:
             f"{said} {which} {shown}: where the folds were as sure, at least {least} of their answers are "
             "right, so that the label may be wrong."
         ]
-
-    def write(self, path: Path, classes: Sequence[str]) -> None:
-        """Write ``out_of_fold.csv``: a line a training image, with its true class, the predicted one and confidence."""
-        write_answers(path, self.scores, self.name, classes)
 
 
 def look_out_of_fold(

@@ -3,16 +3,16 @@
 A new file of an export is one more function here, called by ``write_files``, and its name in ``folder``.
 """
 
+import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search.data import split
-from search.exporting.answers_file import write_answers
 from search.exporting.child_training import TrainingResult
 from search.exporting.choice import candidates
 from search.exporting.model_card import write_card
@@ -66,12 +66,12 @@ def write_files(
     title = f"{name}\ntest accuracy {percent(test.accuracy)} (test images scored {often(scorings)})"
     write_matrix_png(folder / "confusion_matrix.png", test.confusion_matrix, config.classes, title)
     write_curves(folder / "curves.png", training.history, training.kept_epoch, name, unit=training.unit)
-    write_predictions(folder / "predictions.csv", scored, config.classes)
+    write_answers(folder / "predictions.csv", scored.calibrated, scored.name, config.classes)
     mistaken = [scored.name(index) for index in scored.mistakes.indices.tolist()] if scored.names else []
     calibrated = scored.calibrated
     write_mistakes(folder / "mistakes.png", *scored.mistakes, calibrated, config.classes, scorings, mistaken)
-    if scored.out_of_fold:
-        scored.out_of_fold.write(folder / "out_of_fold.csv", config.classes)
+    if found := scored.out_of_fold:
+        write_answers(folder / "out_of_fold.csv", found.scores, found.name, config.classes)
     if request.race:
         draw_race(folder / "confirm.png", request.race, training.refit)
     draw_costs(folder / "cost.png", request)
@@ -96,13 +96,23 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_predictions(path: Path, scored: ScoringResult, classes: Sequence[str]) -> None:
-    """Write ``predictions.csv``: one line a test image, in the order of the prepared test images.
+def write_answers(path: Path, scores: Scores, name: Callable[[int], str], classes: Sequence[str]) -> None:
+    """Write ``predictions.csv`` or ``out_of_fold.csv``: a line an image, in the order of the prepared images.
 
-    A line has the path of the image's file inside the data's folder (of images that were arrays, its number), its true
-    class, the predicted class, and the probability of the predicted class.
+    A line has its name, its true class, the predicted class, and the probability of the latter.
+
+    Args:
+        path: The file.
+        scores: Of the images.
+        name: What an image is called, by its place among them.
+        classes: Names of the classes.
     """
-    write_answers(path, scored.calibrated, scored.name, classes)
+    rows = zip(scores.labels.tolist(), scores.predicted.tolist(), scores.confidence.tolist(), strict=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "true", "predicted", "confidence"])
+        for index, (label, predicted, confidence) in enumerate(rows):
+            writer.writerow([name(index), classes[label], classes[predicted], f"{confidence:.6f}"])
 
 
 def write_classification_report(

@@ -1,8 +1,6 @@
 """What an export says of its search's out-of-fold predictions, from made-up ones."""
 
-import csv
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,11 +76,3 @@ def test_default_has_what_it_scores_since_no_search_has_chosen_it() -> None:
     (said, *_) = replace(predicted(3, 1, 2, -4), corrected=0.75, chosen=False).sentences(CLASSES)
     assert said.startswith("Out of fold: 75.0 % of 4 images are classified right")
     assert "luck" not in said
-
-
-def test_file_has_a_line_an_image(tmp_path: Path) -> None:
-    predicted(3, -1, names=("a,b", "c")).write(tmp_path / "out_of_fold.csv", CLASSES)
-    rows = list(csv.reader((tmp_path / "out_of_fold.csv").open()))
-    assert rows[0] == ["image", "true", "predicted", "confidence"]
-    assert [row[:3] for row in rows[1:]] == [["a,b", "ants", "ants"], ["c", "ants", "bees"]]
-    assert float(rows[1][3]) == np.float64(f"{1 / (1 + np.exp(-3)):.6f}")

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.exporting.scoring_result import Mistakes, ScoringResult
-from search.exporting.writers import write_classification_report, write_predictions
+from search.exporting.writers import write_answers, write_classification_report
 from search.metrics.classification import Scores
 from search.plotting.confusion_matrix import write_matrix_csv, write_matrix_png
 from search.plotting.curves import write_curves
@@ -82,14 +81,17 @@ def test_report_says_how_many_scorings_were_those_of_other_studies(tmp_path: Pat
     assert text.endswith("2 of these scorings were made by other studies of the same images.\n")
 
 
-def test_predictions_give_the_confidence_of_the_predicted_class(tmp_path: Path) -> None:
-    scores = Scores(np.array([1], dtype=np.int64), np.log(np.array([[0.75, 0.25]], dtype=np.float32)))
-    none = Mistakes(np.zeros(0, np.int64), np.zeros((0, 2, 2, 1), np.uint8))
-    scored = ScoringResult(scores, scores, 1, None, None, None, none)
-    write_predictions(tmp_path / "predictions.csv", scored, ["ants", "bees"])
+def test_answers_give_the_confidence_of_the_predicted_class(tmp_path: Path) -> None:
+    logits = np.log(np.array([[0.75, 0.25], [0.1, 0.9]], dtype=np.float32))
+    scores = Scores(np.array([1, 1], dtype=np.int64), logits)
+    write_answers(tmp_path / "predictions.csv", scores, ["a,b", "c"].__getitem__, ["ants", "bees"])
 
     with (tmp_path / "predictions.csv").open(newline="") as file:
-        assert list(csv.reader(file))[1] == ["0", "bees", "ants", "0.750000"]
+        assert list(csv.reader(file)) == [
+            ["image", "true", "predicted", "confidence"],
+            ["a,b", "bees", "ants", "0.750000"],
+            ["c", "bees", "bees", "0.900000"],
+        ]
 
 
 @pytest.mark.parametrize("validated", [[0.9, 0.7, 0.8], []])
