@@ -1,11 +1,10 @@
 """The test ledger: every scoring of a study's test images is recorded on the study before it happens."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
 
 KEY = "test_ledger"
 
@@ -33,14 +32,3 @@ def record_scoring(study: optuna.Study, trial: int, why: str, without: Sequence[
 def times_scored(study: optuna.Study) -> int:
     """How many times ``study`` has scored its test images."""
     return len(study.user_attrs.get(KEY, []))
-
-
-def times_scored_by_all(storage: BaseStorage, of: Callable[[Mapping[str, Any]], bool]) -> int:
-    """How many times certain studies of a database have scored their test images.
-
-    Args:
-        storage: The database.
-        of: Tells by a study's attributes whether it counts.
-    """
-    studies = storage.get_all_studies()
-    return sum(len(study.user_attrs.get(KEY, [])) for study in studies if of(study.user_attrs))

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from search.study.study import CONFIG, LoadedStudy
-from storage.ledger import times_scored_by_all
+from storage.ledger import KEY
 
 
 def times_images_scored(study: LoadedStudy, storage: BaseStorage | None = None) -> int:
@@ -29,4 +29,5 @@ def times_images_scored(study: LoadedStudy, storage: BaseStorage | None = None) 
         is_same = bool(ours.test_digest) and theirs.get("test_digest") == ours.test_digest
         return is_same or bool(theirs["fingerprint"] == ours.fingerprint)
 
-    return times_scored_by_all(storage or study.storage, of_the_same)
+    studies = (storage or study.storage).get_all_studies()
+    return sum(len(one.user_attrs.get(KEY, [])) for one in studies if of_the_same(one.user_attrs))

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from storage.connect import open_storage
-from storage.ledger import KEY, record_scoring, times_scored, times_scored_by_all
+from storage.ledger import KEY, record_scoring, times_scored
 
 
 @pytest.fixture
@@ -35,15 +35,3 @@ def test_studies_are_counted_apart(study: optuna.Study) -> None:
     other = optuna.create_study(study_name="other", storage=study._storage)
     record_scoring(study, 0, "export")
     assert times_scored(other) == 0
-
-
-def test_studies_of_one_kind_are_counted_together(study: optuna.Study) -> None:
-    others = [
-        optuna.create_study(study_name=f"{study.study_name}-{n}", storage=study._storage) for n in (1, 2)
-    ]
-    for one, times in zip((study, *others), (1, 2, 4), strict=True):
-        one.set_user_attr("of", study.study_name if times < 4 else "other images")
-        for _ in range(times):
-            record_scoring(one, 0, "export")
-    alike = lambda attributes: attributes.get("of") == study.study_name  # noqa: E731
-    assert times_scored_by_all(study._storage, alike) == 3
