@@ -2,11 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.config.request_settings import check_study_name
-from search.exporting.folder import check_target, default_folder
 from search.exporting.race import Race
 from search.metrics.preference import ACCURATE
 from search.study.request import load_space
@@ -64,23 +61,6 @@ class ExportRequest:
     passed_over: int | None = None
     named: bool = False
     calibrated: bool = False
-
-
-def check_export(study: str, out: Path | None) -> Path:
-    """Check what can be checked before there is a trial.
-
-    Args:
-        study: The study's name.
-        out: Folder of the export; None for ``exports/<study>``.
-
-    Returns:
-        The absolute path of the folder.
-
-    Raises:
-        InputError: A value is wrong, or the folder holds what no export wrote.
-    """
-    check_study_name(study)
-    return check_target(out or default_folder(study))
 
 
 def check_space(loaded: "LoadedStudy", asked: Mapping[str, bool]) -> None:

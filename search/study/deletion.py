@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.config.request_settings import check_study_name
 from search.errors import InputError
 from search.formatting import duration
 from search.study.finding import find_study, load_study
@@ -107,7 +106,6 @@ def delete_study(
     Raises:
         InputError: There is no such study, somebody is at work on it, or a file cannot be removed.
     """
-    check_study_name(study)
     try:
         found = find_study(study, storage, root)
         if found is not None:

@@ -17,9 +17,9 @@ from search.exporting.choice import check_selection, choose_preferred, choose_tr
 from search.exporting.entrants import UNBOUNDED, Bounds
 from search.exporting.export import Export
 from search.exporting.fallback import default_unless_ahead
-from search.exporting.folder import check_target, reserved
+from search.exporting.folder import check_target, default_folder, reserved
 from search.exporting.formats import check_formats
-from search.exporting.request import ExportRequest, check_export, check_space
+from search.exporting.request import ExportRequest, check_space
 from search.exporting.weights import kept_weights
 from search.metrics.baselines import check_baselines
 from search.metrics.preference import ACCURATE
@@ -63,7 +63,7 @@ def make_export(
     say = options.say or logger.info
     loaded = load_study(options.study, options.storage, options.root)
     loaded.check_rights()
-    target = check_export(options.study, options.out)
+    target = check_target(options.out or default_folder(options.study))
     request, confirm = _requested(options, loaded, say, remark)
     if loaded.config.folds:
         say(
