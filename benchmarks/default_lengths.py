@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.exporting.child_training import train_with_retry, wait_until_done
+from search.exporting.child_training import train_with_retry
 from search.exporting.training_plans import refit_plan
 from search.process.fork_server import ForkServer
 from search.study.study import LoadedStudy
@@ -91,13 +91,12 @@ def _validated(
     loaded: LoadedStudy, trial: FrozenTrial, epochs: int, place: Path, server: ForkServer
 ) -> dict[str, float]:
     plan = _plan(loaded, trial, epochs, place / f"{epochs}_epochs.npz")
-    threads = int(trial.user_attrs.get("threads") or 0)
     done = train_with_retry(
         plan,
+        trial,
         server,
         place / "log.txt",
-        threads,
-        lambda child: wait_until_done(child, lambda message: True),
+        lambda message: True,
         lambda line: print(line, flush=True),
     )
     accuracy = done["history"]["val_accuracy"][-1]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from search.training.plan import TrainingPlan
 
 
-# What only some trainings say of themselves.
-ONLY_SOME = ("tuned", "mean_of_folds")
+# What trainings say of themselves; of the last two only some do.
+OF_ITSELF = ("versions", "backend", "device", "batch_size", "tuned", "mean_of_folds")
 # How long a training that is interrupted has to reach its next batch and to write what it has.
 STOP_SECONDS = 10.0
 
@@ -82,98 +82,6 @@ def run_training(
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
         say(f"{name}: going on from {checkpoint}")
-    threads = int(trial.user_attrs.get("threads") or 0)
-    begun = time.monotonic()
-    done = train_with_retry(
-        plan,
-        server,
-        loaded.paths.worker_log("export"),
-        threads,
-        lambda child: follow_epochs(child, plan, name, say, seen),
-        lambda line: say(f"{name}: {line}"),
-    )
-    history, length = done["history"], trained(done["epochs"], plan.unit)
-    say(
-        f"{name}: {length} in {duration(time.monotonic() - begun)}, loss {history['loss'][-1]:.4f}, accuracy "
-        f"{percent(history['accuracy'][-1])} in the last"
-    )
-    facts = {
-        **trial.user_attrs,
-        **{key: done[key] for key in ("versions", "backend", "device", "batch_size")},
-    }
-    facts["compute"] = 3.0 * facts["flops"] * done["images_seen"]
-    return TrainingResult(
-        refit=plan.full,
-        images=done["training_images"],
-        epochs=done["epochs"],
-        kept_epoch=done["kept_epoch"],
-        seconds=float(sum(done["history"]["seconds"])),
-        history=done["history"],
-        unit=plan.unit,
-        facts={**facts, "seed": plan.seed, **{key: done[key] for key in ONLY_SOME if key in done}},
-    )
-
-
-def train_with_retry(
-    plan: "TrainingPlan",
-    server: "ForkServer",
-    log: Path,
-    threads: int,
-    follow: Callable[["Child"], dict[str, Any]],
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Train in a child. Where memory runs out, train once more with gradients accumulated over half batches.
-
-    Args:
-        plan: The training; it has a checkpoint.
-        server: Starts the child.
-        log: Gets what the child prints.
-        threads: CPU threads; 0 for as many as there are cores.
-        follow: Follows the child to the end of its training, and returns the message that ends it.
-        say: Gets lines for a person.
-
-    Returns:
-        What ``follow`` returned.
-
-    Raises:
-        TrialFailed: The training crashed, or memory ran out twice.
-    """
-    job, payload = "search.training.job:train", plan.to_payload()
-    try:
-        with server.start(job, payload, log, threads) as child:
-            return _stopping(child, follow)
-    except TrialOutOfMemory:
-        if plan.accumulate == 2:
-            raise
-    Path(str(plan.checkpoint)).unlink(missing_ok=True)  # It is of a training whose batches were another size.
-    say("out of memory, once more with half the batch at a time")
-    with server.start(job, {**payload, "accumulate": 2}, log, threads) as child:
-        return _stopping(child, follow)
-
-
-def _stopping(child: "Child", follow: Callable[["Child"], dict[str, Any]]) -> dict[str, Any]:
-    """Follow the child; on Ctrl-C let it leave a checkpoint of its last whole epoch, from which the same goes on."""
-    try:
-        return follow(child)
-    except KeyboardInterrupt:
-        # It may have ended, or sent half a message as the signal came, or somebody cannot wait.
-        with contextlib.suppress(EOFError, ValueError, KeyboardInterrupt):
-            child.stop()
-            child.send({"go": True})  # It may be waiting for an answer; else nobody asks for this one.
-            until, kind = time.monotonic() + STOP_SECONDS, ""
-            while kind != "done" and (message := child.receive(max(0.0, until - time.monotonic()))):
-                kind = message["kind"]
-        raise
-
-
-def follow_epochs(
-    child: "Child",
-    plan: "TrainingPlan",
-    name: str,
-    say: Callable[[str], None],
-    seen: Callable[[float], None],
-) -> dict[str, Any]:
-    """Follow a training to its end, in one line; stop it where it diverges. See ``run_training``."""
 
     def go_on(message: Mapping[str, Any]) -> bool:
         seen(message["images_seen"])
@@ -185,28 +93,84 @@ def follow_epochs(
         say(Passing(f"{name}: {plan.unit} {message['epoch']} of {plan.epochs}, {epoch_line(message)}"))
         return True
 
-    return wait_until_done(child, go_on)
+    begun, log = time.monotonic(), loaded.paths.worker_log("export")
+    done = train_with_retry(plan, trial, server, log, go_on, lambda line: say(f"{name}: {line}"))
+    history, length = done["history"], trained(done["epochs"], plan.unit)
+    say(
+        f"{name}: {length} in {duration(time.monotonic() - begun)}, loss {history['loss'][-1]:.4f}, accuracy "
+        f"{percent(history['accuracy'][-1])} in the last"
+    )
+    facts = {**trial.user_attrs, "seed": plan.seed, **{key: done[key] for key in OF_ITSELF if key in done}}
+    facts["compute"] = 3.0 * facts["flops"] * done["images_seen"]
+    return TrainingResult(
+        refit=plan.full,
+        images=done["training_images"],
+        epochs=done["epochs"],
+        kept_epoch=done["kept_epoch"],
+        seconds=float(sum(history["seconds"])),
+        history=history,
+        unit=plan.unit,
+        facts=facts,
+    )
 
 
-def wait_until_done(child: "Child", go_on: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
-    """Follow a training to its end.
+def train_with_retry(
+    plan: "TrainingPlan",
+    trial: "FrozenTrial",
+    server: "ForkServer",
+    log: Path,
+    go_on: Callable[[Mapping[str, Any]], bool],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train in a child. Where memory runs out, train once more with gradients accumulated over half batches.
 
     Args:
-        child: The child that trains.
+        plan: The training; it has a checkpoint.
+        trial: The trial whose configuration is trained, on as many CPU threads as it was.
+        server: Starts the child.
+        log: Gets what the child prints.
         go_on: Asked after every epoch whether the training shall go on, with the child's message and ``images_seen``.
+        say: Gets lines for a person.
 
     Returns:
         The message that ends the training, with the ``device`` added.
+
+    Raises:
+        TrialFailed: The training crashed, or memory ran out twice.
     """
+    job, payload = "search.training.job:train", plan.to_payload()
+    threads = int(trial.user_attrs.get("threads") or 0)
+    try:
+        with server.start(job, payload, log, threads) as child:
+            return _follow(child, go_on)
+    except TrialOutOfMemory:
+        if plan.accumulate == 2:
+            raise
+    Path(str(plan.checkpoint)).unlink(missing_ok=True)  # It is of a training whose batches were another size.
+    say("out of memory, once more with half the batch at a time")
+    with server.start(job, {**payload, "accumulate": 2}, log, threads) as child:
+        return _follow(child, go_on)
+
+
+def _follow(child: "Child", go_on: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+    """Follow the child; on Ctrl-C let it leave a checkpoint of its last whole epoch, from which the same goes on."""
     device, images = "", 0.0
-    while True:
-        message = child.result()
-        if message["kind"] == "done":
-            return {**message, "device": device}
-        if message["kind"] == "built":
-            device, images = message["device"], message["epoch_images"]
-        elif message["kind"] == "epoch":
-            child.send({"go": go_on({**message, "images_seen": images * message["epoch"]})})
+    try:
+        while (message := child.result())["kind"] != "done":
+            if message["kind"] == "built":
+                device, images = message["device"], message["epoch_images"]
+            elif message["kind"] == "epoch":
+                child.send({"go": go_on({**message, "images_seen": images * message["epoch"]})})
+        return {**message, "device": device}
+    except KeyboardInterrupt:
+        # It may have ended, or sent half a message as the signal came, or somebody cannot wait.
+        with contextlib.suppress(EOFError, ValueError, KeyboardInterrupt):
+            child.stop()
+            child.send({"go": True})  # It may be waiting for an answer; else nobody asks for this one.
+            until, kind = time.monotonic() + STOP_SECONDS, ""
+            while kind != "done" and (message := child.receive(max(0.0, until - time.monotonic()))):
+                kind = message["kind"]
+        raise
 
 
 def epoch_line(message: Mapping[str, Any]) -> str:

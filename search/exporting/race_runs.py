@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.config.study_config import StudyConfig
 from search.errors import StudyStopped, TrialFailed, TrialInterrupted
-from search.exporting.child_training import epoch_line, train_with_retry, wait_until_done
+from search.exporting.child_training import epoch_line, train_with_retry
 from search.exporting.training_plans import race_plan
 from search.formatting import Passing
 from search.study.compute import record_compute
@@ -130,7 +130,6 @@ def _train(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     log = loaded.paths.worker_log("export")
-    threads = int(trial.user_attrs.get("threads") or 0)
 
     def is_finite(message: Mapping[str, Any]) -> bool:
         at = f"{plan.unit} {message['epoch']} of {plan.epochs}"
@@ -138,14 +137,7 @@ def _train(
         return math.isfinite(message["loss"]) and math.isfinite(message["val_loss"])
 
     try:
-        done = train_with_retry(
-            plan,
-            server,
-            log,
-            threads,
-            lambda child: wait_until_done(child, is_finite),
-            lambda line: say(f"confirm: {line}"),
-        )
+        done = train_with_retry(plan, trial, server, log, is_finite, lambda line: say(f"confirm: {line}"))
     except (TrialFailed, TrialInterrupted) as error:
         raise StudyStopped(
             f"--confirm: training trial {trial.number} again with seed {plan.seed}: {error}; nothing exported, what "

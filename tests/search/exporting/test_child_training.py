@@ -1,8 +1,9 @@
 """A training of an export that is interrupted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from search.exporting.child_training import train_with_retry
 from search.process.fork_server import ForkServer
 from search.training.plan import TrainingPlan
 from storage.checkpoints import read_facts
+
+TRIAL: Any = SimpleNamespace(user_attrs={"threads": 1})
 
 
 @pytest.fixture
@@ -26,6 +29,9 @@ class Silent:
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
 
+    def result(self) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
     def stop(self) -> None:
         self.send({"stop": True})
 
@@ -36,21 +42,16 @@ class Silent:
         return None
 
 
-def interrupt(child: Any) -> dict[str, Any]:
-    raise KeyboardInterrupt
-
-
 def test_interrupted_training_leaves_a_checkpoint_of_its_last_whole_epoch(
     plan: TrainingPlan, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    def two_epochs(child: Any) -> dict[str, Any]:
-        while (message := child.result())["kind"] != "epoch" or message["epoch"] < 2:
-            if message["kind"] == "epoch":
-                child.send({"go": True})
-        raise KeyboardInterrupt
+    def two_epochs(message: Mapping[str, Any]) -> bool:
+        if message["epoch"] == 2:
+            raise KeyboardInterrupt
+        return True
 
     with pytest.raises(KeyboardInterrupt):
-        train_with_retry(plan, fork_server, tmp_path / "log", 1, two_epochs, lambda line: None)
+        train_with_retry(plan, TRIAL, fork_server, tmp_path / "log", two_epochs, print)
     facts = read_facts(Path(plan.checkpoint))
     assert facts is not None
     assert facts["epoch"] == 2
@@ -69,5 +70,5 @@ def test_interrupted_training_that_does_not_answer_is_not_waited_for(
     monkeypatch.setattr(child_training, "STOP_SECONDS", 0.1)
     server: Any = Server()
     with pytest.raises(KeyboardInterrupt):
-        train_with_retry(plan, server, tmp_path / "log", 1, interrupt, lambda line: None)
+        train_with_retry(plan, TRIAL, server, tmp_path / "log", lambda message: True, print)
     assert child.told == [{"stop": True}, {"go": True}]
