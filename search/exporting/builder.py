@@ -111,21 +111,11 @@ def _build(
 
 def _after_race(request: ExportRequest, server: "ForkServer", bounds: Bounds) -> ExportRequest:
     """The request for what a race has found; where there can be none, for what is exported without one, and why."""
-    loaded = request.loaded
-    race = confirm_best(
-        loaded,
-        server,
-        request.say,
-        request.gpu_memory,
-        request.without,
-        bounds,
-        request.refit,
-        request.prefer,
-    )
+    race = confirm_best(request, server, bounds)
     if not isinstance(race, str):
         return replace(request, trial=race.exported_trial, race=race, preference=race.preference)
     request = replace(request, no_race=race)
-    if request.refit and request.prefer == ACCURATE and ending.can_race(loaded.config):
+    if request.refit and request.prefer == ACCURATE and ending.can_race(request.loaded.config):
         return default_unless_ahead(request)
     return request
 

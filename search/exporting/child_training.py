@@ -168,8 +168,8 @@ def _follow(child: "Child", go_on: Callable[[Mapping[str, Any]], bool]) -> dict[
             child.stop()
             child.send({"go": True})  # It may be waiting for an answer; else nobody asks for this one.
             until, kind = time.monotonic() + STOP_SECONDS, ""
-            while kind != "done" and (message := child.receive(max(0.0, until - time.monotonic()))):
-                kind = message["kind"]
+            while kind != "done" and (last := child.receive(max(0.0, until - time.monotonic()))):
+                kind = last["kind"]
         raise
 
 

@@ -34,32 +34,19 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.config.study_config import StudyConfig
+    from search.exporting.request import ExportRequest
     from search.process.fork_server import ForkServer
 
 
-def confirm_best(
-    loaded: LoadedStudy,
-    server: "ForkServer",
-    say: Callable[[str], None],
-    gpu_memory: float | None = None,
-    without: Sequence[int] = (),
-    bounds: Bounds = UNBOUNDED,
-    refit: bool = True,
-    prefer: str = ACCURATE,
-) -> Race | str:
+def confirm_best(request: "ExportRequest", server: "ForkServer", bounds: Bounds = UNBOUNDED) -> Race | str:
     """Race the best configurations of a study.
 
     Called again, it trains nothing twice, and a training that was interrupted goes on.
 
     Args:
-        loaded: The open study.
+        request: What is to be exported; what the search's values prefer races, too.
         server: Starts the children.
-        say: Gets lines for a person.
-        gpu_memory: GB to take of a GPU at most.
-        without: Numbers of trials that do not take part.
         bounds: What bounds the race in a study whose trials have equal compute.
-        refit: Whether a final training follows it.
-        prefer: What is to be exported, see ``search.metrics.preference``; what the search's values prefer races, too.
 
     Returns:
         The race; or why there is none, which has been said: nothing to race, or too little compute for it.
@@ -67,8 +54,8 @@ def confirm_best(
     Raises:
         StudyStopped: A training failed, or every configuration diverged.
     """
-    config = loaded.config
-    course = plot_course(loaded, without, bounds, refit, prefer)
+    loaded, config, say = request.loaded, request.loaded.config, request.say
+    course = plot_course(loaded, request.without, bounds, request.refit, request.prefer)
     if course.why_none:
         say(f"no race: {course.why_none}")
         return course.why_none
@@ -88,10 +75,16 @@ def confirm_best(
     rounds = {race_seed(config, round_): round_ for round_ in range(course.rounds)}
 
     def train(trial: "FrozenTrial", seed: int, keep: bool) -> RaceRun:
-        keep = keep and not config.folds
-        apart, times = images(rounds[seed]), course.times
         return run_once(
-            loaded, trial, seed, server, say, keep=keep, gpu_memory=gpu_memory, times=times, apart=apart
+            loaded,
+            trial,
+            seed,
+            server,
+            say,
+            keep=keep and not config.folds,
+            gpu_memory=request.gpu_memory,
+            times=course.times,
+            apart=images(rounds[seed]),
         )
 
     step = one_image(config.metric, counts, config.classes)

@@ -22,6 +22,7 @@ from search.exporting.race import Race, Racer
 from search.exporting.race_rule import COMPUTE_SHARE
 from search.exporting.race_runs import RaceRun
 from search.exporting.race_words import race_sentences
+from search.exporting.request import ExportRequest
 from search.exporting.writers import draw_race
 from search.process.child import Child
 from search.process.fork_server import ForkServer
@@ -32,6 +33,10 @@ from storage.ledger import times_scored
 CONFIG: Any = SimpleNamespace(study="$s$", seed=0, epochs=2, metric="accuracy", length=0)
 # What trial 3, the search's best, and its rivals score in the rounds.
 UNDECIDED = {3: [0.90, 0.95, 0.93, 0.91, 0.94], 8: [0.92, 0.93, 0.95, 0.90, 0.95]}
+
+
+def asked(study: LoadedStudy, say: Callable[[str], None] = print) -> ExportRequest:
+    return ExportRequest(study, study.optuna.trials[0], True, None, None, None, (), (), say)
 
 
 def trial(number: int, value: float = 0.97) -> Any:
@@ -244,7 +249,7 @@ def confirmed(
 def again(searched: LoadedStudy, fork_server: ForkServer, short: None) -> Callable[[], tuple[Race, int]]:
     def call() -> tuple[Race, int]:
         server: Any = Counting(fork_server)
-        found = confirm_best(searched, server, lambda line: None)
+        found = confirm_best(asked(searched), server)
         assert isinstance(found, Race)
         return found, server.trainings
 
@@ -316,7 +321,7 @@ def test_race_that_does_not_fit_is_not_run_and_says_so(
     server: Any = Counting(fork_server)
     lines: list[str] = []
 
-    assert "more than the 25.0 %" in str(confirm_best(searched, server, lines.append))
+    assert "more than the 25.0 %" in str(confirm_best(asked(searched, lines.append), server))
     assert server.trainings == 0
     assert len(lines) == 1
     assert re.search(r"would take \d+\.\d % of the search's compute, more than the 25\.0 %", lines[0])

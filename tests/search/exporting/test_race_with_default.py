@@ -26,6 +26,7 @@ from search.exporting.entrants import (
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
 from search.exporting.race_words import no_race_sentence, race_sentences
+from search.exporting.request import ExportRequest
 from search.process.fork_server import ForkServer
 from search.study.compute import AFTER_SEARCH, compute_of, compute_spent
 from search.study.ending import PARTS_OF_IMAGES
@@ -49,6 +50,10 @@ DEFAULT = 0
 
 # Operations of each trial, whose parameters are as many.
 COSTS = {0: 50, 5: 100, 7: 20}
+
+
+def asked(study: LoadedStudy, say: Callable[[str], None] = print) -> ExportRequest:
+    return ExportRequest(study, study.optuna.trials[0], True, None, None, None, (), (), say)
 
 
 def trial(number: int, state: str = "COMPLETE") -> Any:
@@ -224,7 +229,7 @@ def test_race_is_on_images_that_no_trial_has_seen(
 ) -> None:
     study = searched_by_compute()
     before = compute_spent(study)
-    found = confirm_best(study, fast_server, lambda line: None)
+    found = confirm_best(asked(study), fast_server)
     assert isinstance(found, Race)
     assert (found.default, len(found.racers)) == (0, 3)
     assert all(len(racer.runs) >= 2 for racer in found.racers)
@@ -232,7 +237,7 @@ def test_race_is_on_images_that_no_trial_has_seen(
     assert compute_spent(study) == before + sum(recorded.values())
     assert sum(recorded.values()) == pytest.approx(found.compute)
 
-    again = confirm_best(study, fast_server, lambda line: None)
+    again = confirm_best(asked(study), fast_server)
     assert isinstance(again, Race)
     assert [racer.values for racer in again.racers] == [racer.values for racer in found.racers]
     assert compute_spent(study) == before + sum(recorded.values()), "nothing is counted twice"
@@ -246,7 +251,7 @@ def test_race_is_as_long_as_the_final_training_and_keeps_its_length(
 ) -> None:
     study, said = searched_by_compute(), []
     bounds = Bounds(final=2.0 * study.config.final)
-    found = confirm_best(study, fast_server, said.append, bounds=bounds)
+    found = confirm_best(asked(study, said.append), fast_server, bounds=bounds)
     assert isinstance(found, Race)
     assert 1.5 < found.times <= 2.0
     assert f"{found.times:.2g} times as long as a trial" in said[0]
@@ -256,7 +261,7 @@ def test_race_is_as_long_as_the_final_training_and_keeps_its_length(
     recorded = study.optuna.user_attrs[AFTER_SEARCH]
     assert sum(recorded.values()) == pytest.approx(found.compute)
 
-    again = confirm_best(study, fast_server, lambda line: None)
+    again = confirm_best(asked(study), fast_server)
     assert isinstance(again, Race)
     assert (again.times, again.compute) == (found.times, found.compute)
     assert study.optuna.user_attrs[AFTER_SEARCH] == recorded, "nothing is trained again, or counted twice"
@@ -295,7 +300,7 @@ def test_folds_are_dealt_anew_for_the_race(
     assert [one["fold"] for one in (first, second, third)] == [0, 1, 0]
     assert first["fold_of"] == second["fold_of"] != third["fold_of"]
     assert first["fold_of"] != study.config.fold_of
-    found = confirm_best(study, fast_server, lambda line: None)
+    found = confirm_best(asked(study), fast_server)
     assert isinstance(found, Race)
     assert len(found.seeds) >= 2
     assert found.exported_trial is found.winner.trial
@@ -368,7 +373,7 @@ def test_trials_that_were_pruned_late_race_where_the_default_alone_has_finished(
         )
     assert [one.number for one in ranked_for_race(study)] == [0, 4, 2, 3], "trial 1 was pruned early"
     assert [one.number for one in ranked_for_race(study, [4])] == [0, 2, 3]
-    found = confirm_best(study, fast_server, lambda line: None)
+    found = confirm_best(asked(study), fast_server)
     assert isinstance(found, Race)
     assert {racer.trial.number for racer in found.racers} == {0, 4, 2}
     pruned = next(racer for racer in found.racers if racer.trial.number == 4)
@@ -381,6 +386,6 @@ def test_search_compute_is_that_of_the_trials(
     searched_by_compute: Callable[..., LoadedStudy], fast_server: ForkServer
 ) -> None:
     study = searched_by_compute(trials=2)
-    found = confirm_best(study, fast_server, lambda line: None)
+    found = confirm_best(asked(study), fast_server)
     assert isinstance(found, Race)
     assert found.search_compute == compute_of(study.optuna.get_trials(deepcopy=False))
