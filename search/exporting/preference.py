@@ -11,6 +11,7 @@ from search.study.prices import Prices, in_one_view, of_what
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.config.study_config import StudyConfig
     from search.study.study import LoadedStudy
 
 
@@ -24,10 +25,8 @@ class Preference:
         best: The one with the best value.
         chosen: The one that is exported.
         error: One standard error of the best one's value, or of a difference from it; None where it is not known.
-        metric: What the values are of.
+        config: The study's settings.
         who: What the nets are called: ``trial`` or, after a race, ``racer``.
-        of: What the operations are of, where not of the whole net: ``of the head``.
-        view: What follows operations where they are of one view of an image: ``, in one view``.
     """
 
     what: str
@@ -35,10 +34,8 @@ class Preference:
     best: Priced
     chosen: Priced
     error: float | None
-    metric: str
+    config: "StudyConfig"
     who: str = "trial"
-    of: str = ""
-    view: str = ""
 
     @property
     def sentence(self) -> str:
@@ -48,52 +45,51 @@ class Preference:
         rule = "two points" if self.what != BALANCED else self._one_error
         head = f"Preferred is {self.what} (--prefer)"
         if self.what == BALANCED and self.error is None:
-            return f"{head}, but the noise of {metric_words(self.metric)} is not known here: exported is the best."
+            noise = f"the noise of {metric_words(self.config.metric)}"
+            return f"{head}, but {noise} is not known here: exported is the best."
         near = within_reach(self.nets, self.best, self.what, self.error, lower_is_better=self._lower)
         if self.chosen is self.best:
-            what = "fewer parameters" if self.what != BALANCED else self._less
+            what = self._least.replace("the fewest", "fewer")
             return (
                 f"{head}: no {self.who} within {rule} of the best one, trial {self.best.number}, has {what}."
             )
-        most = "the fewest parameters" if self.what != BALANCED else self._least
         return (
             f"{head}: of {count(len(near), self.who)} within {rule} of the best one, trial {self.best.number} "
-            f"({figure(self.metric, self.best.value)}), trial {self.chosen.number} has {most}. {self._costs()}"
+            f"({figure(self.config.metric, self.best.value)}), trial {self.chosen.number} has {self._least}. "
+            f"{self._costs()}"
         )
 
     @property
     def _lower(self) -> bool:
-        return self.metric == "loss"
+        return self.config.metric == "loss"
 
     @property
     def _one_error(self) -> str:
-        return f"one standard error ({gap_words(self.metric, self.error or 0.0)})"
+        return f"one standard error ({gap_words(self.config.metric, self.error or 0.0)})"
 
     @property
     def _least(self) -> str:
-        return "the fewest parameters" if self.best.flops is None else f"the fewest {self._operations}"
+        by_parameters = self.what != BALANCED or self.best.flops is None
+        return f"the fewest {'parameters' if by_parameters else self._operations}"
 
     @property
     def _operations(self) -> str:
-        return " ".join(filter(None, ("operations", self.of)))
-
-    @property
-    def _less(self) -> str:
-        return self._least.replace("the fewest", "fewer")
+        return " ".join(filter(None, ("operations", of_what(self.config))))
 
     def _costs(self) -> str:
         """What the chosen one has in place of the best one, and what is lost."""
         parts = [f"{si_units(self.chosen.parameters)} parameters instead of {si_units(self.best.parameters)}"]
         if self.chosen.flops is not None and self.best.flops:
+            of = of_what(self.config)
             parts.insert(
                 0,
                 f"{si_units(self.chosen.flops, 'FLOP')} an image instead of {si_units(self.best.flops, 'FLOP')} "
-                f"({percent(self.chosen.flops / self.best.flops)}{f', {self.of}' if self.of else ''}{self.view})",
+                f"({percent(self.chosen.flops / self.best.flops)}{of and f', {of}'}{in_one_view(self.config)})",
             )
         lost = abs(self.best.value - self.chosen.value)
         return (
-            f"It has {' and '.join(parts)}, and costs {gap_words(self.metric, lost)} of validation "
-            f"{metric_words(self.metric)} ({figure(self.metric, self.chosen.value)})."
+            f"It has {' and '.join(parts)}, and costs {gap_words(self.config.metric, lost)} of validation "
+            f"{metric_words(self.config.metric)} ({figure(self.config.metric, self.chosen.value)})."
         )
 
     def _cheaper(self) -> str:
@@ -131,6 +127,4 @@ def prefer(loaded: "LoadedStudy", trials: "Sequence[FrozenTrial]", what: str) ->
         return None
     best = nets[0]
     chosen = preferred(nets, best, what, best.error, lower_is_better=prices.lower_is_better)
-    config = loaded.config
-    of, view = of_what(config), in_one_view(config)
-    return Preference(what, nets, best, chosen, best.error, config.metric, of=of, view=view)
+    return Preference(what, nets, best, chosen, best.error, loaded.config)

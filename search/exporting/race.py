@@ -15,7 +15,7 @@ from search.exporting.preference import Preference
 from search.exporting.race_rule import LEAST_ROUNDS, leader
 from search.exporting.race_runs import RaceRun
 from search.metrics.preference import ACCURATE, BALANCED, Priced, preferred
-from search.study.prices import in_one_view, of_what, price
+from search.study.prices import price
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -125,8 +125,7 @@ class Race:
         if len(racing) > 1 and rounds >= LEAST_ROUNDS:
             error = math.sqrt(2 * noise(racing, self.step)[0] / rounds)
         chosen = preferred(nets, best, self.prefer, error, lower_is_better=self.config.metric == "loss")
-        of, view = of_what(self.config), in_one_view(self.config)
-        return Preference(self.prefer, nets, best, chosen, error, self.config.metric, "racer", of, view)
+        return Preference(self.prefer, nets, best, chosen, error, self.config, "racer")
 
     def _price(self, racer: Racer, first: Racer) -> Priced | None:
         """What a racer costs, with the mean that it would have at the first one's rounds."""

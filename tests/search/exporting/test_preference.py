@@ -28,6 +28,10 @@ TRIALS = [
 ]
 
 
+def settings(**more: Any) -> Any:
+    return SimpleNamespace(**{"metric": "accuracy", "flip": False, "backbones": (), "space": "cnn", **more})
+
+
 def finished(value: float, flops: float, parameters: int, **more: Any) -> FrozenTrial:
     known = {
         "params": {"width": parameters}, "flops": flops, "parameters": parameters, "history": {}, "epochs": 1,
@@ -79,21 +83,21 @@ def test_words_say_what_was_preferred_and_what_it_cost(study_with: Callable[...,
 
 def test_words_say_where_nothing_cheaper_is_as_good() -> None:
     best = Priced(1, 0.9, 10.0, 10)
-    alone = Preference("balanced", [best], best, best, 0.01, "accuracy")
+    alone = Preference("balanced", [best], best, best, 0.01, settings())
     assert (
         "no trial within one standard error (1.0 points) of the best one, trial 1, has fewer"
         in alone.sentence
     )
-    assert Preference("accurate", [best], best, best, 0.01, "accuracy").sentence == ""
+    assert Preference("accurate", [best], best, best, 0.01, settings()).sentence == ""
     cheap = Priced(2, 0.895, 2.0, 5)
-    over = Preference("balanced", [best, cheap], best, cheap, 0.01, "accuracy", of="of the head")
+    over = Preference("balanced", [best, cheap], best, cheap, 0.01, settings(backbones=("b",)))
     assert (
         "trial 2 has the fewest operations of the head. It has 2 FLOP an image instead of 10 FLOP (20.0 %, of the"
         in (over.sentence)
     )
-    one_view = Preference("balanced", [best, cheap], best, cheap, 0.01, "accuracy", view=", in one view")
+    one_view = Preference("balanced", [best, cheap], best, cheap, 0.01, settings(flip=True))
     assert "It has 2 FLOP an image instead of 10 FLOP (20.0 %, in one view)" in one_view.sentence
-    unknown = Preference("balanced", [best], best, best, None, "loss")
+    unknown = Preference("balanced", [best], best, best, None, settings(metric="loss"))
     assert "the noise of loss is not known here: exported is the best" in unknown.sentence
 
 
