@@ -39,7 +39,9 @@ def read_facts(path: Path) -> dict[str, Any] | None:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
-            return _facts(archive)
+            stored = np.lib.format.read_array(io.BytesIO(archive.read("facts.npy")), allow_pickle=False)
+            facts: dict[str, Any] = json.loads(str(stored))
+            return facts
     except MemoryError:
         raise
     # Of a damaged file anything may come: zipfile, zlib and NumPy have an error each for every byte.
@@ -80,9 +82,3 @@ def read_furthest(
         elif path.exists():
             passed_over.append(f"checkpoint {path.name} is damaged")
     return read_checkpoint(max(ours, key=lambda path: ours[path])) if ours else None, passed_over
-
-
-def _facts(archive: zipfile.ZipFile) -> dict[str, Any]:
-    stored = np.lib.format.read_array(io.BytesIO(archive.read("facts.npy")), allow_pickle=False)
-    facts: dict[str, Any] = json.loads(str(stored))
-    return facts

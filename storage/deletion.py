@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy
-from sqlalchemy import Connection
 
 from storage.artifacts import Store, discard
 from storage.atomic import atomic_write
@@ -183,20 +182,16 @@ def delete_from_database(database: Database, study_id: int) -> None:
     with database.connect() as connection, connection.begin():
         if guard is not None:
             guard(connection)
-        _delete_rows(connection, study_id)
-
-
-def _delete_rows(connection: Connection, study_id: int) -> None:
-    schema = sqlalchemy.MetaData()
-    schema.reflect(connection)
-    trials = schema.tables["trials"]
-    of_study = sqlalchemy.select(trials.c.trial_id).where(trials.c.study_id == study_id)
-    # Tables that refer to others come first.
-    for table in reversed(schema.sorted_tables):
-        if "study_id" in table.c:
-            connection.execute(table.delete().where(table.c.study_id == study_id))
-        elif "trial_id" in table.c:
-            connection.execute(table.delete().where(table.c.trial_id.in_(of_study)))
+        schema = sqlalchemy.MetaData()
+        schema.reflect(connection)
+        trials = schema.tables["trials"]
+        of_study = sqlalchemy.select(trials.c.trial_id).where(trials.c.study_id == study_id)
+        # Tables that refer to others come first.
+        for table in reversed(schema.sorted_tables):
+            if "study_id" in table.c:
+                connection.execute(table.delete().where(table.c.study_id == study_id))
+            elif "trial_id" in table.c:
+                connection.execute(table.delete().where(table.c.trial_id.in_(of_study)))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -49,7 +49,9 @@ def requeue_short_of_memory(
     # The checkpoint is of the same weights, but of a training whose batches were another size: begin again, though
     # not with folds that are finished.
     files.delete_checkpoints()
-    if trial.user_attrs.get(ACCUMULATE) and claim.leave_to_roomier(_short_of(worker, failure)):
+    # Where there is a GPU its own memory ran out, unless it was surely the host's.
+    kind = HOST if failure.of_host or GPU not in worker.claims.memory else GPU
+    if trial.user_attrs.get(ACCUMULATE) and claim.leave_to_roomier(kind):
         WORKER_LOG.info("trial %d is out of memory again: left to a worker with more", claim.number)
         return True
     return requeue_once(worker, trial, claim, ACCUMULATE, failure)
@@ -64,11 +66,6 @@ def requeue_once(worker: Worker, trial: optuna.Trial, claim: Claim, kind: str, f
     trial.set_user_attr("first_failure", failure.reason)
     claim.requeue()
     return True
-
-
-def _short_of(worker: Worker, failure: TrialOutOfMemory) -> str:
-    """Which kind of memory ran out: where there is a GPU its own, unless it was surely the host's."""
-    return HOST if failure.of_host or GPU not in worker.claims.memory else GPU
 
 
 def fail(worker: Worker, trial: optuna.Trial, claim: Claim, failure: TrialFailed) -> None:

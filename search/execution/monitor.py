@@ -107,7 +107,8 @@ class ChildMonitor:
             self._silence.heard(message["kind"])
             if message["kind"] == "done":
                 self._clock.switch("storing")
-                self._wait_until_stored()
+                while not self._reporter.done(POLL_SECONDS):
+                    self._check()
                 return message
             self._hear(child, message)
 
@@ -145,7 +146,3 @@ class ChildMonitor:
             self._killed_at = min(self._killed_at, now + AT_ONCE_SECONDS)
         if now > self._killed_at:
             raise TrialInterrupted("stopped at once")
-
-    def _wait_until_stored(self) -> None:
-        while not self._reporter.done(POLL_SECONDS):
-            self._check()

@@ -33,16 +33,11 @@ def describe(payload: dict[str, Any], channel: "Channel") -> None:
     lines: list[str] = []
     # Keras prints through rich, which cuts the table at the terminal's width, and takes 80 where there is none.
     os.environ["COLUMNS"] = str(WIDTH)
-    model.summary(
-        line_length=WIDTH, print_fn=lines.append, show_trainable=not _all_trained(model), expand_nested=True
-    )
+    frozen = any(not layer.trainable for layer in model.layers)
+    model.summary(line_length=WIDTH, print_fn=lines.append, show_trainable=frozen, expand_nested=True)
     (folder / SUMMARY).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     note = plot(model, folder / PICTURE)
     channel.send({"kind": "done", "note": note, "flops": None if uncounted(model) else forward_flops(model)})
-
-
-def _all_trained(model: Any) -> bool:
-    return all(layer.trainable for layer in model.layers)
 
 
 def plot(model: Any, path: Path) -> str:

@@ -18,10 +18,11 @@ def fold_sentence(trial: "FrozenTrial", folds: int, metric: str) -> str:
     if not values:
         return f"Folds: trial {trial.number} finished none of its {folds}."
     spread = f"; standard deviation {gap_words(metric, stdev(values))}" if len(values) > 1 else ""
+    mean = figure(metric, mean_value(trial.user_attrs[FOLDS]))
     each = ", ".join(figure(metric, value) for value in values)
     return (
-        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {figure(metric, fold_mean(trial))}, "
-        f"the mean of {finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these "
+        f"Folds: trial {trial.number} has a validation {metric_words(metric)} of {mean}, the mean of "
+        f"{finished_folds(trial, folds)} ({each}{spread}); the exported net was trained on all of these "
         "images, so that it has no such value of its own."
     )
 
@@ -47,7 +48,7 @@ def fold_figures(trial: "FrozenTrial", folds: int, calibrated: bool = False) -> 
     return {
         "folds": folds,
         "fold_values": values,
-        "fold_mean": fold_mean(trial) if values else None,
+        "fold_mean": mean_value(trial.user_attrs[FOLDS]) if values else None,
         "fold_standard_deviation": stdev(values) if len(values) > 1 else None,
         "validation_images": validated_images(trial),
         "validation_note": (
@@ -61,11 +62,6 @@ def fold_figures(trial: "FrozenTrial", folds: int, calibrated: bool = False) -> 
 def fold_values(trial: "FrozenTrial") -> list[float]:
     """The value of each finished fold."""
     return [float(run["value"]) for run in trial.user_attrs.get(FOLDS, ())]
-
-
-def fold_mean(trial: "FrozenTrial") -> float:
-    """The mean value of the finished folds."""
-    return mean_value(trial.user_attrs[FOLDS])
 
 
 def finished_folds(trial: "FrozenTrial", folds: int) -> str:

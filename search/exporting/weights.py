@@ -94,7 +94,9 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
     loaded, trial = request.loaded, request.trial
     plan = refit_plan(loaded, trial, request.refit_epochs, model, request.gpu_memory)
     checkpoint, per_image = Path(str(plan.checkpoint)), 3.0 * trial.user_attrs["flops"]
-    what, recorded, last = _name_of_refit(loaded, trial, checkpoint), -RECORD_SECONDS, 0.0
+    # One that goes on is recorded as the same, one that is made again takes as much again.
+    begun = last_recorded(loaded, refit_name(trial, checkpoint))[0] if checkpoint.exists() else ""
+    what, recorded, last = begun or _new_name(trial, checkpoint), -RECORD_SECONDS, 0.0
 
     def seen(images: float) -> None:
         nonlocal what, recorded, last
@@ -109,12 +111,6 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
     training = run_training(loaded, trial, plan, "refit", server, request.say, seen)
     record_compute(loaded, what, training.facts["compute"])
     return training
-
-
-def _name_of_refit(loaded: LoadedStudy, trial: "FrozenTrial", checkpoint: Path) -> str:
-    """What a refit's compute is recorded under: one that goes on is the same, one made again takes as much again."""
-    begun = last_recorded(loaded, refit_name(trial, checkpoint))[0] if checkpoint.exists() else ""
-    return begun or _new_name(trial, checkpoint)
 
 
 def _new_name(trial: "FrozenTrial", checkpoint: Path) -> str:

@@ -145,6 +145,7 @@ class Training:
 
     def facts(self) -> dict[str, Any]:
         """What the worker records of the device and the images."""
+        begun_anew = not self.epoch and not self.plan.fold
         return {
             "device": self.device,
             "training_images": len(self.chosen),
@@ -153,11 +154,8 @@ class Training:
             "epoch": self.epoch,
             "values": [] if self.plan.full else self.history[self.plan.value_name],
             "history": self.history,
-            **(built_cost(self.model) if self.plan.counted and self._is_begun_anew() else {}),
+            **(built_cost(self.model) if self.plan.counted and begun_anew else {}),
         }
-
-    def _is_begun_anew(self) -> bool:
-        return not self.epoch and not self.plan.fold
 
     def words(self) -> str:
         """What is trained, in a line, so that its log says it before the first epoch is over."""
