@@ -22,7 +22,6 @@ from string import ascii_lowercase, digits
 import numpy as np
 import numpy.typing as npt
 
-from search.config.option import check_number
 from search.data.base import Labels
 from search.data.groups import Groups, deal_groups, linked
 from search.data.splits import ANY, FOLDS, Split, SplitRule, by_class, deal_race, split
@@ -179,26 +178,6 @@ def training_split(
     if race_part is None:
         return parts
     return Split(parts.train, deal_race(labels, parts.race, race_part, race_parts, seed), parts.race)
-
-
-def check_fold_options(folds: int, validation: float | None, images: int | None) -> None:
-    """Refuse options that contradict folds, before there are any images.
-
-    Args:
-        folds: The number of folds asked for.
-        validation: The validation fraction asked for; None if none was.
-        images: The number of images to train on asked for; None if none was.
-
-    Raises:
-        InputError: The number of folds is out of range, or one of the others was asked for.
-    """
-    check_number("--folds", folds, 2, 20)
-    for flag, value in (("--validation", validation), ("--images", images)):
-        if value is not None:
-            raise InputError(
-                f"{flag} {value}: says nothing beside --folds {folds}, with which every training image is trained on "
-                "and validated on; expected one of the two"
-            )
 
 
 def check_folds(

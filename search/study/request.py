@@ -10,7 +10,6 @@ from search.config.request_settings import ExportSettings
 from search.config.settings import RunOptions
 from search.data.backbones import check_backbone
 from search.data.cache import cache_root
-from search.data.folds import check_fold_options
 from search.errors import InputError, flag_error
 from search.metrics.preference import SMALL
 from search.presets import PRESETS, Preset
@@ -55,8 +54,7 @@ def check_request(options: RunOptions, sweep: Sweep | None = None) -> None:
         check_length_of_model(options)
     for backbone in options.backbones:
         check_backbone(backbone, cache_root() if options.cache is None else Path(options.cache))
-    if options.folds:
-        check_beside_folds(options, options.folds)
+    check_beside_folds(options)
     check_no_refit(options)
     if options.artifacts is not None:
         try:
@@ -82,17 +80,18 @@ def check_length_of_model(options: RunOptions) -> None:
             )
 
 
-def check_beside_folds(options: RunOptions, folds: int) -> None:
+def check_beside_folds(options: RunOptions) -> None:
     """Refuse options in whose place folds stand.
 
     Raises:
         InputError: One of these is asked for.
     """
-    asked = {
-        name: getattr(options, name) if name in options.requested else None
-        for name in ("validation", "images")
-    }
-    check_fold_options(folds, asked["validation"], asked["images"])
+    for name in ("validation", "images") if options.folds else ():
+        if name in options.requested and (value := getattr(options, name)) is not None:
+            raise InputError(
+                f"{flag_of(options, name)} {value}: says nothing beside --folds {options.folds}, with which every "
+                "training image is trained on and validated on; expected one of the two"
+            )
 
 
 def check_beside_validation(options: RunOptions, images: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.data import fold, split, training_split
-from search.data.folds import check_fold_options, check_folds, deal_folds, default_folds, read_folds
+from search.data.folds import check_folds, deal_folds, default_folds, read_folds
 from search.data.splits import SplitRule
 from search.errors import InputError
 
@@ -121,20 +121,6 @@ def test_last_class_without_a_picture_of_its_own_is_named() -> None:
 def test_class_with_one_image_allows_no_folds() -> None:
     with pytest.raises(InputError, match=r"class 'wasps' has 1 training image; .* leave it out, or add"):
         check_folds(2, (50, 4, 1), CLASSES)
-
-
-@pytest.mark.parametrize(
-    ("validation", "images", "said"), [(0.2, None, "--validation 0.2"), (None, 100, "--images 100")]
-)
-def test_what_contradicts_folds_is_refused(validation: float | None, images: int | None, said: str) -> None:
-    with pytest.raises(InputError, match=f"^{said}: says nothing beside --folds 5"):
-        check_fold_options(5, validation, images)
-
-
-@pytest.mark.parametrize("folds", [-1, 0, 1, 21])
-def test_number_of_folds_out_of_range_is_refused(folds: int) -> None:
-    with pytest.raises(InputError, match=f"^--folds {folds}: expected a number from 2 to 20"):
-        check_fold_options(folds, None, None)
 
 
 def test_folds_keep_groups_whole_and_validate_on_every_image_once() -> None:

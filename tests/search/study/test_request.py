@@ -29,6 +29,13 @@ def test_equal_compute_of_a_users_model_is_refused(asked: dict[str, Any], messag
         check_request(RunOptions.given("s", model=MODEL, **asked))
 
 
+@pytest.mark.parametrize(("name", "value"), [("validation", 0.2), ("images", 100)])
+def test_what_contradicts_folds_is_refused(name: str, value: float) -> None:
+    asked: dict[str, Any] = {name: value}
+    with pytest.raises(InputError, match=f"^--{name} {value}: says nothing beside --folds 5"):
+        check_request(RunOptions.given("s", folds=5, **asked))
+
+
 def test_sweep_around_a_users_model_is_refused() -> None:
     with pytest.raises(InputError, match="a sweep must know them beforehand; expected a space"):
         check_request(RunOptions.given("s", space=MODEL), Sweep({"lr": [0.1]}, 1, "study:s", {}))
