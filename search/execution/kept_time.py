@@ -113,27 +113,16 @@ def _timed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 @contextmanager
-def keeping_time(
-    stop: Stop,
-    pace: Pace,
-    final: Callable[[Rates | None], float],
-    race: float,
-    *,
-    exports: bool = True,
-    shrinks: bool = False,
-) -> Iterator[None]:
-    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes, if it exports.
+def keeping_time(stop: Stop, pace: Pace, kept: Callable[[], float] | None) -> Iterator[None]:
+    """Within the block, have the deadline of ``stop`` leave the time that the end of the run takes.
 
     Args:
         stop: Of the search.
         pace: Of the run.
-        final: Returns FLOPs of the final training, given the rates; these are None until they are known.
-        race: FLOPs of the race.
-        exports: Whether the run exports.
-        shrinks: Whether the final training may be shorter.
+        kept: Returns the seconds to keep free, see ``Pace.kept``; None for a run that does not export.
     """
     pace.begin()
-    if pace.timeout is None or not exports:
+    if pace.timeout is None or kept is None:
         yield
         return
     over = threading.Event()
@@ -141,7 +130,7 @@ def keeping_time(
     def watch() -> None:
         while not over.is_set():
             with contextlib.suppress(Exception):  # The database is away: what was known before holds.
-                stop.deadline = pace.end - pace.kept(final, race, shrinks)
+                stop.deadline = pace.end - kept()
             over.wait(LOOK_SECONDS)
 
     thread = threading.Thread(target=watch, name="pace", daemon=True)

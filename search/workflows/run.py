@@ -81,8 +81,8 @@ def search_and_export(options: RunOptions) -> StudyResult:
             begun + (options.timeout or 0.0),
         )
         final = partial(final_in_time, end, options, study.config)
-        shrinks = may_shrink(options, study.config)
-        with keeping_time(stop, pace, final, end.race, exports=options.export, shrinks=shrinks):
+        kept = partial(pace.kept, final, end.race, may_shrink(options, study.config))
+        with keeping_time(stop, pace, kept if options.export else None):
             if started is not None:
                 held.close()  # This host trains nothing until the end, which may be far.
                 logger.info(going_on(study, started, options))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -88,7 +89,8 @@ def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyP
     trials = [UNKNOWN]
     end = time.monotonic() + 1000
     stop = Stop(deadline=end)
-    with keeping_time(stop, Pace(lambda: trials, 1000.0, end), final=taking(1.0), race=0.0):
+    pace = Pace(lambda: trials, 1000.0, end)
+    with keeping_time(stop, pace, partial(pace.kept, taking(1.0), 0.0)):
         assert stop.deadline == end
         trials.append(trial(1.0, 1.0))
         over = time.monotonic() + 10
@@ -100,7 +102,7 @@ def test_deadline_of_the_search_comes_before_the_end(monkeypatch: pytest.MonkeyP
 
 def test_deadline_stays_where_nothing_follows() -> None:
     stop = Stop(deadline=1e9)
-    with keeping_time(stop, Pace(tuple, 1000.0, 1e9), final=taking(0.0), race=0.0, exports=False):
+    with keeping_time(stop, Pace(tuple, 1000.0, 1e9), None):
         assert stop.deadline == 1e9
 
 
@@ -108,7 +110,8 @@ def test_export_without_a_training_is_left_its_time_too(monkeypatch: pytest.Monk
     """A head over a backbone was searched for to the last second of ``--timeout``, and exported after it."""
     monkeypatch.setattr("search.execution.kept_time.LOOK_SECONDS", 0.02)
     stop = Stop(deadline=1e9)
-    with keeping_time(stop, Pace(lambda: [UNKNOWN], 1000.0, 1e9), final=taking(0.0), race=0.0):
+    pace = Pace(lambda: [UNKNOWN], 1000.0, 1e9)
+    with keeping_time(stop, pace, partial(pace.kept, taking(0.0), 0.0)):
         over = time.monotonic() + 10
         while stop.deadline == 1e9 and time.monotonic() < over:
             time.sleep(0.02)
