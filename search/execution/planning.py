@@ -8,13 +8,13 @@ import optuna
 
 import spaces
 from search.errors import SpaceFailed, TrialFailed, TrialInterrupted, TrialRefused
-from search.execution.pruning import Sparing, is_spared
+from search.execution.pruning import Sparing
 from search.execution.trial_files import TrialFiles
 from search.execution.worker import Worker
 from search.study.built_cost import is_to_compare
 from search.study.length import set_length, violations
 from search.study.prices import DEFAULT
-from search.study.proposal import Proposal, propose
+from search.study.proposal import Proposal, default_configuration, propose
 from search.study.seeds import seed_number, trial_seed
 from search.study.served_model import ServedModel, proposal_of
 from search.study.study import LoadedStudy
@@ -75,8 +75,8 @@ def sample_trial(worker: Worker, trial: optuna.Trial, files: TrialFiles) -> Trai
         proposal = _propose(worker, trial, space)
     except SpaceFailed as failed:
         raise failed_space(failed) from failed
-    is_default = is_spared(trial.params, space, config)
-    if is_default:
+    is_default = trial.params == default_configuration(space, config)
+    if is_default:  # It is never pruned: the others are compared with it.
         trial.study.pruner = Sparing(trial.study.pruner)  # This study object is the trial's alone.
     parameters, flops = map(int, proposal.cost)
     violated = violations(config, proposal.cost, proposal.recipe)

@@ -12,9 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.config.study_config import StudyConfig
-from search.study.proposal import default_configuration
 from search.training.plan import TrainingPlan
-from spaces.contract import Space
 
 # The first rung lies after a fourth of a trial's length; of the trials that reach a rung a third goes on.
 FIRST_RUNG = 4
@@ -64,17 +62,6 @@ class Sparing(optuna.pruners.BasePruner):
         """Whether the trial is to end: never."""
         self._pruner.prune(study, trial)
         return False
-
-
-def is_spared(values: Mapping[str, Any], space: Space, config: StudyConfig) -> bool:
-    """Whether a configuration is the space's default, which is never pruned: the others are compared with it.
-
-    Args:
-        values: What was suggested for each parameter.
-        space: The study's.
-        config: The study's.
-    """
-    return values == default_configuration(space, config)
 
 
 def diverged(message: Mapping[str, Any], plan: TrainingPlan) -> str:

@@ -1,21 +1,13 @@
 """Which trials end early, and when the pruner is asked."""
 
 import dataclasses
-import types
 from typing import Any
 
 import optuna
 import pytest
 
-import spaces
 from search.config.study_config import StudyConfig
-from search.execution.pruning import (
-    diverged,
-    is_spared,
-    make_pruner,
-    pruned_after_epoch,
-    pruned_after_fold,
-)
+from search.execution.pruning import diverged, make_pruner, pruned_after_epoch, pruned_after_fold
 
 CONFIG = StudyConfig("s", "digits", "f" * 32, ("a", "b"), 8, 8, 1, epochs=12)
 
@@ -51,14 +43,6 @@ def test_first_rung_of_folds_lies_after_half_of_them(folds: int, first: int) -> 
         for fold in range(1, first + 1):
             trial.report(value, fold)
             assert trial.should_prune() == (value == 0.2 and fold == first)
-
-
-def test_spared_is_the_default_alone() -> None:
-    space = spaces.load("cnn")
-    default = space.first(CONFIG.input_spec)[0]
-    assert is_spared(dict(reversed(default.items())), space, CONFIG)
-    assert not is_spared({**default, "filters": 16}, space, CONFIG)
-    assert not is_spared({"width": 1}, types.ModuleType("space_without_a_default"), CONFIG)  # type: ignore[arg-type]
 
 
 class Hopeless:
