@@ -137,7 +137,7 @@ def open_features(
         full[: len(shown)] = shown if view == VIEWS[0] else shown[:, :, ::-1]
         return np.asarray(net[0].predict_on_batch(full))[: len(shown)]
 
-    return _opened(dataset, backbone, spec, wanted, mirror, _Source(compute, len(full)), tell)
+    return _opened(dataset, backbone, spec, wanted, mirror, compute, len(full), tell)
 
 
 def join_features(
@@ -168,14 +168,7 @@ def join_features(
     def compute(view: str, places: np.ndarray) -> np.ndarray:
         return np.concatenate([getattr(part, view)[places] for part in parts], axis=1)
 
-    return _opened(dataset, backbone, spec, wanted, mirror, _Source(compute, JOINED_BATCH), tell)
-
-
-class _Source(NamedTuple):
-    """Where features come from: the function of a view and of so many images at most, by their places."""
-
-    compute: Callable[[str, np.ndarray], np.ndarray]
-    batch: int
+    return _opened(dataset, backbone, spec, wanted, mirror, compute, JOINED_BATCH, tell)
 
 
 def _opened(
@@ -184,10 +177,11 @@ def _opened(
     spec: InputSpec,
     wanted: np.ndarray | None,
     mirror: bool,
-    source: _Source,
+    compute: Callable[[str, np.ndarray], np.ndarray],
+    batch: int,
     tell: Callable[[int, int], bool],
 ) -> Features:
-    """The views of a study's features, filled from their source where they are not on disk."""
+    """The views of a study's features, computed where they are not on disk."""
     views = VIEWS if mirror else VIEWS[:1]
     folder, which = _place(dataset, backbone, spec, wanted, views)
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,22 +193,24 @@ def _opened(
             if not tell(before + rows, len(views) * len(which)):
                 raise FeaturesAway
 
-        _View(view, folder, which, shape, source, told).complete()
+        _View(view, folder, which, shape, compute, batch, told).complete()
     opened = [np.load(folder / f"{view}.npy", mmap_mode="r") for view in views]
     return Features(opened[0], opened[1] if mirror else None)
 
 
 class _View(NamedTuple):
-    """One view to fill: its name, its folder, which rows, from what, and who is told of the progress.
+    """One view to fill: its name, its folder, which rows, and who is told of the progress.
 
-    Its rows come out the same, but for the last digits of a sum, whatever the batches were.
+    ``compute`` gives the rows of a view and of ``batch`` images at most, by their places. They come out the same, but
+    for the last digits of a sum, whatever the batches were.
     """
 
     name: str
     folder: Path
     which: np.ndarray
     shape: tuple[int, int]
-    source: _Source
+    compute: Callable[[str, np.ndarray], np.ndarray]
+    batch: int
     told: Callable[[int], None]
 
     def rows(self) -> int:
@@ -248,8 +244,8 @@ class _View(NamedTuple):
         features = np.lib.format.open_memmap(file, mode="r+")
         recorded = time.monotonic()
         while row < len(which):
-            places = which[row : row + self.source.batch]
-            found = self.source.compute(self.name, places)
+            places = which[row : row + self.batch]
+            found = self.compute(self.name, places)
             if not np.isfinite(found).all():
                 raise ValueError(f"the backbone gives no numbers for images {places[0]} to {places[-1]}")
             features[places] = np.clip(found, -65504, 65504)  # All that float16 can hold.

@@ -33,7 +33,9 @@ class Net:
     def __init__(self, plan: TrainingPlan) -> None:
         self.plan = plan
         self.space: Space = plan.load_space()
-        self.spec = spec_here(plan)
+        # The plan's images, and its backbones where they lie on this host.
+        backbones = with_files(plan.input_spec.backbones, Path(plan.dataset).parent)
+        self.spec: InputSpec = dataclasses.replace(plan.input_spec, backbones=backbones)
 
     def build(self) -> keras.Model:
         """It, with fresh weights.
@@ -216,9 +218,3 @@ def join_job(payload: dict[str, object], channel: Channel) -> None:
     plan = TrainingPlan.from_payload(payload["plan"])  # type: ignore[arg-type]
     join(plan, str(payload["head"])).save(str(payload["model"]))
     channel.send({"kind": "done"})
-
-
-def spec_here(plan: TrainingPlan) -> InputSpec:
-    """The plan's images, and its backbones where they lie on this host."""
-    cache = Path(plan.dataset).parent
-    return dataclasses.replace(plan.input_spec, backbones=with_files(plan.input_spec.backbones, cache))
