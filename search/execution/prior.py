@@ -28,9 +28,9 @@ queued before any was sampled, which are the space's own, those of ``--try`` and
 trial was pruned, refused or failed is left out, unless none is left then.
 """
 
-import math
 import random
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -152,10 +152,8 @@ def _density(centre: Mapping[str, Any], trial: FrozenTrial) -> float:
             density *= 1 - SAME + (SAME * len(distribution.choices) if same else 0.0)
         else:
             middle, place = _place(distribution, centre[name]), _place(distribution, trial.params[name])
-            normal = math.exp(-(((place - middle) / DEVIATION) ** 2) / 2) / (
-                DEVIATION * math.sqrt(2 * math.pi)
-            )
-            density *= normal / (_below((1 - middle) / DEVIATION) - _below(-middle / DEVIATION))
+            normal = NormalDist(middle, DEVIATION)
+            density *= normal.pdf(place) / (normal.cdf(1) - normal.cdf(0))
     return density
 
 
@@ -189,8 +187,3 @@ def _number_at(distribution: BaseDistribution, place: float) -> float:
 
 def _range(distribution: BaseDistribution) -> _SearchSpaceTransform:
     return _SearchSpaceTransform({"": distribution}, transform_0_1=True)
-
-
-def _below(deviations: float) -> float:
-    """The share of a normal distribution that lies below so many deviations from its mean."""
-    return (1 + math.erf(deviations / math.sqrt(2))) / 2
