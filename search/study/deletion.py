@@ -170,10 +170,9 @@ def contents_of(loaded: LoadedStudy, left: _Left | None = None) -> Contents:
         InputError: Somebody is at work on it.
     """
     check_idle(loaded)
-    own = _remains(loaded)
     left = left or _Left([], [], ())
-    remains = [own, *left.unfinished, *left.orphans]
-    return _contents(loaded.config.study, loaded.paths.root, remains, left, loaded, own)
+    remains = [_remains(loaded), *left.unfinished, *left.orphans]
+    return _contents(loaded.config.study, loaded.paths.root, remains, left, loaded)
 
 
 def _contents(
@@ -182,7 +181,6 @@ def _contents(
     remains: Sequence[DeletionJournal],
     left: _Left,
     loaded: LoadedStudy | None = None,
-    own: DeletionJournal | None = None,
 ) -> Contents:
     folder, files = root / study, [path for one in remains for path in one.files()]
     return Contents(
@@ -194,7 +192,7 @@ def _contents(
         size_of(folder, remains),
         is_shared(folder, remains),
         sum(len(one.artifacts) for one in remains),
-        own.store if own is not None else next((one.store for one in remains if one.store), None),
+        next((one.store for one in remains if one.store), None),
         0 if loaded is None else times_scored(loaded.view),
         len(left.unfinished),
         len(left.orphans),
