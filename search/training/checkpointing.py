@@ -4,9 +4,10 @@ A training that goes on from its checkpoint comes out as if nothing had happened
 weights, batch statistics, the seeds of Dropout, the optimizer's slots and step, the best weights so far.
 """
 
-import contextlib
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Checkpointer:
             write_checkpoint(Path(self._plan.checkpoint), arrays, facts)
         except OSError as error:
             trouble = f"no checkpoint after epoch {facts['epoch'] - self._plan.epochs_before}: {error}"
-            with contextlib.suppress(OSError):  # The log may lie on the same disk.
+            with suppress(OSError):  # The log may lie on the same disk.
                 logger.warning(trouble)
         self._written_at = time.monotonic()
         channel.send({"kind": "checkpoint", "epoch": facts["epoch"], "trouble": trouble})
@@ -109,21 +110,15 @@ def _variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> lis
     return [*kept, *optimizer.variables]
 
 
-class AveragedWeights:
-    """Uses the optimizer's averaged weights within the block: ``with AveragedWeights(...): validate``.
-
-    Where the optimizer keeps no average, nothing is changed.
-    """
-
-    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-        self._model, self._optimizer = model, optimizer
-        self._raw: list[np.ndarray] = []
-
-    def __enter__(self) -> None:
-        if self._optimizer.use_ema:
-            self._raw = [np.array(variable) for variable in self._model.trainable_variables]
-            self._optimizer.finalize_variable_values(self._model.trainable_variables)
-
-    def __exit__(self, *_: object) -> None:
-        for variable, array in zip(self._model.trainable_variables, self._raw, strict=False):
+@contextmanager
+def averaged_weights(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Use the optimizer's averaged weights within the block; where it keeps no average, nothing is changed."""
+    variables = model.trainable_variables if optimizer.use_ema else []
+    raw = [np.array(variable) for variable in variables]
+    if variables:
+        optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, array in zip(variables, raw, strict=True):
             variable.assign(array)

@@ -22,7 +22,7 @@ from search.process import backends
 from search.process.channel import Channel
 from search.training.batch_watch import BatchWatch
 from search.training.batches import StreamFeed, TrainingFeed, balanced_weights
-from search.training.checkpointing import AveragedWeights, Checkpointer, capture, restore
+from search.training.checkpointing import Checkpointer, averaged_weights, capture, restore
 from search.training.device_data import fits_device, with_images
 from search.training.epoch_callbacks import EpochCallbacks
 from search.training.late_mean import LateMean, norms
@@ -309,7 +309,7 @@ class Training:
         # There is no mean yet of a training that has diverged at once.
         mean = self.late if few and self.late and self.late.taken else None
         used = mean.used(self.model, self.images[self._counted]) if mean else nullcontext()
-        with AveragedWeights(self.model, self.optimizer), used:
+        with averaged_weights(self.model, self.optimizer), used:
             found, matrix = validate(
                 self.as_exported(),
                 self.images,
