@@ -155,9 +155,7 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         stored = scratch / "scores.npz"
         scored, times, by_others = _score(request, files, training, tuned, stored, server)
         backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
-        summary = summarise(
-            config, trial, training, scored, times, by_others, request.race, backbone, request.without, flops
-        )
+        summary = summarise(request, training, scored, times, by_others, backbone, flops)
         if flops is not None and (views := views_of(loaded, summary)) > 1:
             summary["views"] = views  # The operations are of all of them, those of a trial are of one.
         add_choice(summary, request)

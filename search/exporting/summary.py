@@ -21,33 +21,30 @@ from search.study.fold_results import at_kept_epoch
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.exporting.request import ExportRequest
+
 
 def summarise(
-    config: StudyConfig,
-    trial: "FrozenTrial",
+    request: "ExportRequest",
     training: TrainingResult,
     scored: ScoringResult,
     times_test_scored: int,
     by_others: int = 0,
-    race: Race | None = None,
     backbone: Mapping[str, Any] | None = None,
-    without: Sequence[int] = (),
     flops: int | None = None,
 ) -> dict[str, Any]:
     """All facts of one export.
 
     Args:
-        config: The study's settings.
-        trial: The search's trial; after a race as if it had been trained with the race's first seed.
+        request: What is exported.
         training: The training whose weights are exported.
         scored: The scores of these weights.
         times_test_scored: How often the test images have been scored, this time included.
         by_others: How often of these by other studies of the same images.
-        race: The race that found the trial (``--confirm``), if there was one.
         backbone: Of a net over a frozen backbone, see ``search.exporting.backbone.backbone_facts``.
-        without: Numbers of the trials that were left out of the choice.
         flops: Operations of one image's forward pass through the whole net; None for those that its space has said.
     """
+    config, trial, race, without = request.loaded.config, request.trial, request.race, request.without
     images = training.images or scored.train_images
     fit, calibration = assess_fit(trial, scored), assess_calibration(scored)
     where = "race" if race and not config.folds else "search"

@@ -222,8 +222,8 @@ def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         said = trial.user_attrs
         lengths = (said["epochs"], said["kept_epoch"], said["seconds"])
         training = TrainingResult(more.pop("refit", False), 0, *lengths, said["history"], said)
-        summary = {**summarise(config, trial, training, scored, 1), **more}
         request = ExportRequest(study, trial, training.refit, None, None, None, (), (), print)
+        summary = {**summarise(request, training, scored, 1), **more}
         write_files(folder, request, training, scored, summary)
         return folder
 

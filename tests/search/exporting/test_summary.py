@@ -56,7 +56,9 @@ def test_figures_of_a_file_with_the_temperature_inside_are_all_at_that_temperatu
     )
     facts = {"flops": 1, "parameters": 1}
     training = TrainingResult(refit, 10, 1, 1, 1.0, {}, facts)
-    found = summarise(config, trial, training, scored, 1)
+    loaded = SimpleNamespace(config=config)
+    request: Any = SimpleNamespace(loaded=loaded, trial=trial, race=None, without=())
+    found = summarise(request, training, scored, 1)
     assert found["test_value"] == found["test_loss"] == replace(scored.test, temperature=3.0).loss
     assert found["validation_loss"] == replace(unseen, temperature=3.0).loss
 
