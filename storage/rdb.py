@@ -130,14 +130,12 @@ class LeanStorage(RDBStorage):
         self._write(session, SET_PARAM, trial_id, **stored, distribution=distribution_to_json(distribution))
 
     def _write(self, session: Any, statement: TextClause, trial_id: int, **values: Any) -> None:
-        if not session.connection().execute(statement, {"trial": trial_id, **values}).rowcount:
-            self._check_updatable(session, trial_id)
-
-    def _check_updatable(self, session: Any, trial_id: int) -> None:
-        state = session.connection().execute(STATE, {"trial": trial_id}).scalar()
-        if state is None:
-            raise KeyError("Record does not exist.")
-        self.check_trial_is_updatable(trial_id, TrialState[state])
+        connection = session.connection()
+        if not connection.execute(statement, {"trial": trial_id, **values}).rowcount:
+            state = connection.execute(STATE, {"trial": trial_id}).scalar()
+            if state is None:
+                raise KeyError("Record does not exist.")
+            self.check_trial_is_updatable(trial_id, TrialState[state])
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """See Optuna's.

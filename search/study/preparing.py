@@ -47,10 +47,7 @@ def being_prepared(study: str, storage: str | None, root: Path) -> Iterator[None
 def preparation_words(study: str, storage: str | None, root: Path) -> str:
     """Which process of this host makes a study, and since when, in words; empty where none does.
 
-    Args:
-        study: Its name.
-        storage: The database's URL; by default the environment's, or SQLite under ``root``.
-        root: The folder of all studies.
+    What it takes is what ``being_prepared`` does.
     """
     for file in sorted(_folder().glob(f"{_key(study, storage, root)}-*.json")):
         try:

@@ -150,20 +150,7 @@ def join_features(
     mirror: bool,
     tell: Callable[[int, int], bool],
 ) -> Features:
-    """Open the features of a joined backbone, those of its parts side by side; see ``open_features``.
-
-    Args:
-        dataset: The prepared images.
-        backbone: The joined one.
-        spec: The images as the net takes them.
-        parts: The features of its parts.
-        wanted: As for ``open_features``.
-        mirror: As for ``open_features``.
-        tell: As for ``open_features``.
-
-    Raises:
-        FeaturesAway: Asked to stop.
-    """
+    """Open the features of a joined backbone, those of its ``parts`` side by side; else as ``open_features``."""
 
     def compute(view: str, places: np.ndarray) -> np.ndarray:
         return np.concatenate([getattr(part, view)[places] for part in parts], axis=1)
@@ -252,7 +239,8 @@ class _View(NamedTuple):
             row += len(places)
             if row == len(which) or time.monotonic() - recorded > SECONDS_BETWEEN_RECORDS:
                 features.flush()  # On disk before it is said to be.
-                _record(self.folder, self.name, row)
+                with atomic_write(self.folder / f"{self.name}.json") as aside:
+                    aside.write_text(json.dumps({"rows": row}))
                 recorded = time.monotonic()
             self.told(row)
 
@@ -271,8 +259,3 @@ def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:
     except (FileNotFoundError, ValueError, KeyError):
         return 0
     return rows if found.shape == shape else 0
-
-
-def _record(folder: Path, view: str, rows: int) -> None:
-    with atomic_write(folder / f"{view}.json") as aside:
-        aside.write_text(json.dumps({"rows": rows}))
