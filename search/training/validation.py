@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,19 +13,6 @@ from search.metrics.inference import FastestBatch, logits
 MOST_CLASSES = 50
 
 
-class Validated(NamedTuple):
-    """What one pass over the validation images gave.
-
-    Attributes:
-        figures: ``val_loss`` (cross-entropy in nats, never smoothed or weighted), ``val_accuracy``,
-            ``val_macro_f1`` and that of the study's metric; NaN where the net diverged.
-        matrix: Counts, true classes by predicted ones; empty where it diverged, or for more than ``MOST_CLASSES``.
-    """
-
-    figures: dict[str, float]
-    matrix: list[list[int]]
-
-
 def validate(
     model: keras.Model,
     images: np.ndarray,
@@ -36,7 +22,7 @@ def validate(
     metric: str = "accuracy",
     classes: Sequence[str] = (),
     fastest: FastestBatch | None = None,
-) -> Validated:
+) -> tuple[dict[str, float], list[list[int]]]:
     """Score the model on the validation images.
 
     Args:
@@ -48,11 +34,14 @@ def validate(
         metric: The study's.
         classes: Names of the classes, for a metric of one of them.
         fastest: Is told of the time of each batch.
+
+    Returns:
+        ``val_loss`` (cross-entropy in nats, never smoothed or weighted), ``val_accuracy``, ``val_macro_f1`` and that of
+        the study's metric, NaN where the net diverged; and the confusion matrix, true classes by predicted ones, empty
+        where it diverged, or for more than ``MOST_CLASSES``.
     """
     outputs = logits(model, images, chosen, pulse, fastest)
     if not np.isfinite(outputs).all():
-        return Validated({f"val_{name}": math.nan for name in validated(metric)}, [])
-    found = Scores(labels[chosen], outputs)
-    figures = found.validation_figures(metric, classes)
-    small = outputs.shape[1] <= MOST_CLASSES
-    return Validated(figures, found.confusion_matrix.tolist() if small else [])
+        return {f"val_{name}": math.nan for name in validated(metric)}, []
+    found, small = Scores(labels[chosen], outputs), outputs.shape[1] <= MOST_CLASSES
+    return found.validation_figures(metric, classes), found.confusion_matrix.tolist() if small else []

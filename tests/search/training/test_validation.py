@@ -27,7 +27,7 @@ def images() -> np.ndarray:
 def test_scores_are_scikit_learns(model: keras.Model, images: np.ndarray) -> None:
     labels = np.random.default_rng(1).integers(0, CLASSES, 300)
     chosen = np.sort(np.random.default_rng(2).permutation(300)[:90])
-    found = validate(model, images, labels, chosen)
+    figures, matrix = validate(model, images, labels, chosen)
     logits = np.asarray(model(images[chosen].astype("float32")), dtype="float64")
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     predicted = logits.argmax(axis=1)
@@ -36,8 +36,8 @@ def test_scores_are_scikit_learns(model: keras.Model, images: np.ndarray) -> Non
         "val_accuracy": accuracy_score(labels[chosen], predicted),
         "val_macro_f1": f1_score(labels[chosen], predicted, average="macro", labels=np.arange(CLASSES)),
     }
-    assert found.figures == pytest.approx(expected, rel=1e-5)
-    assert found.matrix == confusion_matrix(labels[chosen], predicted, labels=np.arange(CLASSES)).tolist()
+    assert figures == pytest.approx(expected, rel=1e-5)
+    assert matrix == confusion_matrix(labels[chosen], predicted, labels=np.arange(CLASSES)).tolist()
 
 
 def test_scores_see_the_chosen_images_only(model: keras.Model, images: np.ndarray) -> None:
@@ -51,7 +51,7 @@ def test_scores_see_the_chosen_images_only(model: keras.Model, images: np.ndarra
 
 def test_diverged_net_scores_nan(model: keras.Model, images: np.ndarray) -> None:
     model.set_weights([np.full(weight.shape, np.inf) for weight in model.get_weights()])
-    found = validate(model, images, np.zeros(300, np.int64), np.arange(50))
-    assert found.figures.keys() == {"val_loss", "val_accuracy", "val_macro_f1"}
-    assert all(math.isnan(value) for value in found.figures.values())
-    assert found.matrix == []
+    figures, matrix = validate(model, images, np.zeros(300, np.int64), np.arange(50))
+    assert figures.keys() == {"val_loss", "val_accuracy", "val_macro_f1"}
+    assert all(math.isnan(value) for value in figures.values())
+    assert matrix == []
