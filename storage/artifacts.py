@@ -46,7 +46,10 @@ def check_artifacts(where: str) -> None:
     elif scheme not in ("s3", "gs") or not rest:
         raise ValueError(f"artifacts {where}: {EXPECTED}")
     try:
-        _import_library(scheme)
+        if scheme == "s3":
+            import boto3  # noqa: F401
+        elif scheme == "gs":
+            import google.cloud.storage  # noqa: F401
     except ImportError as error:
         extra = {"s3": "s3", "gs": "gcs"}[scheme]
         raise ValueError(
@@ -73,27 +76,20 @@ def open_artifacts(where: str) -> Store:
     return FileSystemArtifactStore(rest)
 
 
-def fetch(store: Store, name: str, path: Path) -> bool:
-    """Download the artifact ``name`` to ``path``, in place of the file there.
+def try_fetch(store: Store, name: str, path: Path, what: str) -> bool:
+    """Download the artifact ``name`` to ``path``, in place of the file there; return whether that was done.
 
-    Returns:
-        False if there is no such artifact.
+    The caller can do without: where the store fails, this only warns that ``what`` was not fetched.
     """
     try:
         with atomic_write(path) as aside:
             download_artifact(artifact_store=store, artifact_id=name, file_path=str(aside))
     except (ArtifactNotFound, FileNotFoundError):
         return False
-    return True
-
-
-def try_fetch(store: Store, name: str, path: Path, what: str) -> bool:
-    """As ``fetch``, but where the store fails only warn that ``what`` was not fetched: the caller can do without."""
-    try:
-        return fetch(store, name, path)
     except Exception as error:  # Of any kind, by the store's library.
         logger.warning(f"{what} not fetched: {error!r}"[:300])
         return False
+    return True
 
 
 def upload(store: Store, name: str, path: Path) -> None:
@@ -221,10 +217,3 @@ class CheckpointUploader:
 def _split(where: str) -> tuple[str, str]:
     scheme, separator, rest = where.partition("://")
     return (scheme, rest) if separator else ("", os.path.expanduser(where))  # noqa: PTH111
-
-
-def _import_library(scheme: str) -> None:
-    if scheme == "s3":
-        import boto3  # noqa: F401
-    elif scheme == "gs":
-        import google.cloud.storage  # noqa: F401

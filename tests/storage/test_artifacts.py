@@ -17,8 +17,8 @@ from storage.artifacts import (
     CheckpointUploader,
     check_artifacts,
     discard,
-    fetch,
     open_artifacts,
+    try_fetch,
     upload,
 )
 from storage.claims import Claim, Claims
@@ -164,7 +164,7 @@ def test_file_comes_back_from_the_store_as_it_was(
 ) -> None:
     upload(store, "name", file)
     again = tmp_path / "again.npz"
-    assert fetch(store, "name", again)
+    assert try_fetch(store, "name", again, "it")
     assert again.read_bytes() == b"epoch 1"
 
 
@@ -174,7 +174,7 @@ def test_fetched_file_replaces_the_one_there_and_leaves_nothing_beside(
     upload(store, "name", file)
     file.write_bytes(b"epoch 0, but longer")
     before = names(tmp_path)
-    assert fetch(store, "name", file)
+    assert try_fetch(store, "name", file, "it")
     assert file.read_bytes() == b"epoch 1"
     assert names(tmp_path) == before
 
@@ -183,19 +183,21 @@ def test_artifact_that_is_gone_is_not_fetched_and_leaves_the_file(
     store: FileSystemArtifactStore, file: Path, tmp_path: Path
 ) -> None:
     before = names(tmp_path)
-    assert not fetch(store, "name", file)
+    assert not try_fetch(store, "name", file, "it")
     assert file.read_bytes() == b"epoch 1"
     assert names(tmp_path) == before
 
 
-def test_fetching_that_breaks_off_leaves_the_file(file: Path, tmp_path: Path) -> None:
+def test_fetching_that_breaks_off_is_told_and_leaves_the_file(
+    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     class Torn:
         def open_reader(self, artifact_id: str) -> BinaryIO:
             raise ConnectionResetError
 
     before = names(tmp_path)
-    with pytest.raises(ConnectionResetError):
-        fetch(Torn(), "name", file)
+    assert not try_fetch(Torn(), "name", file, "it")
+    assert "it not fetched: ConnectionResetError()" in caplog.text
     assert file.read_bytes() == b"epoch 1"
     assert names(tmp_path) == before
 
