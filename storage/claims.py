@@ -255,7 +255,7 @@ class Claims:
             DatabaseGone: The database was away for longer than an outage may last.
             SecondHost: The database is a file, and another host works on it.
         """
-        return self.database.exclusively(self._lock_name, lambda: self._claim(wanted))
+        return self.database.exclusively(lock_name(self.study_id), lambda: self._claim(wanted))
 
     def has_work(self, wanted: int) -> bool:
         """Whether ``claim(wanted)`` is likely to succeed, by a look without the lock."""
@@ -272,7 +272,9 @@ class Claims:
         Returns:
             Their numbers.
         """
-        return self.database.exclusively(self._lock_name, lambda: self._requeue_dead(self._read_trials()))
+        return self.database.exclusively(
+            lock_name(self.study_id), lambda: self._requeue_dead(self._read_trials())
+        )
 
     def requeue(self, trial_id: int, *, clean: bool = False) -> None:
         """Put a trial back to WAITING; one that was interrupted too often without progress fails.
@@ -348,10 +350,6 @@ class Claims:
             self.database.retry_whole(
                 lambda: show_waiting(self.database, self.study_id, self.sign_of_life(""), heartbeat)
             )
-
-    @property
-    def _lock_name(self) -> str:
-        return lock_name(self.study_id)
 
     def _has_work(self, wanted: int) -> bool:
         trials = self._read_trials()

@@ -56,7 +56,7 @@ class DeletionJournal:
         files += self.paths.prediction_files()
         files += self.paths.all_started()
         files += [self.paths.pictures / name for name in self.pictures or () if Path(name).name == name]
-        return [path for path in files if self._is_inside(path)]
+        return [path for path in files if not (self.paths.folder.is_symlink() or path.parent.is_symlink())]
 
     def write(self) -> None:
         """Write the journal."""
@@ -64,9 +64,6 @@ class DeletionJournal:
         record = {name: getattr(self, name) for name in ("pictures", "artifacts", "store", "database")}
         with atomic_write(self.journal) as aside:
             aside.write_text(json.dumps(record))
-
-    def _is_inside(self, path: Path) -> bool:
-        return not (self.paths.folder.is_symlink() or path.parent.is_symlink())
 
 
 def is_shared(folder: Path, remains: Sequence[DeletionJournal]) -> bool:

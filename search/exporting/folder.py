@@ -71,7 +71,8 @@ def check_target(out: Path, files: tuple[str, ...] = (*FILES, *OPTIONAL_FILES)) 
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder, new or from an earlier export")
     names = sorted(entry.name for entry in target.iterdir()) if target.exists() else []
-    there = [name for name in names if not _is_left(name)]
+    # What a file manager leaves in any folder. Whatever else is hidden is somebody's: ``.git``, ``.env``.
+    there = [name for name in names if name != ".DS_Store" and not name.startswith("._")]
     if foreign := [name for name in there if name not in files]:
         raise InputError(f"--out {out}: {_loss(target, foreign, files)}")
     if there and not _is_ours(target, files):
@@ -99,11 +100,6 @@ def _check_above(target: Path, out: Path) -> None:
                 whose = f"{kind}, which nothing could replace then"
         if whose:
             raise InputError(f"--out {out}: {folder} is the folder of {whose}; name a folder outside it")
-
-
-def _is_left(name: str) -> bool:
-    """Whether a file manager leaves it in any folder. Whatever else is hidden is somebody's: ``.git``, ``.env``."""
-    return name == ".DS_Store" or name.startswith("._")
 
 
 def _mark(files: Sequence[str]) -> str:
@@ -194,10 +190,7 @@ def _remove_left(target: Path) -> None:
         with contextlib.suppress(OSError):
             # Killed between its two last steps, it leaves the earlier export there, of which there is no other.
             lost = (left / "old").exists() and not target.exists()
-            if not lost and time.time() - _last_write(left) > LEFT_SECONDS:
+            # When anything in it was last written; a long export writes below ``new`` alone.
+            written = max(path.stat().st_mtime for path in (left, *left.rglob("*")))
+            if not lost and time.time() - written > LEFT_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _last_write(folder: Path) -> float:
-    """When anything in a folder was last written; a long export writes below ``new`` alone."""
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))

@@ -212,13 +212,10 @@ def find_images(
     )
     if dataset.fingerprint != config.fingerprint:
         # Before folders were looked into at any depth, a study was made without what lies deeper.
-        deeper = ", and the same files in the subfolders of its classes" if _is_folder(data) else ""
+        is_folder = isinstance(data, str | Path) and Path(data).expanduser().is_dir()
+        deeper = ", and the same files in the subfolders of its classes" if is_folder else ""
         raise InputError(
             f"--data {dataset.source}: study {config.study} was made for other images ({config.data}); "
             f"expected those (their content decides, not their place{deeper}), or another --study name"
         )
     return dataset
-
-
-def _is_folder(data: str | Path | Sequence[Any]) -> bool:
-    return isinstance(data, str | Path) and Path(data).expanduser().is_dir()
