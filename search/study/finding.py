@@ -20,15 +20,7 @@ from storage.database import Database
 from storage.paths import StudyPaths
 from storage.queries import StudySummary, read_study_summary
 from storage.timeouts import Timeouts
-from storage.url import (
-    ENVIRONMENT,
-    default_url,
-    is_sqlite,
-    parse,
-    passwords_of,
-    sqlite_file,
-    storage_url,
-)
+from storage.url import ENVIRONMENT, default_url, is_sqlite, parse, passwords_of, sqlite_file, storage_url
 
 # Held while a study is made, or its first trials are queued.
 STUDIES_LOCK = "studies"

@@ -21,12 +21,7 @@ from storage.database import Database
 from storage.deletion import leave_marker
 from storage.paths import StudyPaths
 from storage.queries import missing_rights
-from storage.url import (
-    default_url,
-    identity,
-    parse,
-    redacted,
-)
+from storage.url import default_url, identity, parse, redacted
 
 if TYPE_CHECKING:
     from search.data import Dataset
