@@ -105,11 +105,6 @@ def how_trained(summary: Mapping[str, Any]) -> str:
     return "fine-tuned" if (summary.get("backbone") or {}).get("fine_tuned") else ""
 
 
-def validation_figures(trial: "FrozenTrial") -> tuple[float, float]:
-    """Validation accuracy and loss of a trial at the epoch whose weights it kept; of a trial in folds, their means."""
-    return at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
-
-
 def _sentences(
     config: StudyConfig,
     scored: ScoringResult,
@@ -190,7 +185,7 @@ def _scores(
     if training.refit:
         validation = scored.as_exported(unseen) if race and unseen and not config.folds else None
     if validation is None:
-        accuracy, loss = validation_figures(trial)
+        accuracy, loss = at_kept_epoch(trial, "val_accuracy"), at_kept_epoch(trial, "val_loss")
         if scored.baked and unseen:
             loss = scored.as_exported(unseen).loss
         validated: dict[str, Any] = {"validation_accuracy": accuracy, "validation_loss": loss}

@@ -8,7 +8,7 @@ import pytest
 
 from search.exporting.assessment import validated_images
 from search.exporting.fold_words import fold_figures, fold_sentence
-from search.exporting.summary import validation_figures
+from search.study.fold_results import at_kept_epoch
 
 
 def trial(*values: float) -> Any:
@@ -34,7 +34,8 @@ def test_figures_have_mean_and_standard_deviation() -> None:
 
 
 def test_validation_figures_are_means_at_the_kept_epochs() -> None:
-    assert validation_figures(trial(0.5, 0.7)) == pytest.approx((0.6, 1.2))
+    found = [at_kept_epoch(trial(0.5, 0.7), name) for name in ("val_accuracy", "val_loss")]
+    assert found == pytest.approx([0.6, 1.2])
 
 
 def test_sentence_says_the_same() -> None:
