@@ -24,7 +24,6 @@ Exit status 0: it passes. 1: it does not, and the last line on standard error sa
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,17 +145,5 @@ def verify(file_format: str, file: str, stored_file: str) -> str:
     return difference(logits(keras.models.load_model(file), images), expected, tolerance)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the check; see the head of this module.
-
-    Returns:
-        The exit status.
-    """
-    problem = verify(*arguments)
-    if problem:
-        print(problem, file=sys.stderr)
-    return 1 if problem else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(verify(*sys.argv[1:]) or 0)  # Of words the status is 1, and they are printed on standard error.

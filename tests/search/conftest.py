@@ -253,17 +253,14 @@ def warm_checks(
     log = tmp_path_factory.mktemp("checks") / "log.txt"
 
     def verify_warm(file_format: str, file: Path, stored: Path, backend: str, name: str) -> None:
-        payload = {
-            "module": "search.exporting.verification",
-            "arguments": [file_format, str(file), str(stored)],
-        }
+        payload = {"arguments": [file_format, str(file), str(stored)]}
         try:
-            with fork_server.start("export_jobs:run_main", payload, log) as child:
-                status = child.result()["status"]
+            with fork_server.start("export_jobs:verify", payload, log) as child:
+                problem = child.result()["problem"]
         except TrialFailed as error:
             raise StudyStopped(f"{name}, loaded anew, fails: {error}") from error
-        if status:
-            raise StudyStopped(f"{name}, loaded anew, fails: {child.last_lines().splitlines()[-1]}")
+        if problem:
+            raise StudyStopped(f"{name}, loaded anew, fails: {problem}")
 
     @contextmanager
     def warm() -> Iterator[None]:
