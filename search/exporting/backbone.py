@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.exporting.fine_tuning import FineTuned
+    from search.exporting.request import ExportRequest
     from search.process.fork_server import ForkServer
     from search.study.study import LoadedStudy
 
@@ -41,20 +42,12 @@ def write_whole_net(
         child.result()
 
 
-def cached_features(loaded: "LoadedStudy", trial: "FrozenTrial", refit: bool) -> str | None:
-    """The file of the cached features that the head was trained on; None where this host does not have them whole.
-
-    Args:
-        loaded: The open study.
-        trial: The trial.
-        refit: Whether the head was trained on all training images.
-    """
-    config = loaded.config
-    if not config.backbones:
-        return None
-    dataset, plan = loaded.dataset(), dataclasses.replace(trial_plan(loaded, trial), full=refit)
+def cached_features(request: "ExportRequest") -> str | None:
+    """The file of the cached features that the head was trained on; None where this host does not have them whole."""
+    loaded, trial = request.loaded, request.trial
+    dataset, plan = loaded.dataset(), dataclasses.replace(trial_plan(loaded, trial), full=request.refit)
     chosen = plan.wanted(plan.split(dataset))
-    file = features_file(dataset, backbone_of(loaded, trial), config.input_spec, chosen)
+    file = features_file(dataset, backbone_of(loaded, trial), loaded.config.input_spec, chosen)
     return str(file) if file else None
 
 
@@ -78,20 +71,17 @@ def backbone_of(loaded: "LoadedStudy", trial: "FrozenTrial") -> Backbone:
     return space.backbone(trial.user_attrs["params"], loaded.config.input_spec)
 
 
-def backbone_facts(
-    loaded: "LoadedStudy", trial: "FrozenTrial", tuned: "FineTuned | None", wanted: int | None
-) -> dict[str, Any] | None:
+def backbone_facts(request: "ExportRequest", tuned: "FineTuned | None") -> dict[str, Any] | None:
     """The backbone for ``summary.json``, with what a second phase did to it; None of a net without one.
 
     Args:
-        loaded: The open study.
-        trial: The exported trial.
+        request: What is exported.
         tuned: What the second phase did; None where there was none, or where it gained nothing.
-        wanted: The epochs that it was asked for; None where it was not.
     """
+    loaded = request.loaded
     if not loaded.config.backbones:
         return None
-    backbone = backbone_of(loaded, trial)
+    backbone = backbone_of(loaded, request.trial)
     facts = {key: getattr(backbone, key) for key in ("name", "digest", "features", "parameters")}
     facts |= {"size": loaded.config.image_size, "fine_tuned": None}
     if backbone.parts:
@@ -100,8 +90,8 @@ def backbone_facts(
         ]
     if compared := loaded.optuna.user_attrs.get(COMPARED):
         facts["chosen_by_logistic_regression"] = compared
-    if tuned is None and wanted is not None:
-        facts["fine_tuned_in_vain"] = wanted
+    if tuned is None and request.options.fine_tune is not None:
+        facts["fine_tuned_in_vain"] = request.options.fine_tune
     if tuned is not None:
         facts["fine_tuned"] = {
             "epochs": tuned.training.epochs,

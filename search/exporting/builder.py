@@ -86,12 +86,12 @@ def build_export(
 def _build(
     target: Path, request: ExportRequest, server: "ForkServer", confirm: bool, bounds: Bounds
 ) -> Export:
-    loaded = request.loaded
+    loaded, options = request.loaded, request.options
     try:
         if confirm:
             request = _after_race(request, server, bounds)
             planned = bounds.grows or bounds.final is not None
-            if planned and request.refit and request.refit_epochs is None and loaded.config.length:
+            if planned and request.refit and options.refit_epochs is None and loaded.config.length:
                 _plan_final(request, bounds)
         with atomic_folder(target) as folder:
             export = fill_folder(folder, request, server)
@@ -103,9 +103,9 @@ def _build(
     # Only now: a scoring that fails must not cost the training.
     number = request.trial.number
     if request.refit:
-        refit_checkpoint(loaded, request.trial, request.refit_epochs).unlink(missing_ok=True)
-    if request.fine_tune:
-        loaded.paths.tuning_checkpoint(number, request.fine_tune, request.refit).unlink(missing_ok=True)
+        refit_checkpoint(loaded, request.trial, options.refit_epochs).unlink(missing_ok=True)
+    if options.fine_tune:
+        loaded.paths.tuning_checkpoint(number, options.fine_tune, request.refit).unlink(missing_ok=True)
     return replace(export, folder=target)
 
 
@@ -115,7 +115,7 @@ def _after_race(request: ExportRequest, server: "ForkServer", bounds: Bounds) ->
     if not isinstance(race, str):
         return replace(request, trial=race.exported_trial, race=race, preference=race.preference)
     request = replace(request, no_race=race)
-    if request.refit and request.prefer == ACCURATE and ending.can_race(request.loaded.config):
+    if request.refit and request.options.prefer == ACCURATE and ending.can_race(request.loaded.config):
         return default_unless_ahead(request)
     return request
 
@@ -128,7 +128,7 @@ def _plan_final(request: ExportRequest, bounds: Bounds) -> None:
     loaded = request.loaded
     planned = float(loaded.config.final) if bounds.final is None else bounds.final
     left = bounds.left(compute_spent(loaded))
-    checkpoint = refit_checkpoint(loaded, request.trial, request.refit_epochs)
+    checkpoint = refit_checkpoint(loaded, request.trial, request.options.refit_epochs)
     begun = last_recorded(loaded, refit_name(request.trial, checkpoint))[1] if checkpoint.exists() else None
     if begun is not None and loaded.final <= left + begun:
         planned = loaded.final
@@ -149,12 +149,12 @@ def fill_folder(folder: Path, request: ExportRequest, server: "ForkServer") -> E
         scratch = Path(temporary)
         training, files, tuned = make_model(request, model, scratch, server)
         embed_class_names("keras", model, config.classes)
-        if not request.calibrated:
+        if not request.options.calibrated:
             write_other_formats(request, model, scratch, server)
         flops = _describe(folder, request, training.refit, model, server)
         stored = scratch / "scores.npz"
         scored, times, by_others = _score(request, files, training, tuned, stored, server)
-        backbone = backbone_facts(loaded, trial, tuned, request.fine_tune)
+        backbone = backbone_facts(request, tuned)
         summary = summarise(request, training, scored, times, by_others, backbone, flops)
         if flops is not None and (views := views_of(loaded, summary)) > 1:
             summary["views"] = views  # The operations are of all of them, those of a trial are of one.
@@ -183,7 +183,7 @@ def _score(
     # A net whose backbone was tuned is another than the folds' were.
     out_of_fold = None
     if request.refit and tuned is None:
-        out_of_fold = look_out_of_fold(loaded, trial, request.without)
+        out_of_fold = look_out_of_fold(request)
     payload = scoring_payload(request, files, stored, out_of_fold.temperature if out_of_fold else None)
     if payload["features"]:
         fitted = trained_on(loaded.dataset(), loaded.config, training.refit)
@@ -206,7 +206,7 @@ def _score(
     say(Passing(f"scoring the validation images{fitting}"))
     scored = score_in_child(server, payload, loaded.paths.worker_log("export"), threads, before_test)
     times, by_others = counted
-    return replace(scored, out_of_fold=out_of_fold, baked=request.calibrated), times, by_others
+    return replace(scored, out_of_fold=out_of_fold, baked=request.options.calibrated), times, by_others
 
 
 def _describe(
@@ -218,7 +218,7 @@ def _describe(
     note, flops = describe_in_child(server, model, folder, loaded.paths.worker_log("export"))
     if note:
         logger.debug(note)  # Not for everybody at every export: nothing of the net is missing.
-    if request.examples:
+    if request.options.with_examples:
         say(Passing("keeping training pictures"))
         fitted = trained_on(loaded.dataset(), loaded.config, refit)
         examples.write_in_child(server, request, model, folder, fitted)
@@ -241,13 +241,13 @@ def finish_files(
         StudyStopped: The file does not load, or answers otherwise.
     """
     log, expected = request.loaded.paths.worker_log("export"), stored
-    if request.calibrated and temperature is not None:
+    if request.options.calibrated and temperature is not None:
         bake_temperature(server, model, temperature, log)
         embed_class_names("keras", model, request.loaded.config.classes)
         expected = with_temperature(stored, temperature, stored.with_name("calibrated.npz"))
     request.say(Passing("loading the exported file in a fresh process"))
     verify_in_fresh_process("keras", model, expected, server.backend, "the exported file")
-    if request.calibrated:
+    if request.options.calibrated:
         write_other_formats(request, model, stored.parent, server)
 
 
@@ -259,10 +259,10 @@ def add_choice(summary: dict[str, Any], request: ExportRequest) -> None:
         default = default_trial(loaded)
         same = default is not None and default.number == request.trial.number
         choice.append(no_race_sentence(request.no_race, is_default=same))
-    if request.refit and loaded.final != loaded.config.final and request.refit_epochs is None:
+    if request.refit and loaded.final != loaded.config.final and request.options.refit_epochs is None:
         summary["words"].append(final_sentence(loaded.config.final, loaded.final))
-    summary["prefer"] = request.prefer
-    if request.named:
+    summary["prefer"] = request.options.prefer
+    if request.options.trial is not None:
         summary["named"] = True
     if request.passed_over is not None:
         summary["passed_over"] = request.passed_over

@@ -55,7 +55,7 @@ def confirm_best(request: "ExportRequest", server: "ForkServer", bounds: Bounds 
         StudyStopped: A training failed, or every configuration diverged.
     """
     loaded, config, say = request.loaded, request.loaded.config, request.say
-    course = plot_course(loaded, request.without, bounds, request.refit, request.prefer)
+    course = plot_course(loaded, request.without, bounds, request.refit, request.options.prefer)
     if course.why_none:
         say(f"no race: {course.why_none}")
         return course.why_none
@@ -75,16 +75,10 @@ def confirm_best(request: "ExportRequest", server: "ForkServer", bounds: Bounds 
     rounds = {race_seed(config, round_): round_ for round_ in range(course.rounds)}
 
     def train(trial: "FrozenTrial", seed: int, keep: bool) -> RaceRun:
+        keep, memory = keep and not config.folds, request.options.gpu_memory
+        apart, times = images(rounds[seed]), course.times
         return run_once(
-            loaded,
-            trial,
-            seed,
-            server,
-            say,
-            keep=keep and not config.folds,
-            gpu_memory=request.gpu_memory,
-            times=course.times,
-            apart=images(rounds[seed]),
+            loaded, trial, seed, server, say, keep=keep, gpu_memory=memory, times=times, apart=apart
         )
 
     step = one_image(config.metric, counts, config.classes)
@@ -154,18 +148,7 @@ def run_race(
             "--confirm: every configuration diverged when it was trained again (a loss or the metric became no "
             "number); nothing exported: export without --confirm, or search on"
         )
-    return Race(
-        config,
-        racers,
-        seeds,
-        reason,
-        search_compute,
-        default=course.default,
-        step=step,
-        prefer=course.prefer,
-        best=course.best,
-        times=course.times,
-    )
+    return Race(config, racers, seeds, reason, search_compute, course, step)
 
 
 def _why_over(config: "StudyConfig", racers: Sequence[Racer], rounds: int, course: Course) -> str:

@@ -45,7 +45,7 @@ def write_in_child(
         "source": loaded.config.data,
         "chosen": chosen.tolist(),
         "out": str(folder / FILE),
-        "gpu_memory": request.gpu_memory,
+        "gpu_memory": request.options.gpu_memory,
     }
     log = loaded.paths.worker_log("export")
     with server.start("search.exporting.examples:write", payload, log) as child:

@@ -53,7 +53,7 @@ def fine_tune(
         StudyStopped: Its loss became NaN or infinite.
     """
     loaded, trial, refit = request.loaded, request.trial, request.refit
-    plan = fine_tuning_plan(loaded, trial, epochs, head, model, refit, request.gpu_memory)
+    plan = fine_tuning_plan(loaded, trial, epochs, head, model, refit, request.options.gpu_memory)
     training = run_training(loaded, trial, plan, "fine-tune", server, request.say)
     after = None if refit else float(training.history[plan.value_name][training.kept_epoch - 1])
     return FineTuned(training, head_training, float(trial.value or 0.0), after)

@@ -65,8 +65,8 @@ def make_model(
     if request.refit and unseen is not None:
         unseen_head, unseen = unseen, scratch / "unseen.keras"
         write_whole_net(server, loaded, trial, unseen_head, unseen)
-    if request.fine_tune:
-        tuned = fine_tune(request, request.fine_tune, training, head, model, server)
+    if request.options.fine_tune:
+        tuned = fine_tune(request, request.options.fine_tune, training, head, model, server)
         taken = improved(tuned, loaded.config.direction)
         request.say(fine_tuning_sentence(tuned, loaded.config.metric, taken))
         if taken:

@@ -17,20 +17,13 @@ from search.formatting import accuracy_words, percent
 from search.metrics.calibration import fit_temperature
 from search.metrics.classification import MOST_MISTAKES, Scores, wilson
 from search.metrics.label_doubt import LEAST_RIGHT, doubted_labels
-from search.metrics.selection import (
-    LEVEL,
-    chance_of_such_differences,
-    corrected_accuracy,
-    undecided_words,
-)
+from search.metrics.selection import LEVEL, chance_of_such_differences, corrected_accuracy, undecided_words
 from search.study.fold_results import FOLDS
 from search.study.out_of_fold import read_all_out_of_fold, read_out_of_fold
 from search.study.prices import DEFAULT
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-    from search.study.study import LoadedStudy
+    from search.exporting.request import ExportRequest
 
 # Named in a sentence.
 SHOWN = 5
@@ -140,24 +133,17 @@ class OutOfFold:
         ]
 
 
-def look_out_of_fold(
-    study: "LoadedStudy", exported: "FrozenTrial", without: Sequence[int] = ()
-) -> OutOfFold | None:
-    """Read the out-of-fold predictions of a search's complete trials.
-
-    Args:
-        study: The open study.
-        exported: The trial that is exported.
-        without: Numbers of trials that were left out of the choice.
+def look_out_of_fold(request: "ExportRequest") -> OutOfFold | None:
+    """Read the out-of-fold predictions of a search's complete trials that were not left out of the choice.
 
     Returns:
         None where those of the exported trial are not known, as of a study without folds.
     """
-    config = study.config
+    study, exported, config = request.loaded, request.trial, request.loaded.config
     own = read_out_of_fold(study, exported.number, exported.user_attrs.get(FOLDS, ()))
     if own is None:
         return None
-    trials = list(read_all_out_of_fold(study, without).values()) or [own]
+    trials = list(read_all_out_of_fold(study, request.without).values()) or [own]
     luck = 0.0
     if DEFAULT not in exported.user_attrs:
         rule = study.dataset().rule()

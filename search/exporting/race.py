@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.config.study_config import StudyConfig
+    from search.exporting.entrants import Course
 
 
 @dataclass
@@ -73,11 +74,8 @@ class Race:
         seeds: One a round.
         ended_because: See ``why_over``.
         search_compute: FLOPs that the search had spent.
-        default: Number of the trial of the space's default configuration, where that races.
+        course: How far they raced, and what is exported of them.
         step: See ``eliminations``.
-        prefer: What is exported of the racers: the most ``accurate``, or a cheaper one, see ``preference``.
-        best: Number of the search's best trial, which need not race; None where none is complete.
-        times: So many times as long as a trial's each training was.
     """
 
     config: "StudyConfig"
@@ -85,11 +83,8 @@ class Race:
     seeds: Sequence[int]
     ended_because: str
     search_compute: float
-    default: int | None = None
-    step: float = 0.0
-    prefer: str = ACCURATE
-    best: int | None = None
-    times: float = 1.0
+    course: "Course"
+    step: float
 
     @property
     def racing(self) -> list[Racer]:
@@ -99,7 +94,7 @@ class Race:
     @property
     def winner(self) -> Racer:
         """The one that is exported: the most accurate, or what ``prefer`` says."""
-        found = None if self.prefer == ACCURATE else self.preference
+        found = None if self.course.prefer == ACCURATE else self.preference
         if found is None:
             return self.most_accurate
         return next(racer for racer in self.racers if racer.trial.number == found.chosen.number)
@@ -112,8 +107,13 @@ class Race:
         error of their difference. A small one may have dropped out by being behind, if by less than two points; it is
         compared by the rounds that it has run.
         """
-        first, racing, among = self.most_accurate, values_of(self.racing), self.racing
-        if self.prefer not in (ACCURATE, BALANCED):
+        what, first, racing, among = (
+            self.course.prefer,
+            self.most_accurate,
+            values_of(self.racing),
+            self.racing,
+        )
+        if what not in (ACCURATE, BALANCED):
             among = [racer for racer in self.racers if all(run.value is not None for run in racer.runs)]
         priced = [self._price(racer, first) for racer in among]
         nets = [net for net in priced if net is not None]
@@ -124,8 +124,8 @@ class Race:
         error = None
         if len(racing) > 1 and rounds >= LEAST_ROUNDS:
             error = math.sqrt(2 * noise(racing, self.step)[0] / rounds)
-        chosen = preferred(nets, best, self.prefer, error, lower_is_better=self.config.metric == "loss")
-        return Preference(self.prefer, nets, best, chosen, error, self.config, "racer")
+        chosen = preferred(nets, best, what, error, lower_is_better=self.config.metric == "loss")
+        return Preference(what, nets, best, chosen, error, self.config, "racer")
 
     def _price(self, racer: Racer, first: Racer) -> Priced | None:
         """What a racer costs, with the mean that it would have at the first one's rounds."""
@@ -138,7 +138,7 @@ class Race:
     @property
     def most_accurate(self) -> Racer:
         """The one with the best mean among those that have not dropped out; of equal ones the default."""
-        values = values_of(sorted(self.racing, key=lambda racer: racer.trial.number != self.default))
+        values = values_of(sorted(self.racing, key=lambda racer: racer.trial.number != self.course.default))
         first = leader(values, lower_is_better=self.config.metric == "loss")
         return next(racer for racer in self.racing if racer.trial.number == first)
 
@@ -147,18 +147,19 @@ class Race:
 
         None where the default is not there, or the configuration itself, or where there are fewer than two rounds.
         """
+        default = self.course.default
         compared = {racer.trial.number: racer for racer in self.racing}
         compared |= {
-            racer.trial.number: racer for racer in self.racers if racer.trial.number in (number, self.default)
+            racer.trial.number: racer for racer in self.racers if racer.trial.number in (number, default)
         }
-        if self.default is None or self.default not in compared or number in (self.default, None):
+        if default is None or default not in compared or number == default:
             return None
         rounds = min(len(racer.values) for racer in compared.values())
         if rounds < LEAST_ROUNDS:
             return None
         values = {each: racer.values[:rounds] for each, racer in compared.items()}
         lower = self.config.metric == "loss"
-        return advantages(values, self.default, self.step, lower_is_better=lower)[number]
+        return advantages(values, default, self.step, lower_is_better=lower)[number]
 
     @property
     def compute(self) -> float:
@@ -191,12 +192,12 @@ class Race:
             "mean": winner.mean,
             "standard_deviation": winner.deviation,
             "rounds": len(self.seeds),
-            "times": self.times,
+            "times": self.course.times,
             "seeds": list(self.seeds),
             "seed_of_the_weights": self.seeds[0],
             "compute": self.compute,
             "search_compute": self.search_compute,
-            **({} if self.default is None else {"default": self.default}),
+            **({} if self.course.default is None else {"default": self.course.default}),
             "share_of_search_compute": self.share,
             "configurations": [self._figures_of(racer) for racer in self.racers],
         }

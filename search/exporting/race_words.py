@@ -23,7 +23,7 @@ def race_sentences(race: Race, refit: bool) -> list[str]:
         race: The race.
         refit: Whether its winner was then trained on all training images.
     """
-    decided = _decision(race) if race.default is None else _beside_default(race)
+    decided = _decision(race) if race.course.default is None else _beside_default(race)
     return [words for words in (_winner(race), decided, _promise(race), _expense(race, refit)) if words]
 
 
@@ -41,40 +41,40 @@ def _winner(race: Race) -> str:
         "" if winner.deviation is None else f" (standard deviation {gap_words(metric, winner.deviation)})"
     )
     who, mean = f"the search's best {len(race.racers)} configurations", f"mean validation {metric}"
-    if race.default is not None:
-        who = f"{len(race.racers)} configurations, the default (trial {race.default}) among them"
+    if race.course.default is not None:
+        who = f"{len(race.racers)} configurations, the default (trial {race.course.default}) among them"
     if can_race(race.config):
         images = "in folds dealt anew" if race.config.folds else "on images that no trial was ranked by"
         mean = f"mean {metric} {images}"
     by = f"has the best {mean}," if winner is race.most_accurate else f"is preferred, with a {mean} of"
-    if race.default is not None:
+    if race.course.default is not None:
         by = f"is chosen, with a {mean} of"
-    long = f", {race.times:.2g} times as long as a trial," if race.times > 1 else ""
+    long = f", {race.course.times:.2g} times as long as a trial," if race.course.times > 1 else ""
     text = (
         f"Race: of {who}, trained again{long} with the same seeds in {_rounds(race)}, trial {winner.trial.number} {by} "
         f"{figure(metric, winner.mean or 0.0)}{spread}"
     )
-    if race.best is None:
+    if race.course.best is None:
         return f"{text}."
-    if race.best == winner.trial.number:
+    if race.course.best == winner.trial.number:
         return f"{text}; it was the search's best, too."
-    best = next((racer for racer in race.racers if racer.trial.number == race.best), None)
+    best = next((racer for racer in race.racers if racer.trial.number == race.course.best), None)
     before = "which did not race"
     if best is not None:
         before = "whose training diverged" if best.mean is None else f"which has {figure(metric, best.mean)}"
-    return f"{text}; the search's best was trial {race.best}, {before}."
+    return f"{text}; the search's best was trial {race.course.best}, {before}."
 
 
 def _beside_default(race: Race) -> str:
     """Whether the default is exported; else by how much the exported configuration beats it, and how surely."""
     winner, gap = race.winner.trial.number, partial(gap_words, race.config.metric)
-    if race.prefer != ACCURATE:
+    if race.course.prefer != ACCURATE:
         ahead = race.advantage_of(winner)
-        if winner == race.default or ahead is None:
-            return "It is the default configuration." if winner == race.default else ""
+        if winner == race.course.default or ahead is None:
+            return "It is the default configuration." if winner == race.course.default else ""
         where = "ahead of" if ahead.gap >= 0 else "behind"
         return f"It is {gap(abs(ahead.gap))} {where} the default configuration (standard error {gap(ahead.error)})."
-    if winner != race.default:
+    if winner != race.course.default:
         ahead = race.advantage_of(winner)
         if ahead is None:
             return "The default configuration dropped out of the race."

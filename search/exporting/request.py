@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search.exporting.race import Race
-from search.metrics.preference import ACCURATE
 from search.study.request import load_space
 from search.study.space_version import check_code
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from search.config.settings import ExportOptions
     from search.exporting.preference import Preference
     from search.study.study import LoadedStudy
 
@@ -24,43 +24,31 @@ class ExportRequest:
         loaded: The open study.
         trial: The trial to export; after a race its winner, as if it had been trained with the race's first seed.
         refit: Whether to train its configuration on all training images.
-        refit_epochs: Number of epochs of that; None for what the scored weights were trained for.
-        fine_tune: Number of epochs in which the last part of the backbone is trained too; None for none.
-        gpu_memory: GB to take of a GPU at most; None for no limit.
-        formats: Further formats of the model.
-        baselines: Models to compare it with.
+        options: What else is asked for.
+        formats: Further formats of the model, checked.
+        baselines: Models to compare it with, checked.
         say: Gets lines for a person.
         race: The race that found the trial, if there was one.
         without: Numbers of the trials that were left out of the choice.
-        examples: Whether to keep training pictures with the model.
-        prefer: What is preferred: the most ``accurate``, or a cheaper one.
         preference: What was preferred of the trials; None where one was named.
         no_race: Why there was no race, where one was wanted.
         remark: A sentence for the words of the export; empty for none.
         passed_over: Number of the search's best trial, where the default is exported in its place.
-        named: Whether somebody has named the trial, so that nothing has chosen it.
-        calibrated: Whether the exported files are to have the temperature inside.
     """
 
     loaded: "LoadedStudy"
     trial: "FrozenTrial"
     refit: bool
-    refit_epochs: int | None
-    fine_tune: int | None
-    gpu_memory: float | None
+    options: "ExportOptions"
     formats: tuple[str, ...]
     baselines: tuple[str, ...]
     say: Callable[[str], None]
     race: Race | None = None
     without: tuple[int, ...] = ()
-    examples: bool = False
-    prefer: str = ACCURATE
     preference: "Preference | None" = None
     no_race: str = ""
     remark: str = ""
     passed_over: int | None = None
-    named: bool = False
-    calibrated: bool = False
 
 
 def check_space(loaded: "LoadedStudy", asked: Mapping[str, bool]) -> None:

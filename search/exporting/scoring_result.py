@@ -92,7 +92,7 @@ def scoring_payload(
     """The payload of ``search.exporting.scoring_job.score``, which writes to ``stored``; see there."""
     config = request.loaded.config
     wanted = bool(config.backbones) and (files.head is not None or bool(request.baselines))
-    features = cached_features(request.loaded, request.trial, request.refit) if wanted else None
+    features = cached_features(request) if wanted else None
     if wanted and request.baselines and features is None:
         request.say(
             "no baseline on the backbone's features: those of its training images are not on this host"
@@ -113,7 +113,7 @@ def scoring_payload(
         "race_part": 0 if request.race and config.race_images else None,
         "race_parts": 1 if request.refit else ending.PARTS_OF_IMAGES,
         "out": str(stored),
-        "gpu_memory": request.gpu_memory,
+        "gpu_memory": request.options.gpu_memory,
         "temperature": temperature,
         "unseen": str(files.unseen) if files.unseen else None,
         "head": str(files.head) if files.head else None,

@@ -92,7 +92,7 @@ def refit(request: "ExportRequest", model: Path, server: "ForkServer") -> Traini
         StudyStopped: Its loss became NaN or infinite.
     """
     loaded, trial = request.loaded, request.trial
-    plan = refit_plan(loaded, trial, request.refit_epochs, model, request.gpu_memory)
+    plan = refit_plan(loaded, trial, request.options.refit_epochs, model, request.options.gpu_memory)
     checkpoint, per_image = Path(str(plan.checkpoint)), 3.0 * trial.user_attrs["flops"]
     # One that goes on is recorded as the same, one that is made again takes as much again.
     begun = last_recorded(loaded, refit_name(trial, checkpoint))[0] if checkpoint.exists() else ""

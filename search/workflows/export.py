@@ -112,19 +112,13 @@ def _requested(
         loaded,
         chosen,
         refit,
-        options.refit_epochs,
-        options.fine_tune,
-        options.gpu_memory,
+        options,
         formats,
         baselines,
         say,
         without=without,
-        examples=options.with_examples,
-        calibrated=options.calibrated,
-        prefer=options.prefer,
         preference=preference,
         remark=remark,
-        named=options.trial is not None,
     )
     if options.trial is None and not confirm and not can_race(config) and options.prefer == ACCURATE:
         request = default_unless_ahead(request)

@@ -20,7 +20,7 @@ import pytest
 
 from benchmarks.postgres import MEMORY, PostgresServer
 from search.cli.app import main
-from search.config.settings import RunOptions
+from search.config.settings import ExportOptions, RunOptions
 from search.config.study_config import StudyConfig
 from search.data import Dataset
 from search.data.preparation import prepare
@@ -222,7 +222,7 @@ def export_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         said = trial.user_attrs
         lengths = (said["epochs"], said["kept_epoch"], said["seconds"])
         training = TrainingResult(more.pop("refit", False), 0, *lengths, said["history"], said)
-        request = ExportRequest(study, trial, training.refit, None, None, None, (), (), print)
+        request = ExportRequest(study, trial, training.refit, ExportOptions.given("s"), (), (), print)
         summary = {**summarise(request, training, scored, 1), **more}
         write_files(folder, request, training, scored, summary)
         return folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from search.config.settings import ExportOptions
 from search.exporting import builder
 from search.exporting.entrants import Bounds
 from search.study.compute import AFTER_SEARCH
@@ -34,7 +35,7 @@ class Planned:
     def plan(self, bounds: Bounds) -> float:
         trial = SimpleNamespace(number=3, user_attrs={})
         request: Any = SimpleNamespace(
-            loaded=self, trial=trial, refit_epochs=None, race=None, say=self.said.append
+            loaded=self, trial=trial, options=ExportOptions.given("s"), race=None, say=self.said.append
         )
         builder._plan_final(request, bounds)
         return self.final

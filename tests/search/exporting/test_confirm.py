@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from search.config.settings import ExportOptions
 from search.errors import StudyStopped
 from search.exporting import writers
 from search.exporting.confirm import confirm_best, run_race
@@ -36,7 +37,7 @@ UNDECIDED = {3: [0.90, 0.95, 0.93, 0.91, 0.94], 8: [0.92, 0.93, 0.95, 0.90, 0.95
 
 
 def asked(study: LoadedStudy, say: Callable[[str], None] = print) -> ExportRequest:
-    return ExportRequest(study, study.optuna.trials[0], True, None, None, None, (), (), say)
+    return ExportRequest(study, study.optuna.trials[0], True, ExportOptions.given("s"), (), (), say)
 
 
 def trial(number: int, value: float = 0.97) -> Any:
@@ -142,7 +143,8 @@ def test_figures_have_the_spread_and_what_the_search_had_promised() -> None:
 def test_figures_have_how_many_times_as_long_as_a_trial_the_trainings_were() -> None:
     found, _ = race(UNDECIDED)
     assert found.figures()["times"] == 1.0
-    assert dataclasses.replace(found, times=2.5).figures()["times"] == 2.5
+    longer = dataclasses.replace(found.course, times=2.5)
+    assert dataclasses.replace(found, course=longer).figures()["times"] == 2.5
 
 
 def test_race_in_a_space_that_counts_no_operations_says_nothing_of_compute() -> None:
@@ -169,7 +171,8 @@ def test_words_say_whose_weights_are_exported() -> None:
     ],
 )
 def test_words_know_the_search_s_best_where_it_was_left_out_too(best: int | None, end: str) -> None:
-    found = dataclasses.replace(race(UNDECIDED)[0], best=best)
+    found = race(UNDECIDED)[0]
+    found = dataclasses.replace(found, course=dataclasses.replace(found.course, best=best))
     assert race_sentences(found, refit=False)[0].endswith(end)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from search.config.settings import ExportOptions
 from search.execution.planning import plan_training
 from search.execution.worker import Worker
 from search.execution.worker_loop import work
@@ -52,8 +53,12 @@ DEFAULT = 0
 COSTS = {0: 50, 5: 100, 7: 20}
 
 
+def preferring(race: Race, what: str) -> Race:
+    return dataclasses.replace(race, course=dataclasses.replace(race.course, prefer=what))
+
+
 def asked(study: LoadedStudy, say: Callable[[str], None] = print) -> ExportRequest:
-    return ExportRequest(study, study.optuna.trials[0], True, None, None, None, (), (), say)
+    return ExportRequest(study, study.optuna.trials[0], True, ExportOptions.given("s"), (), (), say)
 
 
 def trial(number: int, state: str = "COMPLETE") -> Any:
@@ -147,7 +152,7 @@ def test_lower_loss_beats_the_default() -> None:
 
 def test_balanced_racer_is_the_cheapest_within_an_error_of_the_best_mean() -> None:
     open_race = race({5: [0.93, 0.92, 0.91], DEFAULT: [0.90, 0.94, 0.91], 7: [0.92, 0.93, 0.90]})
-    found = dataclasses.replace(open_race, prefer="balanced")
+    found = preferring(open_race, "balanced")
     assert (open_race.winner.trial.number, found.winner.trial.number) == (5, 7)
     said = race_sentences(found, refit=True)
     assert said[1].startswith("It is 0.0 points ahead of the default configuration")
@@ -166,11 +171,11 @@ def test_small_racer_may_have_dropped_out_if_it_is_near_enough() -> None:
     assert found.winner.trial.number == 7
     assert found.preference is not None
     assert found.preference.chosen.value == pytest.approx(0.9158, abs=1e-4)
-    assert dataclasses.replace(found, prefer="balanced").winner.trial.number != 7
+    assert preferring(found, "balanced").winner.trial.number != 7
 
 
 def test_small_racer_that_diverged_is_none() -> None:
-    found = dataclasses.replace(race({5: [0.93, 0.94], DEFAULT: [0.92, 0.93], 7: [None]}), prefer="small")
+    found = preferring(race({5: [0.93, 0.94], DEFAULT: [0.92, 0.93], 7: [None]}), "small")
     assert found.winner.trial.number == DEFAULT
 
 
@@ -231,7 +236,7 @@ def test_race_is_on_images_that_no_trial_has_seen(
     before = compute_spent(study)
     found = confirm_best(asked(study), fast_server)
     assert isinstance(found, Race)
-    assert (found.default, len(found.racers)) == (0, 3)
+    assert (found.course.default, len(found.racers)) == (0, 3)
     assert all(len(racer.runs) >= 2 for racer in found.racers)
     recorded = study.optuna.user_attrs[AFTER_SEARCH]
     assert compute_spent(study) == before + sum(recorded.values())
@@ -253,22 +258,23 @@ def test_race_is_as_long_as_the_final_training_and_keeps_its_length(
     bounds = Bounds(final=2.0 * study.config.final)
     found = confirm_best(asked(study, said.append), fast_server, bounds=bounds)
     assert isinstance(found, Race)
-    assert 1.5 < found.times <= 2.0
-    assert f"{found.times:.2g} times as long as a trial" in said[0]
+    assert 1.5 < found.course.times <= 2.0
+    assert f"{found.course.times:.2g} times as long as a trial" in said[0]
     assert (
-        f"trained again, {found.times:.2g} times as long as a trial, with" in race_sentences(found, True)[0]
+        f"trained again, {found.course.times:.2g} times as long as a trial, with"
+        in race_sentences(found, True)[0]
     )
     recorded = study.optuna.user_attrs[AFTER_SEARCH]
     assert sum(recorded.values()) == pytest.approx(found.compute)
 
     again = confirm_best(asked(study), fast_server)
     assert isinstance(again, Race)
-    assert (again.times, again.compute) == (found.times, found.compute)
+    assert (again.course.times, again.compute) == (found.course.times, found.compute)
     assert study.optuna.user_attrs[AFTER_SEARCH] == recorded, "nothing is trained again, or counted twice"
     less = 0.99 * plot_course(study).takes
-    assert plot_course(study, bounds=Bounds(most=less, final=bounds.final)).times in (1.0, found.times)
+    assert plot_course(study, bounds=Bounds(most=less, final=bounds.final)).times in (1.0, found.course.times)
     for path, number in study.paths.race_files():
-        if number != found.default:
+        if number != found.course.default:
             path.unlink()
     assert plot_course(study).times == 1.0, "others may race as long as is right for them"
 

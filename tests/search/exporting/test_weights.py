@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from search.config.settings import ExportOptions
 from search.errors import InputError
 from search.execution.worker import Worker
 from search.exporting import weights
@@ -51,8 +52,7 @@ def request_of_refit(
     return SimpleNamespace(
         loaded=loaded,
         trial=loaded.optuna.trials[0],
-        refit_epochs=None,
-        gpu_memory=None,
+        options=ExportOptions.given("s"),
         say=lambda line: None,
     )
 

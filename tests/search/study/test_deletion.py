@@ -18,6 +18,7 @@ from optuna.artifacts import upload_artifact
 from sqlalchemy.exc import OperationalError
 
 from search.cli.app import main
+from search.config.settings import ExportOptions
 from search.config.study_config import StudyConfig
 from search.delete import app
 from search.errors import InputError, StudyStopped
@@ -509,7 +510,7 @@ def test_export_whose_study_is_deleted_ends_in_one_line(
 ) -> None:
     study = make()
     trial = study.optuna.trials[0]
-    request = ExportRequest(study, trial, False, None, None, None, (), (), print)
+    request = ExportRequest(study, trial, False, ExportOptions.given("s"), (), (), print)
 
     def build(*_: object) -> None:
         optuna.delete_study(study_name="s", storage=study.storage)
