@@ -20,6 +20,9 @@ from search.process.fork_server import ForkServer
 
 # As in an activated environment, where the commands that are printed say "python".
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+# Where bytecode is not kept, each of the many processes that tests start compiles all of our modules first.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
