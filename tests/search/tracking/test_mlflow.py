@@ -1,5 +1,6 @@
 """Runs, read back by MLflow's own client; its store of files needs no server and no database."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from search.tracking.base import Ending, Point, TrackedTrial
 from search.tracking.mlflow import ENVIRONMENT, MLflow
 
-pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
+# Looked for and not imported: it takes a second, which every process that collects tests would spend.
+pytestmark = pytest.mark.skipif(find_spec("mlflow") is None, reason="pip install mlflow-skinny")
 
 TRIAL = TrackedTrial(7, {"filters": 8, "rate": 0.5, "fault": ""}, 1000.0)
 
