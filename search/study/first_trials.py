@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution
 from search.config.study_config import StudyConfig
 from search.config.value_types import as_path
 from search.errors import InputError, SpaceFailed
-from search.study.proposal import contains, own_configurations, propose
+from search.study.proposal import contains, own_configurations, propose, range_words
 from spaces.contract import InputSpec, Space
 
 
@@ -110,17 +110,16 @@ class _Tried(optuna.trial.FixedTrial):
         self._given = values
 
     def _suggest(self, name: str, distribution: optuna.distributions.BaseDistribution) -> Any:
+        expected = f"expected {range_words(distribution)}"
         if name not in self._given:
-            raise _Untried(f"{name} is missing; expected a value of {distribution}")
+            raise _Untried(f"{name} is missing; {expected}")
         value = self._given[name]
         if not isinstance(distribution, CategoricalDistribution) and (
             isinstance(value, bool) or not isinstance(value, int | float)
         ):
-            raise _Untried(f"{name} = {value!r} is no number; expected a value of {distribution}")
+            raise _Untried(f"{name} = {value!r} is no number; {expected}")
         if not contains(distribution, value):
-            raise _Untried(
-                f"{name} = {value!r} is outside what this space samples; expected a value of {distribution}"
-            )
+            raise _Untried(f"{name} = {value!r} is outside what this space samples; {expected}")
         return super()._suggest(name, distribution)
 
 

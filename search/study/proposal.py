@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
 
 from search.config.study_config import StudyConfig
 from search.errors import (
@@ -133,6 +140,20 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except (ValueError, TypeError, OverflowError):
         return False
+
+
+def range_words(distribution: BaseDistribution) -> str:
+    """A parameter's values in words: ``a whole number from 16 to 96``, its bounds exact."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return f"one of {', '.join(map(repr, choices))}"
+        case IntDistribution(low=low, high=high, step=step):
+            words = f"a whole number from {low} to {high}"
+        case FloatDistribution(low=low, high=high, step=step):
+            words = f"a number from {low} to {high}"
+        case _:
+            return f"a value of {distribution}"
+    return words if step in (None, 1) else f"{words} in steps of {step}"
 
 
 def own_configurations(space: Space, config: StudyConfig) -> list[dict[str, Any]]:

@@ -66,14 +66,16 @@ class Sweep:
             )
         params = earlier.get("params") or self.values or _default(space, config)
         vary, repeat = self.vary or earlier["vary"], self.repeat or earlier["repeat"]
-        cells, left_out = _cells(space, config, params, vary)
+        # Asked for nothing, it goes on with the study's own cells: values added one list at a time are not crossed.
+        cells, left_out = (None, []) if stored and not self.vary else _cells(space, config, params, self.vary)
         sweep = _together(earlier, params, vary, repeat, left_out)
         for one in left_out:
             logger.info("left out: %s: %s", describe(one["values"]), one["why"])
 
         def queue(study: optuna.Study) -> None:
             tries = _by_cell(study.get_trials(deepcopy=False))
-            for run, values in itertools.product(range(repeat), cells):
+            own = {cell: of_cell[0].system_attrs[FIXED] for (cell, _), of_cell in tries.items()}
+            for run, values in itertools.product(range(repeat), own.values() if cells is None else cells):
                 before = tries.get((_key(values), run), [])
                 if all(trial.state == TrialState.FAIL for trial in before):
                     study.enqueue_trial(values, user_attrs=_about(run, before))
@@ -142,14 +144,18 @@ def _together(
     repeat: int,
     left_out: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What the study shall store of the sweep, this run and earlier ones together."""
+    """What the study shall store of the sweep, this run and earlier ones together.
+
+    A parameter that one of them leaves alone has the base's value there.
+    """
     names = dict.fromkeys([*earlier["vary"], *vary])
+    base = {name: [params[name]] for name in names}
+    before = {**base, **earlier["vary"]} if earlier["vary"] else {}
+    now = {**base, **vary}
     return {
         "base": earlier["base"],
         "params": dict(params),
-        "vary": {
-            name: _merged(earlier["vary"].get(name, []), vary.get(name, []), params[name]) for name in names
-        },
+        "vary": {name: _merged(before.get(name, []), now[name], params[name]) for name in names},
         "repeat": max(repeat, earlier["repeat"]),
         "left_out": [*earlier["left_out"], *(one for one in left_out if one not in earlier["left_out"])],
     }

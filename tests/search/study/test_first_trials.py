@@ -116,7 +116,7 @@ def test_wrong_configuration_to_try_is_refused(change: dict[str, Any], named: st
 
 def test_incomplete_configuration_to_try_is_refused() -> None:
     with pytest.raises(
-        InputError, match=r"^--try f\.toml: dropout is missing; expected a value of FloatDistribution"
+        InputError, match=r"^--try f\.toml: dropout is missing; expected a number from 0\.0 to 0\.5$"
     ):
         check_trial(small_space, {"width": 8, "rate": 0.1}, CONFIG.input_spec, "--try f.toml")
 

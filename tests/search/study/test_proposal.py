@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from search.config.study_config import StudyConfig
 from search.errors import SpaceFailed
-from search.study.proposal import own_configurations, propose
+from search.study.proposal import own_configurations, propose, range_words
 from spaces.contract import Cost, InputSpec
 from spaces.recipe import Recipe
 from storage.claims import ClaimLost
@@ -112,3 +118,17 @@ def test_own_configurations_are_a_list_of_dicts(first: Any, words: str) -> None:
 def test_sample_that_does_not_come_back_as_it_was_is_refused(more: dict) -> None:
     with pytest.raises(SpaceFailed, match="which cannot be stored as it is"):
         proposed(sample=lambda trial, spec: {"width": trial.suggest_int("width", 1, 9), **more})
+
+
+@pytest.mark.parametrize(
+    ("distribution", "words"),
+    [
+        (IntDistribution(16, 96, log=True), "a whole number from 16 to 96"),
+        (IntDistribution(8, 64, step=8), "a whole number from 8 to 64 in steps of 8"),
+        (FloatDistribution(0.0, 0.5), "a number from 0.0 to 0.5"),
+        (CategoricalDistribution(["relu", 1, True]), "one of 'relu', 1, True"),
+    ],
+)
+def test_values_of_a_parameter_are_said_in_words(distribution: BaseDistribution, words: str) -> None:
+    """A user was told to give a value of ``IntDistribution(high=96, log=True, low=16, step=1)``."""
+    assert range_words(distribution) == words

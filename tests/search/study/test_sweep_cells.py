@@ -75,6 +75,17 @@ def test_cells_queued_again_are_those_that_are_new(queue, study: optuna.Study) -
     assert study.user_attrs[SWEEP]["vary"] == {"filters": [16, 32], "dense_width": [128, 256]}
 
 
+def test_sweep_asked_for_nothing_goes_on_with_its_own_cells_and_crosses_no_lists(
+    queue, study: optuna.Study
+) -> None:
+    """Two lists, each given to a command of its own, were crossed by the command that only goes on."""
+    queue(vary={"filters": (16,)})
+    both = queue(vary={"dense_width": (64,)})
+    assert both == [(16, 128, 0), (32, 64, 0)]
+    assert queue() == both
+    assert study.user_attrs[SWEEP]["vary"] == {"filters": [16, 32], "dense_width": [128, 64]}
+
+
 def test_cell_over_the_spaces_own_bounds_is_left_out_too(queue, capsys: pytest.CaptureFixture[str]) -> None:
     assert queue(vary={"filters": (512, 1024), "dense_width": (128, 256)}) == [
         (512, 128, 0),
