@@ -72,14 +72,23 @@ def _new(options: RunOptions) -> Iterator[str]:
         name = options.preset or options.study
         asked = sorted({field.name for field in dataclasses.fields(preset)} & options.requested)
         yield f"the preset {name} sets {' '.join(_flags(preset))}"
-        timed, counted = time_of_all(options) is not None, compute_of_all(options) is not None
-        if preset.final is not None and options.final is None and (timed or counted):
-            bounds = " and ".join(["--timeout"] * timed + ["--budget"] * counted)
-            yield f"folds that nobody asks for give way to a part held out where they leave too little of {bounds}"
-            if timed:
-                yield "without folds, its final training is no longer than fits in --timeout"
+        if preset.final is not None and options.final is None:
+            yield from _within_bounds(options)
         yield from (f"as given: {flag_of(options, one)} {getattr(options, one)}" for one in asked)
     elif options.data is None:
         yield "no images are named: pass --data (a folder, a zip, a table, cifar10, ...), or a preset of those below"
     else:
-        yield from choose_settings(options, only_look=True).lines
+        choice = choose_settings(options, only_look=True)
+        yield from choice.lines
+        if is_by_compute(choice.options, load_space(space_name(choice.options))):
+            yield from _within_bounds(choice.options)
+
+
+def _within_bounds(options: RunOptions) -> Iterator[str]:
+    """What a time or a compute of all changes, which is worked out once the images are prepared."""
+    timed, counted = time_of_all(options) is not None, compute_of_all(options) is not None
+    if (timed or counted) and "folds" not in options.requested:
+        bounds = " and ".join(["--timeout"] * timed + ["--budget"] * counted)
+        yield f"folds that nobody asks for give way to a part held out where they leave too little of {bounds}"
+    if timed and options.final is None:
+        yield "without folds, its final training is no longer than fits in --timeout"

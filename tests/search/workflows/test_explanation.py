@@ -81,6 +81,18 @@ def test_preset_beside_a_time_is_explained_with_what_that_does(explain: Explain)
     assert "without folds, its final training is no longer than fits in --timeout" in said
 
 
+def test_chosen_folds_are_explained_with_what_a_budget_does_to_them(explain: Explain) -> None:
+    """``--folds 3`` was promised of a search that then held a part out."""
+    said, _ = explain("--study", "s", "--data", "digits", "--budget", "5GFLOP")
+    assert "--folds 3" in said
+    assert (
+        "folds that nobody asks for give way to a part held out where they leave too little of --budget"
+        in said
+    )
+    said, _ = explain("--study", "s", "--data", "digits", "--budget", "5GFLOP", "--folds", "3")
+    assert "give way" not in said
+
+
 @pytest.mark.parametrize(
     ("more", "named"),
     [
