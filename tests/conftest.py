@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import compileall
 import json
 import os
 import shutil
@@ -20,9 +21,11 @@ from search.process.fork_server import ForkServer
 
 # As in an activated environment, where the commands that are printed say "python".
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-# Where bytecode is not kept, each of the many processes that tests start compiles all of our modules first.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
+# Where no bytecode is kept (PYTHONDONTWRITEBYTECODE), each of the many processes that tests start would compile all of
+# our modules first.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    for package in ("search", "spaces", "storage"):
+        compileall.compile_dir(Path(__file__).parents[1] / package, quiet=1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -104,7 +104,7 @@ def test_store_that_is_away_costs_neither_the_trial_nor_the_way_to_go_on(
     def away(*_: object, **__: object) -> None:
         raise ConnectionError("no such bucket")
 
-    monkeypatch.setattr("storage.artifacts.fetch", away)
+    monkeypatch.setattr("storage.artifacts.download_artifact", away)
     monkeypatch.setattr("storage.artifacts.upload", away)
     files.model.touch()
     assert files.go_on_from() == ()
