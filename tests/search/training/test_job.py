@@ -188,7 +188,7 @@ def score_kept(digits: Dataset) -> Callable[[Run], dict[str, float]]:
     def score(run: Run) -> dict[str, float]:
         images, labels = digits.train()
         chosen = split(labels, run.plan.validation, run.plan.images, run.plan.split_seed).validation
-        return validate(run.kept, images, labels, chosen).figures
+        return validate(run.kept, images, labels, chosen)[0]
 
     return score
 

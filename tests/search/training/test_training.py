@@ -48,8 +48,8 @@ def test_kept_weights_are_validated_in_float32_where_training_computes_in_bfloat
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
     of_validation = (training.images, training.labels, training.validation)
-    exact = validate(training._exported(), *of_validation).figures
-    mixed = validate(training.model, *of_validation).figures
+    exact = validate(training._exported(), *of_validation)[0]
+    mixed = validate(training.model, *of_validation)[0]
     assert found["val_loss"] == pytest.approx(exact["val_loss"], abs=1e-6)
     assert abs(mixed["val_loss"] - exact["val_loss"]) > 1e-5
 
@@ -66,7 +66,7 @@ def test_kept_net_answers_for_both_views_where_images_may_be_flipped(plan, flip:
     views = (images, images[:, :, ::-1]) if flip else (images,)
     expected = np.mean([one.predict_on_batch(view.astype("float32")) for view in views], axis=0)
     assert np.allclose(kept.predict_on_batch(images.astype("float32")), expected, atol=1e-5)
-    scored = validate(kept, training.images, training.labels, training.early).figures
+    scored = validate(kept, training.images, training.labels, training.early)[0]
     assert found["val_loss"] == pytest.approx(scored["val_loss"], abs=1e-5)
     assert training.plan.images_validated(1, 100, 100) == 100 * len(views)
 
