@@ -120,19 +120,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = make_parser(__doc__)
-    parser.add_argument("--sets", nargs="*", default=[], metavar="NAME=DATA", help=f"of {', '.join(TASKS)}")
+    parser = sets_parser(__doc__)
     parser.add_argument("--backbone", help="of clothing_backbone")
+    asked = parser.parse_args(arguments)
+    asked.sets = sets_of(parser, asked.sets)
+    if asked.backbone is None and any(TASKS[name].over_backbone for name in asked.sets):
+        parser.error("--sets clothing_backbone: its nets are heads over a backbone; expected --backbone FILE")
+    return asked
+
+
+def sets_parser(about: str | None) -> argparse.ArgumentParser:
+    """A command line that asks for repetitions of sets."""
+    parser = make_parser(about)
+    parser.add_argument("--sets", nargs="*", default=[], metavar="NAME=DATA", help=f"of {', '.join(TASKS)}")
     parser.add_argument("--repetitions", type=int, default=3, help="of each set (default: %(default)s)")
     parser.add_argument("--work", type=Path, default=Path("studies/pays"), help="(default: %(default)s)")
-    asked = parser.parse_args(arguments)
-    sets = {name: data or name for name, _, data in (one.partition("=") for one in asked.sets)}
+    return parser
+
+
+def sets_of(parser: argparse.ArgumentParser, asked: Sequence[str]) -> dict[str, str]:
+    """The sets that were asked for, each with where its images come from."""
+    sets = {name: data or name for name, _, data in (one.partition("=") for one in asked)}
     if unknown := [name for name in sets if name not in TASKS]:
         parser.error(f"--sets {unknown[0]}: no such set; expected some of {', '.join(TASKS)}")
-    if asked.backbone is None and any(TASKS[name].over_backbone for name in sets):
-        parser.error("--sets clothing_backbone: its nets are heads over a backbone; expected --backbone FILE")
-    asked.sets = sets
-    return asked
+    return sets
 
 
 def repetition(
@@ -140,13 +151,9 @@ def repetition(
 ) -> dict[str, Any]:
     """Search and train all that a row compares; what an earlier call has finished is read from ``place``."""
     arrays = deal(task, source, seed)
-    about = {
-        **task.options,
-        **({"trials": MANY} if "budget" in task.options else {}),
-        **({"image_size": task.size} if task.size else {}),
-        "data": arrays, "preset": task.preset, "seed": seed, "refit": True, "backbones": backbones,
-        "root": place / "studies", "cache": place / "cache",
-    }  # fmt: skip
+    about = {**options_of(task, arrays, seed, place), "backbones": backbones}
+    if "budget" in about:
+        about["trials"] = MANY
     ours = once(place / "ours.json", lambda: search("ours", place, about))
     same = {**about, "sampler": "random", "trials": MANY, "budget": about.get("budget", ours["budget"])}
     random = once(place / "random.json", lambda: search("random", place, same))
@@ -169,6 +176,16 @@ def repetition(
         **{f"seconds.{name}": float(side["seconds"]) for name, side in sides.items()},
         "gflops": ours["compute"] / ours["seconds"] / 1e9,
     }
+
+
+def options_of(task: Task, arrays: tuple[Any, ...], seed: int, place: Path) -> dict[str, Any]:
+    """What a search of a set is asked, whatever bounds it."""
+    return {
+        **task.options,
+        **({"image_size": task.size} if task.size else {}),
+        "data": arrays, "preset": task.preset, "seed": seed, "refit": True,
+        "root": place / "studies", "cache": place / "cache",
+    }  # fmt: skip
 
 
 def deal(task: Task, source: str, seed: int) -> tuple[Any, ...]:

@@ -21,27 +21,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pays import FIRST_SEED, MANY, TASKS, Task, deal, search
+from pays import FIRST_SEED, MANY, TASKS, Task, deal, options_of, search, sets_of, sets_parser
 from pays_summary import difference, points
-from record import append_row, commit, make_parser, once, print_table, read_rows, write_result
+from record import append_row, commit, once, print_table, read_rows, write_result
 
 SIDES = {"exported": {}, "random": {"sampler": "random"}}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = make_parser(__doc__)
-    parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=DATA", help="as of pays.py")
+    parser = sets_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=15, help="of each search (default: %(default)s)")
-    parser.add_argument("--repetitions", type=int, default=3, help="of each set (default: %(default)s)")
-    parser.add_argument("--work", type=Path, default=Path("studies/pays"), help="(default: %(default)s)")
     asked = parser.parse_args(arguments)
+    sets = sets_of(parser, asked.sets)
+    if any(TASKS[name].over_backbone for name in sets):
+        parser.error("--sets clothing_backbone: its nets are heads over a backbone, which pays.py alone has")
     table = asked.out / "pays_seconds.csv"
     there = {(row["set"], row["minutes"], row["seed"]) for row in read_rows(table)}
     for seed in range(FIRST_SEED, FIRST_SEED + asked.repetitions):
-        for name, _, source in (one.partition("=") for one in asked.sets):
+        for name, source in sets.items():
             if (name, str(asked.minutes), str(seed)) not in there:
                 place = asked.work / f"{name}-{asked.minutes:g}min-{seed}-{commit()}"
-                found = repetition(TASKS[name], source or name, seed, place, 60 * asked.minutes)
+                found = repetition(TASKS[name], source, seed, place, 60 * asked.minutes)
                 append_row(table, {"set": name, "minutes": asked.minutes, "seed": seed, **found})
     figures = summarise(read_rows(table))
     write_result("pays_seconds", figures, asked.out)
@@ -77,14 +77,11 @@ def run_side(
 ) -> dict[str, Any]:
     """One of the searches, on ``cores`` alone."""
     os.sched_setaffinity(0, cores)
-    arrays = deal(task, source, seed)
     about = {
-        **{key: value for key, value in task.options.items() if key not in ("budget", "trials")},
-        **({"image_size": task.size} if task.size else {}),
+        **options_of(task, deal(task, source, seed), seed, place),
         **SIDES[name],
-        "data": arrays, "preset": task.preset, "seed": seed, "trials": MANY, "timeout": seconds,
-        "root": place / "studies", "cache": place / f"cache-{name}",
-    }  # fmt: skip
+        **{"trials": MANY, "budget": None, "timeout": seconds, "cache": place / f"cache-{name}"},
+    }
     return once(place / f"{name}.json", lambda: search(name, place, about))
 
 
