@@ -11,17 +11,18 @@ W = 0.7 PFLOP, of which a search without a race has taken 0.34; then it is 0.36.
 
 Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
 and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.9 % after 80
-passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200 (``benchmarks/passes.py``, three seeds). So with P passes
-of the default, N images and W, or with ``--timeout`` as much as that time pays at the pace so far,
+passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200. Twice as many again gain 1.7 points over 1,000 images of
+CIFAR-10 and 0.1 of Fashion-MNIST, and none over 200 (``benchmarks/passes.py``, three seeds each; docs/measurements.md).
+So with P passes of the default, N images and W, or with ``--timeout`` as much as that time pays at the pace so far,
 
-    F = F of P passes times min(4, 80,000 / (P N)), at most 0.4 W, and at least F of P passes,
+    F = F of P passes times min(8, max(4, P N / 2,500), 160,000 / (P N)), at most 0.4 W, and at least F of P passes,
 
 so far as two trials and all of the race's share are left beside it.
 
 A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
 nobody has asked for give way to a part held out where two trials in them, the race's share and the longer F are more
 than W. An example: 1,000 images, P = 20, three folds, W = 10 F of P passes. Two trials take 4, the final training
-min(4, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
+min(8, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
 
 A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
@@ -35,9 +36,10 @@ from search.study.pace import LEAST_TRIALS
 SHARE = 0.3
 # So many times as long as planned a final training may be, where there is compute left.
 MOST_GROWTH = 2.0
-# So many times the passes of a trial, so many looks at images, and such a part of the whole a final training of few
-# images has at most.
-MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 80_000, 0.4
+# A final training of few images has at most so many looks at images, and takes at most such a part of the whole. It is
+# at most so many times as long as a trial's passes take: the former, but the latter where these are so many looks.
+LOOKS, FINAL_SHARE = 160_000, 0.4
+LONGER, MOST_LONGER, MANY_LOOKS = 4.0, 8.0, 20_000
 
 
 def trial_compute(config: StudyConfig) -> float:
@@ -77,7 +79,8 @@ def fits(final: float, trial: float, whole: float, looks: float) -> bool:
 
 
 def _times_longer(looks: float) -> float:
-    return max(1.0, min(MOST_LONGER, LOOKS / looks))
+    most = min(MOST_LONGER, max(LONGER, MOST_LONGER * looks / MANY_LOOKS))
+    return max(1.0, min(most, LOOKS / looks))
 
 
 def grown_final(config: StudyConfig, planned: float, left: float) -> float:

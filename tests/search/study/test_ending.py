@@ -173,15 +173,20 @@ def test_first_screen_says_how_a_budget_is_divided() -> None:
     )
 
 
-def test_final_training_of_few_images_is_up_to_four_times_as_long_within_two_fifths_of_the_whole() -> None:
+def test_final_training_of_a_thousand_images_is_eight_times_as_long_within_two_fifths_of_the_whole() -> None:
     few = dataclasses.replace(CONFIG, training_images=400)  # Of 2,000, which 10 passes look at 20,000 times.
-    assert planned(10e15, few, longer=True).final == pytest.approx(0.8e15)
+    assert planned(10e15, few, longer=True).final == pytest.approx(1.6e15)
     assert planned(1e15, few, longer=True).final == pytest.approx(0.4e15)
     assert planned(0.45e15, few, longer=True).final == pytest.approx(0.2e15)
     assert planned(10e15, few).final == pytest.approx(0.2e15)
-    more = dataclasses.replace(CONFIG, training_images=800)
-    assert planned(10e15, more, longer=True).final == pytest.approx(0.4e15)
-    assert planned(10e15, longer=True).final == pytest.approx(0.2e15)
+
+
+@pytest.mark.parametrize(
+    ("looks", "times"), [(4_000, 4), (10_000, 4), (15_000, 6), (40_000, 4), (160_000, 1), (1_000_000, 1)]
+)
+def test_final_training_of_fewer_or_more_images_is_less_long(looks: int, times: float) -> None:
+    config = dataclasses.replace(CONFIG, training_images=looks // 50)  # A fifth of them, in ten passes.
+    assert planned(100e15, config, longer=True).final == pytest.approx(times * CONFIG.final)
 
 
 def test_longer_final_training_leaves_two_trials_beside_the_race() -> None:
