@@ -1,5 +1,6 @@
 """The section on how to repeat a study: its commands, its versions and seeds, every scoring of the test images."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from search.data.examples import FILE as EXAMPLES
 from search.errors import SpaceFailed
 from search.exporting.folder import default_folder
 from search.exporting.formats import FORMATS
-from search.formatting import EIGHTH, flops, often, plain_value
+from search.formatting import EIGHTH, count, flops, often, plain_value
 from search.metrics.baselines import NAMES
 from search.metrics.preference import ACCURATE
 from search.reporting.elements import Block, Cell, Code, Heading, Rows, Section, Table, Text
@@ -45,6 +46,14 @@ def repeat_section(facts: Facts) -> Section:
             Text("The study lies in a database of its own: name one by --storage or SEARCH_STORAGE.", "note")
         )
     blocks += [Code(label, text) for label, text in commands(facts).items()]
+    if others := _runs_of_the_product(facts):
+        blocks.append(
+            Text(
+                f"The sweep was asked for by several commands, which did not combine all of its values with each "
+                f"other. This one does: it makes {count(others, 'run')} more than there are here.",
+                "note",
+            )
+        )
     final, planned = facts.loaded.final, facts.config.final
     if facts.exported is not None and final != planned:
         longer = "its images are few, or a budget or a time had so much left for it"
@@ -95,6 +104,14 @@ def _search(facts: Facts) -> list[str]:
     for name, values in facts.sweep["vary"].items():
         words += ["--vary", f"{name}={','.join(map(str, values))}"]
     return [*words, "--repeat", str(facts.sweep["repeat"]), *flags_of(config, sweep=True)]
+
+
+def _runs_of_the_product(facts: Facts) -> int:
+    """How many runs the one command of a sweep makes that the sweep has not: 0 where it is all combinations."""
+    if facts.sweep is None or facts.requested_trials is None:
+        return 0
+    cells = math.prod(len(values) for values in facts.sweep["vary"].values()) - len(facts.sweep["left_out"])
+    return max(0, cells * int(facts.sweep["repeat"]) - facts.requested_trials)
 
 
 def _export(exported: ExportReader, config: StudyConfig) -> list[str]:

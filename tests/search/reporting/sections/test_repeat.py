@@ -11,6 +11,7 @@ import typer
 from search.cli.options import record_of
 from search.config.option import options_of
 from search.config.settings import RunOptions
+from search.reporting.elements import Text
 from search.reporting.export_reader import ExportReader
 from search.reporting.facts import read_facts
 from search.reporting.sections.repeat import commands, repeat_section
@@ -129,3 +130,20 @@ def test_command_of_a_sweep_names_what_it_varies(new_study, base: str | None) ->
     assert (said["base"], said["space"]) == (base, None if base else "cnn")
     assert said["vary"] == ["filters=16,32", "kind=a b,c"]
     assert said["repeat"] == 3
+
+
+@pytest.mark.parametrize(("wanted", "more"), [(9, "3 runs"), (11, "1 run"), (12, "")])
+def test_sweep_of_several_commands_says_how_many_more_runs_one_makes(
+    new_study, wanted: int, more: str
+) -> None:
+    """Its one command also ran the combinations that nobody had asked for, without a word."""
+    study = new_study()
+    vary = {"filters": [16, 32], "blocks": [1, 2, 3]}
+    about = {"base": None, "params": {}, "vary": vary, "repeat": 2, "left_out": []}
+    study.optuna.set_user_attr("sweep", about)
+    study.optuna.set_user_attr("trials", wanted)
+    notes = [
+        block.text for block in repeat_section(read_facts(study, None)).blocks if isinstance(block, Text)
+    ]
+    said = [note for note in notes if note.startswith("The sweep was asked for by several commands")]
+    assert [f"it makes {more} more than" in note for note in said] == [True] * bool(more)
