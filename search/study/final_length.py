@@ -10,9 +10,9 @@ Twice as many passes are so few more that what was best for the one is good for 
 W = 0.7 PFLOP, of which a search without a race has taken 0.34; then it is 0.36.
 
 Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
-and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.9 % after 80
-passes over 1,000 images of CIFAR-10, 35.6 and 38.6 % over 200. Twice as many again gain 1.7 points over 1,000 images of
-CIFAR-10 and 0.1 of Fashion-MNIST, and none over 200 (``benchmarks/passes.py``, three seeds each; docs/measurements.md).
+and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.4 % after 80
+passes over 1,000 images of CIFAR-10, 35.6 and 39.9 % over 200. Twice as many again gain 1.7 points over the 1,000, 0.1
+over as many of Fashion-MNIST, and nothing over 200 of either (``benchmarks/passes.py``; docs/measurements.md).
 So with P passes of the default, N images and W, or with ``--timeout`` as much as that time pays at the pace so far,
 
     F = F of P passes times min(8, max(4, P N / 2,500), 160,000 / (P N)), at most 0.4 W, and at least F of P passes,
