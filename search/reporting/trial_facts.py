@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from search.formatting import REFUSED, WORDS
@@ -49,12 +50,17 @@ class TrialFacts:
         return tie_break(self.recorded)
 
 
+def in_utc(moment: datetime | None) -> datetime | None:
+    """A time of Optuna's, which is local and without a zone, in UTC: between two of these no clock is changed."""
+    return None if moment is None else moment.astimezone(UTC)
+
+
 def trial_facts(trial: "FrozenTrial") -> TrialFacts:
     """A trial of Optuna in the words of the report."""
     state = REFUSED if is_refused(trial) else STATES[trial.state.name]
     reports = {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)}
     value = trial.value if state == "finished" else (reports[max(reports)] if reports else None)
-    begun, ended = trial.datetime_start, trial.datetime_complete
+    begun, ended = in_utc(trial.datetime_start), in_utc(trial.datetime_complete)
     return TrialFacts(
         trial.number,
         state,

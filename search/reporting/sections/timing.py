@@ -6,6 +6,7 @@ from search.execution.time_spent import PARTS
 from search.formatting import count, duration, si_units
 from search.reporting.elements import Bar, Block, Cell, Rows, Section, Table, Text
 from search.reporting.facts import Facts
+from search.reporting.trial_facts import in_utc
 from search.study.compute import compute_of
 from search.study.fold_results import SPENT
 
@@ -84,8 +85,8 @@ def _untimed(facts: Facts, others: bool) -> list[Block]:
 
 def _by_the_clock(facts: Facts) -> Table:
     rows: Rows = []
-    begun = [trial.datetime_start for trial in facts.frozen if trial.datetime_start]
-    ended = [trial.datetime_complete for trial in facts.frozen if trial.datetime_complete]
+    begun = [moment for trial in facts.frozen if (moment := in_utc(trial.datetime_start))]
+    ended = [moment for trial in facts.frozen if (moment := in_utc(trial.datetime_complete))]
     if begun and ended:
         first, last = min(begun), max(ended)
         rows.append(["first trial begun", _moment(first)])
@@ -109,4 +110,4 @@ def _by_the_clock(facts: Facts) -> Table:
 
 
 def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}"
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +46,16 @@ def tables(section: Section) -> list[Table]:
 
 def said(section: Section) -> str:
     return " ".join(str(getattr(block, "text", "")) for block in section.blocks)
+
+
+@pytest.fixture
+def central_europe() -> Iterator[None]:
+    """The clock of Central Europe, which is put back by an hour on 2026-10-25 at 3."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def with_widths(new_study, widths: list[int]) -> LoadedStudy:
@@ -173,6 +185,15 @@ def test_time_of_older_trials_is_told_as_far_as_it_was_noted(new_study) -> None:
     assert "Where the time of the trials went was not recorded." in said(
         time_section(facts_of(new_study(trials=[older])))
     )
+
+
+def test_clock_of_the_trials_is_that_of_all_times_in_the_report(new_study, central_europe) -> None:
+    trial = create_trial(value=0.5)
+    trial.datetime_start, trial.datetime_complete = datetime(2026, 10, 25, 1), datetime(2026, 10, 25, 4)
+    facts = facts_of(new_study(trials=[trial]))
+    begun, ended, between = (row[1] for row in tables(time_section(facts))[-1].rows[:3])
+    assert (begun, ended, between) == ("2026-10-24 23:00 UTC", "2026-10-25 03:00 UTC", "4 h 00 min")
+    assert facts.trials[0].seconds == 4 * 3600
 
 
 def test_images_that_are_elsewhere_are_said_to_be(new_study) -> None:
