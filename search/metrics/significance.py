@@ -72,11 +72,13 @@ def _with_repeats(cells: Accuracies, reach: str, images: int) -> Verdict:
     groups = [np.asarray(values, float) for values in cells.values()]
     runs = sum(map(len, groups))
     freedom = runs - len(groups)
+    measured = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom
     # An accuracy is rounded to whole images, so that its variance is at least that of such a rounding.
-    variance = max(
-        sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom, (1 / images) ** 2 / 12
-    )
-    within, between = math.sqrt(variance), float(np.std([group.mean() for group in groups], ddof=1))
+    variance = max(measured, (1 / images) ** 2 / 12)
+    within = f"{100 * math.sqrt(measured):.2f}"
+    if variance > measured:
+        within += f", taken as {100 * math.sqrt(variance):.2f} since an accuracy is rounded to whole images"
+    between = float(np.std([group.mean() for group in groups], ddof=1))
     p = _p_value(groups, variance, freedom)
     differ = p < LEVEL
     says = "exceed the noise" if differ else "do not exceed the noise"
@@ -84,7 +86,7 @@ def _with_repeats(cells: Accuracies, reach: str, images: int) -> Verdict:
     return Verdict(
         f"The differences between the {len(cells)} cells {says} between repeats: mean validation accuracy reaches "
         f"{reach}; the cells' means have a standard deviation of {100 * between:.2f} points, the repeats of one cell "
-        f"{100 * within:.2f} (one-way analysis of variance over {runs} runs, p {'=' if p >= 0.0001 else 'is'} {size}), "
+        f"{within} (one-way analysis of variance over {runs} runs, p {'=' if p >= 0.0001 else 'is'} {size}), "
         f"all on the same {images:,} validation images.",
         differ,
         p,

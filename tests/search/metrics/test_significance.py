@@ -27,6 +27,14 @@ def test_repeats_that_are_all_alike_are_no_division_by_zero() -> None:
     assert compare_cells({"a": [0.5, 0.5], "b": [0.5, 0.5]}, 100).p == 1.0
 
 
+def test_noise_that_is_that_of_rounding_is_not_said_to_be_of_the_repeats() -> None:
+    sentence = compare_cells({"a": [0.5, 0.5], "b": [0.6, 0.6]}, 100).sentence
+    assert (
+        "the repeats of one cell 0.00, taken as 0.29 since an accuracy is rounded to whole images" in sentence
+    )
+    assert "taken as" not in compare_cells({"a": [0.5, 0.52], "b": [0.6, 0.6]}, 100).sentence
+
+
 def test_difference_of_one_image_is_not_certain_where_repeats_are_alike() -> None:
     verdict = compare_cells({"a": [0.50, 0.50], "b": [0.51, 0.51]}, 100)
     assert verdict.p is not None
