@@ -99,7 +99,7 @@ def _by_the_clock(facts: Facts) -> Table:
     rows.append(["interruptions (killed, stopped, given back)", f"{again:,}"])
     rows.append(
         [
-            "compute of all trainings (three forward passes an image)",
+            "compute of all trials (three forward passes a training image, one a validated view)",
             si_units(compute_of(facts.frozen), "FLOP"),
         ]
     )

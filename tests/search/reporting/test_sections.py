@@ -196,6 +196,13 @@ def test_clock_of_the_trials_is_that_of_all_times_in_the_report(new_study, centr
     assert facts.trials[0].seconds == 4 * 3600
 
 
+def test_compute_of_a_search_is_said_to_have_that_of_validation_in_it(new_study) -> None:
+    study = new_study(["finished"], said={"validation_compute": 5e8})
+    by_the_clock = dict(row[:2] for row in tables(time_section(facts_of(study)))[-1].rows)
+    what = "compute of all trials (three forward passes a training image, one a validated view)"
+    assert by_the_clock[what] == "1.5 GFLOP"
+
+
 def test_images_that_are_elsewhere_are_said_to_be(new_study) -> None:
     section = images_section(facts_of(new_study(fingerprint="0" * 32)))
     assert "The prepared images are not on this host" in said(section)
