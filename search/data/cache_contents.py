@@ -163,7 +163,7 @@ def _features(cache: Path) -> Iterator[Cached]:
 
     for folder in _named(cache / "features", DIGEST):
         what = "a backbone's features"
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, EOFError):
             images, features = np.load(folder / "plain.npy", mmap_mode="r").shape
             what = f"a backbone's {features:,} features of up to {images:,} training images"
         yield _cached(folder.name, "features", what, folder)

@@ -160,7 +160,7 @@ def _open(folder: Path, what: str) -> tuple[Pixels, Labels]:
 def _load(file: Path, what: str, whole: Path) -> Any:
     try:
         return np.load(file, mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:  # NumPy raises the last of an empty file.
         raise InputError(
             f"the prepared {what} images in {file.parent} cannot be opened ({type(error).__name__}): make them "
             f"readable, or delete {whole} and prepare the data again"

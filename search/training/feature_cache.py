@@ -256,6 +256,6 @@ def _rows(folder: Path, view: str, shape: tuple[int, int]) -> int:
     try:
         rows = int(json.loads((folder / f"{view}.json").read_text())["rows"])
         found = np.load(folder / f"{view}.npy", mmap_mode="r")
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, EOFError):  # NumPy raises the last of an empty file.
         return 0
     return rows if found.shape == shape else 0

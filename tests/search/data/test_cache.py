@@ -118,6 +118,18 @@ def test_search_needs_no_sealed_folder(make_folder: Make, cache: Path, harm: str
             sealed.chmod(0o700)
 
 
+@pytest.mark.parametrize("part", ["training", "test"])
+def test_images_of_no_bytes_are_refused_in_words(make_folder: Make, cache: Path, part: str) -> None:
+    """NumPy raises EOFError of an empty file, which was shown as a fault of this program."""
+    dataset = prepare(make_folder({"a": 5, "b": 5}), cache=cache)
+    folder = dataset.folder / "sealed" if part == "test" else dataset.folder
+    (folder / "images.npy").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=rf"prepared {part} images .* cannot be opened .*prepare the data again"
+    ):
+        dataset.test() if part == "test" else dataset.train()
+
+
 def test_half_written_cache_is_never_used_and_removed(make_folder: Make, cache: Path) -> None:
     folder = make_folder({"a": 5, "b": 5})
     with half_written(folder, cache) as writer:

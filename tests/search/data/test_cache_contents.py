@@ -48,6 +48,11 @@ def test_list_says_what_each_is_of(filled: Path, tmp_path: Path) -> None:
     assert entry(filled, "features").what == "a backbone's 20 features of up to 6 training images"
 
 
+def test_list_has_features_whose_file_is_empty(filled: Path) -> None:
+    (filled / "features" / FEATURES / "plain.npy").write_bytes(b"")
+    assert entry(filled, "features").what == "a backbone's features"
+
+
 def test_clear_removes_what_was_chosen_and_nothing_else(filled: Path, tmp_path: Path) -> None:
     images = entry(filled, "images")
     assert clear(filled, [images]) == images.size

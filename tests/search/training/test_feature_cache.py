@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,9 +163,10 @@ def test_progress_counts_both_views(dataset):
     assert told[-1] == (300, 300)
 
 
-def test_file_that_is_gone_is_not_taken_for_filled(dataset):
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"")], ids=["gone", "empty"])
+def test_file_that_is_not_there_is_not_taken_for_filled(dataset, harm):
     opened(dataset, Frozen())
-    (features_folder(dataset, BACKBONE, SPEC) / "plain.npy").unlink()
+    harm(features_folder(dataset, BACKBONE, SPEC) / "plain.npy")
     told = []
 
     def tell(rows, of):
