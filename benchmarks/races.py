@@ -39,7 +39,8 @@ from search.exporting.entrants import Course
 from search.exporting.race import Race, Racer
 from search.exporting.race_runs import RaceRun
 from search.metrics.preference import ACCURATE, BALANCED
-from search.study.ending import MOST_TIMES, RACERS, SEEDS
+from search.study.ending import RACERS, SEEDS
+from search.study.final_length import MOST_LONGER
 
 DEFAULT = 0
 # Points by which an export that is behind the default has failed.
@@ -148,7 +149,7 @@ def simulate_lengths(case: Case, races: int) -> dict[str, Any]:
         first = ahead(short + case.search * chance.standard_normal(len(short)))
         best.append(float(long.max()))
         for shape in SHAPES[case.search, case.race]:
-            way = math.log(shape.times) / math.log(MOST_TIMES)
+            way = math.log(shape.times) / math.log(MOST_LONGER)
             noise = case.race * chance.standard_normal((len(long), shape.rounds))
             drawn = ((1 - way) * short + way * long)[:, None] + noise
             racers = [*first[: shape.racers - 1], DEFAULT]

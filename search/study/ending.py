@@ -16,8 +16,7 @@ two configurations with three, and two with two. Where even those are too much t
 makes the passes of a trial, which are the passes of the final training. In K folds, whose trainings are 1 / K of a
 trial, each seed takes K rounds, one a fold: so many values have a spread, and where two seeds are too much one does.
 Where the final training is longer than a trial's passes take (``search.study.final_length``), so is each training of
-the race, four times at most and up to a quarter less; and where no race of that length is paid for, the smallest is as
-long as is.
+the race, up to a quarter less; and where no race of that length is paid for, the smallest is as long as is.
 
 An example: C = 0.04, F = 0.2 and W = 0.7 PFLOP. A race may take 0.3 x 0.7 = 0.21 PFLOP, which pays five trainings: it
 has two configurations with two seeds, for 0.16. That leaves 0.34 PFLOP for the search. What is kept free for a race
@@ -42,7 +41,7 @@ from search.config.study_config import StudyConfig
 from search.data.splits import EARLY_IMAGES, STATISTICS_IMAGES
 from search.errors import InputError
 from search.formatting import count, flops
-from search.study.final_length import SHARE, longer_final, said_final, trial_compute
+from search.study.final_length import MOST_LONGER, SHARE, longer_final, said_final, trial_compute
 
 # At most so many configurations race, and each with so many seeds.
 RACERS, SEEDS = 3, 3
@@ -50,8 +49,6 @@ RACERS, SEEDS = 3, 3
 FEWER, FEWER_IN_FOLDS = ((3, 2), (2, 3), (2, 2)), ((3, 1), (2, 1))
 # Into so many parts the race's images are dealt, one a seed: so the noise between rounds is that of images, too.
 PARTS_OF_IMAGES = SEEDS
-# So many times as long as a trial's each of its trainings is at most, however long the final training.
-MOST_TIMES = 4.0
 # The part of the final training's length that the race's trainings have at least, before a configuration or seed goes.
 SHORTER = 0.75
 # What sums of floating-point numbers may be apart.
@@ -134,7 +131,7 @@ def plan_ending(
         return Ending(final=final)
     allowed = min(RACERS * SEEDS * max(1, config.folds) * training_compute(config), SHARE * whole)
     allowed = max(allowed, run_before) if most is None else min(allowed, most)
-    wanted = times_before or max(1.0, min(MOST_TIMES, final / (config.final or math.inf)))
+    wanted = times_before or max(1.0, min(MOST_LONGER, final / (config.final or math.inf)))
     racers, rounds, times = _paid_for(config, allowed, configurations, wanted, keeps=times_before > 0)
     return Ending(racers, rounds, training_compute(config, times) if racers else 0.0, final, times)
 

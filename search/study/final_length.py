@@ -11,18 +11,18 @@ W = 0.7 PFLOP, of which a search without a race has taken 0.34; then it is 0.36.
 
 Of few images F itself is longer than the passes of a trial take. Twenty passes over 1,000 photographs are 20,000 looks,
 and a net has not learnt by then what they hold: the default of ``photo_cnn`` had 56.8 % after 20 and 60.4 % after 80
-passes over 1,000 images of CIFAR-10, 35.6 and 39.9 % over 200. Twice as many again gain 1.7 points over the 1,000, 0.1
-over as many of Fashion-MNIST, and nothing over 200 of either (``benchmarks/passes.py``; docs/measurements.md).
-So with P passes of the default, N images and W, or with ``--timeout`` as much as that time pays at the pace so far,
+passes over 1,000 images of CIFAR-10, 35.6 and 39.9 % over 200; over 2,000 it had 67.6 % after 40 and 69.8 after 80
+(``benchmarks/passes.py``). So with P passes of the default, N images and W, or with ``--timeout`` as much as that time
+pays at the pace so far, the F above is
 
-    F = F of P passes times min(8, max(4, P N / 2,500), 160,000 / (P N)), at most 0.4 W, and at least F of P passes,
+    F = F of P passes times min(4, 160,000 / (P N)), at most 0.4 W, and at least F of P passes,
 
 so far as two trials and all of the race's share are left beside it.
 
 A trial in K folds takes as much as K - 1 final trainings, which of a small whole leaves little for that. So folds that
 nobody has asked for give way to a part held out where two trials in them, the race's share and the longer F are more
 than W. An example: 1,000 images, P = 20, three folds, W = 10 F of P passes. Two trials take 4, the final training
-min(8, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
+min(4, 0.4 x 10) = 4, the race 3: together 11, so that a part is held out.
 
 A final training whose length somebody has said (``--final``, ``--refit-epochs``) has that length.
 """
@@ -36,10 +36,9 @@ from search.study.pace import LEAST_TRIALS
 SHARE = 0.3
 # So many times as long as planned a final training may be, where there is compute left.
 MOST_GROWTH = 2.0
-# A final training of few images has at most so many looks at images, and takes at most such a part of the whole. It is
-# at most so many times as long as a trial's passes take: the former, but the latter where these are so many looks.
-LOOKS, FINAL_SHARE = 160_000, 0.4
-LONGER, MOST_LONGER, MANY_LOOKS = 4.0, 8.0, 20_000
+# So many times the passes of a trial, so many looks at images, and such a part of the whole a final training of few
+# images has at most.
+MOST_LONGER, LOOKS, FINAL_SHARE = 4.0, 160_000, 0.4
 
 
 def trial_compute(config: StudyConfig) -> float:
@@ -79,20 +78,20 @@ def fits(final: float, trial: float, whole: float, looks: float) -> bool:
 
 
 def _times_longer(looks: float) -> float:
-    most = min(MOST_LONGER, max(LONGER, MOST_LONGER * looks / MANY_LOOKS))
-    return max(1.0, min(most, LOOKS / looks))
+    return max(1.0, min(MOST_LONGER, LOOKS / looks))
 
 
 def grown_final(config: StudyConfig, planned: float, left: float) -> float:
     """FLOPs of the final training where ``left`` of the whole are left, by the rule at the head of this module."""
-    return max(float(config.final), min(max(planned, MOST_GROWTH * config.final), left))
+    return max(float(config.final), min(MOST_GROWTH * max(planned, config.final), left))
 
 
-def most_final(config: StudyConfig, *, longer: bool) -> float:
+def most_final(config: StudyConfig, planned: float, *, longer: bool) -> float:
     """FLOPs that the final training takes at most, where it is given what is left.
 
     Args:
         config: The study's.
-        longer: Whether it may be longer than the passes of a trial take.
+        planned: FLOPs that are planned for it.
+        longer: Whether they may be more later, as far as the passes of a trial are not enough.
     """
-    return max(MOST_GROWTH * config.final, longer_final(config, math.inf) if longer else 0.0)
+    return MOST_GROWTH * max(planned, longer_final(config, math.inf) if longer else float(config.final))

@@ -41,7 +41,9 @@ def end_of_run(study: LoadedStudy, options: RunOptions) -> Ending:
         epochs=options.refit_epochs,
         run_before=study.race,
     )
-    most = most_final(config, longer=options.timeout is not None) if _may_grow(options) else end.final
+    most = end.final
+    if _may_grow(options):
+        most = most_final(config, end.final, longer=options.timeout is not None)
     logger.info(division(config, end, study.wanted, options.budget, most))
     return end
 

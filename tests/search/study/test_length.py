@@ -78,8 +78,8 @@ def test_part_is_held_out_where_two_trials_in_folds_do_not_fit_in_the_time(
         asked = RunOptions.given("s", data="digits", space="cnn", timeout=timeout, **other)
         return with_length(new_config(asked, digits, folds_by_default=True), asked, CNN, digits)
 
-    # Two trials take four final trainings, the final one may take four tenths of the whole, and the race three.
-    least = 2 * 2 * 100 / 0.3
+    # Two trials take four final trainings, the final one is four times as long, and the race has three tenths.
+    least = (2 * 2 + 4) * 100 / 0.7
     ample = dealt(30 + SLOWER_IN_FOLDS * least + 1)
     assert (ample.folds, ample.final_epochs) == (3, 12)
     assert dealt(30 + SLOWER_IN_FOLDS * least - 1).folds == 0

@@ -48,9 +48,8 @@ def test_shorter_time_takes_smaller_images_before_it_gives_up_the_folds() -> Non
     assert (short.folds, short.epochs) == (True, EPOCHS)
 
 
-# Two trials in five folds take eight final trainings, the final one, after 16,000 looks, 6.4 times its length, and the
-# race three tenths.
-ALL = (2 * 4 + 6.4) * 60 / 0.7
+# Two trials in five folds take eight final trainings, the final one four times its length, and the race three tenths.
+ALL = (2 * 4 + 4) * 60 / 0.7
 
 
 def test_folds_stay_where_two_trials_the_race_and_the_longer_final_training_fit() -> None:
