@@ -199,8 +199,7 @@ class Reporter:
             self._trial.set_user_attr("device", message["device"])
             self._trial.set_user_attr("training_images", message["training_images"])
             self._epoch_images = message["epoch_images"]
-            if self._plan.steps:
-                self._trial.set_user_attr("epoch_images", self._epoch_images)
+            self._trial.set_user_attr("epoch_images", self._epoch_images)
             so_far = self._plan.epochs_before + message["epoch"]
             self._heartbeat.facts.update(
                 epoch=so_far, device=message["device"], epoch_images=self._epoch_images

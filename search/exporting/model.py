@@ -56,9 +56,8 @@ def make_model(
         raced = request.race.weights if request.race and not loaded.config.folds else None
         unseen = raced or find_weights(loaded, trial)
     else:
-        training = copy_weights(
-            request.race.weights if request.race else kept_weights(loaded, trial), trial, model
-        )
+        scored = request.race.weights if request.race else kept_weights(loaded, trial)
+        training = copy_weights(loaded, scored, trial, model)
     if not loaded.config.backbones:
         return training, ModelFiles(model, unseen), None
     head = Path(shutil.move(model, scratch / "head.keras"))  # Perhaps on another disk.

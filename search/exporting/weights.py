@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.errors import InputError
+from search.execution.planning import PLANNED_EPOCHS
 from search.exporting.child_training import TrainingResult, run_training
 from search.exporting.training_plans import refit_plan
-from search.formatting import EIGHTH, EPOCH
+from search.formatting import EPOCH
 from search.study.compute import last_recorded, record_compute
 from search.study.study import MODEL, LoadedStudy
 from storage.artifacts import try_fetch
@@ -57,10 +58,11 @@ def kept_weights(loaded: LoadedStudy, trial: "FrozenTrial") -> Path:
     return kept
 
 
-def copy_weights(kept: Path, trial: "FrozenTrial", model: Path) -> TrainingResult:
+def copy_weights(loaded: LoadedStudy, kept: Path, trial: "FrozenTrial", model: Path) -> TrainingResult:
     """Copy weights to ``model``.
 
     Args:
+        loaded: The open study.
         kept: Their file.
         trial: The trial that recorded their training.
         model: The copy's file.
@@ -74,7 +76,7 @@ def copy_weights(kept: Path, trial: "FrozenTrial", model: Path) -> TrainingResul
         kept_epoch=int(trial.user_attrs["kept_epoch"]),
         seconds=float(trial.user_attrs.get("seconds", 0.0)),
         history=history,
-        unit=EIGHTH if "epoch_images" in trial.user_attrs else EPOCH,
+        unit=EPOCH if PLANNED_EPOCHS in trial.user_attrs else loaded.config.unit,
         facts=trial.user_attrs,
     )
 

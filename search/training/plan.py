@@ -126,15 +126,29 @@ class TrainingPlan:
         """The optimizer steps that are done when ``part`` parts of ``epochs`` are."""
         return round(part * self.steps / self.epochs)
 
+    def images_at_once(self, images: int, batch: int) -> int:
+        """How many images are trained on at once: those of a step, or a part of them where gradients are accumulated.
+
+        Args:
+            images: Number of images that there are.
+            batch: Images a step.
+        """
+        step = min(batch, images) if self.steps else batch
+        return min(max(1, step // self.accumulate), images)
+
     def images_after(self, epoch: int, images: int, batch: int) -> int:
         """How many images have been trained on after ``epoch`` epochs or parts, each as often as it was seen.
 
+        An epoch leaves its last, incomplete batch out: of 127 images in batches of 64 it trains on 64.
+
         Args:
             epoch: Number of epochs or parts.
-            images: Number of images of an epoch.
+            images: Number of images that there are.
             batch: Images a step.
         """
-        return self.steps_before(epoch) * min(batch, images) if self.steps else epoch * images
+        size = self.images_at_once(images, batch)
+        whole = self.steps_before(epoch) * self.accumulate if self.steps else epoch * (images // size)
+        return whole * size
 
     def images_validated(self, epoch: int, early: int, images: int, counted: int = 0) -> int:
         """How many views of images have been validated on after ``epoch`` epochs or parts, each as often as it was.

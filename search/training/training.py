@@ -270,12 +270,11 @@ class Training:
     def _feed(self) -> TrainingFeed:
         """The batches of the next epoch, or of the next part of the steps."""
         plan = self.plan
-        whole = min(self.batch, len(self.chosen)) if plan.steps else self.batch
         given = (
             self.images,
             self.labels,
             self.chosen,
-            max(1, whole // plan.accumulate),
+            plan.images_at_once(len(self.chosen), self.batch),
             plan.input_spec.classes,
         )
         settings: dict[str, Any] = {

@@ -259,7 +259,8 @@ def test_killed_in_a_fold_it_goes_on_there_and_comes_out_as_if_nothing_had_happe
     assert trial.intermediate_values == same.intermediate_values
     assert sorted(trial.intermediate_values) == [1, 2]
     assert trial.user_attrs["epochs"] == 12
-    assert trial.user_attrs["compute"] == 3 * trial.user_attrs["flops"] * IMAGES * 6
+    whole_batches = 64  # Of half the images.
+    assert trial.user_attrs["compute"] == 3 * trial.user_attrs["flops"] * whole_batches * 12
     validation = trial.user_attrs["flops"] * IMAGES * 6  # Each image is in one of the two folds.
     assert trial.user_attrs["validation_compute"] == validation
     assert compute_spent(interrupted.study) == trial.user_attrs["compute"] + validation

@@ -280,6 +280,13 @@ def test_budget_is_looked_at_after_each_epoch(told: Told) -> None:
     assert told.worker.stop.reason == "the compute is spent (--budget)"
 
 
+def test_compute_of_a_running_trial_is_of_the_images_that_its_epochs_train_on(told: Told) -> None:
+    told.reporter.put({**BUILT, "epoch_images": 16})
+    told.reporter.put(epoch(4))
+    wait_for(lambda: told.reporter.done(0.1))
+    assert compute_spent(told.worker.study) == 3 * 16 * 4
+
+
 @pytest.fixture
 def in_second_fold(make_worker: Callable[..., Worker]) -> Iterator[Told]:
     worker = make_worker(epochs=10, folds=3, images=None)

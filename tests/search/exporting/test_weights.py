@@ -10,10 +10,12 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from search.config.settings import ExportOptions
+from search.config.study_config import StudyConfig
 from search.errors import InputError
+from search.execution.planning import PLANNED_EPOCHS
 from search.execution.worker import Worker
 from search.exporting import weights
-from search.exporting.weights import kept_weights, refit
+from search.exporting.weights import copy_weights, kept_weights, refit
 from search.study.compute import compute_spent
 
 
@@ -33,6 +35,22 @@ def test_damaged_weights_are_none_and_a_refit_is_advised(tmp_path: Path) -> None
         InputError, match=r"^trial 3 of study s: its weights are not kept here, or damaged .*--refit"
     ):
         kept_weights(loaded, trial)
+
+
+@pytest.mark.parametrize(
+    ("length", "attributes", "unit"),
+    [(0, {}, "epoch"), (100, {}, "eighth"), (100, {PLANNED_EPOCHS: 1}, "epoch")],
+)
+def test_length_of_kept_weights_is_counted_as_their_trial_was(
+    tmp_path: Path, length: int, attributes: dict[str, Any], unit: str
+) -> None:
+    kept = tmp_path / "3.keras"
+    kept.touch()
+    attributes = {"history": {"loss": [0.5]}, "kept_epoch": 1, "epoch_images": 64, **attributes}
+    config = StudyConfig("s", "digits", "f", ("0", "1"), height=8, width=8, channels=1, length=length)
+    loaded: Any = SimpleNamespace(config=config)
+    trial: Any = SimpleNamespace(user_attrs=attributes)
+    assert copy_weights(loaded, kept, trial, tmp_path / "model.keras").unit == unit
 
 
 @pytest.fixture

@@ -27,6 +27,15 @@ def test_fold_is_trained_without_the_images_that_it_is_validated_on(plan, digits
     assert not set(part.train) & set(part.validation)
 
 
+@pytest.mark.parametrize(("accumulate", "seen"), [(1, 64), (2, 96)])
+def test_images_of_an_epoch_are_those_of_its_whole_batches(plan, accumulate: int, seen: int) -> None:
+    recipe = dataclasses.replace(plan.recipe, batch_size=64)
+    plan = dataclasses.replace(plan, images=127, recipe=recipe, accumulate=accumulate)
+    training = Training(plan, "cpu", UNHEARD)
+    feed = training._feed()
+    assert len(feed) * feed.batch_size == training.facts()["epoch_images"] == seen
+
+
 @pytest.mark.parametrize(("augmenter", "on_device"), [("shifts", True), ("photographs", False)])
 def test_images_go_to_a_gpu_unless_they_are_seen_anew_on_the_host(
     plan, augmenter: Any, on_device: bool
