@@ -62,7 +62,8 @@ def compare_cells(cells: Accuracies, images: int) -> Verdict:
         return Verdict(f"Only one cell has finished ({next(iter(cells))}): there is nothing to compare.")
     means = {name: float(np.mean(values)) for name, values in cells.items()}
     worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-    reach = f"from {means[worst]:.2%} ({worst}) to {means[best]:.2%} ({best})"
+    low, high = f"{means[worst]:.2%}", f"{means[best]:.2%}"
+    reach = f"reaches from {low} ({worst}) to {high} ({best})" if low != high else f"is {low} in all cells"
     if sum(map(len, cells.values())) > len(cells):
         return _with_repeats(cells, reach, images)
     return _without_repeats(means, reach, means[best] - means[worst], images)
@@ -84,7 +85,7 @@ def _with_repeats(cells: Accuracies, reach: str, images: int) -> Verdict:
     says = "exceed the noise" if differ else "do not exceed the noise"
     size = f"{p:.2g}" if p >= 0.0001 else "under 0.0001"
     return Verdict(
-        f"The differences between the {len(cells)} cells {says} between repeats: mean validation accuracy reaches "
+        f"The differences between the {len(cells)} cells {says} between repeats: mean validation accuracy "
         f"{reach}; the cells' means have a standard deviation of {100 * between:.2f} points, the repeats of one cell "
         f"{within} (one-way analysis of variance over {runs} runs, p {'=' if p >= 0.0001 else 'is'} {size}), "
         f"all on the same {images:,} validation images.",
@@ -112,9 +113,10 @@ def _without_repeats(means: Mapping[str, float], reach: str, spread: float, imag
         if spread > bound
         else "so this is within the noise"
     )
+    points = f", {100 * spread:.2f} points" if spread else ""
     return Verdict(
-        f"One run a cell cannot tell a difference from noise of training: validation accuracy reaches {reach}, "
-        f"{100 * spread:.2f} points; one accuracy on {images:,} validation images has a binomial standard error of "
+        "One run a cell cannot tell a difference from noise of training: validation accuracy "
+        f"{reach}{points}; one accuracy on {images:,} validation images has a binomial standard error of "
         f"{100 * error:.2f} points, by which alone {len(means)} equal nets would reach up to {100 * bound:.2f} points "
         f"(95 %), {says}; --repeat 3 would tell."
     )

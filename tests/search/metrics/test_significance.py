@@ -60,6 +60,12 @@ def test_one_run_a_cell_that_differs_by_more_than_the_images_noise_may_still_be_
     assert "more than the validation images' noise, and may still be the training's" in verdict.sentence
 
 
+@pytest.mark.parametrize("runs", [1, 2])
+def test_cells_that_are_all_alike_are_said_to_be(runs: int) -> None:
+    sentence = compare_cells({"a": [2 / 3] * runs, "b": [2 / 3] * runs}, 24).sentence
+    assert "validation accuracy is 66.67% in all cells; " in sentence
+
+
 @pytest.mark.parametrize(("cells", "says"), [({}, "No cell"), ({"a": [0.5, 0.6]}, "Only one cell")])
 def test_fewer_than_two_cells_are_not_compared(cells: dict[str, list[float]], says: str) -> None:
     verdict = compare_cells(cells, 100)
