@@ -1,6 +1,7 @@
 """The columns of a table as text, read from ``.csv``, ``.tsv`` or, with ``pyarrow``, ``.parquet``."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ PATH = (
 LABEL = ("label", "labels", "class", "category", "target", "classname", "classlabel", "labelname")
 SPLIT = ("split", "part", "set", "subset")
 DELIMITERS = ",;\t|"
+# A name in quotes, which may go on in the next line; a quote within a name is a character as any other.
+QUOTED = re.compile(rf'(?<![^{DELIMITERS}])"(?:[^"]|"")*"?')
 # Of a column that tells the parts: names of three parts, in a few ways.
 MOST_WORDS = 10
 # The mean size of a column's values, in bytes, and what its pages and their headers may have beside these.
@@ -61,9 +64,8 @@ def read_columns(path: Path, groups: str | None = None, rows: int | None = None)
 
 
 def _read_csv(path: Path, file: TextIO, groups: str | None, rows: int | None) -> dict[str, list[str]]:
-    head = file.readline()
+    delimiter = _delimiter(path, file.readline())
     file.seek(0)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=head.count)
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     names = [name.strip() for name in next(reader, [])]
     found: list[list[str]] = [[] for _ in names]
@@ -82,6 +84,11 @@ def _read_csv(path: Path, file: TextIO, groups: str | None, rows: int | None) ->
         name: column if whole or len(column) <= MOST_WORDS else []
         for name, column, whole in zip(names, found, used, strict=True)
     }
+
+
+def _delimiter(path: Path, head: str) -> str:
+    """What separates the columns of a table, by its first line; within quotes nothing does."""
+    return "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=QUOTED.sub("", head).count)
 
 
 def _read_parquet(path: Path, groups: str | None, rows: int | None) -> dict[str, list[str]]:

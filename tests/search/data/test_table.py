@@ -50,6 +50,19 @@ def test_quoted_values_hold_delimiters(tmp_path: Path) -> None:
     assert read_table(path, None)[0] == [Row("a,b.png", "cat, or dog", "", "")]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'path,label,"note;a;b;c"\n1.png,cat,x',
+        '"path","label","say ""a;b;c"""\n1.png,cat,x',
+        'path,label,"a;b;c;\nd"\n1.png,cat,x',
+        '5";path;label\nx;1.png;cat',
+    ],
+)
+def test_delimiters_in_the_quotes_of_a_name_separate_nothing(tmp_path: Path, text: str) -> None:
+    assert read_table(table(tmp_path, text), None)[0] == [Row("1.png", "cat", "", "")]
+
+
 def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
