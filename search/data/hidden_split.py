@@ -10,7 +10,7 @@ from search.data.part_names import part_of, plain_name
 from search.data.table_columns import LABEL, PATH, Columns
 from search.errors import InputError
 
-YES_OR_NO = {"0", "1", "0.0", "1.0", "no", "yes", "n", "y", "false", "true", "f", "t"}
+YES_OR_NO = {"0", "1", "0.0", "1.0", "0,0", "1,0", "no", "yes", "n", "y", "false", "true", "f", "t"}
 
 
 def refuse_hidden_split(path: Path, columns: Columns, groups: str | None) -> None:

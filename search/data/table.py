@@ -17,7 +17,7 @@ from search.data.class_order import is_no_value
 from search.data.groups import named
 from search.data.hidden_split import refuse_hidden_split, refuse_split_by_folders
 from search.data.part_names import part_of, plain_name
-from search.data.table_columns import LABEL, PATH, SPLIT, Columns, read_columns
+from search.data.table_columns import LABEL, PATH, SPLIT, Columns, has_decimal_commas, read_columns
 from search.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -30,7 +30,8 @@ PIXELS = (
 )
 # Of a file's name, in bytes, on all usual file systems.
 LONGEST = 255
-WHOLE = re.compile(r"([-+]?\d+)\.0*")
+# Whole numbers as programs write them, and as they do in tables with decimal commas.
+WHOLE, WHOLE_OF_COMMAS = re.compile(r"([-+]?\d+)\.0*"), re.compile(r"([-+]?\d+)[.,]0*")
 
 
 class Row(NamedTuple):
@@ -111,7 +112,8 @@ def read_table(
     of_groups = kept[groups] if groups is not None and by_column else none
     _check_paths(path, paths)
     places = [place(written) for written in paths]
-    columns_of_rows = (places, _classes(path, labels, classes), parts, _one_way(of_groups))
+    whole = _whole(path)
+    columns_of_rows = (places, _classes(path, labels, classes, whole), parts, _one_way(of_groups, whole))
     rows = [Row(*values) for values in zip(*columns_of_rows, strict=True)]
     return _once(path, rows), list(columns)
 
@@ -127,7 +129,9 @@ def mixed_folder(path: Path) -> str:
     except InputError:
         return ""
     of_folder: dict[str, str] = {}
-    for image, label in zip(map(normpath, paths), map(_whole_number, labels), strict=True):
+    whole = _whole(path)
+    for image, written in zip(map(normpath, paths), labels, strict=True):
+        label = _whole_number(written, whole)
         folder = str(PurePath(image).parent)
         if (
             label
@@ -154,9 +158,14 @@ def _find(path: Path, columns: Columns, what: str, usual: Sequence[str], *, need
     return found[0] if found else ""
 
 
-def _classes(path: Path, labels: Sequence[str], known: Sequence[str]) -> list[str]:
+def _whole(path: Path) -> re.Pattern[str]:
+    """Whole numbers of a table, such as ``1.0``; their digits are its group."""
+    return WHOLE_OF_COMMAS if has_decimal_commas(path) else WHOLE
+
+
+def _classes(path: Path, labels: Sequence[str], known: Sequence[str], whole: re.Pattern[str]) -> list[str]:
     """The names of classes. Numbers are names if they are whole, or known to be."""
-    names = {label: label if label in known else _whole_number(label) for label in set(labels)}
+    names = {label: label if label in known else _whole_number(label, whole) for label in set(labels)}
     classes = [names[label] for label in labels]
     if fractions := [label for label in classes if label not in known and FRACTION.fullmatch(label)]:
         raise InputError(
@@ -167,13 +176,13 @@ def _classes(path: Path, labels: Sequence[str], known: Sequence[str]) -> list[st
     return classes
 
 
-def _whole_number(label: str) -> str:
+def _whole_number(label: str, whole: re.Pattern[str]) -> str:
     """1 of what a program may have written for it, such as ``1.0`` or ``1.0e+00``; other labels as they are.
 
     Of ``1.23457E+11``, as Excel writes a long number, the last digits are lost, so that many become one; and ``1e1``
     may be a code.
     """
-    if found := WHOLE.fullmatch(label):
+    if found := whole.fullmatch(label):
         return found[1]
     if not FRACTION.fullmatch(label):
         return label
@@ -193,9 +202,9 @@ def _check_paths(path: Path, written: Sequence[str]) -> None:
             )
 
 
-def _one_way(groups: Sequence[str]) -> Sequence[str]:
+def _one_way(groups: Sequence[str], whole: re.Pattern[str]) -> Sequence[str]:
     """The names of groups; where 1 and 1.0 both stand for one they are one, as of labels."""
-    merged = [found[1] if (found := WHOLE.fullmatch(name)) else name for name in groups]
+    merged = [found[1] if (found := whole.fullmatch(name)) else name for name in groups]
     return merged if len(set(merged)) < len(set(groups)) else groups
 
 

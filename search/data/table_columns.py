@@ -63,6 +63,14 @@ def read_columns(path: Path, groups: str | None = None, rows: int | None = None)
         raise InputError(f"--data {path}: cannot be read ({error.strerror}); make it readable") from error
 
 
+def has_decimal_commas(path: Path) -> bool:
+    """Whether the numbers of a table that has been read have decimal commas: where ``;`` separates its columns."""
+    if path.suffix.lower() == ".parquet":
+        return False
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return _delimiter(path, file.readline()) == ";"
+
+
 def _read_csv(path: Path, file: TextIO, groups: str | None, rows: int | None) -> dict[str, list[str]]:
     delimiter = _delimiter(path, file.readline())
     file.seek(0)

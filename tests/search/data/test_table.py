@@ -244,6 +244,17 @@ def test_whole_numbers_are_names_of_classes_as_a_program_wrote_them(tmp_path: Pa
     assert [row.label for row in read_table(path, None)[0]] == ["0", "1", "-1", "2"]
 
 
+def test_whole_numbers_with_decimal_commas_are_names_of_classes_where_semicolons_separate(
+    tmp_path: Path,
+) -> None:
+    path = table(tmp_path, "path;label;patient\n1.png;1;7\n2.png;1,0;7,0\n3.png;-2,000;8\n")
+    rows = read_table(path, "patient")[0]
+    assert [(row.label, row.group) for row in rows] == [("1", "7"), ("1", "7"), ("-2", "8")]
+    assert [row.label for row in read_table(path, None, classes=("1", "1,0"))[0]] == ["1", "1,0", "-2"]
+    path = table(tmp_path, 'path,label\n1.png,1\n2.png,"1,000"\n')
+    assert [row.label for row in read_table(path, None)[0]] == ["1", "1,000"], "a thousand"
+
+
 def test_group_that_a_program_wrote_in_two_ways_is_one(tmp_path: Path) -> None:
     for groups, found in (("1,1.0,2", ["1", "1", "2"]), ("1.0,2.0,3.0", ["1.0", "2.0", "3.0"])):
         rows = "".join(f"{n}.png,cat,{group}\n" for n, group in enumerate(groups.split(",")))
@@ -327,6 +338,12 @@ def test_folder_of_several_labels_is_found_whatever_else_is_wrong_with_the_table
     assert mixed_folder(table(tmp_path, f"{columns}\n{rows}")) == "a"
 
 
+def test_folder_of_one_label_with_and_without_a_decimal_comma_is_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "2.png").touch()
+    assert mixed_folder(table(tmp_path, "path;label\na/1.png;1\na/2.png;1,0\n")) == ""
+
+
 def test_folder_of_one_label_and_an_empty_one_is_not_mixed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "2.png").touch()
@@ -400,6 +417,10 @@ BAD = {
     "a split of yes and no that is called as a part": (
         "path,label,test\n1.png,cat,0\n2.png,dog,1\n",
         "column test seems to be the split, which would not be used: .*; if it is none, rename it",
+    ),
+    "a split of yes and no in numbers with decimal commas": (
+        "path;label;test\n1.png;cat;0,0\n2.png;dog;1,0\n",
+        "column test seems to be the split, which would not be used",
     ),
     "a column of yes and no for each part": (
         "path,label,train,test\n1.png,cat,1,0\n2.png,dog,0,1\n",
