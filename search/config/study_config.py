@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,18 @@ from spaces.contract import Backbone, InputSpec, sides
 
 # The keys of a stored config that are not named as their option is.
 STORED = {"max_cost": "max_flops"}
+
+
+def check_class(metric: str, classes: Sequence[str]) -> None:
+    """Refuse a metric of a class that there is not.
+
+    Raises:
+        InputError: It is one.
+    """
+    _, _, name = metric.partition(":")
+    if name and name not in classes:
+        shown = ", ".join(classes[:10]) + (", ..." if classes[10:] else "")
+        raise InputError(f"--metric {metric}: no class {name!r} in these images; expected one of {shown}")
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,7 @@ class StudyConfig(StudySettings):
         super().__post_init__()
         if self.images is not None:
             check_number(flag_of(self, "images"), self.images, len(self.classes), 10**9)
-        _, _, name = self.metric.partition(":")
-        if name and name not in self.classes:
-            shown = ", ".join(self.classes[:10]) + (", ..." if self.classes[10:] else "")
-            raise InputError(
-                f"--metric {self.metric}: no class {name!r} in these images; expected one of {shown}"
-            )
+        check_class(self.metric, self.classes)
         if self.max_cost == 0:
             object.__setattr__(self, "max_cost", default_max_cost(self.height, self.width))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from search.data.base import Loaded, Part, Pixels, Say
+from search.data.base import Labels, Loaded, Part, Pixels, Say
 from search.data.class_order import unlike_words
 from search.data.common_range import common_range
 from search.data.damage import Damaged, DamagedImages
@@ -131,6 +131,20 @@ class FileSource(ABC):
             validation=len(validation.paths),
             groups=[grouped[path] for path in train.paths] if grouped else (),
         )
+
+    def training_labels(self, images: Mapping[str, ClassImages]) -> Labels:
+        """The labels of the training images, those of a validation part last, where no file is damaged.
+
+        Without groups, which a test part that is drawn would keep whole.
+
+        Raises:
+            InputError: A class has too few images for a test part to be drawn.
+        """
+        classes = tuple(trained_on(images))
+        train, validation = flatten(trained_on(images), classes), flatten(images.get(VALIDATION, {}), classes)
+        if TEST not in images:
+            train, _ = self._set_aside(train, {}, classes, 2 if validation.paths else 3)
+        return train.and_also(validation).labels
 
     def _set_aside(
         self, images: Images, grouped: Mapping[str, str], classes: Sequence[str], least: int

@@ -4,23 +4,24 @@ Whatever ``--data`` takes is looked at in the same way. What is wrong with it is
 """
 
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search.data.base import Say, log_line
+from search.data.base import Labels, Say, log_line
 from search.data.decode import read_header
 from search.data.digits import DIGITS
 from search.data.file_source import FileSource
-from search.data.found_files import trained_on
+from search.data.found_files import ClassImages, trained_on
 from search.data.keras_datasets import KERAS_SETS
 from search.data.part_names import TEST, VALIDATION
 from search.data.preparation import file_source
 from search.data.resizing import Sizing
 from search.data.threads import map_in_threads
+from search.errors import InputError
 
 # So many headers, evenly over all files, tell of what sizes the images are; all are read when they are decoded.
 HEADERS = 1000
@@ -41,7 +42,10 @@ class Look:
         least: The shortest side of an image, in pixels.
         most: The longest side of an image, in pixels.
         equal: Whether all images have one size.
-        validated: Whether there is a validation part.
+        validated: Number of images of a validation part; 0 where there is none.
+        names: Of the classes; empty where only the images would tell.
+        labels: Class numbers of the training images ``(N,)``, those of the validation part last, where no file is
+            damaged; of sets known by name as if all classes had as many. None where only the images would tell.
     """
 
     training: int
@@ -50,7 +54,9 @@ class Look:
     least: int
     most: int
     equal: bool
-    validated: bool = False
+    validated: int = 0
+    names: Sequence[str] = field(default=(), compare=False)
+    labels: Labels | None = field(default=None, compare=False)
 
 
 def look_at(
@@ -76,7 +82,9 @@ def look_at(
     if isinstance(data, str) and data in KNOWN:
         training, classes, side = KNOWN[data]
         training = round((1 - test) * training) if data == DIGITS else training
-        return Look(training, classes, 0, side, side, equal=True)
+        names = KERAS_SETS[data].classes if data in KERAS_SETS else tuple(map(str, range(classes)))
+        even = np.arange(training) % classes
+        return Look(training, classes, 0, side, side, equal=True, names=names, labels=even)
     settings: dict[str, Any] = {"sizing": Sizing(), "test": test, "seed": 0, "skip_damaged": True}
     source = file_source(data, True, cache, say, **settings, classes=(), groups=groups)
     if source is not None:
@@ -110,8 +118,20 @@ def _at_files(source: FileSource, test: float, say: Say) -> Look | None:
         min(map(min, sizes)),
         max(map(max, sizes)),
         equal=len(set(sizes)) == 1,
-        validated=validation > 0,
+        validated=validation,
+        names=tuple(training),
+        labels=_labels(source, images),
     )
+
+
+def _labels(source: FileSource, images: Mapping[str, ClassImages]) -> Labels | None:
+    """As ``Look.labels``."""
+    if source.groups is not None:  # They stay whole, and are known where the images are prepared.
+        return None
+    try:
+        return source.training_labels(images)
+    except InputError:  # What is wrong is said where they are prepared.
+        return None
 
 
 def _of_npz(path: Path) -> tuple[Sequence[int], int]:

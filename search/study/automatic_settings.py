@@ -47,12 +47,14 @@ class Choice:
         lines: In words, for a person; empty where nothing was chosen.
         given: What was asked for where something would have been chosen.
         sides: The sides in pixels that are compared by features over the backbones; empty where one is chosen.
+        look: What the images look like; None where nobody has looked, or only their preparation can judge.
     """
 
     options: RunOptions
     lines: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
     sides: tuple[int, ...] = ()
+    look: Look | None = None
 
     def put(self, name: str, value: Any, words: str, instead: Sequence[str] = ()) -> None:
         """Choose a value for an option, unless it is asked for, or one of those that say the same otherwise."""
@@ -71,16 +73,20 @@ def choose_settings(options: RunOptions, say: Say = log_line, *, only_look: bool
     Args:
         options: What is asked for.
         say: Takes lines for people, about what takes long.
-        only_look: Whether nothing may be downloaded.
+        only_look: Whether nothing may be downloaded; then the images of a preset are looked at, too.
 
     Raises:
         InputError: The images cannot be used.
     """
     choice = Choice(options)
-    if preset_of(options) is not None or options.data is None:
+    preset = preset_of(options)
+    data = options.data if preset is None or options.data is not None else preset.data
+    if data is None or (preset is not None and not only_look):
         return choice
     cache = cache_root() if options.cache is None else Path(options.cache)
-    look = look_at(options.data, test=options.test, groups=options.groups, cache=cache, say=say)
+    look = choice.look = look_at(data, test=options.test, groups=options.groups, cache=cache, say=say)
+    if preset is not None:
+        return choice
     if look is None:
         # What is wrong with the images is said where they are prepared; their net is known by its backbone.
         if options.backbones and "space" not in options.requested:

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from search.config.option import flag_of
 from search.config.settings import RunOptions
+from search.config.study_config import check_class
+from search.data.look import Look
+from search.data.splits import SplitRule, split
 from search.presets import PRESETS, Preset
 from search.study.automatic_settings import choose_settings
 from search.study.creation import space_name
@@ -13,7 +16,7 @@ from search.study.finding import find_study
 from search.study.flags import flags_of
 from search.study.length import is_by_compute
 from search.study.opening import check_asked_again
-from search.study.request import compute_of_all, load_space, preset_of, time_of_all
+from search.study.request import check_beside_validation, compute_of_all, load_space, preset_of, time_of_all
 from search.study.study import LoadedStudy
 from search.workflows.checks import check_here
 
@@ -67,6 +70,9 @@ def _stored(found: LoadedStudy, options: RunOptions) -> Iterator[str]:
 def _new(options: RunOptions) -> Iterator[str]:
     preset = preset_of(options)
     is_by_compute(options, load_space(space_name(options)))  # It refuses lengths that contradict each other.
+    choice = choose_settings(options, only_look=True)
+    if choice.look is not None:
+        _check_seen(choice.look, options)
     yield f"study {options.study} is new"
     if preset is not None:
         name = options.preset or options.study
@@ -78,10 +84,22 @@ def _new(options: RunOptions) -> Iterator[str]:
     elif options.data is None:
         yield "no images are named: pass --data (a folder, a zip, a table, cifar10, ...), or a preset of those below"
     else:
-        choice = choose_settings(options, only_look=True)
         yield from choice.lines
         if is_by_compute(choice.options, load_space(space_name(choice.options))):
             yield from _within_bounds(choice.options)
+
+
+def _check_seen(look: Look, options: RunOptions) -> None:
+    """Refuse options that the images of a new study contradict, as the search does once these are prepared."""
+    preset, validation = preset_of(options), options.validation
+    if preset is not None and "validation" not in options.requested:
+        validation = preset.validation or validation
+    check_beside_validation(options, look.validated)
+    if look.names:
+        check_class(options.metric, look.names)
+    if look.labels is not None and options.images is not None:
+        rule = SplitRule(look.validated)
+        split(look.labels, validation, options.images, options.seed, look.names, rule)
 
 
 def _within_bounds(options: RunOptions) -> Iterator[str]:

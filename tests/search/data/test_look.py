@@ -33,7 +33,7 @@ def test_parts_are_known_and_so_is_a_validation_part(tmp_path: Path) -> None:
     for part, count in (("train", 10), ("val", 4), ("test", 3)):
         for name in "ab":
             fill(tmp_path / "photos" / part / name, count, [(30, 30)])
-    assert look(tmp_path / "photos", tmp_path) == Look(28, 2, 10, 30, 30, equal=True, validated=True)
+    assert look(tmp_path / "photos", tmp_path) == Look(28, 2, 10, 30, 30, equal=True, validated=8)
 
 
 def test_archive_and_table_are_looked_at_like_a_folder(tmp_path: Path) -> None:

@@ -119,6 +119,44 @@ def test_what_a_search_would_refuse_is_refused(
     assert named in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("study", "data", "asked"),
+    [
+        ("s", "photos", ["--images", "15"]),
+        ("s", "photos", ["--metric", "recall:nope"]),
+        ("s", "parts", ["--images", "17"]),
+        ("s", "parts", ["--validation", "0.2"]),
+        ("digits_cnn", "", ["--images", "1295"]),
+        ("digits_cnn", "", ["--metric", "recall:ten"]),
+    ],
+)
+def test_what_the_images_of_a_new_study_refuse_is_refused_in_the_words_of_the_search(
+    study: str, data: str, asked: list[str], photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = photos.parent
+    for part, count in (("train", 8), ("val", 2), ("test", 2)):
+        for name in ("cat", "dog"):
+            (here / "parts" / part / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (8, 8), (number, 0, 0)).save(here / "parts" / part / name / f"{number}.png")
+    command = ["--study", study, "--studies", str(here / "studies"), "--cache", str(here / "cache"), *asked]
+    command += ["--data", str(here / data), "--space", "cnn", "--image-size", "8"] if data else []
+    said = []
+    for more in (["--explain"], []):
+        with pytest.raises(SystemExit) as end:
+            main(app, [*command, *more])
+        assert end.value.code == 2
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("asked", [["--images", "14"], ["--metric", "recall:cat"]])
+def test_what_the_images_of_a_new_study_allow_is_explained(
+    explain: Explain, photos: Path, asked: list[str]
+) -> None:
+    assert explain("--study", "s", "--data", str(photos), *asked)[0].startswith("study s is new\n")
+
+
 def test_stored_study_is_explained_with_the_final_training_that_its_trials_are_for(
     explain: Explain, tmp_path: Path, digits: Dataset
 ) -> None:
