@@ -196,7 +196,7 @@ def _score(
             device = str(training.facts.get("device", "cpu"))
             check_recorded_value(loaded.config, value, validation, device)
         finish_files(request, files.model, stored, temperature, server)
-        # Counted before the test images are opened: a scoring that dies half way has looked at them all the same.
+        # Counted before the test images are looked at: a scoring that dies half way has seen them all the same.
         # Under a lock: two exports at once must not lose a count.
         say(Passing("scoring the test images"))
         counted.extend(loaded.storage.exclusively("ledger", lambda: _record_scoring(request)))

@@ -89,6 +89,7 @@ def score(payload: dict[str, Any], channel: "Channel") -> None:
     temperature = payload["temperature"] or find_temperature(arrays)
     chosen = np.arange(len(labels)) if payload["refit"] else parts.train
     baselines = fit_baselines(payload["baselines"], dataset, features, chosen, payload["split_seed"])
+    dataset.test()  # Whether they are there and whole: no pixel of them is read yet, and nothing is counted.
     _store(payload["out"], arrays)
     channel.ask({"kind": "validated", "temperature": temperature})
     arrays |= score_test(model, dataset, temperature or 1.0, baselines, frozen)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def scored_before(searched: LoadedStudy, made: Export) -> int:
 def refitted(scored_before: int, export, tmp_path_factory: pytest.TempPathFactory) -> Export:
     out = tmp_path_factory.mktemp("refits") / "tiny"
     return export(out, refit=True, refit_epochs=3, calibrated=True)
+
+
+@pytest.fixture
+def sealed_images(searched: LoadedStudy) -> Iterator[Path]:
+    """The file of the prepared test images, which a test may damage."""
+    file = searched.dataset().folder / "sealed/images.npy"
+    content = file.read_bytes()
+    yield file
+    file.write_bytes(content)
 
 
 def summary(made: Export) -> dict[str, object]:
@@ -217,19 +227,32 @@ def test_every_scoring_is_counted(refitted: Export, scored_before: int, searched
         assert f"have been scored {times} times (this one included)" in report
 
 
-def test_scoring_is_counted_before_the_test_images_are_opened(
-    searched: LoadedStudy, export, tmp_path: Path
+def test_scoring_is_counted_before_the_test_images_are_looked_at(
+    searched: LoadedStudy, export, sealed_images: Path, tmp_path: Path
 ) -> None:
     before = times_scored(searched.optuna)
-    sealed = searched.dataset().folder / "sealed"
-    away = sealed.rename(sealed.with_name("away"))
-    try:
-        with pytest.raises(StudyStopped, match="test images"):
-            export(tmp_path / "out")
-    finally:
-        away.rename(sealed)
+    np.save(sealed_images, np.load(sealed_images).astype(str))  # The net cannot take them.
+
+    with pytest.raises(StudyStopped):
+        export(tmp_path / "out")
 
     assert times_scored(searched.optuna) == before + 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", [None, 0.5])
+def test_test_images_that_are_gone_or_cut_short_count_as_no_scoring(
+    searched: LoadedStudy, export, sealed_images: Path, tmp_path: Path, left: float | None
+) -> None:
+    before, content = times_scored(searched.optuna), sealed_images.read_bytes()
+    sealed_images.unlink()
+    if left is not None:
+        sealed_images.write_bytes(content[: int(left * len(content))])
+
+    with pytest.raises(StudyStopped, match=r"the prepared test images in .* cannot be opened"):
+        export(tmp_path / "out")
+
+    assert times_scored(searched.optuna) == before
     assert list(tmp_path.iterdir()) == []
 
 
