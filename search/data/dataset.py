@@ -136,20 +136,25 @@ def open_dataset(folder: Path) -> Dataset:
         meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
         if not (folder / IMAGES).is_file() or not (folder / LABELS).is_file():
             raise FileNotFoundError(folder / IMAGES)
-    except (OSError, ValueError) as error:
+        for name in ("classes", "train_counts", "test_counts"):
+            meta[name] = tuple(meta[name])
+        known = {field.name for field in dataclasses.fields(Dataset)}
+        unknown = sorted(meta.keys() - known)
+        dataset = Dataset(
+            folder=folder.absolute(), **{name: value for name, value in meta.items() if name in known}
+        )
+    # What another version, or nobody of ours, has written may lack a key, or be no object at all.
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"no prepared images in {folder}: expected what an earlier run left there; run again with --data"
         ) from error
-    for name in ("classes", "train_counts", "test_counts"):
-        meta[name] = tuple(meta[name])
-    known = {field.name for field in dataclasses.fields(Dataset)}
-    if unknown := sorted(meta.keys() - known):
+    if unknown:
         logger.warning(
             "the prepared images in %s were written by another version of this program: %s not read",
             folder,
             ", ".join(unknown),
         )
-    return Dataset(folder=folder.absolute(), **{name: value for name, value in meta.items() if name in known})
+    return dataset
 
 
 def _open(folder: Path, what: str) -> tuple[Pixels, Labels]:

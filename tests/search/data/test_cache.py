@@ -179,6 +179,14 @@ def test_cache_that_lost_a_file_is_made_anew(make_folder: Make, cache: Path, fil
     assert dataset.train()[0].shape == (8, 10, 12, 3)
 
 
+@pytest.mark.parametrize("meta", ["", "[]", '{"classes": null}', '{"classes": ["a", "b"]}'])
+def test_cache_with_spoilt_description_is_made_anew(make_folder: Make, cache: Path, meta: str) -> None:
+    folder = make_folder({"a": 5, "b": 5})
+    dataset = prepare(folder, cache=cache)
+    (dataset.folder / "meta.json").write_text(meta)
+    assert prepare(folder, cache=cache) == dataset
+
+
 def test_cache_with_spoilt_request_is_made_anew(make_folder: Make, cache: Path) -> None:
     folder = make_folder({"a": 5, "b": 5})
     dataset = prepare(folder, cache=cache)
