@@ -24,7 +24,7 @@ from storage.database import Database
 from storage.errors import DatabaseGone, LockLost
 from storage.locks import LEAST_HOLD_SECONDS, LONGEST_WAIT_SECONDS, advisory_lock, file_lock
 from storage.rdb import LeanStorage
-from storage.retry import Retrying, is_refusal, reason
+from storage.retry import Retrying, is_refusal, reason, says_full
 from storage.timeouts import Timeouts
 from storage.url import check_url, is_sqlite, parse, passwords_of, redacted, sqlite_file, without_password
 
@@ -216,6 +216,8 @@ def _reason(error: BaseException, url: URL) -> str:
 def _expected(url: URL, error: BaseException) -> str:
     if not is_sqlite(url) and is_refusal(error):
         return f"its owner can grant what is missing: {grants(url)}"
+    if says_full(reason(error)):
+        return "free some space there, and run the same command again"
     if is_sqlite(url):
         return "expected the path of a writable SQLite database, such as sqlite:///studies/search.db"
     return "is the server up, does the database exist (createdb), and is PGPASSFILE set or ~/.pgpass there?"

@@ -98,7 +98,7 @@ class Retrying:
     def _end_or_tell(self, error: Exception, started: float) -> None:
         """Give up once the time is over; before that, tell people that a call waits, for what, and how long."""
         now, why, until = time.monotonic(), reason(error), min(started + self.timeouts.retry, self._deadline)
-        is_full = any(words in why.lower() for words in FULL)
+        is_full = says_full(why)
         no_room = f"the database has no room left on its disk: free some ({why})"
         if now > until:
             waited = f"for {now - started:.0f} s"
@@ -130,6 +130,11 @@ def is_outage(error: BaseException | None) -> bool:
         return False
     # The latter comes from a server that has just become a standby: the next connection reaches its successor.
     return error.connection_invalidated or "read-only transaction" in str(error.orig)
+
+
+def says_full(why: str) -> bool:
+    """Whether a ``reason`` is that the database's disk is full."""
+    return any(words in why.lower() for words in FULL)
 
 
 def is_refusal(error: BaseException | None) -> bool:

@@ -179,7 +179,7 @@ def _check_room(path: Path, folder: Path, sizes: Iterator[int]) -> None:
     for size in sizes:
         total += size
         if lack := lack_of_room(folder, total, f"the files in {path}"):
-            raise InputError(f"--data {path}: {lack}, or pass --cache FOLDER")
+            raise InputError(f"--data {path}: {lack}")
 
 
 def _refuse(path: Path, partial: Path, error: Exception) -> NoReturn:

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from search.formatting import si_units
+
 # A file system keeps some of what it reports as free for itself.
 SLACK = 1.05
 
@@ -19,6 +21,6 @@ def lack_of_room(folder: Path, needed: int, what: str) -> str:
     if needed * SLACK <= free:
         return ""
     return (
-        f"{what} need {needed / 1e9:.1f} GB, but {folder} has {free / 1e9:.1f} GB free: free some space, or set "
-        "XDG_CACHE_HOME to a larger disk"
+        f"{what} need {si_units(needed, 'B')}, but {folder} has {si_units(free, 'B')} free: free some space, or name a "
+        "larger disk by --cache or XDG_CACHE_HOME"
     )

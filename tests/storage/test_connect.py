@@ -141,6 +141,14 @@ def test_file_that_is_no_database_is_refused_and_left_as_it_was(tmp_path: Path) 
     assert file.read_bytes() == before
 
 
+def test_full_disk_is_named_with_what_mends_it(file_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    assert "(database or disk is full); free some space there, and run the same" in refusal(file_url)
+
+
 def test_network_file_system_is_refused_before_a_file_is_made(
     file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

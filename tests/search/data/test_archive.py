@@ -133,7 +133,7 @@ def test_archive_that_states_more_than_the_disk_has_is_refused_before_it_is_unpa
         refused(
             path,
             cache,
-            rf"--data {path}: the files in .* GB free: free some space, .*, or pass --cache FOLDER",
+            rf"--data {path}: the files in .* need .*B, but .* has 5 kB free: free some space, or name a larger",
         )
 
 

@@ -208,5 +208,6 @@ def test_cache_too_large_for_the_disk(
     make_folder: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(InputError, match=r"GB free: free some space, .* or pass a smaller --image-size"):
+    mend = r"need 3\.6 kB, but .* has 1 B free: free some space, or name a larger disk by --cache or XDG_CACHE_HOME"
+    with pytest.raises(InputError, match=f"{mend}, or pass a smaller --image-size"):
         prepare(make_folder({"a": 5, "b": 5}), cache=cache)
