@@ -5,11 +5,13 @@ on Postgres, measured with eight at a time).
 """
 
 import math
+import os
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -218,9 +220,17 @@ def _expected(url: URL, error: BaseException) -> str:
         return f"its owner can grant what is missing: {grants(url)}"
     if says_full(reason(error)):
         return "free some space there, and run the same command again"
+    if is_sqlite(url) and _only_read(sqlite_file(url)):
+        folder = sqlite_file(url).parent
+        return f"SQLite writes into a folder even to read it: make {folder} writable, or copy it and name the copy"
     if is_sqlite(url):
         return "expected the path of a writable SQLite database, such as sqlite:///studies/search.db"
     return "is the server up, does the database exist (createdb), and is PGPASSFILE set or ~/.pgpass there?"
+
+
+def _only_read(file: Path) -> bool:
+    """Whether a database is there that may be read alone."""
+    return file.is_file() and not all(os.access(path, os.W_OK) for path in (file, file.parent))
 
 
 def grants(url: URL) -> str:

@@ -149,6 +149,21 @@ def test_full_disk_is_named_with_what_mends_it(file_url: str, monkeypatch: pytes
     assert "(database or disk is full); free some space there, and run the same" in refusal(file_url)
 
 
+@pytest.mark.parametrize("locked", ["search.db", "."])
+def test_database_that_may_only_be_read_is_to_be_copied(
+    file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: str
+) -> None:
+    open_storage(file_url).close()
+
+    def connect(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    # Root may write whatever its mode.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / locked)
+    assert f"make {tmp_path} writable, or copy it and name the copy" in refusal(file_url)
+
+
 def test_network_file_system_is_refused_before_a_file_is_made(
     file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
