@@ -57,6 +57,9 @@ def earlier_export(target: Path, loaded: "LoadedStudy", options: "RunOptions") -
 def _is_same(summary: dict[str, Any], loaded: "LoadedStudy", options: "RunOptions") -> bool:
     config = loaded.config
     refit = refits(options, config.length > 0, config.folds)
+    # A deleted study's name may be used again, and another folder of studies has its own; older versions wrote no key.
+    if summary.get("study_uid", loaded.paths.uid) != loaded.paths.uid:
+        return False
     if refit and config.length and loaded.final < config.final and options.timeout is None:
         return False  # A final training that a time has cut short is made whole where there is no such bound.
     exported = _exported_now(summary, loaded, options, refit)

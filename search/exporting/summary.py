@@ -59,6 +59,7 @@ def summarise(
     raced = race_sentences(race, training.refit) if race else []
     return {
         "study": config.study,
+        "study_uid": request.loaded.paths.uid,
         "trial": trial.number,
         "params": trial.user_attrs["params"],
         "metric": config.metric,

@@ -93,7 +93,7 @@ class ExportReader:
 
 
 def find_export(
-    folder: Path | None, config: "StudyConfig", trials: "Sequence[TrialFacts]"
+    folder: Path | None, config: "StudyConfig", trials: "Sequence[TrialFacts]", uid: str
 ) -> tuple[ExportReader | None, str]:
     """Find the study's export.
 
@@ -101,6 +101,7 @@ def find_export(
         folder: Its folder; None for ``exports/<study>``, where there need not be one.
         config: The study's settings.
         trials: The study's trials.
+        uid: What tells it from another study of its name; see ``storage.paths.StudyPaths``.
 
     Returns:
         The export; or None, and why there is none.
@@ -117,7 +118,7 @@ def find_export(
             f"python -m search.export --study {config.study}"
         )
     export = _read(place)
-    other = _other_study(export.summary, config, trials)
+    other = _other_study(export.summary, config, trials, uid)
     if not other:
         return export, ""
     if folder is None:
@@ -127,12 +128,16 @@ def find_export(
     )
 
 
-def _other_study(summary: Mapping[str, Any], config: "StudyConfig", trials: "Sequence[TrialFacts]") -> str:
+def _other_study(
+    summary: Mapping[str, Any], config: "StudyConfig", trials: "Sequence[TrialFacts]", uid: str
+) -> str:
     """The other study that an export is of; empty where it is this one. A deleted study's name may be used again."""
     if summary["study"] != config.study:
         return f"study {summary['study']}"
     if summary.get("data_fingerprint") != config.fingerprint:
         return "another study of this name, on other images"
+    if summary.get("study_uid", uid) != uid:  # Older versions wrote none.
+        return "another study of this name"
     for trial in trials:
         ended = trial.number == summary["trial"] and trial.state in ("finished", "pruned")
         if ended and trial.recorded.get("params") == summary.get("params"):

@@ -36,7 +36,7 @@ def write_report(options: ReportOptions) -> Path:
         facts = loaded.storage.retrying.call(lambda _: read_facts(loaded))
     except DatabaseGone as gone:
         raise InputError(f"--storage: {gone}; try again") from None
-    exported, why_no_export = find_export(options.export, loaded.config, facts.trials)
+    exported, why_no_export = find_export(options.export, loaded.config, facts.trials, loaded.paths.uid)
     page = write_page(replace(facts, exported=exported), why_no_export)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from search.cli.app import main
 from search.config.settings import RunOptions
 from search.data import Dataset
 from search.report import app
+from search.reporting.export_reader import find_export
 from search.reporting.report import report_study
 from search.study.opening import open_study
 from search.study.study import LoadedStudy
@@ -116,11 +119,23 @@ def test_export_of_an_earlier_study_of_this_name_is_refused(report: Report, stud
     assert "is of another study of this name, with another trial 0" in error
 
 
-def write_summary(folder: Path, study: str, fingerprint: str = "others") -> None:
+@pytest.mark.parametrize(("uid", "found"), [("its own", True), ("another", False)])
+def test_export_of_an_earlier_study_with_the_same_default_is_left_out(
+    study: LoadedStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: str, found: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_summary(Path("exports/small"), "small", study.config.fingerprint, params={"a": 1}, study_uid=uid)
+    trial: Any = SimpleNamespace(number=0, state="finished", recorded={"params": {"a": 1}})
+    export, why_none = find_export(None, study.config, [trial], "its own")
+    assert (export is not None) == found
+    assert why_none == ("" if found else "the export in exports/small is of another study of this name")
+
+
+def write_summary(folder: Path, study: str, fingerprint: str = "others", **more: Any) -> None:
     folder.mkdir(parents=True)
     said = {"study": study, "trial": 0, "test_accuracy": 0.5, "test_loss": 1.0, "macro_f1": 0.5}
     images = {"test_images": 10, "validation_images": 10, "data_fingerprint": fingerprint}
-    (folder / "summary.json").write_text(json.dumps({**said, **images}))
+    (folder / "summary.json").write_text(json.dumps({**said, **images, **more}))
 
 
 def test_database_that_is_away_is_told_in_one_line(report: Report) -> None:

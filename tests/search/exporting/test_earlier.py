@@ -71,6 +71,19 @@ def test_export_that_was_made_otherwise_is_not_taken_for_it(
     assert earlier_export(folder, study, asked(study, **more)) is None
 
 
+def test_export_of_another_study_of_this_name_is_not_taken_for_it(study: LoadedStudy, folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "study_uid": "0ther0ne"}))
+    assert earlier_export(folder, study, asked(study)) is None
+
+
+def test_export_of_an_older_version_that_names_no_study_is_found(study: LoadedStudy, folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    del summary["study_uid"]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert earlier_export(folder, study, asked(study)) is not None
+
+
 def test_export_without_a_race_is_the_one_where_none_can_be_had(
     study: LoadedStudy, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

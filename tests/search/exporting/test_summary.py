@@ -56,7 +56,7 @@ def test_figures_of_a_file_with_the_temperature_inside_are_all_at_that_temperatu
     )
     facts = {"flops": 1, "parameters": 1}
     training = TrainingResult(refit, 10, 1, 1, 1.0, {}, facts)
-    loaded = SimpleNamespace(config=config)
+    loaded = SimpleNamespace(config=config, paths=SimpleNamespace(uid="0a1b2c3d"))
     request: Any = SimpleNamespace(loaded=loaded, trial=trial, race=None, without=())
     found = summarise(request, training, scored, 1)
     assert found["test_value"] == found["test_loss"] == replace(scored.test, temperature=3.0).loss
