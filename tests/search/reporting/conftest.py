@@ -1,5 +1,6 @@
 """Made-up studies, and reports of them."""
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -83,7 +84,11 @@ def new_study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> NewS
 @pytest.fixture(scope="session")
 def exported(new_study: NewStudy, export_of: Callable[..., Path]) -> Path:
     """An export of trial 0 of any study ``made`` of digits; not to be written to."""
-    return export_of(new_study(["finished"]))
+    folder = export_of(new_study(["finished"]))
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    del summary["study_uid"]  # As older versions wrote it: with it, it is of that one study.
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")
