@@ -49,7 +49,7 @@ def repeat_section(facts: Facts) -> Section:
     if others := _runs_of_the_product(facts):
         blocks.append(
             Text(
-                f"The sweep was asked for by several commands, which did not combine all of its values with each "
+                "The sweep was asked for by several commands, which did not combine all of its values with each "
                 f"other. This one does: it makes {count(others, 'run')} more than there are here.",
                 "note",
             )
